@@ -1,0 +1,40 @@
+# Each target sets up what it needs in .venv, next to this file; nothing is installed anywhere else.
+# `make serve ARGS="--port 2048"` passes arguments on.
+
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: serve test check lint clean
+
+serve: .venv/.serve
+	$(BIN)/trichat serve $(ARGS)
+
+test: .venv/.dev
+	$(BIN)/pytest --cov --cov-report=term $(ARGS)
+
+check: lint test
+
+lint: .venv/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/flake8-async --enable=ASYNC --disable=ASYNC114,ASYNC128,ASYNC910,ASYNC911 $$(git ls-files '*.py')
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage dist
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "trichat needs Python 3.11 or later; name one with: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+	    { rm -rf .venv; echo "on Debian, 'apt install python3-venv' brings what is missing" >&2; exit 1; }
+
+.venv/.serve: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/.dev: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ .venv/.serve

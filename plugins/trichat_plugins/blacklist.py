@@ -1,0 +1,64 @@
+"""Keeps addresses and networks out, before anything is read from them."""
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+from trichat import Client, ConfigError, Network, Options, Refuse, hookimpl
+
+logger = logging.getLogger("trichat.blacklist")
+
+
+class BlacklistOptions(Options, frozen=True):
+    """The table `[plugins.blacklist]`."""
+
+    addresses: Annotated[
+        tuple[Network, ...], 'Addresses and networks to keep out: ["10.0.0.7", "192.168.4.0/24"].'
+    ] = ()
+    file: Annotated[str, "A file with more of them, one a line, # for comments; empty for none."] = ""
+
+
+class Blacklist:
+    """Keeps addresses and networks out. SIGHUP reads the file anew; who is connected already stays."""
+
+    def __init__(self, options: BlacklistOptions) -> None:
+        self._options = options
+        self._from_file = _read(options.file)
+
+    @hookimpl
+    def on_connect(self, client: Client) -> Refuse | None:
+        """Refuse whoever is on the list."""
+        for network in (*self._options.addresses, *self._from_file):
+            if client.address in network:
+                return Refuse(f"{network} is on the blacklist")
+        return None
+
+    @hookimpl
+    def on_reload(self) -> None:
+        """Read the file anew; if it is faulty, the old list stays."""
+        try:
+            self._from_file = _read(self._options.file)
+        except ConfigError as error:
+            logger.error("the blacklist stays as it was: %s", error)
+        else:
+            logger.info("the blacklist has %d entries from its file", len(self._from_file))
+
+
+def _read(file: str) -> list[Network]:
+    if not file:
+        return []
+    try:
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{file}: cannot be read ({error})"]) from None
+    networks: list[Network] = []
+    faults: list[str] = []
+    for number, line in enumerate(lines, 1):
+        if entry := line.partition("#")[0].strip():
+            try:
+                networks.append(Network(entry))
+            except ValueError as error:
+                faults.append(f"{file}:{number}: {error}")
+    if faults:
+        raise ConfigError(faults)
+    return networks

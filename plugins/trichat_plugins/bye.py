@@ -1,0 +1,25 @@
+"""`bye`, alone on a line, leaves."""
+
+from collections.abc import Iterable
+
+from trichat import Client, Command, Handled, Message, hookimpl
+
+
+class Bye:
+    """Lets a client leave with a goodbye."""
+
+    @hookimpl
+    def commands(self) -> Iterable[Command]:
+        """`/bye` does the same."""
+        return [Command("bye", "leave the chat (just bye does it, too)", lambda client, _: self._leave(client))]
+
+    @hookimpl
+    def on_message(self, client: Client, message: Message) -> Handled | None:
+        """Leave at `bye`."""
+        if message.text.strip() != "bye":
+            return None
+        self._leave(client)
+        return Handled()
+
+    def _leave(self, client: Client) -> None:
+        client.kick(f"goodbye, {client.name}")

@@ -1,0 +1,230 @@
+"""Keeps `chat_log.txt`: every message before anyone sees it, and the history for those who join.
+
+A line is `2026-11-22T13:29:00.123456Z lobby alice: hello`, or `... lobby * alice joined` for what no person said. A
+room has no space and a name no colon, so that a line is read back as it was meant, whatever the text is.
+"""
+
+import logging
+import re
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Literal
+
+import trio
+
+from trichat import Message, Meta, Options, Server, hookimpl
+from trichat_plugins._log_file import LogFile
+
+logger = logging.getLogger("trichat.chat_log")
+
+# Messages of a room that are kept in memory: twice the default replay, so that a joiner finds its part there even when
+# a storm of joins follows it.
+RECENT = 2000
+
+# What the file loses at most when the power fails, with fsync = "everysec".
+SYNC_INTERVAL = 1.0
+
+_LINE = re.compile(r"(\S+) (\S+) (?:\* (.*)|([^:]*): (.*))")
+_PRESENCE = re.compile(r"(.*) (joined|left)")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class ChatLogOptions(Options, frozen=True):
+    """The table `[plugins.chat_log]`."""
+
+    path: Annotated[str, "The file; relative to where the server was started."] = "chat_log.txt"
+    replay: Annotated[
+        Annotated[int, Meta(ge=0, le=10_000)] | Literal["all"],
+        'How many messages who joins is sent: a number up to 10000, 0 for none, or "all".',
+    ] = 1000
+    fsync: Annotated[
+        Literal["always", "everysec", "never"],
+        'When the disk must have it: before it is sent ("always"), within a second, or whenever.',
+    ] = "everysec"
+    presence: Annotated[bool, "Whether to keep who joined and left, too."] = True
+
+
+class ChatLog:
+    """Keeps what is said in a file, and sends it to those who join. SIGHUP opens the file anew, for logrotate."""
+
+    required = True
+
+    def __init__(self, options: ChatLogOptions) -> None:
+        self._options = options
+        self._log: LogFile
+        self._unsynced = False
+        self._recent: dict[str, _Recent] = {}
+        self._start_of_recent = 0
+
+    @hookimpl
+    @asynccontextmanager
+    async def lifespan(self, server: Server) -> AsyncIterator[None]:
+        """Hold the file open, and sync it every second if it has to be."""
+        self._log = LogFile(Path(self._options.path))
+        try:
+            server.resume_after(self._recover())
+            async with trio.open_nursery() as nursery:
+                if self._options.fsync == "everysec":
+                    nursery.start_soon(self._sync_every_second)
+                yield
+                nursery.cancel_scope.cancel()
+            if self._options.fsync != "never":
+                self._log.sync()
+        finally:
+            self._log.close()
+
+    def _recover(self) -> int:
+        """Make the file whole, remember its last messages, and return the id of the very last."""
+        aside = self._log.set_torn_line_aside()
+        if aside is not None:
+            logger.warning("the last line of %s was torn by a crash; it is in %s now", self._log.path, aside)
+        tail = list(islice(self._messages_backwards(), RECENT))
+        if len(tail) == RECENT:
+            self._start_of_recent = tail[-1].id - 1
+        for message in reversed(tail):
+            self._remember(message)
+        return tail[0].id if tail else 0
+
+    def _messages_backwards(self) -> Iterator[Message]:
+        return filter(None, map(parse, self._log.lines_backwards()))
+
+    def _remember(self, message: Message) -> None:
+        if message.room not in self._recent:
+            self._recent[message.room] = _Recent(self._start_of_recent)
+        self._recent[message.room].append(message)
+
+    @hookimpl
+    def on_broadcast(self, messages: Sequence[Message]) -> Awaitable[None] | None:
+        """Write the batch, with one write."""
+        if not self._options.presence:
+            messages = [message for message in messages if message.kind not in ("joined", "left")]
+        data = "".join(map(format_line, messages)).encode()
+        # To the page cache, in microseconds: a thread would take longer to get there than this takes.
+        self._log.append(data)
+        self._unsynced = True
+        if self._options.fsync == "always":
+            return self._sync_batch(messages, len(data))
+        self._remember_all(messages)
+        return None
+
+    def _remember_all(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self._remember(message)
+
+    async def _sync_batch(self, messages: Sequence[Message], size: int) -> None:
+        log = self._log
+        try:
+            await trio.to_thread.run_sync(log.sync, abandon_on_cancel=True)
+        except BaseException:
+            # Nobody will see the batch, so it has to be gone from the log as well.
+            log.take_back(size)
+            raise
+        self._remember_all(messages)
+
+    async def _sync_every_second(self) -> None:
+        while True:
+            await trio.sleep(SYNC_INTERVAL)
+            if self._unsynced:
+                self._unsynced = False
+                try:
+                    await trio.to_thread.run_sync(self._log.sync, abandon_on_cancel=True)
+                except OSError as error:
+                    logger.error("%s may not be safe on the disk: %s", self._log.path, error)
+                    self._unsynced = True
+
+    @hookimpl
+    async def history(self, room: str, after: int, before: int) -> Iterable[Message]:
+        """Give the last messages from memory where they are there, otherwise from the file."""
+        replay = self._options.replay
+        if replay == 0:
+            return ()
+        recent = self._recent.get(room) or _Recent(self._start_of_recent)
+        wanted = None if replay == "all" else replay
+        found = recent.find(after, before, wanted)
+        if found is not None:
+            return found
+        if replay == "all":
+            return self._read(room, after, before)
+        return await trio.to_thread.run_sync(self._read_last, room, after, before, replay, abandon_on_cancel=True)
+
+    def _read(self, room: str, after: int, before: int) -> Iterator[Message]:
+        for message in filter(None, map(parse, self._log.lines())):
+            if message.id >= before:
+                return
+            if message.id > after and message.room == room:
+                yield message
+
+    def _read_last(self, room: str, after: int, before: int, count: int) -> Sequence[Message]:
+        last: list[Message] = []
+        for message in self._messages_backwards():
+            if message.id <= after or len(last) == count:
+                break
+            if message.id < before and message.room == room:
+                last.append(message)
+        return last[::-1]
+
+    @hookimpl
+    def on_reload(self) -> None:
+        """Go on with a new file if the old one was moved away."""
+        if self._log.was_moved():
+            old, self._log = self._log, LogFile(self._log.path)
+            old.sync()
+            old.close()
+            logger.info("%s was opened anew", self._log.path)
+
+
+class _Recent:
+    """The last messages of a room. All that are later than `start` are here."""
+
+    def __init__(self, start: int) -> None:
+        self._start = start
+        self._messages: deque[Message] = deque()
+
+    def append(self, message: Message) -> None:
+        self._messages.append(message)
+        if len(self._messages) > RECENT:
+            self._start = self._messages.popleft().id
+
+    def find(self, after: int, before: int, count: int | None) -> Sequence[Message] | None:
+        """Return the last `count` messages (`None`: all) in between, or `None` if they are not all here."""
+        found = [message for message in self._messages if after < message.id < before]
+        if count is not None and len(found) >= count:
+            return found[-count:]
+        return found if after >= self._start else None
+
+
+def format_line(message: Message) -> str:
+    """Return the line that keeps `message`, with its end."""
+    seconds, microseconds = divmod(message.id, 1_000_000)
+    said = f"{message.sender}: {message.text}" if message.kind == "said" else f"* {message.text}"
+    return f"{_date(seconds)}.{microseconds:06d}Z {message.room} {said}\n"
+
+
+@lru_cache(maxsize=1024)
+def _date(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
+def parse(line: bytes) -> Message | None:
+    """Return the message that a line keeps, or `None` if it was not written by `format_line`."""
+    match = _LINE.fullmatch(line.decode("utf-8", "replace"))
+    if match is None:
+        return None
+    date, room, announced, sender, text = match.groups()
+    try:
+        id = (datetime.fromisoformat(date) - _EPOCH) // _MICROSECOND
+    except (ValueError, TypeError):
+        return None
+    if announced is None:
+        return Message(text, sender, room, "said", id)
+    presence = _PRESENCE.fullmatch(announced)
+    if presence is None:
+        return Message(announced, "", room, "notice", id)
+    return Message(announced, presence[1], room, "joined" if presence[2] == "joined" else "left", id)

@@ -1,0 +1,51 @@
+"""Slash commands: runs the ones that plugins contribute, and has `/help` and `/who`."""
+
+import inspect
+import re
+from collections.abc import Iterable
+
+from trichat import Client, Command, Handled, Message, Refuse, hookimpl
+
+# A word behind the slash, so that a pasted path or comment (/etc/hosts, // and /* ... */) is still text.
+_COMMAND = re.compile(r"/([a-z][a-z0-9-]*)(?:\s+(.*))?", re.DOTALL)
+
+
+class Commands:
+    """Runs slash commands."""
+
+    @hookimpl
+    async def on_message(self, client: Client, message: Message) -> Handled | Refuse | None:
+        """Run the command, if the message is one."""
+        typed = _COMMAND.fullmatch(message.text.strip())
+        if typed is None:
+            return None
+        name, arguments = typed.groups("")
+        command = client.server.commands.get(name)
+        if command is None:
+            return Refuse(f"there is no command /{name}; /help shows those there are")
+        answer = command.run(client, arguments)
+        if inspect.isawaitable(answer):
+            await answer
+        return Handled()
+
+    @hookimpl
+    def commands(self) -> Iterable[Command]:
+        """`/help` and `/who`."""
+        return [
+            Command("help", "show all commands, or what one does", _help, arguments="[COMMAND]"),
+            Command("who", "show who is here", _who),
+        ]
+
+
+def _help(client: Client, arguments: str) -> None:
+    commands = client.server.commands
+    name = arguments.removeprefix("/")
+    if name and name not in commands:
+        client.send(f"there is no command /{name}")
+        return
+    shown = [commands[name]] if name else [commands[each] for each in sorted(commands)]
+    client.send("\n".join(f"{command.usage} - {command.help}" for command in shown))
+
+
+def _who(client: Client, _: str) -> None:
+    client.send("here: " + ", ".join(member.name for member in client.server.members(client.room)))

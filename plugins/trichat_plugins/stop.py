@@ -1,0 +1,40 @@
+"""`stop`, alone on a line, ends the server, for those who may."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from trichat import Client, Command, Handled, Message, Network, Options, hookimpl
+
+
+class StopOptions(Options, frozen=True):
+    """The table `[plugins.stop]`."""
+
+    allow: Annotated[
+        tuple[Network, ...], 'Who may stop the server: addresses and networks; everyone: ["0.0.0.0/0", "::/0"].'
+    ] = (Network("127.0.0.0/8"), Network("::1"))
+
+
+class Stop:
+    """Lets clients end the server: by default those on its own machine."""
+
+    def __init__(self, options: StopOptions) -> None:
+        self._options = options
+
+    @hookimpl
+    def commands(self) -> Iterable[Command]:
+        """`/stop` does the same."""
+        return [Command("stop", "end the server (just stop does it, too)", lambda client, _: self._stop(client))]
+
+    @hookimpl
+    def on_message(self, client: Client, message: Message) -> Handled | None:
+        """End the server at `stop`."""
+        if message.text.strip() != "stop":
+            return None
+        self._stop(client)
+        return Handled()
+
+    def _stop(self, client: Client) -> None:
+        if any(client.address in network for network in self._options.allow):
+            client.server.stop(f"stopped by {client.name}")
+        else:
+            client.send(f"you may not stop the server from {client.address}")

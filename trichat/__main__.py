@@ -1,0 +1,6 @@
+"""`python -m trichat` is `trichat`."""
+
+from trichat._cli import main
+
+if __name__ == "__main__":
+    main()

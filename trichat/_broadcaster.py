@@ -1,0 +1,221 @@
+"""The broadcaster: the one task that decides the order and sends.
+
+Sessions put what is said into one memory channel. The broadcaster takes all that is there as one batch, numbers it,
+tells the plugins (the chat log writes it), encodes each room's part once per wire and hands the same bytes to every
+member's outbox. In a batch what was said comes first, then who left, then who joined: so a joiner's history ends, and
+its live messages begin, between two batches, where nothing can be missing or double.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+import trio
+
+from trichat import hookspecs
+from trichat._client import Client
+from trichat._errors import RequiredPluginFailed
+from trichat._hub import Hub
+from trichat._messages import LOBBY, Message
+from trichat._plugins import Plugins
+from trichat._sequencer import Sequencer
+from trichat.wires import Wire
+
+# What may be on its way to the broadcaster. Whoever sends more waits, which is how a flood is felt by its sender.
+CAPACITY = 1024
+
+# A long fan-out lets the loop breathe after so many members: about half a millisecond of sends.
+BREATH = 128
+
+# Coalescing by cost: a fan-out that took D is followed by a rest of D, in which messages gather into one batch. Below
+# the shortest rest a timer costs more than it gathers; above the longest a person would feel it.
+SHORTEST_REST = 0.001
+LONGEST_REST = 0.025
+
+
+class _Said(NamedTuple):
+    message: Message
+    client: Client | None
+
+
+class _Join:
+    """A client on its way into a room. When `done` is set, it has a `cursor`, or a `failure`, or it is gone."""
+
+    def __init__(self, client: Client, room: str) -> None:
+        self.client = client
+        self.message = Message(f"{client.name} joined", client.name, room, "joined")
+        self.done = trio.Event()
+        self.cursor = 0
+        self.failure: RequiredPluginFailed | None = None
+
+
+class _Flush:
+    """Somebody waits until all that is ahead of this was sent."""
+
+    def __init__(self) -> None:
+        self.done = trio.Event()
+
+
+class _Batch:
+    def __init__(self, left: list[Message]) -> None:
+        self.said: list[_Said] = []
+        self.left = left
+        self.joins: list[_Join] = []
+        self.waiting: list[trio.Event] = []
+
+    def add(self, item: "_Item") -> None:
+        match item:
+            case _Said():
+                self.said.append(item)
+            case _Join() if not item.client.ended:
+                self.joins.append(item)
+            case _Join() | _Flush():
+                # A client that ended on its way in is not announced; its session only needs to know.
+                self.waiting.append(item.done)
+
+    def drafts(self) -> list[Message]:
+        return [said.message for said in self.said] + self.left + [join.message for join in self.joins]
+
+
+_Item = _Said | _Join | _Flush | None
+"""`None` says only that somebody left."""
+
+
+class Broadcaster:
+    """Sends to everyone, in one order. `run` has to be running for anything to happen."""
+
+    def __init__(self, hub: Hub, plugins: Plugins, sequencer: Sequencer) -> None:
+        self._hub = hub
+        self._plugins = plugins
+        self._sequencer = sequencer
+        self._send, self._receive = trio.open_memory_channel[_Item](CAPACITY)
+        self._left: list[Message] = []
+        """Departures that nobody was told of yet. They do not go through the channel: leaving cannot wait."""
+        self._task: trio.lowlevel.Task | None = None
+        self.last_sent = 0
+        """The id of the last message that is in the log and was sent."""
+
+    async def publish(self, message: Message, client: Client | None = None) -> None:
+        """Send `message` to its room. Waits while the channel is full; `client`, who said it, is told if it fails.
+
+        Raises `RuntimeError` where waiting would never end: in the broadcaster's own task, when the channel is full.
+        """
+        said = _Said(message, client)
+        try:
+            self._send.send_nowait(said)
+        except trio.WouldBlock:
+            if trio.lowlevel.current_task() is self._task:
+                raise RuntimeError("the channel is full; say it from a task of your own, not in on_broadcast") from None
+            await self._send.send(said)
+
+    async def join(self, client: Client, room: str = LOBBY) -> int:
+        """Put the client into the room, at its place in the order, and tell the others.
+
+        Returns the cursor: all messages with a smaller id are history to the client, all later ones reach it live.
+        Raises `RequiredPluginFailed` if the joining could not be logged.
+        """
+        join = _Join(client, room)
+        await self._send.send(join)
+        await join.done.wait()
+        if join.failure is not None:
+            raise join.failure
+        return join.cursor
+
+    def leave(self, client: Client) -> None:
+        """Take the client out of its room at once, and tell the others in turn. Does nothing if it is in none."""
+        if client.room:
+            self._tell_left(client, client.room)
+            self._hub.leave(client)
+
+    def _tell_left(self, client: Client, room: str) -> None:
+        self._left.append(Message(f"{client.name} left", client.name, room, "left"))
+        # A full channel wakes the broadcaster as well; a closed one says that nobody is left to tell.
+        with suppress(trio.WouldBlock, trio.ClosedResourceError):
+            self._send.send_nowait(None)
+
+    async def flush(self) -> None:
+        """Wait until all that was published so far was sent."""
+        flush = _Flush()
+        await self._send.send(flush)
+        await flush.done.wait()
+
+    def close(self) -> None:
+        """Let `run` end once it has sent what is there."""
+        self._send.close()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Broadcast until `close` is called."""
+        self._task = trio.lowlevel.current_task()
+        task_status.started()
+        async for item in self._receive:
+            batch = self._gather(item)
+            started = trio.current_time()
+            await self._broadcast(batch)
+            await self._rest(trio.current_time() - started)
+
+    def _gather(self, first: _Item) -> _Batch:
+        # Whoever left has sent all it had to say before, and the channel is emptied here: so it leaves after that.
+        batch = _Batch(self._left)
+        self._left = []
+        batch.add(first)
+        with suppress(trio.WouldBlock, trio.EndOfChannel):
+            while True:
+                batch.add(self._receive.receive_nowait())
+        return batch
+
+    async def _broadcast(self, batch: _Batch) -> None:
+        messages = self._sequencer.number(batch.drafts())
+        if messages:
+            try:
+                await self._plugins.tell(hookspecs.on_broadcast, messages=messages)
+            except RequiredPluginFailed as failure:
+                self._give_back(batch, failure)
+                messages = []
+        if messages:
+            await self._deliver(messages)
+            self.last_sent = messages[-1].id
+            self._let_in(batch.joins, cursor=messages[-1].id + 1 - len(batch.joins))
+        for done in batch.waiting:
+            done.set()
+
+    async def _deliver(self, messages: Sequence[Message]) -> None:
+        for room, part in _by_room(messages).items():
+            encoded: dict[Wire, bytes] = {}
+            for count, member in enumerate(self._hub.members(room), 1):
+                wire = member._wire
+                if wire not in encoded:
+                    encoded[wire] = wire.encode(part)
+                member._outbox.put(encoded[wire])
+                if count % BREATH == 0:
+                    await trio.lowlevel.checkpoint()
+
+    def _let_in(self, joins: Iterable[_Join], cursor: int) -> None:
+        for join in joins:
+            if join.client.ended:
+                # It ended while the plugins were told that it joined.
+                self._tell_left(join.client, join.message.room)
+            else:
+                self._hub.enter(join.client, join.message.room)
+            join.cursor = cursor
+            join.done.set()
+
+    def _give_back(self, batch: _Batch, failure: RequiredPluginFailed) -> None:
+        """Nothing of the batch is sent: tell its senders, and keep who left for the next one."""
+        for client in dict.fromkeys(said.client for said in batch.said):
+            if client is not None:
+                client.send(f"not sent: {failure}")
+        self._left = batch.left + self._left
+        for join in batch.joins:
+            join.failure = failure
+            join.done.set()
+
+    async def _rest(self, cost: float) -> None:
+        if cost >= SHORTEST_REST:
+            await trio.sleep(min(cost, LONGEST_REST))
+
+
+def _by_room(messages: Sequence[Message]) -> dict[str, list[Message]]:
+    rooms: dict[str, list[Message]] = {}
+    for message in messages:
+        rooms.setdefault(message.room, []).append(message)
+    return rooms

@@ -1,0 +1,159 @@
+"""The configuration: one TOML file, typed, with every fault named by its place."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
+
+from trichat._errors import ConfigError
+from trichat._network import Network
+
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+"""A time limit in seconds, of at most a day: no wait is without end."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of a plugin's options: one annotated field per key of its table, with a default.
+
+    The string in a field's `Annotated[int, "..."]` is what `trichat config` prints above it; limits go beside it, as
+    msgspec's `Meta(ge=0)`.
+    """
+
+
+class ServerOptions(Options, frozen=True, kw_only=True):
+    """The table `[server]`."""
+
+    host: Annotated[str, "The address to listen on; 0.0.0.0 for all, :: for all with IPv6."] = "0.0.0.0"
+    port: Annotated[int, Meta(ge=0, le=65535), "The TCP port; 0 picks a free one."] = 1024
+    max_clients: Annotated[int, Meta(ge=1), "Connections at a time."] = 10_000
+    max_clients_per_address: Annotated[int, Meta(ge=1), "Connections at a time from one address."] = 1_000
+    max_line_bytes: Annotated[
+        int, Meta(ge=64, le=1_048_576), "The longest line that is taken, in bytes without its end."
+    ] = 4096
+    backlog_bytes: Annotated[
+        int, Meta(ge=4096), "What may wait for a client that does not read, before it is disconnected."
+    ] = 1_048_576
+    name_timeout: Annotated[Seconds, "Seconds that a new client has to give a name."] = 30.0
+    send_timeout: Annotated[Seconds, "Seconds that a client may take nothing of what waits for it."] = 60.0
+    hook_timeout: Annotated[Seconds, "Seconds that one call of a plugin may take before it is cancelled."] = 5.0
+    shutdown_timeout: Annotated[Seconds, "Seconds within which a stop is done, whatever clients and plugins do."] = 5.0
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole configuration. The tables of the plugins are typed later, when the plugins are known."""
+
+    server: ServerOptions = ServerOptions()
+    plugins: Mapping[str, Mapping[str, object]] = {}
+    source: str = "the defaults"
+    """What to call it in a fault: the name of the file."""
+
+    @classmethod
+    def from_tables(cls, tables: Mapping[str, object], source: str = "configuration") -> "Config":
+        """Build a configuration from parsed TOML. Raises `ConfigError` with all faults but those of the plugins."""
+        faults: list[str] = []
+        config = _from_tables(tables, source, faults)
+        if faults:
+            raise ConfigError(faults)
+        return config
+
+    def with_option(self, plugin: str, key: str, value: object) -> "Config":
+        """The same configuration with one key of a plugin's table set to `value`."""
+        table = {**self.plugins.get(plugin, {}), key: value}
+        return msgspec.structs.replace(self, plugins={**self.plugins, plugin: table})
+
+
+def load_config(path: Path) -> Config:
+    """Read a configuration file. Raises `ConfigError` with all faults in it but those of the plugins."""
+    faults: list[str] = []
+    config = read_config(path, faults)
+    if faults:
+        raise ConfigError(faults)
+    return config
+
+
+def read_config(path: Path, faults: list[str]) -> Config:
+    """Read a configuration file. Each fault is added to `faults`, and its default stands in for what is wrong."""
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        faults.append(f"{path}: cannot be read ({error.strerror})")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        faults.append(f"{path}: is not TOML ({error})")
+    else:
+        return _from_tables(tables, str(path), faults)
+    return Config(source=str(path))
+
+
+def _from_tables(tables: Mapping[str, object], source: str, faults: list[str]) -> Config:
+    for key, table in tables.items():
+        if key not in ("server", "plugins"):
+            kind = "table" if isinstance(table, dict) else "key"
+            faults.append(f"{source}: {key}: unknown {kind}{suggestion(key, ['server', 'plugins'])}")
+    server = to_options(ServerOptions, _table(tables, "server", source, faults), f"{source}: server", faults)
+    plugins = _table(tables, "plugins", source, faults)
+    return Config(
+        server=server or ServerOptions(),
+        plugins={name: _table(plugins, name, f"{source}: plugins", faults) for name in plugins},
+        source=source,
+    )
+
+
+def _table(tables: Mapping[str, object], key: str, place: str, faults: list[str]) -> Mapping[str, object]:
+    table = tables.get(key, {})
+    if isinstance(table, dict):
+        return table
+    faults.append(f"{place}: {key}: Expected a table (here: {table!r})")
+    return {}
+
+
+OptionsType = TypeVar("OptionsType", bound=Options)
+
+
+def to_options(
+    cls: type[OptionsType], table: Mapping[str, object], place: str, faults: list[str]
+) -> OptionsType | None:
+    """Convert `table` to `cls`. Each fault is added to `faults`, behind its `place`; `None` if there was one."""
+    fields = {field.name: field for field in msgspec.structs.fields(cls)}
+    values = {}
+    before = len(faults)
+    # Key by key, because msgspec stops at the first fault and whoever wrote the file wants to see all of them.
+    for key, value in table.items():
+        if key in fields:
+            values[key] = _convert(value, fields[key].type, f"{place}.{key}", faults)
+        else:
+            faults.append(f"{place}.{key}: unknown key{suggestion(key, list(fields))}")
+    faults.extend(f"{place}.{key}: is missing" for key in fields if fields[key].required and key not in table)
+    return cls(**values) if len(faults) == before else None
+
+
+def _convert(value: object, wanted: Any, place: str, faults: list[str]) -> Any:
+    bare = get_args(wanted)[0] if get_origin(wanted) is Annotated else wanted
+    before = len(faults)
+    if get_origin(bare) in (list, tuple) and isinstance(value, list):
+        for index, element in enumerate(value):
+            _convert(element, get_args(bare)[0], f"{place}[{index}]", faults)
+    if len(faults) > before:
+        return None
+    try:
+        return msgspec.convert(value, wanted, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        faults.append(f"{place}: {error} (here: {value!r})")
+        return None
+
+
+def suggestion(word: str, known: list[str]) -> str:
+    """Return ` (did you mean '...'?)` where something known looks like `word`, or nothing."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _decode(cls: type, value: object) -> object:
+    if cls is not Network:
+        raise NotImplementedError(f"options of type {cls!r} cannot be read from TOML")
+    if not isinstance(value, str):
+        raise ValueError("Expected an address or a network, as a string")
+    return Network(value)

@@ -1,0 +1,148 @@
+"""Which plugins there are, and building those that the configuration asks for.
+
+A plugin is a module, or a class that is called once per server: with its options, when its constructor takes a subclass
+of `Options`, or with nothing. Installed plugins announce themselves by the entry points `trichat`, its own like any
+other. Its own run unless they are turned off; those of other packages run when the configuration has a table for them.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple, get_type_hints
+
+from trichat._config import Config, Options, suggestion, to_options
+from trichat._errors import ConfigError, PluginError
+
+GROUP = "trichat"
+
+Factory = ModuleType | type
+
+
+class Choice(NamedTuple):
+    """A plugin that was found, and what the configuration says of it."""
+
+    name: str
+    factory: Factory
+    options: Options | None
+    enabled: bool
+
+
+def load_plugins(config: Config, extra: Sequence[str] = ()) -> dict[str, object]:
+    """Build the plugins that `config` asks for, and those that `extra` names as a module or as a `.py` file.
+
+    Returns them by name, in the order of their registration. Raises `ConfigError` with all faults of all tables, and
+    `PluginError` if one cannot be imported or made.
+    """
+    faults: list[str] = []
+    plugins = build_plugins(choose_plugins(config, extra, faults), faults)
+    if faults:
+        raise ConfigError(faults)
+    return plugins
+
+
+def choose_plugins(config: Config, extra: Sequence[str], faults: list[str]) -> list[Choice]:
+    """Find the plugins and read their tables. Each fault is added to `faults`, and its plugin is left out."""
+    factories = dict([*_installed(config), *_named(extra)])
+    known = sorted({point.name for point in entry_points(group=GROUP)} | factories.keys())
+    strangers = [name for name in config.plugins if name not in known]
+    faults += [f"{config.source}: plugins.{name}: no such plugin{suggestion(name, known)}" for name in strangers]
+    choices = [_choose(name, factory, config, faults) for name, factory in sorted(factories.items())]
+    return [choice for choice in choices if choice is not None]
+
+
+def build_plugins(choices: Sequence[Choice], faults: list[str]) -> dict[str, object]:
+    """Make the plugins that are enabled, by name. What a plugin finds wrong with its options is added to `faults`."""
+    plugins: dict[str, object] = {}
+    for choice in choices:
+        if choice.enabled:
+            try:
+                plugins[choice.name] = _build(choice)
+            except ConfigError as error:
+                faults.extend(f"plugins.{choice.name}: {fault}" for fault in error.faults)
+    return plugins
+
+
+def _choose(name: str, factory: Factory, config: Config, faults: list[str]) -> Choice | None:
+    place = f"{config.source}: plugins.{name}"
+    before = len(faults)
+    table = dict(config.plugins.get(name, {}))
+    enabled = table.pop("enabled", True)
+    if not isinstance(enabled, bool):
+        faults.append(f"{place}.enabled: Expected `bool` (here: {enabled!r})")
+    # For a plugin without options the empty class says that there are no keys.
+    cls = _options_class(factory)
+    options = to_options(cls or Options, table, place, faults)
+    if len(faults) > before:
+        return None
+    return Choice(name, factory, options if cls else None, bool(enabled))
+
+
+def _options_class(factory: Factory) -> type[Options] | None:
+    if isinstance(factory, ModuleType):
+        return None
+    for annotation in get_type_hints(factory.__init__).values():  # type: ignore[misc]
+        if inspect.isclass(annotation) and issubclass(annotation, Options):
+            return annotation
+    return None
+
+
+def _build(choice: Choice) -> object:
+    if isinstance(choice.factory, ModuleType):
+        return choice.factory
+    try:
+        return choice.factory() if choice.options is None else choice.factory(choice.options)
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise PluginError(f"plugin {choice.name!r} cannot be made: {error!r}") from error
+
+
+def _installed(config: Config) -> Iterator[tuple[str, Factory]]:
+    for point in entry_points(group=GROUP):
+        if _is_own(point) or point.name in config.plugins:
+            try:
+                yield point.name, point.load()
+            except Exception as error:
+                raise PluginError(f"plugin {point.name!r} ({point.value}) cannot be imported: {error!r}") from error
+
+
+def _is_own(point: EntryPoint) -> bool:
+    return point.dist is not None and point.dist.name == "trichat"
+
+
+def _named(extra: Sequence[str]) -> Iterator[tuple[str, Factory]]:
+    for where in extra:
+        try:
+            module = _import_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
+        except Exception as error:
+            raise PluginError(f"plugin {where!r} cannot be imported: {error!r}") from error
+        yield Path(where).stem if where.endswith(".py") else where.rpartition(".")[2], _factory_in(module)
+
+
+def _import_file(path: Path) -> ModuleType:
+    # A name that no import statement asks for: a plugin may well be called like a module of the standard library.
+    name = f"trichat_plugin_file.{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _factory_in(module: ModuleType) -> Factory:
+    """The class in the module that has hooks, or else the module itself."""
+    for value in vars(module).values():
+        if inspect.isclass(value) and value.__module__ == module.__name__ and _has_hooks(value):
+            return value
+    return module
+
+
+def _has_hooks(cls: type) -> bool:
+    return any(hasattr(value, "trichat_impl") for value in vars(cls).values())

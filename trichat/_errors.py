@@ -1,0 +1,54 @@
+"""What can go wrong, split by whose fault it is."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+
+class TrichatError(Exception):
+    """The base of all that trichat raises on purpose; its text is one clear sentence for the person at fault."""
+
+
+class ConfigError(TrichatError):
+    """The configuration is wrong: whoever wrote it has to act."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = tuple(faults)
+        """One sentence each, naming the place and the value."""
+
+
+class StartError(TrichatError):
+    """The server cannot start here: the port is taken, a file cannot be opened, a plugin refuses."""
+
+
+class PluginError(TrichatError):
+    """A plugin is not made as a plugin has to be: its author has to act."""
+
+
+class RequiredPluginFailed(TrichatError):
+    """A plugin that the messages cannot do without failed on a batch, so the batch was not sent."""
+
+
+class ConnectionLost(TrichatError):
+    """The other side is gone, or the way to it is; the text says how it showed."""
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """Yield what really happened: `error` itself, or the errors that it groups, however nested."""
+    if isinstance(error, BaseExceptionGroup):
+        for member in error.exceptions:
+            yield from leaves(member)
+    else:
+        yield error
+
+
+@contextmanager
+def one_for_all() -> Iterator[None]:
+    """Raise the `TrichatError` itself, out of however many groups it comes: one sentence for one fault."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        for leaf in leaves(group):
+            if isinstance(leaf, TrichatError):
+                raise leaf from leaf.__cause__
+        raise

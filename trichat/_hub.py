@@ -1,0 +1,70 @@
+"""Who is here, and in which room.
+
+The hub never awaits, so that nobody ever finds it half changed.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from trichat import _names
+from trichat._client import Client
+
+
+class Hub:
+    """The clients, their names and their rooms."""
+
+    def __init__(self, *, max_clients: int, max_clients_per_address: int) -> None:
+        self._max_clients = max_clients
+        self._max_clients_per_address = max_clients_per_address
+        self._clients = 0
+        self._per_address: Counter[str] = Counter()
+        self._names: dict[str, Client] = {}
+        self._rooms: dict[str, dict[Client, None]] = {}
+
+    def admit(self, client: Client) -> str | None:
+        """Make room for a connection, until `dismiss`; or return why there is none."""
+        if self._clients >= self._max_clients:
+            return f"the server is full ({self._max_clients} clients)"
+        if self._per_address[client.address] >= self._max_clients_per_address:
+            return f"too many connections from {client.address} ({self._max_clients_per_address})"
+        self._clients += 1
+        self._per_address[client.address] += 1
+        return None
+
+    def dismiss(self, client: Client) -> None:
+        """Give up the place that `admit` gave."""
+        self._clients -= 1
+        self._per_address[client.address] -= 1
+        if not self._per_address[client.address]:
+            del self._per_address[client.address]
+
+    def claim(self, client: Client, name: str) -> bool:
+        """Give the client this prepared name, unless another one has it."""
+        if self._names.setdefault(_names.comparison_key(name), client) is not client:
+            return False
+        client.name = name
+        return True
+
+    def release(self, client: Client) -> None:
+        """Let others have the client's name, if it is the one who has it."""
+        key = _names.comparison_key(client.name) if client.name else ""
+        if self._names.get(key) is client:
+            del self._names[key]
+
+    def enter(self, client: Client, room: str) -> None:
+        """Put the client into a room."""
+        self._rooms.setdefault(room, {})[client] = None
+        client.room = room
+
+    def leave(self, client: Client) -> None:
+        """Take the client out of its room, if it is in one."""
+        if client.room:
+            members = self._rooms[client.room]
+            del members[client]
+            if not members:
+                del self._rooms[client.room]
+            client.room = ""
+
+    def members(self, room: str) -> Sequence[Client]:
+        """Who is in the room now, in the order of joining."""
+        return list(self._rooms.get(room, ()))

@@ -1,0 +1,115 @@
+"""The lifespans of the plugins: entered in order, each in a task of its own, and left in the reverse order."""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+
+import trio
+
+from trichat._errors import StartError, leaves
+
+logger = logging.getLogger("trichat.plugins")
+
+
+class _Service(Protocol):
+    async def __call__(self, *, task_status: trio.TaskStatus[None]) -> None: ...
+
+
+@asynccontextmanager
+async def outlasting(service: _Service, stop: Callable[[], None], grace: float) -> AsyncIterator[None]:
+    """Run `service` around the block, and shield it from what cancels the block, because the block's cleanup needs it.
+
+    After the block `stop` is called, and from then on the service has `grace` seconds.
+    """
+    shield = trio.CancelScope(shield=True)
+
+    async def run(*, task_status: trio.TaskStatus[None]) -> None:
+        with shield:
+            await service(task_status=task_status)
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(run)
+        try:
+            yield
+        finally:
+            stop()
+            shield.deadline = trio.current_time() + grace
+
+
+class Lifespans:
+    """Enters the plugins' context managers; each may take `timeout` seconds to be entered, and as many to be left.
+
+    `on_crash` is called with the name of a plugin whose lifespan crashed in between.
+    """
+
+    def __init__(
+        self,
+        plugins: Iterable[tuple[str, AbstractAsyncContextManager[None]]],
+        *,
+        timeout: float,
+        on_crash: Callable[[str], None],
+    ) -> None:
+        self._plugins = plugins
+        self._timeout = timeout
+        self._on_crash = on_crash
+        self._stopping = trio.Event()
+
+    def stop(self) -> None:
+        """Let `run` leave the lifespans and end."""
+        self._stopping.set()
+
+    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Hold the lifespans until `stop`. Raises `StartError` if a plugin refuses the start."""
+        entered: list[_Lifespan] = []
+        async with trio.open_nursery() as nursery:
+            try:
+                for name, manager in self._plugins:
+                    lifespan = _Lifespan(name, manager, self._on_crash)
+                    with trio.move_on_after(self._timeout) as scope:
+                        await nursery.start(lifespan.run)
+                    if scope.cancelled_caught:
+                        raise StartError(f"plugin {name!r} did not start within {self._timeout:g} seconds")
+                    entered.append(lifespan)
+                task_status.started()
+                await self._stopping.wait()
+            finally:
+                for lifespan in reversed(entered):
+                    # One that hangs is cancelled with the nursery; the others still get their turn.
+                    with trio.move_on_after(self._timeout):
+                        # `outlasting` shields all of this.
+                        await lifespan.leave()  # noqa: ASYNC102
+
+
+class _Lifespan:
+    def __init__(self, name: str, manager: AbstractAsyncContextManager[None], on_crash: Callable[[str], None]) -> None:
+        self._name = name
+        self._manager = manager
+        self._on_crash = on_crash
+        self._stopping = trio.Event()
+        self._left = trio.Event()
+
+    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        entered = False
+        try:
+            async with self._manager:
+                entered = True
+                task_status.started()
+                await self._stopping.wait()
+        except Exception as error:
+            if not entered:
+                reasons = "; ".join(str(leaf) or repr(leaf) for leaf in leaves(error))
+                raise StartError(f"plugin {self._name!r} cannot start: {reasons}") from error
+            if self._stopping.is_set():
+                logger.exception("plugin %r failed when it was left", self._name)
+            else:
+                logger.exception(
+                    "plugin %r crashed: it is told nothing any more, and refuses what it is asked", self._name
+                )
+                self._on_crash(self._name)
+        finally:
+            self._left.set()
+
+    async def leave(self) -> None:
+        self._stopping.set()
+        await self._left.wait()

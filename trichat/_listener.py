@@ -1,0 +1,144 @@
+"""Listeners: where connections come from. A listener knows its wire; the rest of the server does not."""
+
+import errno
+import logging
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import NamedTuple, Protocol
+
+import trio
+
+from trichat._errors import StartError
+from trichat._transport import SocketTransport, Transport
+from trichat.wires import Wire
+
+logger = logging.getLogger("trichat.listener")
+
+Accept = Callable[[Transport, Wire], None]
+
+# The kernel caps it at net.core.somaxconn; thousands may come at once after a restart.
+ACCEPT_BACKLOG = 4096
+
+# Connections taken in one go before the others get their turn.
+ACCEPT_BURST = 100
+
+# Seconds to wait when the process or the machine is out of descriptors or memory: somebody has to leave first.
+EXHAUSTED_PAUSE = 0.1
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+
+# A laptop that was closed never says goodbye: after a minute of silence it is asked, and after another it is gone.
+_SOCKET_OPTIONS = (
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 6),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 120_000),
+)
+
+
+class Address(NamedTuple):
+    """Where a listener listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Listener(Protocol):
+    """A source of connections."""
+
+    async def serve(self, accept: Accept, *, task_status: trio.TaskStatus[list[Address]]) -> None:
+        """Listen, report where, and call `accept` for each connection until cancelled. Raises `StartError`."""
+
+
+class TcpListener:
+    """Plain TCP on every address that `host` stands for; port 0 picks a free one."""
+
+    def __init__(self, host: str, port: int, wire: Wire) -> None:
+        self._host = host
+        self._port = port
+        self._wire = wire
+
+    async def serve(self, accept: Accept, *, task_status: trio.TaskStatus[list[Address]]) -> None:
+        """Listen, report where, and call `accept` for each connection until cancelled. Raises `StartError`."""
+        with ExitStack() as stack:
+            listening = [stack.enter_context(sock) for sock in await self._open()]
+            async with trio.open_nursery() as nursery:
+                for sock in listening:
+                    nursery.start_soon(self._accept_all, sock, accept)
+                task_status.started([Address(*sock.getsockname()[:2]) for sock in listening])
+
+    async def _open(self) -> list[socket.socket]:
+        place = Address(self._host, self._port)
+        try:
+            found = await trio.socket.getaddrinfo(
+                self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )
+        except OSError as error:
+            raise StartError(f"cannot listen on {place}: {error.strerror}") from error
+        listening: list[socket.socket] = []
+        try:
+            for family, _, _, _, address in found:
+                # All addresses of one host share the port that the first one got.
+                port = listening[0].getsockname()[1] if listening else self._port
+                listening.append(_listen(family, (str(address[0]), port)))
+        except OSError as error:
+            for sock in listening:
+                sock.close()
+            raise StartError(f"cannot listen on {place}: {error.strerror}{_hint(error)}") from error
+        return listening
+
+    async def _accept_all(self, listening: socket.socket, accept: Accept) -> None:
+        while True:
+            await trio.lowlevel.wait_readable(listening)
+            try:
+                for _ in range(ACCEPT_BURST):
+                    sock, peer = listening.accept()
+                    self._take(sock, peer[0], accept)
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    logger.error("cannot accept connections for now: %s", error.strerror)
+                    await trio.sleep(EXHAUSTED_PAUSE)
+                # Anything else is the end of the connection that was being accepted, not of the listener.
+
+    def _take(self, sock: socket.socket, host: str, accept: Accept) -> None:
+        try:
+            sock.setblocking(False)
+            for option in _SOCKET_OPTIONS:
+                sock.setsockopt(*option)
+        except OSError:
+            sock.close()  # It was reset before we came to it.
+            return
+        accept(SocketTransport(sock, host), self._wire)
+
+
+def _listen(family: int, address: tuple[str, int]) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        # A restart must not wait until the kernel has forgotten the connections of the last run.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(ACCEPT_BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _hint(error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return " (another server has the port; choose one with --port, or stop it)"
+        case errno.EADDRNOTAVAIL:
+            return " (it is not an address of this machine)"
+        case errno.EACCES:
+            return " (ports below 1024 need privileges)"
+        case _:
+            return ""

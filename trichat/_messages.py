@@ -1,0 +1,62 @@
+"""What travels through the house: messages, and the answers that a plugin may give to one."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from trichat._text import printable
+
+LOBBY = "lobby"
+"""The room that everyone is in."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Kind = Literal["said", "joined", "left", "notice"]
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One line of a room: what a person said, that somebody joined or left, or a notice of the server.
+
+    A message cannot be changed, and it cannot hold anything that would break a line or obey a terminal: `text` and
+    `sender` are cleaned when it is made.
+    """
+
+    text: str
+    """What is shown; for every kind but `"said"` the whole sentence, such as `"alice joined"`."""
+    sender: str = ""
+    """The name of the person it is about; empty for a notice."""
+    room: str = LOBBY
+    kind: Kind = "said"
+    id: int = 0
+    """Microseconds since 1970 (UTC), strictly increasing along the one order; 0 until the sequencer has taken it."""
+
+    def __post_init__(self) -> None:
+        # Nearly every message is printable already, so that these two checks are all that it costs.
+        if not self.text.isprintable():
+            msgspec.structs.force_setattr(self, "text", printable(self.text))
+        if not self.sender.isprintable():
+            msgspec.structs.force_setattr(self, "sender", printable(self.sender))
+
+    @property
+    def time(self) -> datetime:
+        """When the sequencer took it, in UTC; 1970 before that."""
+        return _EPOCH + timedelta(microseconds=self.id)
+
+    def with_text(self, text: str) -> "Message":
+        """The same message, saying `text` instead."""
+        return msgspec.structs.replace(self, text=text)
+
+    def with_id(self, id: int) -> "Message":
+        """The same message at its place in the order."""
+        return msgspec.structs.replace(self, id=id)
+
+
+class Refuse(msgspec.Struct, frozen=True):
+    """The answer of a plugin: no. `reason` is told to the client."""
+
+    reason: str
+
+
+class Handled(msgspec.Struct, frozen=True):
+    """The answer of a plugin to a message: it was for me, it goes no further."""

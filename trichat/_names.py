@@ -1,0 +1,43 @@
+"""User names: prepared, compared and limited (RFC 8266, the PRECIS nickname profile)."""
+
+from precis_i18n import get_profile
+
+MAX_LENGTH = 32
+
+# The protocol and the log write `alice: hello` for a person, `* ...` for the server and `[date] ...` for the past:
+# a name must not be able to look like any of these.
+_DELIMITER = ":"
+_SERVER_MARKS = ("*", "[")
+
+_shown = get_profile("NicknameCasePreserved")
+_compared = get_profile("NicknameCaseMapped")
+
+
+class InvalidName(ValueError):
+    """The text cannot be a user name; the message says why, to the person who typed it."""
+
+
+def prepare(text: str) -> str:
+    """Return the name that `text` asks for, as it is shown. Raises `InvalidName`."""
+    # Composition shortens a name, but never to a quarter; the check keeps the tables from chewing on whole lines.
+    if len(text) > 4 * MAX_LENGTH:
+        raise InvalidName(f"a name has at most {MAX_LENGTH} characters")
+    try:
+        name = _shown.enforce(text)
+    except UnicodeEncodeError as error:
+        if error.reason == "DISALLOWED/empty":
+            raise InvalidName("a name cannot be empty") from None
+        culprit = ascii(text[error.start : error.end])
+        raise InvalidName(f"a name cannot contain {culprit}") from None
+    if len(name) > MAX_LENGTH:
+        raise InvalidName(f"a name has at most {MAX_LENGTH} characters, this one has {len(name)}")
+    if _DELIMITER in name:
+        raise InvalidName("a name cannot contain ':'")
+    if name.startswith(_SERVER_MARKS):
+        raise InvalidName(f"a name cannot begin with {name[0]!r}")
+    return name
+
+
+def comparison_key(name: str) -> str:
+    """Return what two prepared names have in common when they count as the same name."""
+    return str(_compared.enforce(name))

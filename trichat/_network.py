@@ -1,0 +1,47 @@
+"""Addresses and networks, as configurations name them."""
+
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+
+class Network:
+    """An address (`10.0.0.7`, `::1`) or a network (`192.168.4.0/24`). Raises `ValueError` for anything else."""
+
+    def __init__(self, text: str) -> None:
+        try:
+            self._network = ip_network(text)
+        except ValueError:
+            raise ValueError(_complaint(text)) from None
+
+    def __contains__(self, address: str) -> bool:
+        return _address(address) in self._network
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Network) and self._network == other._network
+
+    def __hash__(self) -> int:
+        return hash(self._network)
+
+    def __str__(self) -> str:
+        single = self._network.prefixlen == self._network.max_prefixlen
+        return str(self._network.network_address if single else self._network)
+
+    def __repr__(self) -> str:
+        return f"Network({str(self)!r})"
+
+
+def canonical_address(text: str) -> str:
+    """Return an IP address in its usual form: without a scope, and as IPv4 if an IPv6 socket has wrapped it."""
+    return str(_address(text))
+
+
+def _address(text: str) -> IPv4Address | IPv6Address:
+    address = ip_address(text.partition("%")[0])
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _complaint(text: str) -> str:
+    try:
+        meant = ip_network(text, strict=False)
+    except ValueError:
+        return f"{text!r} is not an IP address or network"
+    return f"{text!r} has bits beyond its prefix; the network is '{meant}'"

@@ -1,0 +1,172 @@
+"""What is on its way to one client.
+
+`put` never waits, so that a fan-out costs a client that does not read no more than any other. It tries the socket at
+once; what did not go is kept as the client's backlog, and only then a drain task runs in the client's nursery. A
+transport without a direct way sends every byte from the drain task: one class, one limit, two ways out.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import trio
+
+from trichat._errors import ConnectionLost
+from trichat._transport import Bytes, Transport
+
+Send = Callable[[Bytes], Awaitable[None]]
+
+
+class Outbox:
+    """The sending half of one connection.
+
+    At most `limit` bytes wait. When more would have to, when the client takes nothing for `send_timeout` seconds, or
+    when it is gone, `give_up` is called with the reason, and what is put from then on goes nowhere.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        nursery: trio.Nursery,
+        *,
+        limit: int,
+        send_timeout: float,
+        give_up: Callable[[str], None],
+    ) -> None:
+        self._transport = transport
+        self._nursery = nursery
+        self._limit = limit
+        self._send_timeout = send_timeout
+        self._give_up = give_up
+        self._begun: Bytes = b""
+        """The rest of a chunk that is partly sent. It is not counted: its bytes are shared with the whole room."""
+        self._backlog: deque[bytes] = deque()
+        """Whole chunks, which may be dropped without tearing a line."""
+        self._backlog_bytes = 0
+        self._writer_done: trio.Event | None = None
+        """There while a task writes; what is put has to wait behind it."""
+        self._closed = False
+        """Nothing can be put any more."""
+        self._broken = False
+        """Nothing can be sent any more."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be put any more: the last words were said, or it gave up."""
+        return self._closed
+
+    def put(self, data: bytes) -> None:
+        """Send what goes at once and keep the rest."""
+        if self._closed:
+            return
+        if self._writer_done is None:
+            self._send_nowait(data)
+        elif self._backlog_bytes + len(data) <= self._limit:
+            self._keep(data)
+        else:
+            # The rest of what is half sent stays, so that the reason can follow on a line of its own.
+            self._closed = True
+            self._drop_backlog()
+            self._give_up(f"too slow: more than {self._limit} bytes were waiting")
+
+    def close(self, farewell: bytes = b"") -> None:
+        """Put the last words: nothing can be put after them."""
+        self._closed = True
+        if self._broken:
+            return
+        if self._writer_done is None:
+            self._send_nowait(farewell)
+        else:
+            self._keep(farewell)
+
+    def _send_nowait(self, data: bytes) -> None:
+        try:
+            sent = self._transport.send_nowait(data)
+        except ConnectionLost as lost:
+            self._break(lost)
+            return
+        if sent < len(data):
+            self._begun = memoryview(data)[sent:]
+            self._start_draining()
+
+    def _keep(self, data: bytes) -> None:
+        self._backlog.append(data)
+        self._backlog_bytes += len(data)
+
+    def _drop_backlog(self) -> None:
+        self._backlog.clear()
+        self._backlog_bytes = 0
+
+    def _break(self, lost: ConnectionLost) -> None:
+        self._closed = self._broken = True
+        self._begun = b""
+        self._drop_backlog()
+        self._give_up(str(lost))
+
+    def _start_draining(self) -> None:
+        self._writer_done = trio.Event()
+        self._nursery.start_soon(self._drain)
+
+    async def _drain(self) -> None:
+        try:
+            await self._write_all()
+        except ConnectionLost as lost:
+            self._break(lost)
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        assert self._writer_done is not None
+        self._writer_done.set()
+        self._writer_done = None
+
+    async def _write_all(self) -> None:
+        while self._begun or self._backlog:
+            if not self._begun:
+                chunk = self._backlog.popleft()
+                self._backlog_bytes -= len(chunk)
+                self._begun = chunk
+            await self._write_begun()
+
+    async def _write_begun(self) -> None:
+        while self._begun:
+            with trio.move_on_after(self._send_timeout) as scope:
+                sent = await self._transport.send_some(self._begun)
+            if scope.cancelled_caught:
+                raise ConnectionLost(f"too slow: took nothing for {self._send_timeout:g} s")
+            self._begun = memoryview(self._begun)[sent:]
+
+    async def flushed(self) -> None:
+        """Wait until all that was put is sent. Raises `ConnectionLost`."""
+        while self._writer_done is not None:
+            await self._writer_done.wait()
+        # A drain task that was cancelled has left something behind.
+        if self._begun or self._backlog:
+            self._writer_done = trio.Event()
+            try:
+                await self._write_all()
+            finally:
+                self._release()
+
+    @asynccontextmanager
+    async def exclusive(self) -> AsyncIterator[Send]:
+        """Be the only writer: gives a function that sends at the client's pace and raises `ConnectionLost`.
+
+        What is put meanwhile follows when the block ends.
+        """
+        await self.flushed()
+        self._writer_done = trio.Event()
+        try:
+            yield self._write
+        finally:
+            self._release()
+            if self._begun:
+                self._start_draining()
+            elif self._backlog:
+                waited = b"".join(self._backlog)
+                self._drop_backlog()
+                self._send_nowait(waited)
+
+    async def _write(self, data: Bytes) -> None:
+        self._begun = data
+        await self._write_begun()

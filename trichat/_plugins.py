@@ -1,0 +1,205 @@
+"""The plugins of one server, and how they are called.
+
+pluggy keeps the registry and the order; the calls are made here, because a hook may be `async` and pluggy does not
+await. Each call walks the implementations in pluggy's order and awaits one after the other, so that an answer can stop
+the walk without leaving a coroutine behind, and a changed message goes on to the next plugin.
+"""
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Any, NamedTuple, ParamSpec, TypeVar
+
+import pluggy
+import trio
+
+from trichat import hookspecs
+from trichat._errors import PluginError, RequiredPluginFailed
+from trichat._messages import Handled, Message, Refuse
+
+logger = logging.getLogger("trichat.plugins")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# What a plugin may answer to a hook that asks, besides None. Anything else is a mistake, and asking fails closed.
+_ANSWERS: dict[str, tuple[type, ...]] = {
+    "on_connect": (Refuse,),
+    "on_join": (Refuse,),
+    "on_message": (Message, Handled, Refuse),
+    "history": (Iterable,),
+}
+
+
+class _Implementation(NamedTuple):
+    plugin: str
+    function: Callable[..., Any]
+    arguments: tuple[str, ...]
+    required: bool
+
+
+class _Failed(Exception):
+    """A plugin failed in a hook. It is in the log already; the text is what a client may be told."""
+
+
+class _Misbehaved(Exception):
+    """What a plugin did is known from outside, so that a traceback would only show this file."""
+
+
+class Plugins:
+    """The registered plugins. `hook_timeout` is what one call may take, in seconds."""
+
+    def __init__(self, hook_timeout: float) -> None:
+        self._timeout = hook_timeout
+        self._manager = pluggy.PluginManager("trichat")
+        self._manager.add_hookspecs(hookspecs)
+        self._crashed: set[str] = set()
+        self._hooks: dict[str, list[_Implementation]] = {}
+        self._resolve()
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the plugins, in the order of their registration."""
+        return [name for name, _ in self._manager.list_name_plugin()]
+
+    def implement(self, hook: Callable[..., object]) -> bool:
+        """Whether any plugin implements `hook`."""
+        return bool(self._hooks[hook.__name__])
+
+    def register(self, name: str, plugin: object) -> None:
+        """Add a plugin: a module or an instance. Raises `PluginError` if it is not made as it has to be."""
+        if self._manager.has_plugin(name):
+            raise PluginError(f"plugin {name!r} ({_source(plugin)}): another plugin has this name already")
+        try:
+            self._manager.register(plugin, name)
+            self._manager.check_pending()
+            self._refuse_wrappers(plugin)
+        except (pluggy.PluginValidationError, ValueError, PluginError) as error:
+            if self._manager.has_plugin(name):
+                self._manager.unregister(name=name)
+            raise PluginError(f"plugin {name!r} ({_source(plugin)}): {' '.join(str(error).split())}") from None
+        self._resolve()
+
+    def _refuse_wrappers(self, plugin: object) -> None:
+        for caller in self._manager.get_hookcallers(plugin) or ():
+            for implementation in caller.get_hookimpls():
+                if implementation.plugin is plugin and (implementation.wrapper or implementation.hookwrapper):
+                    raise PluginError(
+                        f"{caller.name} is a wrapper, and trichat has none: change the message that you are asked "
+                        "about, or your place in the order with tryfirst or trylast"
+                    )
+
+    def mark_crashed(self, name: str) -> None:
+        """Take the plugin out of the hooks that tell, and let it refuse in those that ask: it fails closed."""
+        self._crashed.add(name)
+        self._resolve()
+
+    def _resolve(self) -> None:
+        """Look the implementations up once, so that no call has to."""
+        self._hooks = {}
+        for hook in vars(self._manager.hook).values():
+            found = [
+                _Implementation(i.plugin_name, i.function, tuple(i.argnames), getattr(i.plugin, "required", False))
+                for i in reversed(hook.get_hookimpls())
+            ]
+            found.sort(key=lambda implementation: not implementation.required)
+            self._hooks[hook.name] = list(self._without_crashed(hook.name, found))
+
+    def _without_crashed(self, hook: str, found: list[_Implementation]) -> Iterator[_Implementation]:
+        for implementation in found:
+            if implementation.plugin not in self._crashed:
+                yield implementation
+            elif hook in _ANSWERS or implementation.required:
+                yield implementation._replace(function=_refuse_as_crashed, arguments=())
+
+    async def ask(self, hook: Callable[P, Awaitable[R]], *_: P.args, **kwargs: P.kwargs) -> R | Refuse | None:
+        """Ask one plugin after the other, until one answers; arguments by keyword. A plugin that fails refuses."""
+        for implementation in self._hooks[hook.__name__]:
+            try:
+                answer = await self._call(hook.__name__, implementation, kwargs)
+            except _Failed as failure:
+                return Refuse(str(failure))
+            if answer is not None:
+                return answer  # type: ignore[no-any-return]
+        return None
+
+    async def ask_message(self, client: object, message: Message) -> Message | Handled | Refuse:
+        """Ask every plugin about a message, each about what the one before it made of it."""
+        arguments: dict[str, object] = {"client": client, "message": message}
+        for implementation in self._hooks["on_message"]:
+            try:
+                answer = await self._call("on_message", implementation, arguments)
+            except _Failed as failure:
+                return Refuse(str(failure))
+            if isinstance(answer, Message):
+                message = arguments["message"] = answer
+            elif answer is not None:
+                return answer  # type: ignore[no-any-return]
+        return message
+
+    async def tell(self, hook: Callable[P, Awaitable[None]], *_: P.args, **kwargs: P.kwargs) -> None:
+        """Tell every plugin. Raises `RequiredPluginFailed` if one fails that is required, before the next is told.
+
+        Every plugin is called even if the telling is cancelled: its first wait is cancelled then.
+        """
+        cancelled: BaseException | None = None
+        for implementation in self._hooks[hook.__name__]:
+            try:
+                await self._call(hook.__name__, implementation, kwargs)
+            except _Failed as failure:
+                if implementation.required and hook is hookspecs.on_broadcast:
+                    raise RequiredPluginFailed(str(failure)) from failure.__cause__
+            except (trio.Cancelled, BaseExceptionGroup) as error:  # noqa: ASYNC103
+                cancelled = error  # raised below
+        if cancelled is not None:
+            raise cancelled
+
+    def contributions(self, hook: Callable[P, R], *_: P.args, **kwargs: P.kwargs) -> Iterator[tuple[str, R]]:
+        """Yield what each plugin contributes, with its name, in the order of their registration.
+
+        Raises `PluginError` if one fails.
+        """
+        order = {name: place for place, name in enumerate(self.names)}
+        for implementation in sorted(self._hooks[hook.__name__], key=lambda i: order[i.plugin]):
+            try:
+                yield implementation.plugin, _invoke(implementation, kwargs)
+            except Exception as error:
+                raise PluginError(f"plugin {implementation.plugin!r} failed in {hook.__name__}: {error!r}") from error
+
+    async def _call(self, hook: str, implementation: _Implementation, arguments: dict[str, Any]) -> Any:
+        """Call one plugin and return its answer. Raises `_Failed`."""
+        try:
+            answer = _invoke(implementation, arguments)
+            # Only what waits needs a deadline, and a cancel scope costs as much as everything else here together.
+            if answer is not None and inspect.isawaitable(answer):
+                answer = await self._within_time(answer)
+            if answer is not None and not isinstance(answer, _ANSWERS.get(hook, object)):
+                raise _Misbehaved(f"{answer!r} is no answer to this hook")
+        except (Exception, SystemExit) as error:
+            trace = not isinstance(error, _Misbehaved)
+            logger.error("plugin %r failed in %s: %s", implementation.plugin, hook, error, exc_info=trace)
+            raise _Failed(f"the plugin {implementation.plugin!r} failed") from error
+        return answer
+
+    async def _within_time(self, answer: Awaitable[Any]) -> Any:
+        with trio.move_on_after(self._timeout) as scope:
+            result = await answer
+        # Cancelled or not: what came too late may have come about in any state.
+        if scope.cancel_called:
+            raise _Misbehaved(f"it took longer than hook_timeout ({self._timeout:g} s)")
+        return result
+
+
+def _invoke(implementation: _Implementation, arguments: dict[str, Any]) -> Any:
+    return implementation.function(*[arguments[name] for name in implementation.arguments])
+
+
+def _refuse_as_crashed() -> None:
+    raise _Misbehaved("it crashed earlier, and asking it fails closed")
+
+
+def _source(plugin: object) -> str:
+    try:
+        return inspect.getfile(plugin if inspect.ismodule(plugin) else type(plugin))
+    except (TypeError, OSError):
+        return repr(plugin)

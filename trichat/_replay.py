@@ -1,0 +1,113 @@
+"""The history, on its way to those who join.
+
+What is short is asked for and encoded once for all who join at the same point of the order; what is long is read in
+worker threads and sent a page at a time, so that memory does not grow with the log.
+"""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+import trio
+
+from trichat import hookspecs
+from trichat._errors import TrichatError
+from trichat._messages import Message, Refuse
+from trichat._outbox import Send
+from trichat._plugins import Plugins
+from trichat.wires import Wire
+
+logger = logging.getLogger("trichat.replay")
+
+# Messages that are read and sent in one go: a few milliseconds of work.
+PAGE = 500
+
+# Parts of the history that are kept, encoded: in a storm of joins the sessions of a few batches are at it side by side.
+REMEMBERED = 8
+
+
+class HistoryUnavailable(TrichatError):
+    """A plugin that keeps the history failed; the text is for the joiner."""
+
+
+class _Part:
+    """The messages of a room between two ids: asked for by one session, and encoded once per wire, for all."""
+
+    def __init__(self) -> None:
+        self.asking = trio.Lock()
+        self.messages: Sequence[Message] | None = None
+        """`None` until somebody has asked, and for ever if they are not in memory."""
+        self._encoded: dict[Wire, bytes] = {}
+
+    def encode(self, wire: Wire) -> bytes:
+        assert self.messages is not None
+        if wire not in self._encoded:
+            self._encoded[wire] = wire.encode_history(self.messages)
+        return self._encoded[wire]
+
+
+class Replay:
+    """Sends history. `page_timeout` is what reading one page may take, in seconds."""
+
+    def __init__(self, plugins: Plugins, page_timeout: float) -> None:
+        self._plugins = plugins
+        self._page_timeout = page_timeout
+        self._parts: OrderedDict[tuple[str, int, int], _Part] = OrderedDict()
+
+    async def send_if_long(self, send: Send, wire: Wire, room: str, after: int, before: int) -> bool:
+        """Send the messages with `after < id < before` if they are many; otherwise return False and send nothing.
+
+        Raises `HistoryUnavailable`, and `ConnectionLost` from `send`.
+        """
+        history = await self._ask(room, after, before)
+        if isinstance(history, _Part):
+            return False
+        await self._send_pages(history, send, wire)
+        return True
+
+    async def send(self, send: Send, wire: Wire, room: str, after: int, before: int) -> None:
+        """Send the messages with `after < id < before`. Raises like `send_if_long`."""
+        history = await self._ask(room, after, before)
+        if isinstance(history, _Part):
+            await send(history.encode(wire))
+        else:
+            await self._send_pages(history, send, wire)
+
+    async def _ask(self, room: str, after: int, before: int) -> _Part | Iterable[Message]:
+        """Return the messages that the plugins have: as a part if they are in memory, otherwise to be read once."""
+        part = self._part(room, after, before)
+        if part.messages is not None:
+            return part
+        async with part.asking:
+            # Whoever had the lock before may have got them.
+            if part.messages is None:
+                answer = await self._plugins.ask(hookspecs.history, room=room, after=after, before=before)
+                if isinstance(answer, Refuse):
+                    raise HistoryUnavailable(f"the history cannot be shown: {answer.reason}")
+                if answer is not None and not isinstance(answer, Sequence):
+                    return answer
+                part.messages = answer or ()
+        return part
+
+    def _part(self, room: str, after: int, before: int) -> _Part:
+        key = (room, after, before)
+        if key not in self._parts:
+            self._parts[key] = _Part()
+            if len(self._parts) > REMEMBERED:
+                self._parts.popitem(last=False)
+        return self._parts[key]
+
+    async def _send_pages(self, history: Iterable[Message], send: Send, wire: Wire) -> None:
+        messages = iter(history)
+        while page := await self._read_page(messages):
+            await send(wire.encode_history(page))
+
+    async def _read_page(self, messages: Iterator[Message]) -> list[Message]:
+        # A disk may hang, and a thread cannot be cancelled; abandoning it keeps the client, and a stop, from waiting.
+        try:
+            with trio.fail_after(self._page_timeout):
+                return await trio.to_thread.run_sync(lambda: list(islice(messages, PAGE)), abandon_on_cancel=True)
+        except Exception as error:
+            logger.exception("reading the history failed")
+            raise HistoryUnavailable("the rest of the history cannot be read") from error

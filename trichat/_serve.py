@@ -1,0 +1,88 @@
+"""`trichat serve`: a server in the foreground of a process, with its signals and its words to whoever started it."""
+
+import logging
+import resource
+import signal
+import socket
+from collections.abc import AsyncIterator, Sequence
+
+import trio
+
+from trichat._errors import one_for_all
+from trichat._listener import Address
+from trichat._server import Server
+
+logger = logging.getLogger("trichat")
+
+# Descriptors that the process needs besides one for each client.
+SPARE_DESCRIPTORS = 64
+
+
+def serve(server: Server, about: Sequence[str]) -> None:
+    """Run `server` until it stops, telling on standard output where it is and, with the lines `about`, what it is.
+
+    SIGINT and SIGTERM stop it gracefully, a second SIGINT ends the process at once, SIGHUP reloads.
+    Raises what `Server.serve` raises.
+    """
+    _raise_descriptor_limit(server.options.max_clients)
+    with one_for_all():
+        trio.run(_serve, server, _Announcement(about))
+
+
+async def _serve(server: Server, announcement: "_Announcement") -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_obey, signals, server)
+            await server.serve(task_status=announcement)
+            nursery.cancel_scope.cancel()
+
+
+async def _obey(signals: AsyncIterator[int], server: Server) -> None:
+    async for number in signals:
+        if number == signal.SIGHUP:
+            await server.reload()
+            continue
+        if number == signal.SIGINT:
+            # Nothing is lost by it: what anyone saw is in the log.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        server.stop(f"got {signal.Signals(number).name}")
+
+
+class _Announcement(trio.TaskStatus[list[Address]]):
+    """Tells where the server listens as soon as it does."""
+
+    def __init__(self, about: Sequence[str]) -> None:
+        self._about = about
+
+    def started(self, value: list[Address] | None = None) -> None:
+        addresses = value or []
+        print(f"trichat listens on {', '.join(map(str, addresses))}")
+        for line in self._about:
+            print(line)
+        for address in addresses:
+            print(f"connect with: nc {_reachable(address.host)} {address.port}", flush=True)
+
+
+def _reachable(host: str) -> str:
+    """Return an address by which others reach a socket that is bound to `host`."""
+    family, probe = (socket.AF_INET6, "2001:db8::1") if ":" in host else (socket.AF_INET, "192.0.2.1")
+    if host not in ("0.0.0.0", "::"):
+        return host
+    # Connecting a datagram socket sends nothing; it only lets the kernel choose the address that it would send from.
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect((probe, 1))
+        except OSError:
+            return "localhost"
+        return str(sock.getsockname()[0])
+
+
+def _raise_descriptor_limit(clients: int) -> None:
+    needed = clients + SPARE_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < needed:
+        logger.warning("max_clients is %d, but this process may open only %d files", clients, allowed)

@@ -1,0 +1,182 @@
+"""The server: puts the parts together, and gives plugins and embedders what they may do with them."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+import trio
+
+from trichat import hookspecs
+from trichat._broadcaster import Broadcaster
+from trichat._client import Client
+from trichat._commands import Command, command_table
+from trichat._config import Config, ServerOptions
+from trichat._discovery import load_plugins
+from trichat._errors import one_for_all
+from trichat._hub import Hub
+from trichat._lifespans import Lifespans, outlasting
+from trichat._listener import Address, Listener, TcpListener
+from trichat._messages import LOBBY, Message
+from trichat._plugins import Plugins
+from trichat._replay import Replay
+from trichat._sequencer import Sequencer
+from trichat._session import House, Session
+from trichat._transport import StreamTransport, Transport
+from trichat.wires import LineWire, Wire
+
+logger = logging.getLogger("trichat")
+
+# How shutdown_timeout is shared out: the clients' goodbyes, then the last batches, then the plugins' lifespans.
+CLIENTS_SHARE, BROADCASTER_SHARE, LIFESPANS_SHARE = 0.6, 0.2, 0.2
+
+
+class Server:
+    """A chat server.
+
+    `plugins` by name, in the order of their registration; without them, those that `config` asks for.
+    `listeners` are where connections come from; without them, TCP as `config` says.
+    Raises `ConfigError` or `PluginError`.
+    """
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        plugins: Mapping[str, object] | None = None,
+        listeners: Sequence[Listener] | None = None,
+    ) -> None:
+        config = Config() if config is None else config
+        options = config.server
+        self._options = options
+        self._plugins = Plugins(options.hook_timeout)
+        for name, plugin in (load_plugins(config) if plugins is None else plugins).items():
+            self._plugins.register(name, plugin)
+        self._wire = LineWire(options.max_line_bytes)
+        self._listeners = [TcpListener(options.host, options.port, self._wire)] if listeners is None else listeners
+        self._sequencer = Sequencer()
+        self._hub = Hub(max_clients=options.max_clients, max_clients_per_address=options.max_clients_per_address)
+        self._broadcaster = Broadcaster(self._hub, self._plugins, self._sequencer)
+        self._house = House(
+            options, self._hub, self._plugins, self._broadcaster, Replay(self._plugins, options.hook_timeout)
+        )
+        self._commands: Mapping[str, Command] = {}
+        self._nursery: trio.Nursery | None = None
+        """Where sessions run; there while connections are taken."""
+        self._sessions: set[Session] = set()
+        self._stopping = trio.Event()
+        self._stop_reason = ""
+
+    @property
+    def options(self) -> ServerOptions:
+        """The table `[server]` of its configuration."""
+        return self._options
+
+    @property
+    def plugin_names(self) -> Sequence[str]:
+        """The plugins, in the order of their registration."""
+        return self._plugins.names
+
+    @property
+    def commands(self) -> Mapping[str, Command]:
+        """The slash commands by name; empty before the start."""
+        return self._commands
+
+    def members(self, room: str = LOBBY) -> Sequence[Client]:
+        """Who is in a room, in the order of joining."""
+        return self._hub.members(room)
+
+    async def say(self, room: str, text: str) -> None:
+        """Tell a room something as the server: `* text`, in the one order and in the log.
+
+        Waits while the server is busy. In `on_broadcast`, where waiting would never end, it raises `RuntimeError`
+        instead of waiting. After the last client is gone it does nothing.
+        """
+        with suppress(trio.ClosedResourceError):
+            await self._broadcaster.publish(Message(text, room=room, kind="notice"))
+
+    async def reload(self) -> None:
+        """Let the plugins open their files anew."""
+        logger.info("reloading")
+        await self._plugins.tell(hookspecs.on_reload)
+
+    def stop(self, reason: str = "") -> None:
+        """End the server gracefully; `serve` returns within `shutdown_timeout`. Everyone is told `reason`."""
+        if not self._stopping.is_set():
+            self._stop_reason = reason
+            self._stopping.set()
+
+    def resume_after(self, id: int) -> None:
+        """Give all messages greater ids than `id`, the last of an earlier run. For plugins that keep the history."""
+        self._sequencer.resume_after(id)
+
+    def attach(self, stream: trio.abc.Stream, address: str = "127.0.0.1") -> None:
+        """Serve a client over `stream`, as if it had connected from `address`.
+
+        Raises `RuntimeError` if the server is not running.
+        """
+        if self._nursery is None:
+            raise RuntimeError("the server is not running")
+        self._accept(StreamTransport(stream, address), self._wire)
+
+    async def serve(self, *, task_status: trio.TaskStatus[list[Address]] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run the server until `stop` is called, and report where it listens when it does.
+
+        Raises `StartError` or `PluginError` if it cannot start. When it is cancelled, it ends within
+        `shutdown_timeout` all the same, and as gracefully: every client leaves, every plugin hears of it, the log is
+        whole. A server serves once.
+        """
+        with one_for_all():
+            await self._serve(task_status)
+
+    async def _serve(self, task_status: trio.TaskStatus[list[Address]]) -> None:
+        grace = self._options.shutdown_timeout
+        lifespans = Lifespans(
+            self._plugins.contributions(hookspecs.lifespan, server=self),
+            timeout=self._options.hook_timeout,
+            on_crash=self._plugins.mark_crashed,
+        )
+        # Who is needed longest is entered first: clients while there are clients, the broadcaster until the last of
+        # them has left, the plugins until the last message is in the log.
+        async with outlasting(lifespans.run, lifespans.stop, LIFESPANS_SHARE * grace):
+            self._commands = command_table(self._plugins.contributions(hookspecs.commands))
+            async with (
+                outlasting(self._broadcaster.run, self._broadcaster.close, BROADCASTER_SHARE * grace),
+                trio.open_nursery() as self._nursery,
+            ):
+                try:
+                    await self._listen(task_status)
+                finally:
+                    self._end_sessions()
+        logger.info("stopped")
+
+    async def _listen(self, task_status: trio.TaskStatus[list[Address]]) -> None:
+        """Take connections until the server stops."""
+        async with trio.open_nursery() as nursery:
+            addresses: list[Address] = []
+            for listener in self._listeners:
+                addresses += await nursery.start(listener.serve, self._accept)
+            task_status.started(addresses)
+            await self._stopping.wait()
+            nursery.cancel_scope.cancel()
+
+    def _accept(self, transport: Transport, wire: Wire) -> None:
+        assert self._nursery is not None
+        session = Session(Client(self, transport.address, wire), transport, wire, self._house)
+        self._sessions.add(session)
+        self._nursery.start_soon(self._run, session)
+
+    async def _run(self, session: Session) -> None:
+        try:
+            await session.run()
+        except Exception:
+            logger.exception("%s: an error in the server", session.client)
+        finally:
+            self._sessions.discard(session)
+
+    def _end_sessions(self) -> None:
+        self._nursery = None
+        reason = f" ({self._stop_reason})" if self._stop_reason else ""
+        deadline = trio.current_time() + CLIENTS_SHARE * self._options.shutdown_timeout
+        logger.info("stopping%s: %d connections to end", reason, len(self._sessions))
+        for session in self._sessions:
+            session.end("the server is stopping" + reason, deadline)

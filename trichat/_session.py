@@ -1,0 +1,253 @@
+"""A session: the one task that serves one client, from its connection to its end.
+
+It is told here as a conversation: may you come in, who are you, this is what was said, go on. Whatever ends it,
+`_close` follows, once and shielded: the room hears of it, the plugins hear of it, the client gets its last words.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import trio
+
+from trichat import _names, hookspecs
+from trichat._broadcaster import Broadcaster
+from trichat._client import Client
+from trichat._config import ServerOptions
+from trichat._errors import ConnectionLost, RequiredPluginFailed
+from trichat._hub import Hub
+from trichat._messages import LOBBY, Message, Refuse
+from trichat._outbox import Outbox, Send
+from trichat._plugins import Plugins
+from trichat._replay import HistoryUnavailable, Replay
+from trichat._transport import Transport
+from trichat.wires import Event, LineTooLong, Wire
+
+logger = logging.getLogger("trichat.session")
+
+# How many names a client may try.
+NAME_TRIES = 5
+
+# Seconds for the last words to arrive and for the other side to close.
+FAREWELL_TIMEOUT = 1.0
+
+# Names in the welcome line; a full house would be longer than any screen.
+NAMES_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class House:
+    """What all sessions of a server share."""
+
+    options: ServerOptions
+    hub: Hub
+    plugins: Plugins
+    broadcaster: Broadcaster
+    replay: Replay
+
+
+class Session:
+    """Serves `client` over `transport`."""
+
+    def __init__(self, client: Client, transport: Transport, wire: Wire, house: House) -> None:
+        self.client = client
+        self._transport = transport
+        self._wire = wire
+        self._house = house
+        self._decoder = wire.decoder()
+        self._events: Iterator[Event] = iter(())
+        self._at_end = False
+        self._admitted = False
+        self._closing: trio.CancelScope | None = None
+        self._latest_end = float("inf")
+
+    async def run(self) -> None:
+        """Serve the client until it leaves or is ended. Nothing but cancellation gets out of here."""
+        options = self._house.options
+        async with trio.open_nursery() as nursery:
+            self.client._outbox = Outbox(
+                self._transport,
+                nursery,
+                limit=options.backlog_bytes,
+                send_timeout=options.send_timeout,
+                give_up=self.client._end,
+            )
+            try:
+                with self.client._conversation:
+                    await self._converse()
+            except ConnectionLost as lost:
+                self.client._end(str(lost))
+            except Exception:
+                logger.exception("%s: an error in the server", self.client)
+                self.client._end("an error in the server", farewell="an error in the server; please connect again")
+            finally:
+                self.client._end("the server was cancelled", farewell="the server is stopping")
+                # It shields its steps itself, each with a deadline.
+                await self._close()  # noqa: ASYNC102
+                nursery.cancel_scope.cancel()
+
+    def end(self, reason: str, deadline: float) -> None:
+        """End the conversation, and be closed by `deadline` (of Trio's clock), whatever still waits for something."""
+        self.client._end(reason, farewell=reason)
+        self._latest_end = deadline
+        if self._closing is not None:
+            self._closing.deadline = min(self._closing.deadline, deadline)
+
+    async def _converse(self) -> None:
+        client = self.client
+        refusal = await self._connect()
+        if refusal is not None:
+            logger.warning("%s refused: %s", client, refusal)
+            client._end(f"refused: {refusal}", farewell=f"refused: {refusal}")
+            return
+        logger.info("%s connected", client)
+        client.send("welcome to trichat; type your name and press Enter")
+        if await self._introduce():
+            await self._join()
+            await self._chat()
+
+    async def _connect(self) -> str | None:
+        """Ask whether the client may come in, and return why not."""
+        refusal = self._house.hub.admit(self.client)
+        if refusal is not None:
+            return refusal
+        self._admitted = True
+        answer = await self._house.plugins.ask(hookspecs.on_connect, client=self.client)
+        return answer.reason if answer is not None else None
+
+    async def _introduce(self) -> bool:
+        """Ask for a name, and return whether the client has one now. If not, it has ended."""
+        timeout = self._house.options.name_timeout
+        tries = 0
+        with trio.move_on_after(timeout):
+            while (text := await self._next_line()) is not None:
+                problem = await self._try_name(text)
+                if problem is None:
+                    return True
+                tries += 1
+                if tries == NAME_TRIES:
+                    self.client._end("no name", farewell=f"{problem}; that was the last try")
+                    return False
+                self.client.send(f"{problem}; try another name")
+            self.client._end("closed the connection")
+        self.client._end("no name in time", farewell=f"no name within {timeout:g} seconds")
+        return False
+
+    async def _try_name(self, text: str) -> str | None:
+        """Give the client the name that `text` asks for, and return why it cannot have it."""
+        client, hub = self.client, self._house.hub
+        try:
+            name = _names.prepare(text)
+        except _names.InvalidName as invalid:
+            return str(invalid)
+        if not hub.claim(client, name):
+            return f"the name {name!r} is taken"
+        answer = await self._house.plugins.ask(hookspecs.on_join, client=client)
+        if answer is not None:
+            hub.release(client)
+            client.name = ""
+            return answer.reason
+        return None
+
+    async def _join(self) -> None:
+        """Send the history, enter the room and welcome the client. What is said meanwhile follows then."""
+        client, broadcaster, replay = self.client, self._house.broadcaster, self._house.replay
+        async with client._outbox.exclusive() as send:
+            seen = 0
+            problem = None
+            try:
+                # A long history is sent before the joining, so that little is said behind it that has to wait.
+                while await replay.send_if_long(send, self._wire, LOBBY, seen, upto := broadcaster.last_sent + 1):
+                    seen = upto - 1
+            except HistoryUnavailable as unavailable:
+                problem = str(unavailable)
+            try:
+                cursor = await broadcaster.join(client)
+            except RequiredPluginFailed as failure:
+                client._end(f"refused: {failure}", farewell=f"refused: {failure}")
+                return
+            await self._welcome(send, seen, cursor, problem)
+        logger.info("%s joined", client)
+
+    async def _welcome(self, send: Send, seen: int, cursor: int, problem: str | None) -> None:
+        if problem is None:
+            try:
+                await self._house.replay.send(send, self._wire, LOBBY, seen, cursor)
+            except HistoryUnavailable as unavailable:
+                problem = str(unavailable)
+        if problem is not None:
+            await send(self._wire.encode_notice(problem))
+        await send(self._wire.encode_notice(self._welcome_text()))
+
+    def _welcome_text(self) -> str:
+        client, plugins, commands = self.client, self._house.plugins, self.client.server.commands
+        others = [member.name for member in self._house.hub.members(client.room) if member is not client]
+        shown = ", ".join(others[:NAMES_SHOWN])
+        if len(others) > NAMES_SHOWN:
+            shown += f" and {len(others) - NAMES_SHOWN} more"
+        parts = [f"welcome, {client.name}", f"here: {shown}" if shown else "you are the first here"]
+        if plugins.implement(hookspecs.history):
+            parts.append("what is said is kept (dates are UTC)")
+        hints = {"help": "/help shows the commands", "bye": "bye leaves"}
+        parts.extend(hint for command, hint in hints.items() if command in commands)
+        return "; ".join(parts)
+
+    async def _chat(self) -> None:
+        client, plugins, broadcaster = self.client, self._house.plugins, self._house.broadcaster
+        while not client.ended and (text := await self._next_line()) is not None:
+            answer = await plugins.ask_message(client, Message(text, client.name, client.room))
+            if isinstance(answer, Message):
+                await broadcaster.publish(answer, client)
+            elif isinstance(answer, Refuse):
+                client.send(f"not sent: {answer.reason}")
+        client._end("closed the connection")
+
+    async def _next_line(self) -> str | None:
+        """Return the next line that is not blank, or `None` when there is none to come."""
+        while True:
+            for event in self._events:
+                if isinstance(event, LineTooLong):
+                    self.client.send(f"not taken: a line has at most {event.limit} bytes")
+                elif not event.text.isspace():
+                    return event.text
+            if self._at_end:
+                return None
+            data = await self._transport.receive()
+            self._at_end = not data
+            self._events = iter(self._decoder.receive(data))
+
+    async def _close(self) -> None:
+        """Let everyone know. Each step has a deadline, and each is begun even if the one before it ran out of time."""
+        client, house = self.client, self._house
+        reason = client._reason or ""
+        if client.room and not client._outbox.closed:
+            # What the client said or was told just before its end still reaches it.
+            with self._shielded(house.options.hook_timeout):
+                await house.broadcaster.flush()
+        house.broadcaster.leave(client)
+        house.hub.release(client)
+        client._outbox.close(self._wire.encode_notice(client._farewell) if client._farewell else b"")
+        if self._admitted:
+            # Each plugin has its own hook_timeout here, as always; a stop may cut it short.
+            with self._shielded(float("inf")):
+                await house.plugins.tell(hookspecs.on_disconnect, client=client, reason=reason)
+            house.hub.dismiss(client)
+            logger.info("%s disconnected: %s", client, reason)
+        with self._shielded(FAREWELL_TIMEOUT), suppress(ConnectionLost):
+            await client._outbox.flushed()
+            await self._linger()
+        with self._shielded(FAREWELL_TIMEOUT):
+            await self._transport.close()
+
+    @contextmanager
+    def _shielded(self, seconds: float) -> Iterator[None]:
+        deadline = min(trio.current_time() + seconds, self._latest_end)
+        with trio.CancelScope(shield=True, deadline=deadline) as self._closing:
+            yield
+
+    async def _linger(self) -> None:
+        """Wait for the other side to close: closing over unread input would take back what is on its way to it."""
+        await self._transport.send_eof()
+        while await self._transport.receive():
+            pass

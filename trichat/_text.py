@@ -1,0 +1,27 @@
+"""Text that is safe on every terminal and in every log line.
+
+Whatever a person or a plugin hands in passes through `printable` before anyone sees it: a `Message` and a notice clean
+themselves with it, so that no wire, plugin or log has to think of it.
+"""
+
+import re
+
+# Escape sequences go as a whole, so that an arrow key pressed in `nc` leaves nothing; then every single character that
+# a terminal obeys instead of showing: C0 without the tab, DEL, C1, the line and paragraph separators, the bidirectional
+# embeddings, overrides and isolates, and surrogates, which no encoder takes.
+_UNPRINTABLE = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def printable(text: str) -> str:
+    """Return `text` as one line that a terminal shows and does not obey.
+
+    Escape sequences and control characters are removed, a line feed becomes a space, a tab stays. What was printable
+    comes back as it was, and quickly.
+    """
+    if text.isprintable():
+        return text
+    return _UNPRINTABLE.sub("", text).replace("\n", " ")

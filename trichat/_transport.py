@@ -1,0 +1,127 @@
+"""The way to one client: a socket, or any stream of Trio. The edge where the errors of both become `ConnectionLost`."""
+
+import contextlib
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+import trio
+
+from trichat._errors import ConnectionLost
+from trichat._network import canonical_address
+
+Bytes = bytes | memoryview
+
+# Several lines of the greatest length in one go, and small enough that one client's part does not hold the others up.
+RECEIVE_BYTES = 16_384
+
+
+class Transport(ABC):
+    """What a session needs of a connection. Its methods raise `ConnectionLost`, and nothing else, when it breaks."""
+
+    address: str
+    """The other side's IP address."""
+
+    @abstractmethod
+    async def receive(self) -> bytes:
+        """Wait for data and return it; `b""` when the other side says no more."""
+
+    @abstractmethod
+    def send_nowait(self, data: Bytes) -> int:
+        """Send what goes without waiting, and return how many bytes did; 0 where there is no such way."""
+
+    @abstractmethod
+    async def send_some(self, data: Bytes) -> int:
+        """Wait until at least one byte could be sent, and return how many were."""
+
+    @abstractmethod
+    async def send_eof(self) -> None:
+        """Say that nothing more will come."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close at once, even under cancellation. Safe to repeat."""
+
+
+class SocketTransport(Transport):
+    """A connected, non-blocking socket, used without a layer in between: a fan-out sends straight from its own task."""
+
+    def __init__(self, sock: socket.socket, address: str) -> None:
+        self._socket = sock
+        self.address = canonical_address(address)
+
+    async def receive(self) -> bytes:
+        with _translated():
+            while True:
+                # Waiting first saves a failing call for nearly every line: a person's next one is seldom there yet.
+                await trio.lowlevel.wait_readable(self._socket)
+                with contextlib.suppress(BlockingIOError):
+                    return self._socket.recv(RECEIVE_BYTES)
+
+    def send_nowait(self, data: Bytes) -> int:
+        with _translated():
+            try:
+                return self._socket.send(data)
+            except BlockingIOError:
+                return 0
+
+    async def send_some(self, data: Bytes) -> int:
+        with _translated():
+            while True:
+                await trio.lowlevel.wait_writable(self._socket)
+                with contextlib.suppress(BlockingIOError):
+                    return self._socket.send(data)
+
+    async def send_eof(self) -> None:
+        await trio.lowlevel.checkpoint()
+        with _translated():
+            self._socket.shutdown(socket.SHUT_WR)
+
+    async def close(self) -> None:
+        if self._socket.fileno() != -1:
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()
+
+
+class StreamTransport(Transport):
+    """Any stream of Trio: TLS, a pair in memory. Everything is sent by the task that waits for it."""
+
+    def __init__(self, stream: trio.abc.Stream, address: str) -> None:
+        self._stream = stream
+        self._broken = False
+        """A send was cut off, so that what the other side has of it is unknown: nothing may follow it."""
+        self.address = canonical_address(address)
+
+    async def receive(self) -> bytes:
+        with _translated():
+            return bytes(await self._stream.receive_some(RECEIVE_BYTES))
+
+    def send_nowait(self, data: Bytes) -> int:  # noqa: ARG002
+        return 0
+
+    async def send_some(self, data: Bytes) -> int:
+        if self._broken:
+            raise ConnectionLost("an earlier send was cut off")
+        self._broken = True
+        with _translated():
+            await self._stream.send_all(data)
+        self._broken = False
+        return len(data)
+
+    async def send_eof(self) -> None:
+        if isinstance(self._stream, trio.abc.HalfCloseableStream):
+            with _translated():
+                await self._stream.send_eof()
+
+    async def close(self) -> None:
+        await trio.aclose_forcefully(self._stream)
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConnectionLost(f"connection lost: {error.strerror or error}") from error
+    except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+        raise ConnectionLost("connection lost") from error

@@ -1,0 +1,146 @@
+"""The hooks: everything that a plugin can be asked or told.
+
+A plugin marks its functions with `@trichat.hookimpl`; each may take any of the arguments below, by name, and be `def`
+or `async def`. A plain `def` runs at once in the task named, so it must not block.
+
+Plugins are called one after the other: those with the attribute `required = True` before all others; among them the
+hooks marked `tryfirst` first, then the last registered first, those marked `trylast` last. A call that is still waiting
+after `hook_timeout` is cancelled and counts as a failure.
+
+When a plugin fails (it raises, overruns its time or answers something that the hook does not know), a hook that *asks*
+refuses that one action, and a hook that *tells* goes on to the next plugin; the log names the plugin either way.
+Cancellation is not a failure: it passes through every hook, and a plugin has to let it.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
+
+import pluggy
+
+from trichat._messages import Handled, Message, Refuse
+
+if TYPE_CHECKING:
+    from trichat._client import Client
+    from trichat._commands import Command
+    from trichat._server import Server
+
+hookspec = pluggy.HookspecMarker("trichat")
+hookimpl = pluggy.HookimplMarker("trichat")
+"""Marks a function of a plugin as the implementation of the hook that it is named after."""
+
+
+@hookspec
+def lifespan(server: "Server") -> AbstractAsyncContextManager[None]:  # type: ignore[empty-body]
+    """Contribute what has to live as long as the server: files, connections, background tasks.
+
+    Fires: at start, before the listeners open. What it returns is entered then, one plugin after the other in the order
+    of their registration, and left in the reverse order after the last client is gone.
+    Task: a task of the plugin's own. A nursery opened inside belongs to the plugin.
+    Answer: an async context manager.
+    Failure: raising while it is entered refuses the start, naming the plugin. A background task that crashes later
+    takes down only its plugin: the hooks in which it tells are silent from then on, those in which it asks refuse.
+    Cancellation: the plugin is left as long as there are clients, even if the server is cancelled; leaving it has a
+    share of `shutdown_timeout`, and is cancelled when that is over.
+    """
+
+
+@hookspec
+def commands() -> "Iterable[Command]":  # type: ignore[empty-body]
+    """Contribute slash commands, for `/help` to list and anyone to call.
+
+    Fires: once at start, after every `lifespan` was entered. It must be a plain `def`.
+    Task: the server's.
+    Answer: the commands.
+    Failure: raising refuses the start, and so does a command that another plugin has already.
+    Cancellation: it does not wait, so it cannot be cancelled.
+    """
+
+
+@hookspec
+async def on_connect(client: "Client") -> Refuse | None:
+    """Ask whether a connection may stay. Only its address is known; nothing has been read.
+
+    Fires: once for each connection that the server has room for.
+    Task: the client's own.
+    Answer: `None`, or `Refuse(reason)`: the client is told `* refused: reason` and closed, and nobody hears of it.
+    Failure: the connection is refused.
+    Cancellation: the client is gone or the server stops; `on_disconnect` follows.
+    """
+
+
+@hookspec
+async def on_join(client: "Client") -> Refuse | None:
+    """Ask whether a client may join. It has given a valid name that is free, and the name is kept for it.
+
+    Fires: once for each name that could be had; nobody has been told yet.
+    Task: the client's own.
+    Answer: `None`, or `Refuse(reason)`: the client is told why and may try another name.
+    Failure: the name is refused.
+    Cancellation: the client is gone, took too long over its name, or the server stops; `on_disconnect` follows.
+    """
+
+
+@hookspec
+async def on_message(client: "Client", message: Message) -> Message | Handled | Refuse | None:
+    """Ask what to do with a line that a client sent.
+
+    Fires: for each line that is not empty, in the order of arrival, before anyone has seen it.
+    Task: the sender's own, so a plugin that waits here delays only the sender.
+    Answer: `None`: go on. A `Message`: go on with that one; the plugins after this one see it. `Handled()`: it was for
+    this plugin and goes no further. `Refuse(reason)`: it is not sent, and the sender is told why.
+    Failure: the message is refused.
+    Cancellation: the sender is gone or the server stops; the message is not sent.
+    """
+
+
+@hookspec
+async def on_broadcast(messages: Sequence[Message]) -> None:
+    """Tell what is about to be sent: a batch of messages, numbered, in the one order, of any rooms.
+
+    Fires: for each batch, before any client sees any of it. Whoever writes them down has written everything that
+    anyone ever saw.
+    Task: the broadcaster. Everybody waits meanwhile, so hand over slow work to a task of your own.
+    Answer: nothing.
+    Failure: skipped, unless the plugin has the attribute `required = True`: then the batch is not sent to anyone, and
+    its senders are told.
+    Cancellation: the server stops, and has run out of `shutdown_timeout`.
+    """
+
+
+@hookspec
+async def on_disconnect(client: "Client", reason: str) -> None:
+    """Tell that a client has left. It is in no room any more, and what is sent to it may not arrive.
+
+    Fires: exactly once for each connection that `on_connect` fired for, whatever ended it.
+    Task: the client's own.
+    Answer: nothing.
+    Failure: skipped.
+    Cancellation: the hook is shielded from what ended the client; only when a stop runs out of `shutdown_timeout` it
+    is cancelled, at its next checkpoint, and even then every plugin is called.
+    """
+
+
+@hookspec
+async def history(room: str, after: int, before: int) -> Iterable[Message] | None:
+    """Ask for the messages of a room that a joiner is to see: those with `after < id < before`, oldest first.
+
+    Fires: when clients join, once for all that see the same part of it.
+    Task: the task of one of these clients.
+    Answer: `None`: ask the next plugin. A sequence: it is in memory and short. Any other iterable: it may be long; it
+    is read in worker threads, a page at a time, while the client takes it.
+    Failure: the joiner is told that there is no history.
+    Cancellation: the client is gone or the server stops.
+    """
+
+
+@hookspec
+async def on_reload() -> None:
+    """Tell that files may have changed (the server got SIGHUP): open them anew.
+
+    Fires: for each call of `Server.reload`.
+    Task: the task that called it.
+    Answer: nothing.
+    Failure: skipped; go on with what you had.
+    Cancellation: the server stops.
+    """

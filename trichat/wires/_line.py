@@ -1,0 +1,83 @@
+"""The line protocol: UTF-8 lines, for people with `nc`. `docs/protocol.md` has the grammar."""
+
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+
+from trichat._messages import Message
+from trichat._text import printable
+from trichat.wires._telnet import TelnetFilter
+from trichat.wires._wire import Event, Line, LineTooLong
+
+
+class LineDecoder:
+    """Lines ended by LF or CR LF, in any chunks; empty ones are dropped, an unfinished last one counts."""
+
+    def __init__(self, max_line_bytes: int) -> None:
+        self._limit = max_line_bytes
+        self._telnet = TelnetFilter()
+        self._unfinished = b""
+        self._skipping = False
+        """The line is past the limit and was reported: the rest of it is dropped."""
+
+    def receive(self, data: bytes) -> Sequence[Event]:
+        """Take what arrived and return what it completes. `b""` says that nothing more will come."""
+        events: list[Event] = []
+        if not data:
+            self._finish(self._unfinished, events)
+            return events
+        # At most one limit's worth is unfinished, so that gluing it on stays cheap however small the chunks are.
+        *lines, self._unfinished = (self._unfinished + self._telnet.strip(data)).split(b"\n")
+        for line in lines:
+            self._finish(line, events)
+        if not self._skipping and self._is_too_long(self._unfinished):
+            events.append(LineTooLong(self._limit))
+            self._skipping = True
+        if self._skipping:
+            self._unfinished = b""
+        return events
+
+    def _finish(self, line: bytes, events: list[Event]) -> None:
+        if self._skipping:
+            self._skipping = False
+        elif self._is_too_long(line):
+            events.append(LineTooLong(self._limit))
+        elif text := line.removesuffix(b"\r").decode("utf-8", "replace"):
+            events.append(Line(text))
+
+    def _is_too_long(self, line: bytes) -> bool:
+        return len(line) - line.endswith(b"\r") > self._limit
+
+
+class LineWire:
+    """The line protocol, with lines of at most `max_line_bytes` (without their end)."""
+
+    def __init__(self, max_line_bytes: int) -> None:
+        self._max_line_bytes = max_line_bytes
+
+    def decoder(self) -> LineDecoder:
+        """A new decoder, for a new connection."""
+        return LineDecoder(self._max_line_bytes)
+
+    def encode(self, messages: Sequence[Message]) -> bytes:
+        """Live messages: `alice: hello`, and `* alice joined` for what no person said."""
+        return "".join([f"{_line(message)}\n" for message in messages]).encode()
+
+    def encode_history(self, messages: Sequence[Message]) -> bytes:
+        """Messages of the past: `[2026-11-22 13:29:00] alice: hello`, in UTC."""
+        return "".join([f"[{_date(message.id // 1_000_000)}] {_line(message)}\n" for message in messages]).encode()
+
+    def encode_notice(self, text: str) -> bytes:
+        """What the server says to one client: each line behind `* `."""
+        return "".join([f"* {printable(line)}\n" for line in text.split("\n")]).encode()
+
+
+def _line(message: Message) -> str:
+    if message.kind == "said":
+        return f"{message.sender}: {message.text}"
+    return f"* {message.text}"
+
+
+@lru_cache(maxsize=1024)
+def _date(seconds: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds))
