@@ -3,6 +3,7 @@
 Everything runs in virtual time, so that a test that waits for a minute takes milliseconds.
 """
 
+from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,8 +13,11 @@ from trio.testing import memory_stream_pair
 
 from trichat import Config, Server, load_plugins
 
-# In virtual seconds: longer than a server needs for an answer, and shorter than any of its timeouts.
-PATIENCE = 0.5
+# How long to wait for what has to come, in seconds: shorter than the server's timeouts, to tell the two apart.
+PATIENCE = 4.0
+
+# How long nothing has to come, until it counts as nothing.
+SILENCE = 0.5
 
 
 class Person:
@@ -21,7 +25,8 @@ class Person:
 
     def __init__(self, stream: trio.abc.HalfCloseableStream) -> None:
         self.stream = stream
-        self._unread = b""
+        self._lines: deque[str] = deque()
+        self._unfinished = b""
 
     async def say(self, *lines: str) -> None:
         """Type lines, all at once."""
@@ -31,31 +36,40 @@ class Person:
         """Read as many lines and expect these."""
         assert [await self.next_line() for _ in lines] == list(lines)
 
-    async def next_line(self) -> str | None:
+    async def next_line(self, patience: float = PATIENCE) -> str | None:
         """Read a line; `None` at the end of the connection."""
-        with trio.fail_after(PATIENCE):
-            while b"\n" not in self._unread:
+        with trio.fail_after(patience):
+            while not self._lines:
                 data = await self.stream.receive_some()
                 if not data:
-                    assert not self._unread, f"half a line before the end: {self._unread!r}"
+                    assert not self._unfinished, f"half a line before the end: {self._unfinished!r}"
                     return None
-                self._unread += data
-        line, _, self._unread = self._unread.partition(b"\n")
-        return line.decode()
+                *lines, self._unfinished = (self._unfinished + data).split(b"\n")
+                self._lines += [line.decode() for line in lines]
+        return self._lines.popleft()
 
     async def hears_nothing(self) -> None:
         """Expect that nothing comes."""
-        with trio.move_on_after(PATIENCE):
+        with trio.move_on_after(SILENCE):
             raise AssertionError(f"heard {await self.next_line()!r}, expected nothing")
 
     async def is_disconnected(self) -> None:
         """Expect the end of the connection, and nothing before it."""
         assert await self.next_line() is None
 
-    async def rest(self) -> list[str]:
+    async def read_up_to(self, start: str) -> list[str]:
+        """Read until a line begins with `start`, and return all."""
+        lines: list[str] = []
+        while not lines or not lines[-1].startswith(start):
+            line = await self.next_line(patience=10)
+            assert line is not None, f"{start!r} did not come, but {lines}"
+            lines.append(line)
+        return lines
+
+    async def rest(self, patience: float = PATIENCE) -> list[str]:
         """Read to the end of the connection."""
         lines = []
-        while (line := await self.next_line()) is not None:
+        while (line := await self.next_line(patience)) is not None:
             lines.append(line)
         return lines
 
@@ -99,7 +113,7 @@ async def running(
     plugins: Mapping[str, object] | None = None,
 ) -> AsyncIterator[Chat]:
     """Run a server in memory: `config` by table, `plugins` besides the built-in ones. It is stopped at the end."""
-    tables = {"chat_log": {"path": str(folder / "chat_log.txt"), "fsync": "never"}}
+    tables: dict[str, Mapping[str, object]] = {"chat_log": {"path": str(folder / "chat_log.txt"), "fsync": "never"}}
     for name, table in (config or {}).items():
         if name != "server":
             tables[name] = {**tables.get(name, {}), **table}

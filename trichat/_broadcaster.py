@@ -95,6 +95,11 @@ class Broadcaster:
         self.last_sent = 0
         """The id of the last message that is in the log and was sent."""
 
+    def resume_after(self, id: int) -> None:
+        """Go on after `id`, the last message of an earlier run."""
+        self._sequencer.resume_after(id)
+        self.last_sent = max(self.last_sent, id)
+
     async def publish(self, message: Message, client: Client | None = None) -> None:
         """Send `message` to its room. Waits while the channel is full; `client`, who said it, is told if it fails.
 

@@ -33,6 +33,8 @@ def command_table(contributions: Iterable[tuple[str, Iterable[Command]]]) -> Map
     table: dict[str, Command] = {}
     owners: dict[str, str] = {}
     for plugin, commands in contributions:
+        if not isinstance(commands, Iterable):
+            raise PluginError(f"plugin {plugin!r} contributes {commands!r} instead of its commands")
         for command in commands:
             if command.name in table:
                 raise PluginError(

@@ -11,6 +11,7 @@ import inspect
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
+from operator import itemgetter
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple, get_type_hints
@@ -47,11 +48,15 @@ def load_plugins(config: Config, extra: Sequence[str] = ()) -> dict[str, object]
 
 def choose_plugins(config: Config, extra: Sequence[str], faults: list[str]) -> list[Choice]:
     """Find the plugins and read their tables. Each fault is added to `faults`, and its plugin is left out."""
-    factories = dict([*_installed(config), *_named(extra)])
+    factories: dict[str, Factory] = {}
+    for name, factory in (*sorted(_installed(config), key=itemgetter(0)), *_named(extra)):
+        if name in factories:
+            raise PluginError(f"there are two plugins of the name {name!r}; rename the one that you add")
+        factories[name] = factory
     known = sorted({point.name for point in entry_points(group=GROUP)} | factories.keys())
     strangers = [name for name in config.plugins if name not in known]
     faults += [f"{config.source}: plugins.{name}: no such plugin{suggestion(name, known)}" for name in strangers]
-    choices = [_choose(name, factory, config, faults) for name, factory in sorted(factories.items())]
+    choices = [_choose(name, factory, config, faults) for name, factory in factories.items()]
     return [choice for choice in choices if choice is not None]
 
 
@@ -85,7 +90,13 @@ def _choose(name: str, factory: Factory, config: Config, faults: list[str]) -> C
 def _options_class(factory: Factory) -> type[Options] | None:
     if isinstance(factory, ModuleType):
         return None
-    for annotation in get_type_hints(factory.__init__).values():  # type: ignore[misc]
+    try:
+        annotations = get_type_hints(factory.__init__)  # type: ignore[misc]
+    except NameError as error:
+        raise PluginError(
+            f"plugin {factory.__qualname__!r}: the types of its constructor are not there: {error}"
+        ) from None
+    for annotation in annotations.values():
         if inspect.isclass(annotation) and issubclass(annotation, Options):
             return annotation
     return None
@@ -106,7 +117,10 @@ def _installed(config: Config) -> Iterator[tuple[str, Factory]]:
     for point in entry_points(group=GROUP):
         if _is_own(point) or point.name in config.plugins:
             try:
-                yield point.name, point.load()
+                factory = point.load()
+                yield point.name, _factory_in(factory) if isinstance(factory, ModuleType) else factory
+            except PluginError:
+                raise
             except Exception as error:
                 raise PluginError(f"plugin {point.name!r} ({point.value}) cannot be imported: {error!r}") from error
 
@@ -137,12 +151,20 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def _factory_in(module: ModuleType) -> Factory:
-    """The class in the module that has hooks, or else the module itself."""
+    """Return the one thing in the module that has hooks: a class of its own, or the module itself."""
+    candidates: tuple[Factory, ...] = (module, *_own_classes(module))
+    found = [candidate for candidate in candidates if _has_hooks(candidate)]
+    if len(found) > 1:
+        names = " and ".join(each.__name__ for each in found)
+        raise PluginError(f"{module.__file__}: {names} have hooks; a module holds one plugin")
+    return found[0] if found else module
+
+
+def _own_classes(module: ModuleType) -> Iterator[type]:
     for value in vars(module).values():
-        if inspect.isclass(value) and value.__module__ == module.__name__ and _has_hooks(value):
-            return value
-    return module
+        if inspect.isclass(value) and value.__module__ == module.__name__:
+            yield value
 
 
-def _has_hooks(cls: type) -> bool:
-    return any(hasattr(value, "trichat_impl") for value in vars(cls).values())
+def _has_hooks(factory: Factory) -> bool:
+    return any(hasattr(inspect.getattr_static(factory, name), "trichat_impl") for name in dir(factory))

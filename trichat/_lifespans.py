@@ -76,14 +76,16 @@ class Lifespans:
             finally:
                 for lifespan in reversed(entered):
                     # One that hangs is cancelled with the nursery; the others still get their turn.
-                    with trio.move_on_after(self._timeout):
+                    with trio.move_on_after(self._timeout) as scope:
                         # `outlasting` shields all of this.
                         await lifespan.leave()  # noqa: ASYNC102
+                    if scope.cancel_called:
+                        logger.error("plugin %r did not end within %g seconds", lifespan.name, self._timeout)
 
 
 class _Lifespan:
     def __init__(self, name: str, manager: AbstractAsyncContextManager[None], on_crash: Callable[[str], None]) -> None:
-        self._name = name
+        self.name = name
         self._manager = manager
         self._on_crash = on_crash
         self._stopping = trio.Event()
@@ -99,14 +101,14 @@ class _Lifespan:
         except Exception as error:
             if not entered:
                 reasons = "; ".join(str(leaf) or repr(leaf) for leaf in leaves(error))
-                raise StartError(f"plugin {self._name!r} cannot start: {reasons}") from error
+                raise StartError(f"plugin {self.name!r} cannot start: {reasons}") from error
             if self._stopping.is_set():
-                logger.exception("plugin %r failed when it was left", self._name)
+                logger.exception("plugin %r failed when it was left", self.name)
             else:
                 logger.exception(
-                    "plugin %r crashed: it is told nothing any more, and refuses what it is asked", self._name
+                    "plugin %r crashed: it is told nothing any more, and refuses what it is asked", self.name
                 )
-                self._on_crash(self._name)
+                self._on_crash(self.name)
         finally:
             self._left.set()
 

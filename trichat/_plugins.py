@@ -73,15 +73,18 @@ class Plugins:
         try:
             self._manager.register(plugin, name)
             self._manager.check_pending()
-            self._refuse_wrappers(plugin)
+            self._check(plugin)
         except (pluggy.PluginValidationError, ValueError, PluginError) as error:
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
             raise PluginError(f"plugin {name!r} ({_source(plugin)}): {' '.join(str(error).split())}") from None
         self._resolve()
 
-    def _refuse_wrappers(self, plugin: object) -> None:
-        for caller in self._manager.get_hookcallers(plugin) or ():
+    def _check(self, plugin: object) -> None:
+        callers = self._manager.get_hookcallers(plugin)
+        if not callers:
+            raise PluginError("it has no hooks; is @hookimpl missing?")
+        for caller in callers:
             for implementation in caller.get_hookimpls():
                 if implementation.plugin is plugin and (implementation.wrapper or implementation.hookwrapper):
                     raise PluginError(
@@ -162,9 +165,13 @@ class Plugins:
         order = {name: place for place, name in enumerate(self.names)}
         for implementation in sorted(self._hooks[hook.__name__], key=lambda i: order[i.plugin]):
             try:
-                yield implementation.plugin, _invoke(implementation, kwargs)
+                contribution = _invoke(implementation, kwargs)
+                if inspect.iscoroutine(contribution):
+                    contribution.close()
+                    raise TypeError("it must be a plain def")
             except Exception as error:
                 raise PluginError(f"plugin {implementation.plugin!r} failed in {hook.__name__}: {error!r}") from error
+            yield implementation.plugin, contribution
 
     async def _call(self, hook: str, implementation: _Implementation, arguments: dict[str, Any]) -> Any:
         """Call one plugin and return its answer. Raises `_Failed`."""

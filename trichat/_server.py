@@ -53,9 +53,8 @@ class Server:
             self._plugins.register(name, plugin)
         self._wire = LineWire(options.max_line_bytes)
         self._listeners = [TcpListener(options.host, options.port, self._wire)] if listeners is None else listeners
-        self._sequencer = Sequencer()
         self._hub = Hub(max_clients=options.max_clients, max_clients_per_address=options.max_clients_per_address)
-        self._broadcaster = Broadcaster(self._hub, self._plugins, self._sequencer)
+        self._broadcaster = Broadcaster(self._hub, self._plugins, Sequencer())
         self._house = House(
             options, self._hub, self._plugins, self._broadcaster, Replay(self._plugins, options.hook_timeout)
         )
@@ -107,7 +106,7 @@ class Server:
 
     def resume_after(self, id: int) -> None:
         """Give all messages greater ids than `id`, the last of an earlier run. For plugins that keep the history."""
-        self._sequencer.resume_after(id)
+        self._broadcaster.resume_after(id)
 
     def attach(self, stream: trio.abc.Stream, address: str = "127.0.0.1") -> None:
         """Serve a client over `stream`, as if it had connected from `address`.

@@ -32,6 +32,9 @@ NAME_TRIES = 5
 # Seconds for the last words to arrive and for the other side to close.
 FAREWELL_TIMEOUT = 1.0
 
+# How often to send what was said during a long replay, before joining with the rest.
+CATCHING_UP = 3
+
 # Names in the welcome line; a full house would be longer than any screen.
 NAMES_SHOWN = 20
 
@@ -71,7 +74,7 @@ class Session:
                 nursery,
                 limit=options.backlog_bytes,
                 send_timeout=options.send_timeout,
-                give_up=self.client._end,
+                give_up=self._give_up,
             )
             try:
                 with self.client._conversation:
@@ -93,6 +96,9 @@ class Session:
         self._latest_end = deadline
         if self._closing is not None:
             self._closing.deadline = min(self._closing.deadline, deadline)
+
+    def _give_up(self, reason: str) -> None:
+        self.client._end(reason, farewell=f"disconnected: {reason}")
 
     async def _converse(self) -> None:
         client = self.client
@@ -157,9 +163,13 @@ class Session:
             seen = 0
             problem = None
             try:
-                # A long history is sent before the joining, so that little is said behind it that has to wait.
-                while await replay.send_if_long(send, self._wire, LOBBY, seen, upto := broadcaster.last_sent + 1):
-                    seen = upto - 1
+                # A long history is sent before the joining, and then what was said meanwhile, so that after the
+                # joining little is left to send while live messages wait behind it.
+                for _ in range(CATCHING_UP):
+                    last = broadcaster.last_sent
+                    if last == seen or not await replay.send_if_long(send, self._wire, LOBBY, seen, last + 1):
+                        break
+                    seen = last
             except HistoryUnavailable as unavailable:
                 problem = str(unavailable)
             try:
@@ -222,8 +232,8 @@ class Session:
         client, house = self.client, self._house
         reason = client._reason or ""
         if client.room and not client._outbox.closed:
-            # What the client said or was told just before its end still reaches it.
-            with self._shielded(house.options.hook_timeout):
+            # What the client said just before its end still reaches it, as late as anything may.
+            with self._shielded(house.options.send_timeout):
                 await house.broadcaster.flush()
         house.broadcaster.leave(client)
         house.hub.release(client)

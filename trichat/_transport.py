@@ -102,6 +102,8 @@ class StreamTransport(Transport):
     async def send_some(self, data: Bytes) -> int:
         if self._broken:
             raise ConnectionLost("an earlier send was cut off")
+        # A task that is cancelled already has not begun to send.
+        await trio.lowlevel.checkpoint_if_cancelled()
         self._broken = True
         with _translated():
             await self._stream.send_all(data)

@@ -1,7 +1,8 @@
 """The hooks: everything that a plugin can be asked or told.
 
 A plugin marks its functions with `@trichat.hookimpl`; each may take any of the arguments below, by name, and be `def`
-or `async def`. A plain `def` runs at once in the task named, so it must not block.
+or `async def`. A plain `def` runs at once in the task named, so it must not block; what it returns is awaited if it can
+be.
 
 Plugins are called one after the other: those with the attribute `required = True` before all others; among them the
 hooks marked `tryfirst` first, then the last registered first, those marked `trylast` last. A call that is still waiting
@@ -40,7 +41,7 @@ def lifespan(server: "Server") -> AbstractAsyncContextManager[None]:  # type: ig
     Answer: an async context manager.
     Failure: raising while it is entered refuses the start, naming the plugin. A background task that crashes later
     takes down only its plugin: the hooks in which it tells are silent from then on, those in which it asks refuse.
-    Cancellation: the plugin is left as long as there are clients, even if the server is cancelled; leaving it has a
+    Cancellation: the plugin is kept as long as there are clients, even if the server is cancelled; leaving it has a
     share of `shutdown_timeout`, and is cancelled when that is over.
     """
 
@@ -63,7 +64,7 @@ async def on_connect(client: "Client") -> Refuse | None:
 
     Fires: once for each connection that the server has room for.
     Task: the client's own.
-    Answer: `None`, or `Refuse(reason)`: the client is told `* refused: reason` and closed, and nobody hears of it.
+    Answer: `None`, or `Refuse(reason)`: the client is told `* refused: reason` and closed, and no room hears of it.
     Failure: the connection is refused.
     Cancellation: the client is gone or the server stops; `on_disconnect` follows.
     """

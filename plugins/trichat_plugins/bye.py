@@ -13,7 +13,8 @@ class Bye:
         """`/bye` does the same."""
         return [Command("bye", "leave the chat (just bye does it, too)", lambda client, _: self._leave(client))]
 
-    @hookimpl
+    # First, so that a plugin that refuses messages, or is broken, keeps nobody from leaving.
+    @hookimpl(tryfirst=True)
     def on_message(self, client: Client, message: Message) -> Handled | None:
         """Leave at `bye`."""
         if message.text.strip() != "bye":

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 
 from trichat import Client, Command, Handled, Message, Refuse, hookimpl
 
@@ -14,8 +14,9 @@ class Commands:
     """Runs slash commands."""
 
     @hookimpl
-    async def on_message(self, client: Client, message: Message) -> Handled | Refuse | None:
+    def on_message(self, client: Client, message: Message) -> Awaitable[Handled] | Refuse | None:
         """Run the command, if the message is one."""
+        # Nearly no message is: so only a command is awaited, and has a deadline to be set.
         typed = _COMMAND.fullmatch(message.text.strip())
         if typed is None:
             return None
@@ -23,10 +24,7 @@ class Commands:
         command = client.server.commands.get(name)
         if command is None:
             return Refuse(f"there is no command /{name}; /help shows those there are")
-        answer = command.run(client, arguments)
-        if inspect.isawaitable(answer):
-            await answer
-        return Handled()
+        return _run(command, client, arguments)
 
     @hookimpl
     def commands(self) -> Iterable[Command]:
@@ -35,6 +33,13 @@ class Commands:
             Command("help", "show all commands, or what one does", _help, arguments="[COMMAND]"),
             Command("who", "show who is here", _who),
         ]
+
+
+async def _run(command: Command, client: Client, arguments: str) -> Handled:
+    answer = command.run(client, arguments)
+    if inspect.isawaitable(answer):
+        await answer
+    return Handled()
 
 
 def _help(client: Client, arguments: str) -> None:

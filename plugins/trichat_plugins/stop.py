@@ -25,7 +25,8 @@ class Stop:
         """`/stop` does the same."""
         return [Command("stop", "end the server (just stop does it, too)", lambda client, _: self._stop(client))]
 
-    @hookimpl
+    # First, so that a plugin that refuses messages, or is broken, keeps nobody from ending it.
+    @hookimpl(tryfirst=True)
     def on_message(self, client: Client, message: Message) -> Handled | None:
         """End the server at `stop`."""
         if message.text.strip() != "stop":

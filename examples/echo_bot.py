@@ -1,0 +1,43 @@
+"""A bot: it answers `!time` with the time of the question, in UTC, for the whole room to read.
+
+Run it with `trichat serve --plugin examples/echo_bot.py`.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+import trio
+
+from trichat import Message, Server, hookimpl
+
+# Questions that may wait for their answer; a flood of more gets no more answers than these.
+WAITING = 10
+
+
+class EchoBot:
+    """Answers from a task of its own: saying something may have to wait, and `on_broadcast` must not."""
+
+    def __init__(self) -> None:
+        self._send, self._receive = trio.open_memory_channel[Message](WAITING)
+
+    @hookimpl
+    @asynccontextmanager
+    async def lifespan(self, server: Server) -> AsyncIterator[None]:
+        """Answer for as long as the server runs."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._answer, server)
+            yield
+            # Everybody has left, so that nobody misses an answer.
+            nursery.cancel_scope.cancel()
+
+    @hookimpl
+    def on_broadcast(self, messages: Sequence[Message]) -> None:
+        """Note the questions. The bot cannot ask itself: what the server says is a notice, and nobody `said` it."""
+        for message in messages:
+            if message.kind == "said" and message.text.strip() == "!time":
+                with suppress(trio.WouldBlock):
+                    self._send.send_nowait(message)
+
+    async def _answer(self, server: Server) -> None:
+        async for question in self._receive:
+            await server.say(question.room, f"it is {question.time:%H:%M:%S} UTC")

@@ -1,0 +1,39 @@
+"""Changes messages: it replaces the words of a list by asterisks, as whole words, in upper and lower case.
+
+Run it with `trichat serve --plugin examples/word_filter.py`, and list the words in `trichat.toml`:
+
+    [plugins.word_filter]
+    words = ["darn", "heck"]
+"""
+
+import re
+from typing import Annotated
+
+from trichat import Message, Meta, Options, hookimpl
+
+
+class WordFilterOptions(Options, frozen=True):
+    """The table `[plugins.word_filter]`."""
+
+    words: Annotated[tuple[Annotated[str, Meta(min_length=1)], ...], "The words that nobody is to read."] = ()
+
+
+class WordFilter:
+    """Replaces words by asterisks."""
+
+    def __init__(self, options: WordFilterOptions) -> None:
+        # Of two words that begin alike, the longer one is tried first.
+        words = "|".join(re.escape(word) for word in sorted(options.words, key=len, reverse=True))
+        self._pattern = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE) if words else None
+
+    # Last, so that commands have what was typed, and only what will be sent is changed.
+    @hookimpl(trylast=True)
+    def on_message(self, message: Message) -> Message | None:
+        """Go on with a changed message; `None` leaves it as it is."""
+        if self._pattern is None:
+            return None
+        return message.with_text(self._pattern.sub(_asterisks, message.text))
+
+
+def _asterisks(word: re.Match[str]) -> str:
+    return "*" * len(word[0])

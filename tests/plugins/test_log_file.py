@@ -1,0 +1,318 @@
+"""A log file: whole batches or nothing, recovered after a crash, one writer at a time."""
+
+import os
+import resource
+import stat
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from trichat_plugins import _log_file
+from trichat_plugins._log_file import LogFile
+
+# What the file is read by, from its end.
+BLOCK = 65_536
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "log.txt"
+
+
+@contextmanager
+def disk_full_at(size: int) -> Iterator[None]:
+    """Let no file grow past `size` bytes: the kernel writes up to there and then refuses, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@contextmanager
+def file_with(content: bytes, *, block: int = BLOCK) -> Iterator[LogFile]:
+    """A log that has `content` already, and is read by blocks of `block` bytes."""
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_log_file, "_BLOCK", block)
+        path = Path(folder) / "log.txt"
+        path.write_bytes(content)
+        with closing(LogFile(path)) as log:
+            yield log
+
+
+# Anything at all, with enough line ends in it.
+contents = st.lists(st.binary(max_size=12) | st.sampled_from([b"\n", b"", b"\r\n"]), max_size=12).map(b"\n".join)
+blocks = st.integers(1, 20)
+
+
+# Opening and closing.
+
+
+def test_the_file_is_made_when_it_is_not_there(path: Path) -> None:
+    with closing(LogFile(path)):
+        assert path.read_bytes() == b""
+
+
+def test_a_new_file_is_for_its_owner_and_group_alone(path: Path) -> None:
+    umask = os.umask(0)
+    try:
+        LogFile(path).close()
+    finally:
+        os.umask(umask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_the_mode_of_a_file_that_is_there_stays(path: Path) -> None:
+    path.touch()
+    path.chmod(0o664)
+    LogFile(path).close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o664
+
+
+def test_what_is_there_stays(path: Path) -> None:
+    path.write_bytes(b"one\n")
+    with closing(LogFile(path)) as log:
+        log.append(b"two\n")
+    assert path.read_bytes() == b"one\ntwo\n"
+
+
+def test_a_second_writer_is_refused_and_harms_nothing(path: Path) -> None:
+    with closing(LogFile(path)) as log:
+        log.append(b"one\n")
+        with pytest.raises(OSError, match="another server is writing to it") as refused:
+            LogFile(path)
+        log.append(b"two\n")
+    assert refused.value.filename == str(path)
+    assert path.read_bytes() == b"one\ntwo\n"
+
+
+def test_after_a_close_another_may_have_it(path: Path) -> None:
+    LogFile(path).close()
+    LogFile(path).close()
+
+
+@pytest.mark.parametrize(
+    ("name", "error"), [(".", IsADirectoryError), ("missing/log.txt", FileNotFoundError)], ids=["directory", "nowhere"]
+)
+def test_what_cannot_be_opened_is_an_os_error(tmp_path: Path, name: str, error: type[OSError]) -> None:
+    with pytest.raises(error):
+        LogFile(tmp_path / name)
+
+
+def test_no_child_process_inherits_the_file(path: Path) -> None:
+    with closing(LogFile(path)) as log:
+        assert not os.get_inheritable(log._fd)
+
+
+# Appending.
+
+
+def test_a_batch_that_the_disk_has_no_room_for_changes_nothing(path: Path) -> None:
+    with closing(LogFile(path)) as log:
+        log.append(b"one\n")
+        with disk_full_at(10), pytest.raises(OSError, match="File too large"):
+            log.append(b"two\nthree\nfour\n")
+        assert path.read_bytes() == b"one\n"
+        log.append(b"five\n")
+    assert path.read_bytes() == b"one\nfive\n"
+
+
+def test_a_full_disk_takes_nothing(path: Path) -> None:
+    with closing(LogFile(path)) as log:
+        log.append(b"one\n")
+        with disk_full_at(4), pytest.raises(OSError, match="File too large"):
+            log.append(b"two\n")
+        assert path.read_bytes() == b"one\n"
+
+
+def test_a_write_that_takes_only_a_part_is_gone_on_with(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    with closing(LogFile(path)) as log:
+        monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:3]))
+        log.append(b"one\ntwo\nthree\n")
+    assert path.read_bytes() == b"one\ntwo\nthree\n"
+
+
+def test_what_cannot_be_taken_back_stays_on_a_line_of_its_own(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(fd: int, size: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with closing(LogFile(path)) as log:
+        log.append(b"one\n")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "ftruncate", broken)
+            with disk_full_at(6), pytest.raises(OSError, match="File too large"):
+                log.append(b"two\n")
+        assert path.read_bytes() == b"one\ntw"
+        log.append(b"three\n")
+        log.append(b"four\n")
+    assert path.read_bytes() == b"one\ntw\nthree\nfour\n"
+
+
+def test_half_a_line_is_still_ended_after_another_failure(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(fd: int, size: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with closing(LogFile(path)) as log:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "ftruncate", broken)
+            with disk_full_at(2), pytest.raises(OSError, match="File too large"):
+                log.append(b"one\n")
+        with disk_full_at(5), pytest.raises(OSError, match="File too large"):
+            log.append(b"two\n")
+        assert path.read_bytes() == b"on"
+        log.append(b"three\n")
+    assert path.read_bytes() == b"on\nthree\n"
+
+
+def test_the_last_batch_can_be_taken_back(path: Path) -> None:
+    with closing(LogFile(path)) as log:
+        log.append(b"one\n")
+        log.append(b"two\nthree\n")
+        log.take_back(len(b"two\nthree\n"))
+        assert path.read_bytes() == b"one\n"
+        log.take_back(0)
+        assert path.read_bytes() == b"one\n"
+
+
+def test_appending_nothing_changes_nothing(path: Path) -> None:
+    with closing(LogFile(path)) as log:
+        log.append(b"one\n")
+        log.append(b"")
+    assert path.read_bytes() == b"one\n"
+
+
+def test_the_file_goes_on_at_its_end_when_it_was_emptied(path: Path) -> None:
+    with closing(LogFile(path)) as log:
+        log.append(b"one\n")
+        os.truncate(path, 0)  # as logrotate does with copytruncate
+        log.append(b"two\n")
+    assert path.read_bytes() == b"two\n"
+
+
+# Reading.
+
+
+@settings(deadline=None)
+@given(contents, blocks)
+@example(b"one\ntwo\n", 4)
+@example(b"one\ntwo\n", 3)
+@example(b"\n\none", 1)
+def test_the_lines_are_read_backwards_wherever_the_blocks_are_cut(content: bytes, block: int) -> None:
+    with file_with(content, block=block) as log:
+        assert list(log.lines_backwards()) == [line for line in reversed(content.split(b"\n")) if line]
+
+
+@settings(deadline=None)
+@given(contents)
+def test_the_lines_are_read_forwards_up_to_the_last_finished_one(content: bytes) -> None:
+    with file_with(content) as log:
+        assert list(log.lines()) == content.split(b"\n")[:-1]
+
+
+def test_lines_longer_than_a_block_are_read_backwards() -> None:
+    lines = [b"a" * 10, b"b" * (3 * BLOCK), b"c" * (BLOCK - 1), b"d"]
+    with file_with(b"\n".join(lines) + b"\n") as log:
+        assert list(log.lines_backwards()) == lines[::-1]
+
+
+def test_reading_does_not_move_where_is_appended(path: Path) -> None:
+    with closing(LogFile(path)) as log:
+        log.append(b"one\ntwo\n")
+        backwards = log.lines_backwards()
+        assert next(backwards) == b"two"
+        log.append(b"three\n")
+        assert list(backwards) == [b"one"]
+    assert path.read_bytes() == b"one\ntwo\nthree\n"
+
+
+# After a crash.
+
+
+@settings(deadline=None)
+@given(contents, blocks)
+@example(b"one\ntwo", 3)
+@example(b"one\ntwo", 4)
+def test_a_torn_last_line_is_set_aside_wherever_it_begins(content: bytes, block: int) -> None:
+    torn = content.rpartition(b"\n")[2]
+    with file_with(content, block=block) as log:
+        aside = log.set_torn_line_aside()
+        assert log.path.read_bytes() == content.removesuffix(torn)
+        if torn:
+            assert aside == log.path.with_name("log.txt.torn")
+            assert aside.read_bytes() == torn + b"\n"
+        else:
+            assert aside is None
+            assert not log.path.with_name("log.txt.torn").exists()
+
+
+@pytest.mark.parametrize("whole", [b"one\ntwo\n", b""], ids=["behind whole lines", "the whole file"])
+@pytest.mark.parametrize("size", [1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 7])
+def test_a_torn_line_is_set_aside_however_long_it_is(whole: bytes, size: int) -> None:
+    torn = bytes(ord("a") + i % 26 for i in range(size))
+    with file_with(whole + torn) as log:
+        aside = log.set_torn_line_aside()
+        assert aside is not None
+        assert aside.read_bytes() == torn + b"\n"
+        assert log.path.read_bytes() == whole
+        log.append(b"three\n")
+        assert log.path.read_bytes() == whole + b"three\n"
+
+
+def test_what_an_earlier_crash_has_torn_is_kept() -> None:
+    with file_with(b"one\ntw") as log:
+        log.set_torn_line_aside()
+        log.append(b"thr")
+        aside = log.set_torn_line_aside()
+        assert aside is not None
+        assert aside.read_bytes() == b"tw\nthr\n"
+        assert log.path.read_bytes() == b"one\n"
+
+
+def test_a_torn_line_that_cannot_be_set_aside_stays(path: Path) -> None:
+    path.write_bytes(b"one\ntw")
+    path.with_name("log.txt.torn").mkdir()
+    with closing(LogFile(path)) as log, pytest.raises(IsADirectoryError):
+        log.set_torn_line_aside()
+    assert path.read_bytes() == b"one\ntw"
+
+
+# When somebody moves it.
+
+
+def test_a_file_that_is_where_it_was_was_not_moved(path: Path) -> None:
+    with closing(LogFile(path)) as log:
+        log.append(b"one\n")
+        assert not log.was_moved()
+
+
+def test_a_file_that_was_renamed_was_moved(path: Path) -> None:
+    with closing(LogFile(path)) as log:
+        path.rename(path.with_name("log.txt.1"))
+        assert log.was_moved()
+
+
+def test_a_file_that_was_deleted_was_moved(path: Path) -> None:
+    with closing(LogFile(path)) as log:
+        path.unlink()
+        assert log.was_moved()
+
+
+def test_a_file_that_another_took_the_place_of_was_moved(path: Path) -> None:
+    with closing(LogFile(path)) as log:
+        path.rename(path.with_name("log.txt.1"))
+        path.touch()
+        assert log.was_moved()
+
+
+def test_a_file_that_was_moved_is_still_written_to(path: Path) -> None:
+    with closing(LogFile(path)) as log:
+        moved = path.rename(path.with_name("log.txt.1"))
+        log.append(b"one\n")
+        log.sync()
+        assert moved.read_bytes() == b"one\n"

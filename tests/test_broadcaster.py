@@ -1,0 +1,288 @@
+"""The broadcaster alone: order, batches, joining and leaving, failing plugins."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import cast
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from trichat import Client, Message, Server, hookimpl
+from trichat._broadcaster import CAPACITY, LONGEST_REST, Broadcaster
+from trichat._errors import RequiredPluginFailed
+from trichat._hub import Hub
+from trichat._outbox import Outbox
+from trichat._plugins import Plugins
+from trichat._sequencer import Sequencer
+from trichat.wires import LineWire
+
+WIRE = LineWire(4096)
+
+
+class Box:
+    """An outbox that only keeps what is put."""
+
+    def __init__(self) -> None:
+        self.chunks: list[bytes] = []
+
+    def put(self, data: bytes) -> None:
+        self.chunks.append(data)
+
+    @property
+    def lines(self) -> list[str]:
+        return b"".join(self.chunks).decode().splitlines()
+
+
+class Recorder:
+    """Required like the chat log: notes every batch, and fails or waits if it is told to."""
+
+    required = True
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.failing = False
+        self.held: trio.Event | None = None
+
+    @hookimpl
+    async def on_broadcast(self, messages: Sequence[Message]) -> None:
+        if self.held is not None:
+            await self.held.wait()
+        if self.failing:
+            raise OSError(28, "No space left on device")
+        self.batches.append([message.text for message in messages])
+
+    @property
+    def texts(self) -> list[str]:
+        return [text for batch in self.batches for text in batch]
+
+
+class House:
+    """A broadcaster that runs, and what it needs."""
+
+    def __init__(self) -> None:
+        self.recorder = Recorder()
+        self.hub = Hub(max_clients=100, max_clients_per_address=100)
+        plugins = Plugins(hook_timeout=5)
+        plugins.register("recorder", self.recorder)
+        self.broadcaster = Broadcaster(self.hub, plugins, Sequencer())
+
+    def client(self, name: str) -> tuple[Client, Box]:
+        client = Client(cast(Server, None), "127.0.0.1", WIRE)
+        client.name = name
+        box = Box()
+        client._outbox = cast(Outbox, box)
+        return client, box
+
+    async def member(self, name: str) -> tuple[Client, Box]:
+        client, box = self.client(name)
+        await self.broadcaster.join(client)
+        return client, box
+
+
+@pytest.fixture
+async def house(autojump_clock: object) -> AsyncIterator[House]:
+    house = House()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(house.broadcaster.run)
+        yield house
+        house.broadcaster.close()
+
+
+async def test_what_is_there_goes_as_one_batch_encoded_once_for_all(house: House) -> None:
+    _, first = await house.member("alice")
+    _, second = await house.member("bob")
+    first.chunks.clear()
+    for text in ("one", "two", "three"):
+        await house.broadcaster.publish(Message(text, "alice"))
+    await house.broadcaster.flush()
+    assert house.recorder.batches[-1] == ["one", "two", "three"]
+    assert first.chunks == [b"alice: one\nalice: two\nalice: three\n"]
+    assert second.chunks[-1] is first.chunks[-1]
+
+
+async def test_a_room_hears_only_what_is_said_in_it(house: House) -> None:
+    _, lobby = await house.member("alice")
+    dave, kitchen = house.client("dave")
+    await house.broadcaster.join(dave, "kitchen")
+    await house.broadcaster.publish(Message("dinner is ready", "dave", "kitchen"))
+    await house.broadcaster.publish(Message("hello", "alice"))
+    await house.broadcaster.flush()
+    assert kitchen.lines == ["dave: dinner is ready"]
+    assert lobby.lines == ["alice: hello"]
+
+
+async def test_ids_strictly_increase_over_batches(house: House) -> None:
+    seen: list[int] = []
+
+    class Ids:
+        @hookimpl
+        def on_broadcast(self, messages: Sequence[Message]) -> None:
+            seen.extend(message.id for message in messages)
+
+    house.broadcaster._plugins.register("ids", Ids())
+    for number in range(50):
+        await house.broadcaster.publish(Message(str(number), "alice"))
+        if number % 7 == 0:
+            await house.broadcaster.flush()
+    await house.broadcaster.flush()
+    assert len(seen) == 50
+    assert seen == sorted(set(seen))
+    assert house.broadcaster.last_sent == seen[-1]
+
+
+async def test_a_joiners_live_messages_begin_where_its_history_ends(house: House) -> None:
+    house.recorder.held = trio.Event()
+    newcomer, box = house.client("newcomer")
+    cursors: list[int] = []
+    ids: dict[str, int] = {}
+
+    class Ids:
+        @hookimpl
+        def on_broadcast(self, messages: Sequence[Message]) -> None:
+            ids.update({message.text: message.id for message in messages})
+
+    house.broadcaster._plugins.register("ids", Ids())
+
+    async def join() -> None:
+        cursors.append(await house.broadcaster.join(newcomer))
+
+    async with trio.open_nursery() as nursery:
+        await house.broadcaster.publish(Message("before", "alice"))
+        await wait_all_tasks_blocked()
+        await house.broadcaster.publish(Message("in the same batch", "alice"))
+        nursery.start_soon(join)
+        await wait_all_tasks_blocked()
+        await house.broadcaster.publish(Message("later in the same batch", "alice"))
+        house.recorder.held.set()
+    await house.broadcaster.publish(Message("after", "alice"))
+    await house.broadcaster.flush()
+    # Those that joined come last in their batch, so that all else in it is history to them.
+    assert house.recorder.texts == [
+        "before",
+        "in the same batch",
+        "later in the same batch",
+        "newcomer joined",
+        "after",
+    ]
+    assert box.lines == ["alice: after"]
+    assert ids["later in the same batch"] < cursors[0] <= ids["newcomer joined"]
+
+
+async def test_who_leaves_is_told_of_after_all_that_it_said(house: House) -> None:
+    _, box = await house.member("alice")
+    bob, _ = await house.member("bob")
+    await house.broadcaster.publish(Message("goodbye", "bob"), bob)
+    house.broadcaster.leave(bob)
+    house.broadcaster.leave(bob)
+    await house.broadcaster.flush()
+    assert box.lines == ["* bob joined", "bob: goodbye", "* bob left"]
+
+
+async def test_leaving_never_waits_even_when_the_channel_is_full(house: House) -> None:
+    _, box = await house.member("alice")
+    bob, _ = await house.member("bob")
+    house.recorder.held = trio.Event()
+    await house.broadcaster.publish(Message("first", "bob"))
+    await wait_all_tasks_blocked()
+    for _ in range(CAPACITY):
+        await house.broadcaster.publish(Message("x", "bob"))
+    house.broadcaster.leave(bob)
+    house.recorder.held.set()
+    await house.broadcaster.flush()
+    assert box.lines[-1] == "* bob left"
+
+
+async def test_who_ends_on_its_way_in_is_not_announced(house: House) -> None:
+    ghost, box = house.client("ghost")
+    ghost._end("gone")
+    await house.broadcaster.join(ghost)
+    assert house.recorder.texts == []
+    assert box.lines == []
+    assert not house.hub.members("lobby")
+
+
+async def test_who_ends_while_its_joining_is_logged_is_said_to_have_left(house: House) -> None:
+    house.recorder.held = trio.Event()
+    ghost, _ = house.client("ghost")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(house.broadcaster.join, ghost)
+        await wait_all_tasks_blocked()
+        ghost._end("gone")
+        house.recorder.held.set()
+    await house.broadcaster.flush()
+    assert house.recorder.texts == ["ghost joined", "ghost left"]
+    assert not house.hub.members("lobby")
+
+
+async def test_a_batch_that_cannot_be_logged_is_not_sent_and_its_senders_are_told_once(house: House) -> None:
+    alice, box = await house.member("alice")
+    _, other = await house.member("bob")
+    house.recorder.failing = True
+    await house.broadcaster.publish(Message("one", "alice"), alice)
+    await house.broadcaster.publish(Message("two", "alice"), alice)
+    await house.broadcaster.flush()
+    assert box.lines[-1] == "* not sent: the plugin 'recorder' failed"
+    assert len(box.lines) == 2
+    assert other.lines == []
+    house.recorder.failing = False
+    await house.broadcaster.publish(Message("three", "alice"), alice)
+    await house.broadcaster.flush()
+    assert other.lines == ["alice: three"]
+
+
+async def test_who_left_while_nothing_could_be_logged_is_told_of_later(house: House) -> None:
+    _, box = await house.member("alice")
+    bob, _ = await house.member("bob")
+    house.recorder.failing = True
+    house.broadcaster.leave(bob)
+    await house.broadcaster.flush()
+    house.recorder.failing = False
+    await house.broadcaster.publish(Message("hello", "alice"))
+    await house.broadcaster.flush()
+    assert box.lines == ["* bob joined", "alice: hello", "* bob left"]
+
+
+async def test_nobody_joins_while_nothing_can_be_logged(house: House) -> None:
+    house.recorder.failing = True
+    with pytest.raises(RequiredPluginFailed):
+        await house.member("alice")
+    assert not house.hub.members("lobby")
+
+
+async def test_saying_something_in_on_broadcast_never_waits_for_itself(house: House) -> None:
+    outcomes: list[str] = []
+
+    class Chatterbox:
+        @hookimpl
+        async def on_broadcast(self, messages: Sequence[Message]) -> None:
+            if messages[0].text == "start":
+                for _ in range(CAPACITY):
+                    await house.broadcaster.publish(Message("more"))
+                try:
+                    await house.broadcaster.publish(Message("too much"))
+                except RuntimeError as error:
+                    outcomes.append(str(error))
+
+    house.broadcaster._plugins.register("chatterbox", Chatterbox())
+    await house.broadcaster.publish(Message("start"))
+    await house.broadcaster.flush()
+    await house.broadcaster.flush()  # what was said in the first batch is in the second
+    assert outcomes == ["the channel is full; say it from a task of your own, not in on_broadcast"]
+    assert house.recorder.texts == ["start", *["more"] * CAPACITY]
+
+
+@pytest.mark.parametrize(("cost", "rest"), [(0, 0), (0.0005, 0), (0.01, 0.01), (1, LONGEST_REST)])
+async def test_a_fan_out_is_followed_by_a_rest_that_nobody_feels(house: House, cost: float, rest: float) -> None:
+    before = trio.current_time()
+    await house.broadcaster._rest(cost)
+    assert trio.current_time() - before == pytest.approx(rest)
+
+
+async def test_it_ends_when_it_is_closed_after_sending_what_is_there(autojump_clock: object) -> None:
+    house = House()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(house.broadcaster.run)
+        _, box = await house.member("alice")
+        await house.broadcaster.publish(Message("the last one", "alice"))
+        house.broadcaster.close()
+    assert box.lines == ["alice: the last one"]

@@ -1,0 +1,267 @@
+"""What the documentation has to say, held against the code."""
+
+import ast
+import inspect
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from types import FunctionType
+from typing import NamedTuple
+
+import msgspec
+import pytest
+from chat_kit import running
+
+import trichat
+from trichat import Config, ServerOptions, hookspecs, load_plugins
+from trichat._discovery import choose_plugins
+from trichat._plugins import Plugins
+
+ROOT = Path(__file__).parent.parent
+TESTS = ROOT / "tests"
+HOOKS_PAGE = ROOT / "docs" / "hooks.md"
+CONFIGURATION_PAGE = ROOT / "docs" / "configuration.md"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+HOOKS = [name for name, value in vars(hookspecs).items() if hasattr(value, "trichat_spec")]
+LABELS = ["Fires", "Task", "Answer", "Failure", "Cancellation"]
+
+# Modules that need no test module of their own, and why.
+UNTESTED = {
+    "trichat/__init__.py": "it only passes names on; they are held here",
+    "trichat/hookspecs.py": "it is held here, and each hook by the tests that name it",
+    "trichat/__main__.py": "tests/test_cli.py runs it",
+    "trichat/_version.py": "it is one string",
+    "trichat/wires/__init__.py": "it only passes names on",
+    "trichat/wires/_wire.py": "it only says what a wire has; tests/wires/test_line.py tests one",
+    "plugins/trichat_plugins/__init__.py": "it is empty",
+}
+
+
+class Snippet(NamedTuple):
+    """A block of Python in a page."""
+
+    page: Path
+    line: int
+    section: str
+    code: str
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+    @property
+    def is_plugin(self) -> bool:
+        return "@hookimpl" in self.code
+
+
+def snippets(page: Path) -> Iterator[Snippet]:
+    """The blocks of Python in the page, each with the heading that it is under."""
+    heading = ""
+    block: list[str] | None = None
+    for number, line in enumerate(text_of(page).splitlines(), 1):
+        if block is not None:
+            if line.strip() == "```":
+                yield Snippet(page, number - len(block), heading, textwrap.dedent("\n".join(block)) + "\n")
+                block = None
+            else:
+                block.append(line)
+        elif line.strip() == "```python":
+            block = []
+        elif line.startswith("#"):
+            heading = line.strip("# ")
+
+
+def text_of(page: Path) -> str:
+    return page.read_text(encoding="utf-8") if page.exists() else ""
+
+
+def on_one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+SNIPPETS = [snippet for page in PAGES for snippet in snippets(page)]
+PLUGINS = [snippet for snippet in SNIPPETS if snippet.page == HOOKS_PAGE and snippet.is_plugin]
+
+
+# 1. The hooks
+
+
+def signature(hook: str) -> str:
+    """The signature as it is written in the source, on one line and without the quotes of forward references."""
+    (definition,) = ast.parse(inspect.getsource(getattr(hookspecs, hook))).body
+    assert isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef)
+    assert definition.returns is not None
+    kind = "async def" if isinstance(definition, ast.AsyncFunctionDef) else "def"
+    return f"{kind} {hook}({ast.unparse(definition.args)}) -> {ast.unparse(definition.returns)}".replace("'", "")
+
+
+def docstring(hook: str) -> dict[str, str]:
+    """The docstring by label; what comes before the first one has the label ``""``."""
+    parts = re.split(rf"^({'|'.join(LABELS)}):", inspect.getdoc(getattr(hookspecs, hook)) or "", flags=re.MULTILINE)
+    return {label: on_one_line(text) for label, text in zip(["", *parts[1::2]], parts[::2], strict=True)}
+
+
+def section(title: str) -> str:
+    """What is on the hooks' page under this heading, on one line."""
+    parts = re.split(r"^#+ (.*)\n", text_of(HOOKS_PAGE), flags=re.MULTILINE)
+    return on_one_line(dict(zip(parts[1::2], parts[2::2], strict=True)).get(title, ""))
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_the_docstring_of_a_hook_says_when_where_what_and_what_if(hook: str) -> None:
+    said = docstring(hook)
+    assert list(said) == ["", *LABELS]
+    assert all(said.values())
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_the_hooks_page_has_the_exact_signature_of_each_hook(hook: str) -> None:
+    assert f"```python {signature(hook)}: ... ```" in section(hook)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_the_hooks_page_says_of_each_hook_what_its_docstring_says(hook: str) -> None:
+    documented = section(hook)
+    for label, text in docstring(hook).items():
+        assert (f"- **{label}:** {text}" if label else text) in documented
+
+
+def test_the_hooks_page_has_no_hook_that_is_gone() -> None:
+    documented = re.findall(r"^(?:async )?def (\w+)\(.*\) -> .*: \.\.\.$", text_of(HOOKS_PAGE), re.MULTILINE)
+    assert sorted(documented) == sorted(HOOKS)
+
+
+def test_the_table_at_the_top_of_the_hooks_page_leads_to_every_hook() -> None:
+    table = text_of(HOOKS_PAGE).partition("\n## ")[0]
+    assert re.findall(r"\| \[`(\w+)`\]\(#\1\) \|$", table, re.MULTILINE) == HOOKS
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_each_hook_has_a_test(hook: str) -> None:
+    used = re.compile(rf"\bdef {hook}\(|\bhookspecs\.{hook}\b|\b{hook}=")
+    tests = [path for path in TESTS.rglob("test_*.py") if path != Path(__file__)]
+    assert any(used.search(path.read_text(encoding="utf-8")) for path in tests)
+
+
+# 2. The snippets
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=str)
+def test_each_snippet_of_python_compiles(snippet: Snippet) -> None:
+    compile(snippet.code, str(snippet), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+def built(snippet: Snippet, folder: Path) -> dict[str, object]:
+    """The plugin in the snippet, made as from a file that somebody has pasted it into."""
+    name = f"snippet_in_line_{snippet.line}"
+    path = folder / f"{name}.py"
+    path.write_text(snippet.code, encoding="utf-8")
+    return {name: load_plugins(Config(), extra=[str(path)])[name]}
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_each_hook_has_an_example_that_is_a_plugin_with_this_hook(hook: str, tmp_path: Path) -> None:
+    plugins = Plugins(hook_timeout=5)
+    for snippet in PLUGINS:
+        if snippet.section == hook:
+            for name, plugin in built(snippet, tmp_path).items():
+                plugins.register(name, plugin)
+    assert plugins.implement(getattr(hookspecs, hook))
+
+
+@pytest.mark.parametrize("snippet", PLUGINS, ids=str)
+async def test_each_plugin_on_the_hooks_page_runs_without_a_fault(
+    snippet: Snippet, tmp_path: Path, autojump_clock: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(tmp_path, plugins=built(snippet, tmp_path)) as chat:
+        alice = await chat.join("alice", address="192.168.4.7")
+        await alice.say("HELLO :)", "/help", "whoami", "bye")
+        heard = await alice.rest()
+    assert any(line.startswith("alice: ") for line in heard)
+    assert heard[-1] == "* goodbye, alice"
+    assert caplog.messages == []
+
+
+# 3. The names
+
+
+def public_names() -> Iterator[tuple[str, object]]:
+    """The public names of `trichat` that can have a docstring, with the methods and properties of its classes."""
+    for name, value in vars(trichat).items():
+        if name.startswith("_") or not (inspect.isclass(value) or inspect.isroutine(value) or inspect.ismodule(value)):
+            continue
+        yield name, value
+        if inspect.isclass(value) and value.__module__.startswith("trichat"):
+            for member, definition in vars(value).items():
+                if not member.startswith("_") and isinstance(definition, property | classmethod | FunctionType):
+                    yield f"{name}.{member}", definition
+
+
+def test_each_public_name_has_a_docstring() -> None:
+    def is_written(name: str, value: object) -> bool:
+        docstring = getattr(value, "__doc__", None) or ""
+        generated = f"{name}("  # as dataclasses and named tuples have it
+        return bool(docstring.strip()) and not docstring.startswith(generated)
+
+    assert [name for name, value in public_names() if not is_written(name, value)] == []
+
+
+# 4. The configuration
+
+
+def keys() -> dict[str, list[str]]:
+    """The keys of each table."""
+    found = {"server": [field.name for field in msgspec.structs.fields(ServerOptions)]}
+    for choice in choose_plugins(Config(), (), []):
+        fields = () if choice.options is None else msgspec.structs.fields(choice.options)
+        found[f"plugins.{choice.name}"] = [field.name for field in fields]
+    return found
+
+
+def text_by_table() -> dict[str, str]:
+    """What the configuration's page says of each table: all that follows a line that begins with its name."""
+    parts = re.split(r"^[#\s|*`]*\[(server|plugins\.\w+)\]", text_of(CONFIGURATION_PAGE), flags=re.MULTILINE)
+    tables: dict[str, str] = {}
+    for table, text in zip(parts[1::2], parts[2::2], strict=True):
+        tables[table] = tables.get(table, "") + text
+    return tables
+
+
+def mentions(text: str, key: str) -> bool:
+    return re.search(rf"`{key}`|^(?:# *)?{key} = ", text, re.MULTILINE) is not None
+
+
+def test_each_key_of_the_configuration_is_documented_under_its_table() -> None:
+    page = text_by_table()
+    missing = [
+        f"{table}.{key}" for table, names in keys().items() for key in names if not mentions(page.get(table, ""), key)
+    ]
+    assert missing == []
+
+
+def test_each_table_of_the_configuration_is_documented_and_how_a_plugin_is_turned_off() -> None:
+    assert text_by_table().keys() >= keys().keys()
+    assert mentions(text_of(CONFIGURATION_PAGE), "enabled")
+
+
+# 5. The tests
+
+
+def modules() -> list[str]:
+    found = [*(ROOT / "trichat").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
+    return sorted(str(path.relative_to(ROOT)) for path in found)
+
+
+def home_of_tests(module: str) -> Path:
+    path = TESTS / module.replace("plugins/trichat_plugins/", "plugins/").removeprefix("trichat/")
+    return path.with_name(f"test_{path.stem.strip('_')}.py")
+
+
+def test_each_module_has_a_test_module_of_its_name() -> None:
+    wanted = [home_of_tests(module) for module in modules() if module not in UNTESTED]
+    assert [str(path.relative_to(ROOT)) for path in wanted if not path.exists()] == []
+
+
+def test_the_modules_that_need_no_test_module_are_still_there() -> None:
+    assert UNTESTED.keys() - set(modules()) == set()

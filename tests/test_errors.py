@@ -1,0 +1,127 @@
+"""What can go wrong, and how one sentence comes out of however many groups."""
+
+import pytest
+import trio
+
+from trichat import ConfigError, PluginError, StartError, TrichatError
+from trichat._errors import ConnectionLost, RequiredPluginFailed, leaves, one_for_all
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConfigError(["server.port: is missing"]),
+        StartError("the port is taken"),
+        PluginError("no hooks"),
+        RequiredPluginFailed("the log is full"),
+        ConnectionLost("reset"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_all_that_is_raised_on_purpose_has_one_base(error: Exception) -> None:
+    assert isinstance(error, TrichatError)
+
+
+def test_a_config_error_has_each_fault_and_shows_one_a_line() -> None:
+    error = ConfigError(["server.port: is missing", "server.prot: unknown key"])
+
+    assert error.faults == ("server.port: is missing", "server.prot: unknown key")
+    assert str(error) == "server.port: is missing\nserver.prot: unknown key"
+
+
+def test_a_config_error_keeps_its_faults_when_the_list_grows() -> None:
+    faults = ["one"]
+    error = ConfigError(faults)
+
+    faults.append("two")
+
+    assert error.faults == ("one",)
+
+
+def test_an_error_that_groups_nothing_is_its_own_leaf() -> None:
+    error = ValueError("x")
+
+    assert list(leaves(error)) == [error]
+
+
+def test_the_leaves_of_groups_come_in_their_order_however_nested() -> None:
+    a, b, c, d = ValueError("a"), KeyError("b"), KeyboardInterrupt("c"), OSError("d")
+    group = BaseExceptionGroup("", [a, BaseExceptionGroup("", [b, BaseExceptionGroup("", [c])]), d])
+
+    assert list(leaves(group)) == [a, b, c, d]
+
+
+def test_nothing_is_raised_for_nothing() -> None:
+    with one_for_all():
+        pass
+
+
+@pytest.mark.parametrize("error", [StartError("x"), ValueError("x"), KeyboardInterrupt("x")], ids=repr)
+def test_an_error_outside_a_group_stays_as_it_is(error: BaseException) -> None:
+    with pytest.raises(type(error)) as raised, one_for_all():
+        raise error
+
+    assert raised.value is error
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_an_error_of_ours_comes_out_of_its_groups(depth: int) -> None:
+    error = StartError("the port is taken")
+    wrapped: Exception = error
+    for _ in range(depth):
+        wrapped = ExceptionGroup("a nursery", [wrapped])
+
+    with pytest.raises(StartError) as raised, one_for_all():
+        raise wrapped
+
+    assert raised.value is error
+
+
+def test_an_error_that_comes_out_keeps_its_cause() -> None:
+    cause = OSError("in use")
+    error = StartError("the port is taken")
+    error.__cause__ = cause
+
+    with pytest.raises(StartError) as raised, one_for_all():
+        raise ExceptionGroup("a nursery", [error])
+
+    assert raised.value.__cause__ is cause
+
+
+def test_the_first_of_several_comes_out() -> None:
+    first, second = StartError("first"), PluginError("second")
+
+    with pytest.raises(TrichatError) as raised, one_for_all():
+        raise ExceptionGroup("", [ValueError("x"), ExceptionGroup("", [first]), second])
+
+    assert raised.value is first
+
+
+def test_what_else_went_wrong_is_still_in_the_traceback() -> None:
+    group = ExceptionGroup("", [ValueError("a mistake"), StartError("the port is taken")])
+
+    with pytest.raises(StartError) as raised, one_for_all():
+        raise group
+
+    assert raised.value.__context__ is group
+
+
+def test_a_group_without_an_error_of_ours_stays_whole() -> None:
+    group = ExceptionGroup("a nursery", [ValueError("x"), KeyError("y")])
+
+    with pytest.RaisesGroup(ValueError, KeyError) as raised, one_for_all():
+        raise group
+
+    assert raised.value is group
+
+
+async def test_an_error_of_ours_comes_out_of_nurseries() -> None:
+    async def fail() -> None:
+        async with trio.open_nursery() as inner:
+            inner.start_soon(trio.sleep_forever)
+            raise StartError("the port is taken")
+
+    with pytest.raises(StartError, match="the port is taken"), one_for_all():  # noqa: PT012
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fail)
+            nursery.start_soon(trio.sleep_forever)

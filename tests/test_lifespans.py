@@ -1,0 +1,508 @@
+"""The lifespans of the plugins: entered in order, left in the reverse order, whatever one of them does."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+from chat_kit import running
+
+from trichat import Client, Message, Server, StartError, hookimpl
+from trichat._errors import one_for_all
+from trichat._lifespans import Lifespans, outlasting
+
+TIMEOUT = 5.0
+
+Lifespan = AbstractAsyncContextManager[None]
+
+
+async def nothing() -> None:
+    await trio.lowlevel.checkpoint()
+
+
+def raising(error: Exception) -> Callable[[], Awaitable[None]]:
+    async def raise_it() -> None:
+        await trio.lowlevel.checkpoint()
+        raise error
+
+    return raise_it
+
+
+@asynccontextmanager
+async def noting(
+    events: list[str],
+    name: str,
+    *,
+    entering: Callable[[], Awaitable[None]] = nothing,
+    leaving: Callable[[], Awaitable[None]] = nothing,
+) -> AsyncIterator[None]:
+    """A lifespan that notes in `events` when it is entered and left."""
+    await entering()
+    events.append(f"{name} in")
+    try:
+        yield
+        await leaving()
+    finally:
+        events.append(f"{name} out")
+
+
+@asynccontextmanager
+async def with_background(task: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """A lifespan with a background task."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(task)
+        yield
+        nursery.cancel_scope.cancel()
+
+
+def unexpected(name: str) -> None:
+    raise AssertionError(f"{name} crashed")
+
+
+@asynccontextmanager
+async def held(*plugins: tuple[str, Lifespan], on_crash: Callable[[str], None] = unexpected) -> AsyncIterator[None]:
+    """Hold these lifespans during the block."""
+    lifespans = Lifespans(plugins, timeout=TIMEOUT, on_crash=on_crash)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(lifespans.run)
+        yield
+        lifespans.stop()
+
+
+async def start(*plugins: tuple[str, Lifespan]) -> None:
+    """Enter these lifespans, and leave them as soon as all are entered."""
+    with one_for_all():
+        async with held(*plugins):
+            pass
+
+
+@pytest.fixture
+def events() -> list[str]:
+    return []
+
+
+def failures(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+# Entering and leaving.
+
+
+async def test_they_are_entered_in_order_and_left_in_the_reverse_order(events: list[str]) -> None:
+    async with held(("a", noting(events, "a")), ("b", noting(events, "b")), ("c", noting(events, "c"))):
+        assert events == ["a in", "b in", "c in"]
+    assert events[3:] == ["c out", "b out", "a out"]
+
+
+async def test_each_is_entered_when_the_one_before_it_is(events: list[str], autojump_clock: object) -> None:
+    async def take_a_while() -> None:
+        await trio.sleep(TIMEOUT - 1)
+
+    await start(("slow", noting(events, "slow", entering=take_a_while)), ("quick", noting(events, "quick")))
+    assert events[:2] == ["slow in", "quick in"]
+
+
+async def test_each_is_left_when_the_one_after_it_was(events: list[str], autojump_clock: object) -> None:
+    async def take_a_while() -> None:
+        await trio.sleep(TIMEOUT - 1)
+
+    await start(("quick", noting(events, "quick")), ("slow", noting(events, "slow", leaving=take_a_while)))
+    assert events[2:] == ["slow out", "quick out"]
+
+
+async def test_each_lives_in_a_task_of_its_own_and_dies_in_it() -> None:
+    tasks: dict[str, list[trio.lowlevel.Task]] = {"a": [], "b": []}
+
+    @asynccontextmanager
+    async def noting_its_task(name: str) -> AsyncIterator[None]:
+        tasks[name].append(trio.lowlevel.current_task())
+        yield
+        tasks[name].append(trio.lowlevel.current_task())
+
+    await start(("a", noting_its_task("a")), ("b", noting_its_task("b")))
+    assert tasks["a"][0] is tasks["a"][1]
+    assert tasks["b"][0] is tasks["b"][1]
+    assert len({*tasks["a"], *tasks["b"], trio.lowlevel.current_task()}) == 3
+
+
+async def test_no_plugins_need_no_lifespans() -> None:
+    await start()
+
+
+# A plugin that cannot start.
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        pytest.param(OSError(28, "No space left on device"), "[Errno 28] No space left on device", id="one error"),
+        pytest.param(ValueError(), "ValueError()", id="an error without a word"),
+        pytest.param(
+            ExceptionGroup("tasks", [ValueError("one"), ExceptionGroup("more", [OSError("two")])]),
+            "one; two",
+            id="errors of tasks",
+        ),
+    ],
+)
+async def test_a_plugin_that_raises_on_entering_refuses_the_start(
+    events: list[str], error: Exception, reason: str
+) -> None:
+    with pytest.raises(StartError) as refused:
+        await start(
+            ("first", noting(events, "first")),
+            ("second", noting(events, "second")),
+            ("bad", noting(events, "bad", entering=raising(error))),
+            ("later", noting(events, "later")),
+        )
+    assert str(refused.value) == f"plugin 'bad' cannot start: {reason}"
+    assert refused.value.__cause__ is error
+    assert events == ["first in", "second in", "second out", "first out"]
+
+
+async def test_what_is_no_lifespan_refuses_the_start(events: list[str]) -> None:
+    with pytest.raises(StartError, match=r"^plugin 'odd' cannot start: .*'NoneType'.*context manager"):
+        await start(("first", noting(events, "first")), ("odd", None))  # type: ignore[arg-type]
+    assert events == ["first in", "first out"]
+
+
+async def test_a_plugin_that_does_not_start_in_time_refuses_the_start(
+    events: list[str], autojump_clock: object
+) -> None:
+    before = trio.current_time()
+    with pytest.raises(StartError, match=r"^plugin 'hangs' did not start within 5 seconds$"):
+        await start(("first", noting(events, "first")), ("hangs", noting(events, "hangs", entering=trio.sleep_forever)))
+    assert trio.current_time() - before == pytest.approx(TIMEOUT)
+    assert events == ["first in", "first out"]
+
+
+async def test_a_plugin_that_is_late_and_fails_over_it_refuses_the_start(autojump_clock: object) -> None:
+    async def clean_up_badly() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise OSError("the database is locked")
+
+    with pytest.raises(StartError, match=r"^plugin 'bad' "):
+        await start(("bad", noting([], "bad", entering=clean_up_badly)))
+
+
+async def test_the_time_to_start_is_counted_for_each(events: list[str], autojump_clock: object) -> None:
+    async def take_a_while() -> None:
+        await trio.sleep(TIMEOUT - 1)
+
+    await start(*((name, noting(events, name, entering=take_a_while)) for name in ("a", "b", "c")))
+    assert events[:3] == ["a in", "b in", "c in"]
+
+
+async def test_a_plugin_that_hangs_when_it_is_left_after_a_refused_start_is_cancelled(
+    events: list[str], autojump_clock: object
+) -> None:
+    before = trio.current_time()
+    with pytest.raises(StartError, match="plugin 'bad' cannot start: oops"):
+        await start(
+            ("first", noting(events, "first")),
+            ("hangs", noting(events, "hangs", leaving=trio.sleep_forever)),
+            ("bad", noting(events, "bad", entering=raising(ValueError("oops")))),
+        )
+    assert trio.current_time() - before == pytest.approx(TIMEOUT)
+    assert events == ["first in", "hangs in", "first out", "hangs out"]
+
+
+# A plugin that crashes later.
+
+
+async def test_a_plugin_whose_background_task_crashes_takes_down_only_itself(
+    events: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    crash = trio.Event()
+    error = ValueError("oops")
+    crashed: list[str] = []
+
+    async def crash_later() -> None:
+        await crash.wait()
+        raise error
+
+    async with held(
+        ("first", noting(events, "first")),
+        ("bad", with_background(crash_later)),
+        ("last", noting(events, "last")),
+        on_crash=crashed.append,
+    ):
+        assert crashed == []
+        crash.set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert crashed == ["bad"]
+        assert events == ["first in", "last in"]
+    assert events[2:] == ["last out", "first out"]
+    [record] = caplog.records
+    assert record.getMessage() == ("plugin 'bad' crashed: it is told nothing any more, and refuses what it is asked")
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], ExceptionGroup)
+    assert record.exc_info[1].exceptions == (error,)
+
+
+async def test_a_plugin_may_crash_as_soon_as_it_is_entered(caplog: pytest.LogCaptureFixture) -> None:
+    crashed: list[str] = []
+    async with held(("bad", with_background(raising(ValueError("oops")))), on_crash=crashed.append):
+        await trio.testing.wait_all_tasks_blocked()
+    assert crashed == ["bad"]
+
+
+async def test_a_plugin_that_fails_on_leaving_is_logged_and_the_others_are_left(
+    events: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with held(
+        ("first", noting(events, "first")),
+        ("bad", noting(events, "bad", leaving=raising(OSError("oops")))),
+        ("last", noting(events, "last")),
+    ):
+        pass
+    assert events[3:] == ["last out", "bad out", "first out"]
+    assert failures(caplog) == ["plugin 'bad' failed when it was left"]
+
+
+# A plugin that hangs on leaving.
+
+
+@pytest.mark.parametrize(
+    ("share", "grace", "first_left_at", "logged"),
+    [
+        pytest.param(
+            1.0,
+            3.0,
+            1.0,
+            ["plugin 'hangs' did not end within 1 seconds"],
+            id="the others get their turn when its time is over",
+        ),
+        pytest.param(5.0, 2.0, 2.0, [], id="the grace of all is over first"),
+    ],
+)
+async def test_a_plugin_that_hangs_on_leaving_is_cancelled_within_the_grace(
+    autojump_clock: object,
+    caplog: pytest.LogCaptureFixture,
+    share: float,
+    grace: float,
+    first_left_at: float,
+    logged: list[str],
+) -> None:
+    left: dict[str, float] = {}
+
+    @asynccontextmanager
+    async def timed(name: str, leaving: Callable[[], Awaitable[None]] = nothing) -> AsyncIterator[None]:
+        try:
+            yield
+            await leaving()
+        finally:
+            left[name] = trio.current_time()
+
+    lifespans = Lifespans(
+        [("first", timed("first")), ("hangs", timed("hangs", trio.sleep_forever)), ("last", timed("last"))],
+        timeout=share,
+        on_crash=unexpected,
+    )
+    async with outlasting(lifespans.run, lifespans.stop, grace):
+        stopped = trio.current_time()
+    assert {name: when - stopped for name, when in left.items()} == {
+        "last": pytest.approx(0),
+        "first": pytest.approx(first_left_at),
+        "hangs": pytest.approx(grace),
+    }
+    assert failures(caplog) == logged
+
+
+# A service that outlasts the block that uses it.
+
+
+class Echo:
+    """A service that answers until it is stopped, and then takes some time to end."""
+
+    def __init__(self, *, time_to_end: float = 0) -> None:
+        self._send, self._receive = trio.open_memory_channel[tuple[str, trio.MemorySendChannel[str]]](0)
+        self._time_to_end = time_to_end
+        self.ended = "not yet"
+
+    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
+        self.ended = "cancelled"
+        async for text, answer in self._receive:
+            await answer.send(text)
+        await trio.sleep(self._time_to_end)
+        self.ended = "by itself"
+
+    def stop(self) -> None:
+        self._send.close()
+
+    async def ask(self, text: str) -> str:
+        answer, answered = trio.open_memory_channel[str](1)
+        await self._send.send((text, answer))
+        return await answered.receive()
+
+
+async def test_the_service_runs_around_the_block() -> None:
+    echo = Echo()
+    async with outlasting(echo.run, echo.stop, grace=1):
+        assert await echo.ask("are you there?") == "are you there?"
+    assert echo.ended == "by itself"
+
+
+async def test_the_service_is_shielded_from_what_cancels_the_block_until_that_has_cleaned_up() -> None:
+    echo = Echo()
+    heard = ""
+    with trio.CancelScope() as scope:
+        async with outlasting(echo.run, echo.stop, grace=1):
+            scope.cancel()
+            try:
+                await trio.sleep_forever()
+            finally:
+                with trio.move_on_after(1, shield=True):
+                    heard = await echo.ask("still there?")
+    assert heard == "still there?"
+    assert scope.cancelled_caught
+    assert echo.ended == "by itself"
+
+
+async def test_the_service_is_cancelled_when_its_grace_is_over(autojump_clock: object) -> None:
+    echo = Echo(time_to_end=9)
+    async with outlasting(echo.run, echo.stop, grace=2):
+        stopped = trio.current_time()
+    assert echo.ended == "cancelled"
+    assert trio.current_time() - stopped == pytest.approx(2)
+
+
+async def test_the_grace_begins_when_the_block_ends(autojump_clock: object) -> None:
+    echo = Echo(time_to_end=1)
+    with trio.CancelScope() as scope:
+        async with outlasting(echo.run, echo.stop, grace=2):
+            scope.cancel()
+            with trio.CancelScope(shield=True):
+                await trio.sleep(60)
+    assert echo.ended == "by itself"
+
+
+async def test_a_service_that_ends_at_once_is_not_waited_for(autojump_clock: object) -> None:
+    echo = Echo()
+    before = trio.current_time()
+    async with outlasting(echo.run, echo.stop, grace=60):
+        pass
+    assert trio.current_time() == before
+
+
+async def test_an_error_in_the_block_comes_out_after_the_service_ended() -> None:
+    echo = Echo()
+    with pytest.RaisesGroup(pytest.RaisesExc(ValueError, match="oops")):
+        async with outlasting(echo.run, echo.stop, grace=1):
+            raise ValueError("oops")
+    assert echo.ended == "by itself"
+
+
+async def test_a_service_that_fails_ends_the_block() -> None:
+    fail = trio.Event()
+    after_the_failure = False
+
+    async def service(*, task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
+        await fail.wait()
+        raise ValueError("oops")
+
+    with pytest.RaisesGroup(pytest.RaisesExc(ValueError, match="oops")):
+        async with outlasting(service, lambda: None, grace=1):
+            fail.set()
+            await trio.sleep_forever()
+            after_the_failure = True
+    assert not after_the_failure
+
+
+async def test_a_service_that_cannot_start_keeps_the_block_from_running() -> None:
+    entered = False
+
+    async def service(*, task_status: trio.TaskStatus[None]) -> None:
+        await trio.lowlevel.checkpoint()
+        raise StartError("no")
+
+    with pytest.raises(StartError, match="no"), one_for_all():
+        async with outlasting(service, lambda: None, grace=1):
+            entered = True
+    assert not entered
+
+
+# In a server.
+
+
+class Bot:
+    """A plugin that needs its lifespan, and notes what happens to it."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.crash = trio.Event()
+
+    @hookimpl
+    @asynccontextmanager
+    async def lifespan(self, server: Server) -> AsyncIterator[None]:
+        async with noting(self.events, "bot"), with_background(self._crash):
+            yield
+
+    async def _crash(self) -> None:
+        await self.crash.wait()
+        raise ValueError("oops")
+
+    @hookimpl
+    def on_message(self, client: Client, message: Message) -> None:
+        self.events.append(f"asked about {message.text}")
+
+    @hookimpl
+    def on_disconnect(self, client: Client) -> None:
+        self.events.append(f"{client.name} left")
+
+
+async def test_a_server_leaves_the_lifespans_after_the_last_client_is_gone(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    bot = Bot()
+    async with running(tmp_path, plugins={"bot": bot}) as chat:
+        alice = await chat.join("alice")
+        await alice.say("hello")
+        await alice.hears("alice: hello")
+    assert bot.events == ["bot in", "asked about hello", "alice left", "bot out"]
+
+
+async def test_a_server_that_is_cancelled_leaves_the_lifespans_after_the_last_client_is_gone(
+    autojump_clock: object,
+) -> None:
+    bot = Bot()
+    server = Server(plugins={"bot": bot}, listeners=[])
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.serve)
+        ours, theirs = trio.testing.memory_stream_pair()
+        server.attach(theirs)
+        await ours.send_all(b"alice\n")
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert bot.events == ["bot in", "alice left", "bot out"]
+
+
+async def test_in_a_server_a_plugin_that_crashed_refuses_what_it_is_asked(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    bot = Bot()
+    async with running(tmp_path, plugins={"bot": bot}) as chat:
+        alice = await chat.join("alice")
+        bot.crash.set()
+        await trio.testing.wait_all_tasks_blocked()
+        await alice.say("hello", "/who")
+        await alice.hears("* not sent: the plugin 'bot' failed", "* not sent: the plugin 'bot' failed")
+    assert bot.events == ["bot in", "bot out"]
+
+
+async def test_a_server_does_not_start_without_a_plugin_that_refuses() -> None:
+    class Refusing:
+        @hookimpl
+        def lifespan(self, server: Server) -> Lifespan:
+            return noting([], "refusing", entering=raising(OSError("no such device")))
+
+    bot = Bot()
+    server = Server(plugins={"bot": bot, "modem": Refusing()}, listeners=[])
+    with pytest.raises(StartError, match=r"^plugin 'modem' cannot start: no such device$"):
+        await server.serve()
+    assert bot.events == ["bot in", "bot out"]

@@ -1,0 +1,71 @@
+"""Messages cannot be changed, and cannot hold what would break a line."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trichat import LOBBY, Handled, Message, Refuse
+from trichat._text import printable
+
+any_text = st.text(st.characters(exclude_categories=()))
+
+
+def test_a_message_is_said_in_the_lobby_unless_it_says_otherwise() -> None:
+    assert Message("hello", "alice") == Message("hello", "alice", room="lobby", kind="said", id=0)
+    assert LOBBY == "lobby"
+
+
+@pytest.mark.parametrize("kind", ["said", "joined", "left", "notice"])
+@given(text=any_text, sender=any_text)
+def test_text_and_sender_are_printable_in_every_message(kind: str, text: str, sender: str) -> None:
+    message = Message(text, sender, kind=kind)  # type: ignore[arg-type]
+
+    assert message.text == printable(text)
+    assert message.sender == printable(sender)
+
+
+def test_text_that_was_exchanged_is_printable_too() -> None:
+    assert Message("hello", "alice").with_text("good\nbye\x07").text == "good bye"
+
+
+def test_only_the_text_is_exchanged() -> None:
+    message = Message("alice left", "alice", "den", "left", 7)
+
+    assert message.with_text("alice went") == Message("alice went", "alice", "den", "left", 7)
+    assert message.text == "alice left"
+
+
+def test_only_the_id_is_exchanged() -> None:
+    message = Message("alice left", "alice", "den", "left", 7)
+
+    assert message.with_id(8) == Message("alice left", "alice", "den", "left", 8)
+    assert message.id == 7
+
+
+def test_a_message_cannot_be_changed() -> None:
+    message = Message("hello", "alice")
+
+    with pytest.raises(AttributeError):
+        message.text = "goodbye"  # type: ignore[misc]
+    assert message.text == "hello"
+
+
+@pytest.mark.parametrize(
+    ("id", "time"),
+    [
+        (0, datetime(1970, 1, 1, tzinfo=UTC)),
+        (1, datetime(1970, 1, 1, 0, 0, 0, 1, tzinfo=UTC)),
+        (1_795_354_140_123_456, datetime(2026, 11, 22, 13, 29, 0, 123_456, tzinfo=UTC)),
+        (9_007_199_254_740_993, datetime(2255, 6, 5, 23, 47, 34, 740_993, tzinfo=UTC)),  # no float holds it
+    ],
+)
+def test_the_id_is_the_time_in_microseconds(id: int, time: datetime) -> None:
+    assert Message("hello", id=id).time == time
+
+
+def test_answers_are_compared_by_what_they_say() -> None:
+    assert Refuse("too loud") == Refuse("too loud")
+    assert Refuse("too loud") != Refuse("too long")
+    assert Handled() == Handled()

@@ -1,0 +1,128 @@
+"""Addresses and networks, as configurations name them."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trichat import Network
+from trichat._network import canonical_address
+
+
+@pytest.mark.parametrize(
+    ("network", "address"),
+    [
+        ("10.0.0.7", "10.0.0.7"),
+        ("192.168.4.0/24", "192.168.4.0"),
+        ("192.168.4.0/24", "192.168.4.255"),
+        ("0.0.0.0/0", "203.0.113.9"),
+        ("::1", "::1"),
+        ("::1", "0:0:0:0:0:0:0:1"),
+        ("2001:db8::/32", "2001:db8:ffff::1"),
+        ("::/0", "2001:db8::1"),
+        ("fe80::/10", "fe80::1%eth0"),
+        ("10.0.0.7", "::ffff:10.0.0.7"),
+        ("10.0.0.0/8", "::ffff:a01:203"),
+    ],
+)
+def test_an_address_is_in_its_network(network: str, address: str) -> None:
+    assert address in Network(network)
+
+
+@pytest.mark.parametrize(
+    ("network", "address"),
+    [
+        ("10.0.0.7", "10.0.0.8"),
+        ("192.168.4.0/24", "192.168.5.0"),
+        ("192.168.4.0/24", "192.168.3.255"),
+        ("0.0.0.0/0", "::1"),
+        ("::/0", "127.0.0.1"),
+        ("::/0", "::ffff:127.0.0.1"),
+        ("::1", "::2"),
+        ("10.0.0.7", "::ffff:10.0.0.8"),
+    ],
+)
+def test_an_address_is_not_in_another_network(network: str, address: str) -> None:
+    assert address not in Network(network)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("10.0.0.7", "10.0.0.7"),
+        ("10.0.0.7/32", "10.0.0.7"),
+        ("192.168.4.0/24", "192.168.4.0/24"),
+        ("192.168.4.0/255.255.255.0", "192.168.4.0/24"),
+        ("0:0:0:0:0:0:0:1", "::1"),
+        ("::1/128", "::1"),
+        ("2001:DB8::/32", "2001:db8::/32"),
+    ],
+)
+def test_a_network_is_shown_in_its_usual_form(text: str, shown: str) -> None:
+    assert str(Network(text)) == shown
+    assert repr(Network(text)) == f"Network({shown!r})"
+
+
+@pytest.mark.parametrize("text", ["10.0.0.7", "192.168.4.0/24", "::1", "2001:db8::/32"])
+def test_what_is_shown_can_be_read_again(text: str) -> None:
+    assert Network(str(Network(text))) == Network(text)
+
+
+def test_two_names_of_one_network_are_equal() -> None:
+    assert Network("10.0.0.7/32") == Network("10.0.0.7")
+    assert len({Network("::1"), Network("0:0:0:0:0:0:0:1"), Network("10.0.0.0/8")}) == 2
+
+
+@pytest.mark.parametrize("other", [Network("10.0.0.8"), Network("10.0.0.0/24"), "10.0.0.7", None])
+def test_a_network_is_not_equal_to_anything_else(other: object) -> None:
+    assert Network("10.0.0.7") != other
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "'' is not an IP address or network"),
+        ("example.org", "'example.org' is not an IP address or network"),
+        ("10.0.0", "'10.0.0' is not an IP address or network"),
+        ("10.0.0.256", "'10.0.0.256' is not an IP address or network"),
+        ("10.0.0.0/33", "'10.0.0.0/33' is not an IP address or network"),
+        ("10.0.0.7 ", "'10.0.0.7 ' is not an IP address or network"),
+        ("10.0.0.07", "'10.0.0.07' is not an IP address or network"),
+        ("10.0.0.7/24", "'10.0.0.7/24' has bits beyond its prefix; the network is '10.0.0.0/24'"),
+        ("2001:db8::1/32", "'2001:db8::1/32' has bits beyond its prefix; the network is '2001:db8::/32'"),
+    ],
+)
+def test_anything_else_is_refused_and_quoted(text: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(complaint)}$"):
+        Network(text)
+
+
+@pytest.mark.parametrize(
+    ("address", "canonical"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("::1", "::1"),
+        ("2001:DB8:0:0:0:0:0:1", "2001:db8::1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("::ffff:c000:201", "192.0.2.1"),
+        ("::192.0.2.1", "::c000:201"),
+    ],
+)
+def test_one_host_has_one_address(address: str, canonical: str) -> None:
+    assert canonical_address(address) == canonical
+
+
+@given(st.ip_addresses())
+def test_a_canonical_address_is_in_the_network_of_itself(address: object) -> None:
+    canonical = canonical_address(str(address))
+
+    assert canonical_address(canonical) == canonical
+    assert canonical in Network(canonical)
+
+
+@pytest.mark.parametrize("text", ["", "localhost", "10.0.0.0/8"])
+def test_what_is_no_address_has_no_canonical_form(text: str) -> None:
+    with pytest.raises(ValueError, match="does not appear to be an IPv4 or IPv6 address"):
+        canonical_address(text)

@@ -1,0 +1,676 @@
+"""The plugins of a server: which are taken, in which order they are called, and what their faults lead to."""
+
+import gc
+import logging
+import types
+import warnings
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import TypedDict
+
+import pytest
+import trio
+
+from trichat import Client, Command, Handled, Message, PluginError, Refuse, Server, hookimpl, hookspecs
+from trichat._errors import RequiredPluginFailed
+from trichat._plugins import Plugins
+from trichat.wires import LineWire
+
+TIMEOUT = 5.0
+
+Hook = Callable[..., object]
+
+HELLO = Message("hello", "alice")
+
+
+class Place(TypedDict, total=False):
+    """Where a plugin wants to be in the order."""
+
+    tryfirst: bool
+    trylast: bool
+    required: bool
+
+
+class Made:
+    """A plugin with these hooks, by name or by keyword, all at the same place in the order."""
+
+    def __init__(
+        self,
+        named: Mapping[str, Hook] | None = None,
+        *,
+        tryfirst: bool = False,
+        trylast: bool = False,
+        required: bool = False,
+        **hooks: Hook,
+    ) -> None:
+        self.required = required
+        for name, function in {**(named or {}), **hooks}.items():
+            setattr(self, name, hookimpl(tryfirst=tryfirst, trylast=trylast)(function))
+
+
+@pytest.fixture
+def plugins() -> Plugins:
+    return Plugins(TIMEOUT)
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client(Server(plugins={}, listeners=[]), "127.0.0.1", LineWire(4096))
+
+
+@pytest.fixture
+def calls() -> list[str]:
+    return []
+
+
+def nothing() -> None:
+    pass
+
+
+def raising(error: BaseException) -> Hook:
+    def hook() -> None:
+        raise error
+
+    return hook
+
+
+def raising_later(error: BaseException) -> Hook:
+    async def hook() -> None:
+        await trio.lowlevel.checkpoint()
+        raise error
+
+    return hook
+
+
+def noting(calls: list[str], name: str, answer: object = None) -> Hook:
+    def hook() -> object:
+        calls.append(name)
+        return answer
+
+    return hook
+
+
+def noting_later(calls: list[str], name: str, answer: object = None) -> Hook:
+    async def hook() -> object:
+        await trio.lowlevel.checkpoint()
+        calls.append(name)
+        return answer
+
+    return hook
+
+
+async def too_long() -> None:
+    await trio.sleep(TIMEOUT + 1)
+
+
+async def too_long_under_a_shield() -> None:
+    with trio.CancelScope(shield=True):
+        await trio.sleep(TIMEOUT + 1)
+
+
+def failures(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def wrapper() -> Iterator[None]:
+    yield
+
+
+# Registration.
+
+
+@pytest.mark.parametrize(
+    "marker", [hookimpl(wrapper=True), hookimpl(hookwrapper=True)], ids=["wrapper", "old-style wrapper"]
+)
+def test_a_wrapper_is_refused_and_told_what_to_do_instead(plugins: Plugins, marker: Callable[[Hook], Hook]) -> None:
+    plugin = Made()
+    vars(plugin)["on_message"] = marker(wrapper)
+    with pytest.raises(PluginError, match=r"plugin 'wrap' \(.*test_plugins\.py\): on_message is a wrapper") as refused:
+        plugins.register("wrap", plugin)
+    assert "change the message that you are asked about, or your place in the order" in str(refused.value)
+
+
+def test_a_misspelled_hook_is_named(plugins: Plugins) -> None:
+    with pytest.raises(PluginError, match=r"plugin 'typo' \(.*test_plugins\.py\): unknown hook 'on_mesage'"):
+        plugins.register("typo", Made(on_mesage=lambda message: None))
+
+
+def test_an_argument_that_the_hook_does_not_have_is_named(plugins: Plugins) -> None:
+    with pytest.raises(PluginError, match=r"plugin 'odd' .*'on_connect'.*'visitor'"):
+        plugins.register("odd", Made(on_connect=lambda visitor: None))
+
+
+def test_what_is_wrong_with_a_plugin_is_told_in_one_line(plugins: Plugins) -> None:
+    with pytest.raises(PluginError) as refused:
+        plugins.register("odd", Made(on_connect=lambda visitor: None))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_plugin_without_hooks_is_refused(plugins: Plugins) -> None:
+    forgotten = Made()
+    vars(forgotten)["on_message"] = lambda message: None
+    with pytest.raises(PluginError, match=r"plugin 'idle' \(.*\): it has no hooks; is @hookimpl missing\?"):
+        plugins.register("idle", forgotten)
+
+
+def test_two_plugins_cannot_have_one_name(plugins: Plugins) -> None:
+    plugins.register("twin", Made(on_reload=nothing))
+    with pytest.raises(PluginError, match=r"plugin 'twin' \(.*\): another plugin has this name already"):
+        plugins.register("twin", Made(on_reload=nothing))
+    assert plugins.names == ["twin"]
+
+
+def test_one_plugin_cannot_have_two_names(plugins: Plugins) -> None:
+    plugin = Made(on_reload=nothing)
+    plugins.register("one", plugin)
+    with pytest.raises(PluginError, match="plugin 'two'"):
+        plugins.register("two", plugin)
+    assert plugins.names == ["one"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param({"on_mesage": lambda: None}, id="a misspelled hook"),
+        pytest.param({"on_message": lambda text: None}, id="a wrong argument"),
+        pytest.param({"on_message": hookimpl(wrapper=True)(wrapper)}, id="a wrapper"),
+    ],
+)
+async def test_a_plugin_that_is_refused_leaves_nothing_behind(
+    plugins: Plugins, client: Client, calls: list[str], bad: dict[str, Hook]
+) -> None:
+    plugins.register("first", Made(on_connect=noting(calls, "first")))
+    plugin = Made(on_connect=noting(calls, "bad"))
+    vars(plugin).update({name: hook if hasattr(hook, "trichat_impl") else hookimpl(hook) for name, hook in bad.items()})
+    with pytest.raises(PluginError):
+        plugins.register("second", plugin)
+    assert plugins.names == ["first"]
+
+    plugins.register("second", Made(on_connect=noting(calls, "second")))
+    await plugins.ask(hookspecs.on_connect, client=client)
+    assert calls == ["second", "first"]
+
+
+async def test_a_module_is_a_plugin(plugins: Plugins, client: Client) -> None:
+    module = types.ModuleType("doorman")
+    vars(module)["on_connect"] = hookimpl(lambda client: Refuse(f"not from {client.address}"))
+    plugins.register("doorman", module)
+    assert await plugins.ask(hookspecs.on_connect, client=client) == Refuse("not from 127.0.0.1")
+
+
+def test_the_names_are_in_the_order_of_registration(plugins: Plugins) -> None:
+    for name in ("b", "c", "a"):
+        plugins.register(name, Made(on_reload=nothing))
+    assert plugins.names == ["b", "c", "a"]
+
+
+def test_it_is_known_which_hooks_are_implemented(plugins: Plugins) -> None:
+    assert not plugins.implement(hookspecs.history)
+    plugins.register("log", Made(history=lambda room: []))
+    assert plugins.implement(hookspecs.history)
+    assert not plugins.implement(hookspecs.on_join)
+
+
+# Order.
+
+
+@pytest.mark.parametrize(
+    ("registered", "called"),
+    [
+        pytest.param({"a": {}, "b": {}, "c": {}}, "cba", id="the last registered first"),
+        pytest.param({"a": {"tryfirst": True}, "b": {}, "c": {}}, "acb", id="tryfirst before that"),
+        pytest.param({"a": {"tryfirst": True}, "b": {"tryfirst": True}, "c": {}}, "bac", id="the last of two tryfirst"),
+        pytest.param({"a": {}, "b": {}, "c": {"trylast": True}}, "bac", id="trylast behind that"),
+        pytest.param(
+            {"a": {}, "b": {"trylast": True}, "c": {"trylast": True}}, "abc", id="the last of two trylast last"
+        ),
+        pytest.param({"a": {"required": True}, "b": {}, "c": {}}, "acb", id="required before all"),
+        pytest.param(
+            {"a": {"required": True, "trylast": True}, "b": {}, "c": {"tryfirst": True}},
+            "acb",
+            id="required before tryfirst",
+        ),
+        pytest.param(
+            {"a": {"required": True, "tryfirst": True}, "b": {"required": True}, "c": {}},
+            "abc",
+            id="tryfirst among the required",
+        ),
+    ],
+)
+async def test_plugins_are_called_in_order(
+    plugins: Plugins, client: Client, calls: list[str], registered: dict[str, Place], called: str
+) -> None:
+    for name, place in registered.items():
+        note = noting(calls, name)
+        plugins.register(name, Made(on_connect=note, on_message=note, on_disconnect=note, **place))
+    await plugins.ask(hookspecs.on_connect, client=client)
+    await plugins.ask_message(client, HELLO)
+    await plugins.tell(hookspecs.on_disconnect, client=client, reason="")
+    assert "".join(calls) == 3 * called
+
+
+# Asking.
+
+
+async def test_nobody_to_ask_is_no_answer(plugins: Plugins, client: Client) -> None:
+    assert await plugins.ask(hookspecs.on_connect, client=client) is None
+
+
+@pytest.mark.parametrize("note", [noting, noting_later], ids=["def", "async def"])
+async def test_the_first_answer_wins_and_nobody_else_is_asked(
+    plugins: Plugins, client: Client, calls: list[str], note: Callable[..., Hook]
+) -> None:
+    plugins.register("third", Made(on_connect=note(calls, "third", Refuse("no, says the third"))))
+    plugins.register("second", Made(on_connect=note(calls, "second", Refuse("no, says the second"))))
+    plugins.register("first", Made(on_connect=note(calls, "first", None)))
+    assert await plugins.ask(hookspecs.on_connect, client=client) == Refuse("no, says the second")
+    assert calls == ["first", "second"]
+
+
+async def test_a_plain_def_may_return_what_is_awaited(plugins: Plugins, client: Client, calls: list[str]) -> None:
+    later = noting_later(calls, "later", Refuse("no"))
+
+    def hook() -> object:
+        calls.append("at once")
+        return later()
+
+    plugins.register("both", Made(on_connect=hook))
+    assert await plugins.ask(hookspecs.on_connect, client=client) == Refuse("no")
+    assert calls == ["at once", "later"]
+
+
+async def test_a_hook_is_given_the_arguments_that_it_names(plugins: Plugins) -> None:
+    given: list[object] = []
+
+    def history(before: int, room: str) -> Sequence[Message]:
+        given.extend([before, room])
+        return [HELLO]
+
+    plugins.register("log", Made(history=history))
+    assert await plugins.ask(hookspecs.history, room="lobby", after=1, before=9) == [HELLO]
+    assert given == [9, "lobby"]
+
+
+FAULTS = {
+    "def that raises": (raising(ValueError("oops")), "oops"),
+    "async def that raises": (raising_later(ValueError("oops")), "oops"),
+    "def that exits": (raising(SystemExit(3)), "3"),
+    "async def that exits": (raising_later(SystemExit(3)), "3"),
+    "group of errors": (raising(ExceptionGroup("both", [ValueError("oops")])), "both (1 sub-exception)"),
+    "overrun": (too_long, "it took longer than hook_timeout (5 s)"),
+    "overrun that cannot be cut short": (too_long_under_a_shield, "it took longer than hook_timeout (5 s)"),
+}
+
+
+@pytest.mark.parametrize(("hook", "reason"), FAULTS.values(), ids=FAULTS)
+async def test_a_plugin_that_fails_refuses_what_it_is_asked(
+    plugins: Plugins,
+    client: Client,
+    calls: list[str],
+    caplog: pytest.LogCaptureFixture,
+    autojump_clock: object,
+    hook: Hook,
+    reason: str,
+) -> None:
+    plugins.register("next", Made(on_connect=noting(calls, "next"), on_message=noting(calls, "next")))
+    plugins.register("bad", Made(on_connect=hook, on_message=hook))
+    assert await plugins.ask(hookspecs.on_connect, client=client) == Refuse("the plugin 'bad' failed")
+    assert await plugins.ask_message(client, HELLO) == Refuse("the plugin 'bad' failed")
+    assert calls == []
+    assert failures(caplog) == [
+        f"plugin 'bad' failed in on_connect: {reason}",
+        f"plugin 'bad' failed in on_message: {reason}",
+    ]
+
+
+async def test_a_plugin_that_hangs_is_cancelled_when_its_time_is_over(
+    plugins: Plugins, client: Client, autojump_clock: object
+) -> None:
+    plugins.register("hangs", Made(on_connect=trio.sleep_forever))
+    before = trio.current_time()
+    await plugins.ask(hookspecs.on_connect, client=client)
+    assert trio.current_time() - before == pytest.approx(TIMEOUT)
+
+
+async def test_every_call_has_a_time_of_its_own(plugins: Plugins, client: Client, autojump_clock: object) -> None:
+    async def slow() -> None:
+        await trio.sleep(TIMEOUT - 1)
+
+    for name in ("a", "b", "c"):
+        plugins.register(name, Made(on_connect=slow))
+    assert await plugins.ask(hookspecs.on_connect, client=client) is None
+
+
+async def test_what_a_plugin_raised_is_logged_with_its_traceback(
+    plugins: Plugins, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = ValueError("oops")
+    plugins.register("bad", Made(on_connect=raising(error)))
+    await plugins.ask(hookspecs.on_connect, client=client)
+    [record] = caplog.records
+    assert record.exc_info is not None
+    assert record.exc_info[1] is error
+
+
+@pytest.mark.parametrize("answer", [True, False, "no", 0, Handled(), HELLO, ValueError("oops")], ids=repr)
+async def test_what_is_no_answer_to_the_hook_refuses(
+    plugins: Plugins, client: Client, caplog: pytest.LogCaptureFixture, answer: object
+) -> None:
+    plugins.register("odd", Made(on_connect=lambda: answer))
+    assert await plugins.ask(hookspecs.on_connect, client=client) == Refuse("the plugin 'odd' failed")
+    assert failures(caplog) == [f"plugin 'odd' failed in on_connect: {answer!r} is no answer to this hook"]
+
+
+async def test_what_is_no_history_refuses(plugins: Plugins) -> None:
+    plugins.register("odd", Made(history=lambda: 7))
+    answer = await plugins.ask(hookspecs.history, room="lobby", after=0, before=1)
+    assert answer == Refuse("the plugin 'odd' failed")
+
+
+@pytest.mark.parametrize("raise_it", [raising, raising_later], ids=["def", "async def"])
+async def test_control_c_is_not_the_fault_of_a_plugin(
+    plugins: Plugins, client: Client, caplog: pytest.LogCaptureFixture, raise_it: Callable[[BaseException], Hook]
+) -> None:
+    plugins.register("busy", Made(on_connect=raise_it(KeyboardInterrupt())))
+    with pytest.raises(KeyboardInterrupt):
+        await plugins.ask(hookspecs.on_connect, client=client)
+    assert failures(caplog) == []
+
+
+# Asking about a message.
+
+
+async def test_a_message_that_nobody_has_anything_to_say_about_stays_as_it_is(
+    plugins: Plugins, client: Client, calls: list[str]
+) -> None:
+    plugins.register("silent", Made(on_message=noting(calls, "silent")))
+    assert await plugins.ask_message(client, HELLO) is HELLO
+    assert calls == ["silent"]
+
+
+async def test_a_changed_message_goes_on_to_the_next_plugin(plugins: Plugins, client: Client) -> None:
+    async def shout(message: Message) -> Message:
+        await trio.lowlevel.checkpoint()
+        return message.with_text(message.text.upper())
+
+    plugins.register("last", Made(on_message=lambda message: message.with_text(f"{message.text}!")))
+    plugins.register("silent", Made(on_message=lambda message: None))
+    plugins.register("shout", Made(on_message=shout))
+    assert await plugins.ask_message(client, HELLO) == HELLO.with_text("HELLO!")
+
+
+async def test_the_plugins_are_told_who_sent_the_message(plugins: Plugins, client: Client) -> None:
+    senders: list[Client] = []
+    plugins.register("curious", Made(on_message=lambda client: senders.append(client)))
+    await plugins.ask_message(client, HELLO)
+    assert senders == [client]
+
+
+@pytest.mark.parametrize("answer", [Handled(), Refuse("no")], ids=["handled", "refused"])
+async def test_a_message_that_is_handled_or_refused_goes_no_further(
+    plugins: Plugins, client: Client, calls: list[str], answer: Handled | Refuse
+) -> None:
+    plugins.register("next", Made(on_message=noting(calls, "next")))
+    plugins.register("taker", Made(on_message=lambda: answer))
+    plugins.register("changer", Made(on_message=lambda message: message.with_text("other")))
+    assert await plugins.ask_message(client, HELLO) == answer
+    assert calls == []
+
+
+@pytest.mark.parametrize("answer", [True, "hello", 0], ids=repr)
+async def test_what_is_no_answer_to_a_message_refuses_it(plugins: Plugins, client: Client, answer: object) -> None:
+    plugins.register("odd", Made(on_message=lambda: answer))
+    assert await plugins.ask_message(client, HELLO) == Refuse("the plugin 'odd' failed")
+
+
+# Telling.
+
+
+@pytest.mark.parametrize("note", [noting, noting_later], ids=["def", "async def"])
+async def test_everyone_is_told_whatever_they_return(
+    plugins: Plugins, client: Client, calls: list[str], note: Callable[..., Hook]
+) -> None:
+    plugins.register("second", Made(on_disconnect=note(calls, "second")))
+    plugins.register("first", Made(on_disconnect=note(calls, "first", "an answer that nobody wants")))
+    await plugins.tell(hookspecs.on_disconnect, client=client, reason="")
+    assert calls == ["first", "second"]
+
+
+def telling(plugins: Plugins, client: Client) -> dict[str, Callable[[], Awaitable[None]]]:
+    return {
+        "on_broadcast": lambda: plugins.tell(hookspecs.on_broadcast, messages=[HELLO]),
+        "on_disconnect": lambda: plugins.tell(hookspecs.on_disconnect, client=client, reason=""),
+        "on_reload": lambda: plugins.tell(hookspecs.on_reload),
+    }
+
+
+@pytest.mark.parametrize("hook", ["on_broadcast", "on_disconnect", "on_reload"])
+@pytest.mark.parametrize(("fault", "reason"), FAULTS.values(), ids=FAULTS)
+async def test_a_plugin_that_fails_is_skipped_and_the_others_are_told(
+    plugins: Plugins,
+    client: Client,
+    calls: list[str],
+    caplog: pytest.LogCaptureFixture,
+    autojump_clock: object,
+    hook: str,
+    fault: Hook,
+    reason: str,
+) -> None:
+    plugins.register("second", Made({hook: noting(calls, "second")}))
+    plugins.register("bad", Made({hook: fault}))
+    plugins.register("first", Made({hook: noting(calls, "first")}))
+    await telling(plugins, client)[hook]()
+    assert calls == ["first", "second"]
+    assert failures(caplog) == [f"plugin 'bad' failed in {hook}: {reason}"]
+
+
+@pytest.mark.parametrize(("fault", "reason"), FAULTS.values(), ids=FAULTS)
+async def test_a_required_plugin_that_fails_in_on_broadcast_stops_the_telling(
+    plugins: Plugins,
+    calls: list[str],
+    caplog: pytest.LogCaptureFixture,
+    autojump_clock: object,
+    fault: Hook,
+    reason: str,
+) -> None:
+    plugins.register("log", Made(required=True, on_broadcast=fault))
+    plugins.register("next", Made(on_broadcast=noting(calls, "next")))
+    with pytest.raises(RequiredPluginFailed, match=r"^the plugin 'log' failed$"):
+        await plugins.tell(hookspecs.on_broadcast, messages=[HELLO])
+    assert calls == []
+    assert failures(caplog) == [f"plugin 'log' failed in on_broadcast: {reason}"]
+
+
+async def test_why_a_required_plugin_failed_comes_with_the_error(plugins: Plugins) -> None:
+    error = OSError("no space left")
+    plugins.register("log", Made(required=True, on_broadcast=raising(error)))
+    with pytest.raises(RequiredPluginFailed) as failed:
+        await plugins.tell(hookspecs.on_broadcast, messages=[HELLO])
+    assert failed.value.__cause__ is error
+
+
+@pytest.mark.parametrize("hook", ["on_disconnect", "on_reload"])
+async def test_a_required_plugin_is_skipped_in_the_other_hooks(
+    plugins: Plugins, client: Client, calls: list[str], hook: str
+) -> None:
+    plugins.register("log", Made({hook: raising(ValueError("oops"))}, required=True))
+    plugins.register("next", Made({hook: noting(calls, "next")}))
+    await telling(plugins, client)[hook]()
+    assert calls == ["next"]
+
+
+# Cancellation.
+
+
+async def waiting_in_a_nursery() -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.sleep_forever)
+        nursery.start_soon(trio.sleep_forever)
+
+
+@pytest.mark.parametrize("wait", [trio.sleep_forever, waiting_in_a_nursery], ids=["a task", "a nursery"])
+@pytest.mark.parametrize("call", ["ask", "ask_message", "tell"])
+async def test_cancellation_passes_through_and_is_no_failure(
+    plugins: Plugins, client: Client, caplog: pytest.LogCaptureFixture, wait: Hook, call: str
+) -> None:
+    plugins.register("waits", Made(on_connect=wait, on_message=wait, on_disconnect=wait))
+    asking: dict[str, Callable[[], Awaitable[object]]] = {
+        "ask": lambda: plugins.ask(hookspecs.on_connect, client=client),
+        "ask_message": lambda: plugins.ask_message(client, HELLO),
+        "tell": lambda: plugins.tell(hookspecs.on_disconnect, client=client, reason=""),
+    }
+    ended = False
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await asking[call]()
+        ended = True
+    assert scope.cancelled_caught
+    assert not ended
+    assert caplog.records == []
+
+
+async def test_everyone_is_told_even_if_the_telling_is_cancelled(
+    plugins: Plugins, client: Client, calls: list[str]
+) -> None:
+    async def waits() -> None:
+        calls.append("begins")
+        await trio.sleep_forever()
+        calls.append("ends")
+
+    plugins.register("last", Made(on_disconnect=noting(calls, "last")))
+    plugins.register("waits, too", Made(on_disconnect=waits))
+    plugins.register("between", Made(on_disconnect=noting(calls, "between")))
+    plugins.register("waits", Made(on_disconnect=waits))
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await plugins.tell(hookspecs.on_disconnect, client=client, reason="")
+    assert scope.cancelled_caught
+    assert calls == ["begins", "between", "begins", "last"]
+
+
+async def test_a_plugin_that_fails_while_the_telling_is_cancelled_is_logged(
+    plugins: Plugins, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    plugins.register("bad", Made(on_disconnect=raising(ValueError("oops"))))
+    plugins.register("waits", Made(on_disconnect=trio.sleep_forever))
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await plugins.tell(hookspecs.on_disconnect, client=client, reason="")
+    assert scope.cancelled_caught
+    assert failures(caplog) == ["plugin 'bad' failed in on_disconnect: oops"]
+
+
+async def test_no_coroutine_is_left_unawaited(
+    plugins: Plugins, client: Client, calls: list[str], autojump_clock: object
+) -> None:
+    async def ask_all() -> None:
+        await plugins.ask(hookspecs.on_connect, client=client)
+        await plugins.ask_message(client, HELLO)
+        with suppress(RequiredPluginFailed):
+            await plugins.tell(hookspecs.on_broadcast, messages=[HELLO])
+
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        for name, hook in {
+            "next": noting_later(calls, "next"),
+            "refuses": noting_later(calls, "refuses", Refuse("no")),
+            "hangs": trio.sleep_forever,
+        }.items():
+            required = name == "hangs"
+            plugins.register(name, Made(required=required, on_connect=hook, on_message=hook, on_broadcast=hook))
+            await ask_all()
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await ask_all()
+        plugins.mark_crashed("hangs")
+        await ask_all()
+        gc.collect()
+    assert calls == ["next"] * 3 + ["refuses"] * 3 + ["next"]
+    assert [str(warning.message) for warning in warned] == []
+
+
+# Contributions.
+
+ROLL = Command("roll", "roll a die", lambda client, arguments: None)
+FLIP = Command("flip", "flip a coin", lambda client, arguments: None)
+
+
+def test_contributions_come_with_names_in_the_order_of_registration(plugins: Plugins) -> None:
+    plugins.register("die", Made(trylast=True, commands=lambda: [ROLL]))
+    plugins.register("nothing", Made(on_reload=nothing))
+    plugins.register("coin", Made(tryfirst=True, commands=lambda: [FLIP]))
+    assert list(plugins.contributions(hookspecs.commands)) == [("die", [ROLL]), ("coin", [FLIP])]
+
+
+def test_a_plugin_that_fails_to_contribute_is_named(plugins: Plugins) -> None:
+    error = ValueError("oops")
+    plugins.register("bad", Made(commands=raising(error)))
+    with pytest.raises(PluginError, match=r"^plugin 'bad' failed in commands: ValueError\('oops'\)$") as failed:
+        list(plugins.contributions(hookspecs.commands))
+    assert failed.value.__cause__ is error
+
+
+@pytest.mark.parametrize("hook", ["commands", "lifespan"])
+def test_a_contribution_that_would_have_to_be_awaited_is_refused(plugins: Plugins, client: Client, hook: str) -> None:
+    plugins.register("late", Made({hook: trio.sleep_forever}))
+    contributions: dict[str, Callable[[], Iterator[object]]] = {
+        "commands": lambda: plugins.contributions(hookspecs.commands),
+        "lifespan": lambda: plugins.contributions(hookspecs.lifespan, server=client.server),
+    }
+    with pytest.raises(PluginError, match=f"^plugin 'late' failed in {hook}: .*it must be a plain def"):
+        list(contributions[hook]())
+    gc.collect()  # A coroutine that was left unawaited would say so now.
+
+
+def test_each_plugin_contributes_when_its_turn_comes(plugins: Plugins, calls: list[str]) -> None:
+    plugins.register("first", Made(commands=noting(calls, "first", [])))
+    plugins.register("second", Made(commands=noting(calls, "second", [])))
+    contributions = plugins.contributions(hookspecs.commands)
+    next(contributions)
+    assert calls == ["first"]
+
+
+# A plugin that crashed.
+
+
+async def test_a_crashed_plugin_refuses_what_it_is_asked(
+    plugins: Plugins, client: Client, calls: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    note = noting(calls, "bot")
+    plugins.register("bot", Made(on_connect=note, on_join=note, on_message=note, history=note))
+    plugins.mark_crashed("bot")
+    refusal = Refuse("the plugin 'bot' failed")
+    assert await plugins.ask(hookspecs.on_connect, client=client) == refusal
+    assert await plugins.ask(hookspecs.on_join, client=client) == refusal
+    assert await plugins.ask(hookspecs.history, room="lobby", after=0, before=1) == refusal
+    assert await plugins.ask_message(client, HELLO) == refusal
+    assert calls == []
+    assert "plugin 'bot' failed in on_connect: it crashed earlier, and asking it fails closed" in failures(caplog)
+
+
+@pytest.mark.parametrize("hook", ["on_broadcast", "on_disconnect", "on_reload"])
+async def test_a_crashed_plugin_is_told_nothing(
+    plugins: Plugins, client: Client, calls: list[str], caplog: pytest.LogCaptureFixture, hook: str
+) -> None:
+    plugins.register("bot", Made({hook: noting(calls, "bot")}))
+    plugins.register("other", Made({hook: noting(calls, "other")}))
+    plugins.mark_crashed("bot")
+    await telling(plugins, client)[hook]()
+    assert calls == ["other"]
+    assert failures(caplog) == []
+
+
+async def test_a_required_plugin_that_crashed_stops_every_batch(plugins: Plugins, calls: list[str]) -> None:
+    plugins.register("log", Made(required=True, on_broadcast=noting(calls, "log")))
+    plugins.mark_crashed("log")
+    for _ in range(2):
+        with pytest.raises(RequiredPluginFailed, match="the plugin 'log' failed"):
+            await plugins.tell(hookspecs.on_broadcast, messages=[HELLO])
+    assert calls == []
+
+
+async def test_a_plugin_that_did_not_crash_is_asked_as_before(plugins: Plugins, client: Client) -> None:
+    plugins.register("bot", Made(on_disconnect=lambda: None))
+    plugins.register("greeter", Made(on_message=lambda message: message.with_text("good day")))
+    plugins.mark_crashed("bot")
+    assert await plugins.ask_message(client, HELLO) == HELLO.with_text("good day")

@@ -1,0 +1,389 @@
+"""The promises of the server, each with what would break it. Those that need a real process are in test_serve.py."""
+
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+from chat_kit import Chat, Person, running
+from trio.testing import lockstep_stream_pair, wait_all_tasks_blocked
+
+from trichat import Client, Handled, Message, Refuse, Server, hookimpl
+
+
+def log_of(folder: Path) -> list[str]:
+    """What the chat log holds, as people see it."""
+    return [line.split(" ", 2)[2] for line in (folder / "chat_log.txt").read_text().splitlines()]
+
+
+def said_in(lines: Iterable[str]) -> list[str]:
+    """What people said among what somebody saw, without dates and notices."""
+    texts = (line.partition("] ")[2] if line.startswith("[") else line for line in lines)
+    return [text for text in texts if not text.startswith("* ")]
+
+
+async def everything(person: Person) -> list[str]:
+    """All that waits to be read."""
+    lines: list[str] = []
+    while True:
+        with trio.move_on_after(0.1) as scope:
+            line = await person.next_line()
+        if scope.cancelled_caught or line is None:
+            return lines
+        lines.append(line)
+
+
+# 1. One order
+
+
+async def test_all_members_see_one_order_and_the_log_has_it(chat: Chat, tmp_path: Path) -> None:
+    people = [await chat.join(f"user{number}") for number in range(5)]
+    async with trio.open_nursery() as nursery:
+        for person in people:
+            nursery.start_soon(talk, person, 40)
+    seen = [said_in(await everything(person)) for person in people]
+    assert len(seen[0]) == 5 * 40
+    assert all(lines == seen[0] for lines in seen)
+    assert said_in(log_of(tmp_path)) == seen[0]
+
+
+async def talk(person: Person, lines: int) -> None:
+    for number in range(lines):
+        await person.say(f"line {number}")
+        await trio.sleep(random.random())
+
+
+async def test_each_senders_lines_keep_their_order(chat: Chat) -> None:
+    alice, bob = await chat.join("alice"), await chat.join("bob")
+    await bob.say(*(f"b{number}" for number in range(1500)))  # more than the channel holds
+    await alice.say(*(f"a{number}" for number in range(1500)))
+    seen = said_in(await everything(alice))
+    for name in ("alice", "bob"):
+        theirs = [line for line in seen if line.startswith(name)]
+        assert theirs == [f"{name}: {name[0]}{number}" for number in range(1500)]
+
+
+# 2. Log first
+
+
+async def test_what_anyone_sees_is_in_the_log_before(chat: Chat, tmp_path: Path) -> None:
+    alice, bob = await chat.join("alice"), await chat.join("bob")
+    await alice.hears("* bob joined")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(talk, alice, 50)
+        for _ in range(50):
+            line = await bob.next_line(patience=60)
+            assert line in log_of(tmp_path)
+
+
+# 3. No gap, no double
+
+
+@pytest.mark.parametrize("replay", [1000, "all"])
+async def test_a_joiner_misses_nothing_and_sees_nothing_twice(tmp_path: Path, replay: object) -> None:
+    # In real time: a long history is read in threads, which do not stop when a virtual clock jumps.
+    earlier = [f"2026-01-01T00:00:00.{number:06d}Z lobby old: {number}\n" for number in range(3000)]
+    (tmp_path / "chat_log.txt").write_text("".join(earlier))
+    async with running(tmp_path, config={"chat_log": {"replay": replay}}) as chat:
+        talkers = [await chat.join(f"talker{number}") for number in range(2)]
+        joiners: list[Person] = []
+        for round_ in range(20):
+            for talker in talkers:
+                await talker.say(*(f"{round_}.{line}" for line in range(10)))
+            joiners.append(await chat.connect())
+            await joiners[-1].say(f"joiner{round_}", "I am in")
+        seen_by = [await joiner.read_up_to("* welcome, ") for joiner in joiners]
+        await talkers[0].say("done")
+        seen_by = [
+            said_in(seen + await joiner.read_up_to("talker0: done"))
+            for seen, joiner in zip(seen_by, joiners, strict=True)
+        ]
+        logged = said_in(log_of(tmp_path))
+        assert len(logged) == 3000 + 2 * 20 * 10 + 20 + 1
+        for seen in seen_by:
+            assert seen == logged[-len(seen) :]
+            assert len(seen) == len(logged) if replay == "all" else len(seen) > 900
+
+
+# 4. Nobody waits for the slowest
+
+
+async def test_a_client_that_does_not_read_is_cut_off_and_delays_nobody(tmp_path: Path, autojump_clock: object) -> None:
+    async with running(tmp_path, config={"server": {"backlog_bytes": 4096}}) as chat:
+        alice = await chat.join("alice")
+        ours, theirs = lockstep_stream_pair()  # which takes nothing that nobody reads
+        chat.server.attach(theirs)
+        sloth = Person(ours)
+        await sloth.say("sloth")
+        assert (await sloth.read_up_to("* welcome, "))[-1].startswith("* welcome, sloth")
+        await alice.hears("* sloth joined")
+        before = trio.current_time()
+        for _ in range(6):
+            await alice.say("x" * 1000)
+            await alice.hears("alice: " + "x" * 1000)
+        assert trio.current_time() == before
+        await alice.hears("* sloth left")
+        *_, last = await sloth.rest()
+        assert last == "* disconnected: too slow: more than 4096 bytes were waiting"
+
+
+# 5. Balanced life
+
+
+class Witness:
+    """Notes the life of every connection."""
+
+    def __init__(self) -> None:
+        self.connected: Counter[Client] = Counter()
+        self.disconnected: Counter[Client] = Counter()
+        self.reasons: list[str] = []
+
+    @hookimpl(tryfirst=True)
+    def on_connect(self, client: Client) -> None:
+        self.connected[client] += 1
+
+    @hookimpl
+    async def on_disconnect(self, client: Client, reason: str) -> None:
+        self.disconnected[client] += 1
+        self.reasons.append(reason)
+        await trio.sleep(0.1)  # its work is not cut short by what ended the client
+
+    def is_balanced(self, clients: int = 1) -> bool:
+        once = all(count == 1 for count in [*self.connected.values(), *self.disconnected.values()])
+        return once and self.connected.keys() == self.disconnected.keys() and len(self.connected) == clients
+
+
+class Kicker:
+    """Kicks whoever says `kick me`."""
+
+    @hookimpl
+    def on_message(self, client: Client, message: Message) -> Handled | None:
+        if message.text == "kick me":
+            client.kick("as you wish")
+            return Handled()
+        return None
+
+
+async def says(person: Person, line: str) -> None:
+    await person.say("alice", line)
+
+
+async def breaks_off(person: Person, line: str) -> None:
+    await person.say("alice")
+    await wait_all_tasks_blocked()
+    await person.hang_up()
+
+
+@pytest.mark.parametrize(
+    ("act", "line", "reason"),
+    [
+        (says, "bye", "goodbye, alice"),
+        (says, "kick me", "as you wish"),
+        (says, "stop", "the server is stopping (stopped by alice)"),
+        (breaks_off, "", "closed the connection"),
+    ],
+)
+async def test_on_disconnect_runs_exactly_once_however_a_client_ends(
+    tmp_path: Path, autojump_clock: object, act: Callable[[Person, str], object], line: str, reason: str
+) -> None:
+    witness = Witness()
+    async with running(tmp_path, plugins={"witness": witness, "kicker": Kicker()}) as chat:
+        person = await chat.connect()
+        await act(person, line)  # type: ignore[misc]
+        await trio.sleep(5)
+        assert witness.is_balanced()
+        assert witness.reasons == [reason]
+        assert not chat.server.members()
+
+
+async def test_on_disconnect_runs_for_who_gives_no_name_in_time(tmp_path: Path, autojump_clock: object) -> None:
+    witness = Witness()
+    async with running(tmp_path, plugins={"witness": witness}) as chat:
+        await chat.connect()
+        await trio.sleep(40)
+        assert witness.is_balanced()
+        assert witness.reasons == ["no name in time"]
+
+
+async def test_on_disconnect_runs_for_who_is_refused(tmp_path: Path, autojump_clock: object) -> None:
+    witness = Witness()
+    config = {"blacklist": {"addresses": ["10.0.0.7"]}}
+    async with running(tmp_path, plugins={"witness": witness}, config=config) as chat:
+        person = chat.connect_silently("10.0.0.7")
+        assert await person.rest() == ["* refused: 10.0.0.7 is on the blacklist"]
+        await trio.sleep(5)
+        assert witness.is_balanced()
+
+
+@pytest.mark.parametrize("joined", [False, True])
+async def test_on_disconnect_runs_when_the_server_is_cancelled(
+    tmp_path: Path, autojump_clock: object, joined: bool
+) -> None:
+    witness = Witness()
+    with trio.CancelScope() as scope:
+        async with running(tmp_path, plugins={"witness": witness}) as chat:
+            person = await (chat.join("alice") if joined else chat.connect())
+            scope.cancel()
+            await trio.lowlevel.checkpoint()
+    assert witness.is_balanced()
+    assert await person.rest() == ["* the server is stopping"]
+    assert log_of(tmp_path) == (["* alice joined", "* alice left"] if joined else [])
+
+
+# 6. Every task has an owner
+
+
+async def test_when_the_server_has_stopped_nothing_of_it_is_left(tmp_path: Path, autojump_clock: object) -> None:
+    tasks = trio.lowlevel.current_statistics().tasks_living
+    async with running(tmp_path) as chat:
+        people = [await chat.join(f"user{number}") for number in range(3)]
+        await people[0].say("hello", "stop")
+        await people[1].hang_up()
+        await people[2].rest()
+    assert trio.lowlevel.current_statistics().tasks_living == tasks
+
+
+# 7. Bounded memory
+
+
+class Stuck:
+    """Holds the broadcaster up until it is let go."""
+
+    def __init__(self) -> None:
+        self.let_go = trio.Event()
+
+    @hookimpl
+    async def on_broadcast(self, messages: Sequence[Message]) -> None:
+        if any(message.kind == "said" for message in messages):
+            await self.let_go.wait()
+
+
+async def test_who_says_more_than_the_server_can_take_has_to_wait(tmp_path: Path, autojump_clock: object) -> None:
+    stuck = Stuck()
+    async with running(tmp_path, plugins={"stuck": stuck}) as chat:
+        ours, theirs = lockstep_stream_pair()
+        chat.server.attach(theirs)
+        flood = Person(ours)
+        await flood.say("flood")
+        await flood.read_up_to("* welcome, ")
+        taken = 0
+        with trio.move_on_after(1):
+            while taken < 100_000:
+                await flood.say(*["x"] * 100)
+                taken += 100
+        assert 1000 <= taken < 10_000
+        stuck.let_go.set()
+
+
+# 8. A plugin cannot take the server down
+
+
+class Bad:
+    """Raises, or hangs, in one hook."""
+
+    def __init__(self, hook: str, *, hangs: bool) -> None:
+        self._hook = hook
+        self._hangs = hangs
+
+    async def _fail(self, hook: str) -> None:
+        if hook == self._hook:
+            if self._hangs:
+                await trio.sleep_forever()
+            raise ZeroDivisionError("on purpose")
+
+    @hookimpl
+    async def on_connect(self, client: Client) -> Refuse | None:
+        await self._fail("on_connect")
+        return None
+
+    @hookimpl
+    async def on_join(self, client: Client) -> Refuse | None:
+        await self._fail("on_join")
+        return None
+
+    @hookimpl
+    async def on_message(self, message: Message) -> None:
+        await self._fail("on_message")
+
+    @hookimpl
+    async def on_broadcast(self) -> None:
+        await self._fail("on_broadcast")
+
+    @hookimpl
+    async def on_disconnect(self, client: Client) -> None:
+        await self._fail("on_disconnect")
+
+    @hookimpl(tryfirst=True)
+    async def history(self, room: str) -> None:
+        await self._fail("history")
+
+
+@pytest.mark.parametrize("hangs", [False, True], ids=["raises", "hangs"])
+@pytest.mark.parametrize(
+    ("hook", "heard"),
+    [
+        ("on_connect", "* refused: the plugin 'bad' failed"),
+        ("on_join", "* the plugin 'bad' failed; try another name"),
+        ("on_message", "* not sent: the plugin 'bad' failed"),
+        ("on_broadcast", "alice: hello"),
+        ("on_disconnect", "alice: hello"),
+        ("history", "* the history cannot be shown: the plugin 'bad' failed"),
+    ],
+)
+async def test_a_plugin_that_fails_is_named_and_the_server_goes_on(
+    tmp_path: Path,
+    autojump_clock: object,
+    caplog: pytest.LogCaptureFixture,
+    hook: str,
+    heard: str,
+    hangs: bool,
+) -> None:
+    # Without the chat log, which would be asked for the history first.
+    config = {"chat_log": {"enabled": False}}
+    async with running(tmp_path, config=config, plugins={"bad": Bad(hook, hangs=hangs)}) as chat:
+        for _ in range(2):
+            alice = chat.connect_silently()
+            await alice.say("alice", "hello", "bye")
+            assert heard in await alice.rest(patience=60)
+        assert f"plugin 'bad' failed in {hook}" in caplog.text
+
+
+class Fragile:
+    """Has a background task that crashes when it is told to."""
+
+    def __init__(self) -> None:
+        self.crash = trio.Event()
+        self.told: list[str] = []
+
+    @hookimpl
+    @asynccontextmanager
+    async def lifespan(self, server: Server) -> AsyncIterator[None]:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._work)
+            yield
+            nursery.cancel_scope.cancel()
+
+    async def _work(self) -> None:
+        await self.crash.wait()
+        raise ZeroDivisionError("on purpose")
+
+    @hookimpl
+    def on_broadcast(self, messages: Sequence[Message]) -> None:
+        self.told += [message.text for message in messages]
+
+
+async def test_a_background_task_that_crashes_takes_down_only_its_plugin(
+    tmp_path: Path, autojump_clock: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    fragile = Fragile()
+    async with running(tmp_path, plugins={"fragile": fragile}) as chat:
+        alice = await chat.join("alice")
+        fragile.crash.set()
+        await wait_all_tasks_blocked()
+        await alice.say("still here?")
+        await alice.hears("alice: still here?")
+        assert fragile.told == ["alice joined"]
+        assert "plugin 'fragile' crashed" in caplog.text

@@ -1,0 +1,143 @@
+"""The replay alone: what is short is asked for once, what is long is read page by page."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import pytest
+import trio
+
+from trichat import Message, hookimpl
+from trichat._plugins import Plugins
+from trichat._replay import PAGE, HistoryUnavailable, Replay
+from trichat._transport import Bytes
+from trichat.wires import LineWire
+
+WIRE = LineWire(4096)
+
+
+class Archive:
+    """Keeps a history in one of the ways in which a plugin may."""
+
+    def __init__(self, history: Iterable[Message] | None) -> None:
+        self.history_kept = history
+        self.asked = 0
+
+    @hookimpl
+    async def history(self, room: str, after: int, before: int) -> Iterable[Message] | None:
+        self.asked += 1
+        await trio.lowlevel.checkpoint()
+        if isinstance(self.history_kept, Sequence):
+            return [message for message in self.history_kept if after < message.id < before]
+        return self.history_kept
+
+
+class Receiver:
+    """Where the history goes."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+
+    async def send(self, data: Bytes) -> None:
+        self.sent.append(bytes(data))
+
+    @property
+    def texts(self) -> list[str]:
+        return [line.rpartition(": ")[2] for line in b"".join(self.sent).decode().splitlines()]
+
+
+def messages(count: int) -> list[Message]:
+    return [Message(f"text {number}", "alice", id=number) for number in range(1, count + 1)]
+
+
+def replay_of(archive: Archive) -> Replay:
+    plugins = Plugins(hook_timeout=5)
+    plugins.register("archive", archive)
+    return Replay(plugins, page_timeout=5)
+
+
+async def test_a_short_history_is_sent_in_one_piece() -> None:
+    receiver = Receiver()
+    replay = replay_of(Archive(messages(5)))
+    await replay.send(receiver.send, WIRE, "lobby", 1, 4)
+    assert receiver.texts == ["text 2", "text 3"]
+    assert len(receiver.sent) == 1
+
+
+async def test_all_who_join_at_the_same_point_share_one_question_and_one_encoding() -> None:
+    archive = Archive(messages(5))
+    replay = replay_of(archive)
+    receivers = [Receiver() for _ in range(20)]
+    async with trio.open_nursery() as nursery:
+        for receiver in receivers:
+            nursery.start_soon(replay.send, receiver.send, WIRE, "lobby", 0, 100)
+    assert archive.asked == 1
+    assert all(receiver.texts == ["text 1", "text 2", "text 3", "text 4", "text 5"] for receiver in receivers)
+    part = replay._part("lobby", 0, 100)
+    assert part.encode(WIRE) is part.encode(WIRE)
+
+
+async def test_what_is_remembered_is_limited() -> None:
+    archive = Archive(messages(5))
+    replay = replay_of(archive)
+    for before in range(100):
+        await replay.send(Receiver().send, WIRE, "lobby", 0, before)
+    assert len(replay._parts) < 10
+
+
+async def test_only_a_long_history_is_sent_before_joining() -> None:
+    receiver = Receiver()
+    assert not await replay_of(Archive(messages(5))).send_if_long(receiver.send, WIRE, "lobby", 0, 100)
+    assert receiver.sent == []
+    assert await replay_of(Archive(iter(messages(5)))).send_if_long(receiver.send, WIRE, "lobby", 0, 100)
+    assert receiver.texts == [f"text {number}" for number in range(1, 6)]
+
+
+async def test_a_long_history_is_read_no_faster_than_it_is_sent() -> None:
+    read = 0
+
+    def endless() -> Iterator[Message]:
+        nonlocal read
+        while True:
+            read += 1
+            yield Message(f"text {read}", id=read)
+
+    pages = 0
+
+    async def send(data: Bytes) -> None:
+        nonlocal pages
+        pages += 1
+        assert read == pages * PAGE
+        if pages == 3:
+            raise KeyError("enough")
+
+    with pytest.raises(KeyError):
+        await replay_of(Archive(endless())).send(send, WIRE, "lobby", 0, 100)
+
+
+async def test_without_a_history_nothing_is_sent() -> None:
+    receiver = Receiver()
+    await replay_of(Archive(None)).send(receiver.send, WIRE, "lobby", 0, 100)
+    assert receiver.texts == []
+
+
+async def test_a_plugin_that_fails_is_a_history_that_cannot_be_shown() -> None:
+    class Broken:
+        @hookimpl
+        def history(self) -> None:
+            raise ZeroDivisionError("on purpose")
+
+    plugins = Plugins(hook_timeout=5)
+    plugins.register("broken", Broken())
+    with pytest.raises(HistoryUnavailable, match="the history cannot be shown: the plugin 'broken' failed"):
+        await Replay(plugins, page_timeout=5).send(Receiver().send, WIRE, "lobby", 0, 100)
+
+
+async def test_a_history_that_breaks_off_is_told_after_what_there_was(caplog: pytest.LogCaptureFixture) -> None:
+    def torn() -> Iterator[Message]:
+        yield from messages(PAGE)
+        raise OSError(5, "Input/output error")
+
+    receiver = Receiver()
+    with pytest.raises(HistoryUnavailable, match="the rest of the history cannot be read"):
+        await replay_of(Archive(torn())).send(receiver.send, WIRE, "lobby", 0, 10_000)
+    assert len(receiver.texts) == PAGE
+    assert "Input/output error" in caplog.text

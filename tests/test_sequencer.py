@@ -1,0 +1,136 @@
+"""The sequencer: ids that strictly increase, whatever the clock does."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trichat import Message, _sequencer
+from trichat._sequencer import Sequencer
+
+NOON = 1_795_348_800_000_000
+
+
+class Clock:
+    """Stands in for the module `time`; shows `now`, in microseconds."""
+
+    def __init__(self, now: int) -> None:
+        self.now = now
+
+    def time_ns(self) -> int:
+        return self.now * 1000 + 999
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock(NOON)
+    monkeypatch.setattr(_sequencer, "time", clock)
+    return clock
+
+
+def number(sequencer: Sequencer, count: int = 1) -> list[int]:
+    """Number as many messages as one batch, and return their ids."""
+    return [message.id for message in sequencer.number([Message("x")] * count)]
+
+
+def test_an_id_is_the_time_in_microseconds(clock: Clock) -> None:
+    sequencer = Sequencer()
+
+    assert number(sequencer) == [NOON]
+    clock.now += 5
+    assert number(sequencer) == [NOON + 5]
+
+
+def test_a_batch_is_numbered_in_the_order_given(clock: Clock) -> None:
+    messages = [Message("one", "alice"), Message("two", "bob", "den"), Message("bob left", "bob", kind="left")]
+
+    assert Sequencer().number(messages) == [
+        Message("one", "alice", id=NOON),
+        Message("two", "bob", "den", id=NOON + 1),
+        Message("bob left", "bob", kind="left", id=NOON + 2),
+    ]
+
+
+def test_a_clock_that_stands_still_gives_one_more(clock: Clock) -> None:
+    sequencer = Sequencer()
+
+    assert [number(sequencer, 2), number(sequencer)] == [[NOON, NOON + 1], [NOON + 2]]
+
+
+def test_a_clock_that_goes_back_gives_one_more_until_it_has_caught_up(clock: Clock) -> None:
+    sequencer = Sequencer()
+
+    number(sequencer)
+    clock.now = NOON - 3_600_000_000
+    assert number(sequencer) == [NOON + 1]
+    clock.now = NOON + 1
+    assert number(sequencer) == [NOON + 2]
+    clock.now = NOON + 10
+    assert number(sequencer) == [NOON + 10]
+
+
+def test_a_batch_that_is_longer_than_the_time_it_took_pushes_the_next_one(clock: Clock) -> None:
+    sequencer = Sequencer()
+
+    number(sequencer, 100)
+    clock.now += 50
+    assert number(sequencer) == [NOON + 100]
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        pytest.param(NOON - 1_000_000, NOON, id="an earlier run"),
+        pytest.param(NOON, NOON + 1, id="a run that ended just now"),
+        pytest.param(NOON + 1_000_000, NOON + 1_000_001, id="a run whose clock was ahead"),
+    ],
+)
+def test_ids_go_on_after_those_of_an_earlier_run(clock: Clock, last: int, expected: int) -> None:
+    sequencer = Sequencer()
+
+    sequencer.resume_after(last)
+
+    assert sequencer.last == last
+    assert number(sequencer) == [expected]
+
+
+def test_resuming_never_goes_back(clock: Clock) -> None:
+    sequencer = Sequencer()
+    sequencer.resume_after(NOON + 7)
+
+    sequencer.resume_after(NOON + 3)
+
+    assert number(sequencer) == [NOON + 8]
+
+
+def test_the_last_id_is_known(clock: Clock) -> None:
+    sequencer = Sequencer()
+    assert sequencer.last == 0
+
+    number(sequencer, 3)
+
+    assert sequencer.last == NOON + 2
+
+
+def test_an_empty_batch_takes_no_place(clock: Clock) -> None:
+    sequencer = Sequencer()
+    number(sequencer)
+
+    assert number(sequencer, 0) == []
+    assert number(sequencer) == [NOON + 1]
+
+
+@given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 20))))
+def test_ids_strictly_increase_whatever_the_clock_does(batches: Sequence[tuple[int, int]]) -> None:
+    sequencer = Sequencer()
+    ids: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        for now, count in batches:
+            patch.setattr(_sequencer, "time", Clock(now))
+            numbered = number(sequencer, count)
+            assert all(id >= now for id in numbered)
+            ids += numbered
+
+    assert all(earlier < later for earlier, later in pairwise(ids))

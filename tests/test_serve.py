@@ -1,0 +1,345 @@
+"""The installed `trichat serve`, from the outside: real processes, real sockets, real signals."""
+
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from process_kit import Caller, Served, served, trichat, without_date
+
+GREETING = "* welcome to trichat; type your name and press Enter"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Served]:
+    """A server with the default configuration."""
+    with served(tmp_path) as server:
+        yield server
+
+
+def write_config(folder: Path, text: str) -> str:
+    path = folder / "chat.toml"
+    path.write_text(text)
+    return str(path)
+
+
+# 1. Start
+
+
+def test_the_start_tells_where_it_listens_what_runs_and_how_to_connect(server: Served) -> None:
+    assert server.banner == [
+        f"trichat listens on 127.0.0.1:{server.port}",
+        "configuration: the defaults",
+        "plugins: blacklist, bye, chat_log, commands, seen, stop",
+        f"chat log: {server.folder / 'chat_log.txt'}",
+        f"connect with: nc 127.0.0.1 {server.port}",
+    ]
+
+
+def test_a_taken_port_is_one_sentence_and_exit_status_2(server: Served, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    ended = trichat("serve", "--host", "127.0.0.1", "--port", str(server.port), cwd=other)
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    sentence = f"cannot listen on 127.0.0.1:{server.port}: Address already in use"
+    assert [line for line in ended.stderr.splitlines() if "INFO" not in line] == [
+        f"trichat: {sentence} (another server has the port; choose one with --port, or stop it)"
+    ]
+
+
+def test_an_address_of_another_machine_is_one_sentence_and_exit_status_2(tmp_path: Path) -> None:
+    ended = trichat("serve", "--host", "198.51.100.7", "--port", "0", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "cannot listen on 198.51.100.7:0: Cannot assign requested address" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_second_server_on_the_same_log_is_refused(server: Served) -> None:
+    ended = trichat("serve", "--host", "127.0.0.1", "--port", "0", cwd=server.folder)
+    assert ended.returncode == 2
+    assert "plugin 'chat_log' cannot start" in ended.stderr
+    assert "another server is writing to it: 'chat_log.txt'" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_all_faults_of_a_configuration_are_told_and_nothing_is_started(tmp_path: Path) -> None:
+    config = write_config(
+        tmp_path,
+        """
+        [server]
+        prt = 1024
+        port = "1024"
+        [plugins.blacklist]
+        addresses = ["10.0.0.7", "10.0.0.1/8"]
+        [plugins.blaklist]
+        """,
+    )
+    ended = trichat("serve", "--config", config, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == [
+        f"trichat: {config}: server.prt: unknown key (did you mean 'port'?)",
+        f"trichat: {config}: server.port: Expected `int`, got `str` (here: '1024')",
+        f"trichat: {config}: plugins.blaklist: no such plugin (did you mean 'blacklist'?)",
+        f"trichat: {config}: plugins.blacklist.addresses[1]: '10.0.0.1/8' has bits beyond its prefix; "
+        "the network is '10.0.0.0/8' (here: '10.0.0.1/8')",
+    ]
+    assert not (tmp_path / "chat_log.txt").exists()
+
+
+# 2. Connection
+
+
+def test_who_is_blacklisted_is_told_so_and_nobody_else_hears_of_it(tmp_path: Path) -> None:
+    config = write_config(tmp_path, '[plugins.blacklist]\naddresses = ["127.0.0.6/31"]\n')
+    with served(tmp_path, "--config", config) as server:
+        alice = server.join("alice")
+        mallory = server.connect("127.0.0.7")
+        mallory.say("mallory", "buy this")
+        assert mallory.rest() == ["* refused: 127.0.0.6/31 is on the blacklist"]
+        alice.say("anyone here?")
+        alice.reads("alice: anyone here?")
+        assert server.log() == ["lobby * alice joined", "lobby alice: anyone here?"]
+        assert "WARNING 127.0.0.7 refused: 127.0.0.6/31 is on the blacklist" in server.errors()
+
+
+# 3. to 6. Names, joining, history, messages
+
+
+def test_two_people_chat(server: Served) -> None:
+    alice = server.connect()
+    alice.reads(GREETING)
+    alice.say("alice")
+    alice.reads(
+        "* welcome, alice; you are the first here; what is said is kept (dates are UTC); "
+        "/help shows the commands; bye leaves"
+    )
+    bob = server.connect()
+    bob.say("bob")
+    bob.reads(GREETING)
+    assert without_date(bob.line() or "") == "* alice joined"
+    bob.reads("* welcome, bob; here: alice; what is said is kept (dates are UTC); /help shows the commands; bye leaves")
+    alice.reads("* bob joined")
+    alice.say("hello")
+    alice.reads("alice: hello")
+    bob.reads("alice: hello")
+    assert server.log() == ["lobby * alice joined", "lobby * bob joined", "lobby alice: hello"]
+
+
+def test_a_pasted_text_of_500_lines_arrives_whole_and_in_order(server: Served) -> None:
+    alice, bob = server.join("alice"), server.join("bob")
+    alice.reads("* bob joined")
+    pasted = [f"{number}: {'x' * (number % 97)}" for number in range(500)]
+    alice.say(*pasted)
+    bob.reads(*(f"alice: {line}" for line in pasted))
+    alice.reads(*(f"alice: {line}" for line in pasted))
+
+
+def test_piped_input_without_a_last_line_feed_is_said_and_answered(server: Served) -> None:
+    bob = server.join("bob")
+    robot = server.connect()
+    robot.send(b"robot\nbuild passed\ndeployed")
+    robot.send_eof()
+    assert robot.rest()[-2:] == ["robot: build passed", "robot: deployed"]
+    bob.reads("* robot joined", "robot: build passed", "robot: deployed", "* robot left")
+
+
+def test_terminals_are_safe_from_what_others_send(server: Served) -> None:
+    alice, bob = server.join("alice"), server.join("bob")
+    alice.reads("* bob joined")
+    alice.send(b"\x1b[2J\x1b]0;owned\x07red\x1b[31m \xe2\x80\xaelru\xff\xfb\x01\xc3\x28 bell\x07\r\n")
+    bob.reads("alice: red lru\ufffd( bell")
+
+
+def test_a_line_over_the_limit_is_refused_and_the_connection_lives_on(server: Served) -> None:
+    alice = server.join("alice")
+    alice.say("x" * 4097, "y" * 4096)
+    alice.reads("* not taken: a line has at most 4096 bytes", "alice: " + "y" * 4096)
+
+
+# 7. Leaving
+
+
+def test_bye_says_goodbye_and_the_others_hear_of_it(server: Served) -> None:
+    alice, bob = server.join("alice"), server.join("bob")
+    alice.say("so long", "bye", "this is not said")
+    assert alice.rest() == ["* bob joined", "alice: so long", "* goodbye, alice"]
+    bob.reads("alice: so long", "* alice left")
+
+
+@pytest.mark.parametrize("how", [Caller.hang_up, Caller.reset])
+def test_a_connection_that_ends_or_breaks_is_a_departure(server: Served, how: object) -> None:
+    alice, bob = server.join("alice"), server.join("bob")
+    assert callable(how)
+    how(alice)
+    bob.reads("* alice left")
+
+
+def test_a_client_that_does_not_read_is_disconnected_and_costs_the_others_nothing(tmp_path: Path) -> None:
+    config = write_config(tmp_path, "[server]\nbacklog_bytes = 65536\n")
+    with served(tmp_path, "--config", config) as server:
+        alice, sloth = server.join("alice"), server.join("sloth")
+        alice.reads("* sloth joined")
+        line = "x" * 4000
+        heard: list[str | None] = []
+        while "* sloth left" not in heard:
+            assert len(heard) < 10_000, "nobody was disconnected"
+            alice.say(line)
+            heard.append(alice.line())
+        assert "sloth (127.0.0.1) disconnected: too slow: more than 65536 bytes were waiting" in server.errors()
+        *before, last = sloth.rest()
+        assert last == "* disconnected: too slow: more than 65536 bytes were waiting"
+        assert set(before) == {f"alice: {line}"}
+
+
+# 8. Stopping
+
+
+def test_stop_tells_everyone_closes_the_log_and_exits_with_0(server: Served) -> None:
+    alice, bob = server.join("alice"), server.join("bob")
+    unnamed = server.connect()
+    alice.say("the end is near", "stop")
+    told = "* the server is stopping (stopped by alice)"
+    assert alice.rest() == ["* bob joined", "alice: the end is near", told]
+    assert bob.rest()[:1] == ["alice: the end is near"]
+    assert unnamed.rest() == [GREETING, told]
+    assert server.ends() == 0
+    assert sorted(server.log()[-2:]) == ["lobby * alice left", "lobby * bob left"]
+
+
+def test_stop_is_for_this_machine_unless_it_is_allowed_wider(tmp_path: Path) -> None:
+    config = write_config(tmp_path, '[plugins.stop]\nallow = ["127.0.0.2"]\n')
+    with served(tmp_path, "--config", config) as server:
+        alice = server.join("alice", "127.0.0.1")
+        alice.say("stop", "still here")
+        alice.reads("* you may not stop the server from 127.0.0.1", "alice: still here")
+        server.join("bob", "127.0.0.2").say("stop")
+        assert alice.rest() == ["* bob joined", "* the server is stopping (stopped by bob)"]
+        assert server.ends() == 0
+
+
+def test_a_client_that_does_not_read_delays_a_stop_by_no_more_than_the_timeout(tmp_path: Path) -> None:
+    config = write_config(tmp_path, "[server]\nbacklog_bytes = 16777216\nshutdown_timeout = 2.0\n")
+    with served(tmp_path, "--config", config) as server:
+        alice, sloth = server.join("alice"), server.join("sloth")
+        alice.reads("* sloth joined")
+        line = "x" * 4000
+        for _ in range(2000):  # 8 MB: more than the kernel takes on its behalf
+            alice.say(line)
+            alice.reads(f"alice: {line}")
+        alice.say("stop")
+        asked = time.monotonic()
+        assert server.ends() == 0
+        assert time.monotonic() - asked < 2.0 + 1.0  # and a second for the process itself
+        sloth.hang_up()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it_like_stop(server: Served, number: signal.Signals) -> None:
+    alice = server.join("alice")
+    server.signal(number)
+    assert alice.rest() == [f"* the server is stopping (got {number.name})"]
+    assert server.ends() == 0
+    assert server.log() == ["lobby * alice joined", "lobby * alice left"]
+
+
+def test_a_second_ctrl_c_ends_it_at_once(server: Served) -> None:
+    alice = server.join("alice")
+    server.signal(signal.SIGINT)
+    alice.reads("* the server is stopping (got SIGINT)")  # and now it waits for alice to close
+    server.signal(signal.SIGINT)
+    assert server.ends() == -signal.SIGINT
+
+
+def test_no_connection_is_taken_any_more_while_it_stops(server: Served) -> None:
+    alice = server.join("alice")
+    alice.say("stop")
+    alice.reads("* the server is stopping (stopped by alice)")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", server.port))
+
+
+# 9. Restart
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL, "stop"])
+def test_the_history_is_there_after_a_restart(tmp_path: Path, end: signal.Signals | str) -> None:
+    with served(tmp_path) as server:
+        alice = server.join("alice")
+        alice.say("remember this")
+        alice.reads("alice: remember this")
+        if isinstance(end, str):
+            alice.say(end)
+        else:
+            server.signal(end)
+        server.ends()
+    with served(tmp_path) as server:
+        bob = server.connect()
+        bob.say("bob")
+        heard = bob.reads_to("* welcome, ")[1:-1]
+        expected = ["* alice joined", "alice: remember this", "* alice left"]
+        assert [without_date(line) for line in heard] == (expected[:2] if end == signal.SIGKILL else expected)
+
+
+def test_what_anyone_saw_survives_a_kill_in_the_middle_of_writing(tmp_path: Path) -> None:
+    with served(tmp_path) as server:
+        alice, bob = server.join("alice"), server.join("bob")
+        alice.say(*(f"message {number}" for number in range(3000)))
+        seen = [bob.line() for _ in range(1000)]
+        server.signal(signal.SIGKILL)
+        server.ends()
+        alice.hang_up()
+    with served(tmp_path) as server:
+        logged = [line.removeprefix("lobby ") for line in server.log()]
+        said = [line for line in logged if line.startswith("alice: ")]
+        assert seen == said[:1000]
+        assert said == [f"alice: message {number}" for number in range(len(said))]
+        carol = server.connect()
+        carol.say("carol", "and on it goes")
+        carol.reads_to("carol: and on it goes")
+
+
+def test_a_last_line_torn_by_a_crash_is_set_aside(tmp_path: Path) -> None:
+    whole = "2026-11-22T13:29:00.123456Z lobby alice: whole\n"
+    torn = "2026-11-22T13:29:00.123457Z lobby alice: to"
+    (tmp_path / "chat_log.txt").write_text(whole + torn)
+    with served(tmp_path) as server:
+        bob = server.connect()
+        bob.say("bob", "next")
+        assert bob.reads_to("bob: next")[1] == "[2026-11-22 13:29:00] alice: whole"
+        assert server.log() == ["lobby alice: whole", "lobby * bob joined", "lobby bob: next"]
+        assert (tmp_path / "chat_log.txt.torn").read_text() == torn + "\n"
+        assert "WARNING the last line of chat_log.txt was torn by a crash" in server.errors()
+
+
+# Signals and files
+
+
+def test_sighup_reads_the_blacklist_anew(tmp_path: Path) -> None:
+    blacklist = tmp_path / "blacklist.txt"
+    blacklist.write_text("# nobody yet\n")
+    config = write_config(tmp_path, '[plugins.blacklist]\nfile = "blacklist.txt"\n')
+    with served(tmp_path, "--config", config) as server:
+        alice = server.join("alice", "127.0.0.3")
+        blacklist.write_text("127.0.0.3  # since today\n")
+        server.signal(signal.SIGHUP)
+        alice.waits_for(lambda: "the blacklist has 1 entries from its file" in server.errors())
+        assert server.connect("127.0.0.3").rest() == ["* refused: 127.0.0.3 is on the blacklist"]
+
+
+def test_sighup_goes_on_with_a_new_log_after_logrotate(server: Served) -> None:
+    alice = server.join("alice")
+    alice.say("old")
+    alice.reads("alice: old")
+    (server.folder / "chat_log.txt").rename(server.folder / "chat_log.txt.1")
+    server.signal(signal.SIGHUP)
+    alice.waits_for((server.folder / "chat_log.txt").exists)
+    alice.say("new")
+    alice.reads("alice: new")
+    assert server.log() == ["lobby alice: new"]
+    bob = server.connect()
+    bob.say("bob")
+    heard = bob.reads_to("* welcome, ")[1:-1]
+    assert [without_date(line) for line in heard] == ["* alice joined", "alice: old", "alice: new"]

@@ -1,0 +1,174 @@
+"""The server as a whole, as a program that embeds it sees it."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+from chat_kit import Chat, running
+from trio.testing import memory_stream_pair, wait_all_tasks_blocked
+
+from trichat import Command, Config, PluginError, Server, ServerOptions, StartError, TrichatError, hookimpl
+
+LOCAL = Config(server=ServerOptions(host="127.0.0.1", port=0))
+
+
+async def test_it_reports_where_it_listens_and_serves_until_it_is_stopped() -> None:
+    server = Server(LOCAL, plugins={})
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            (address,) = await nursery.start(server.serve)
+            with socket.create_connection(address) as peer:
+                peer.settimeout(10)
+                assert await trio.to_thread.run_sync(peer.recv, 100) == (
+                    b"* welcome to trichat; type your name and press Enter\n"
+                )
+                server.stop("for a test")
+                assert await trio.to_thread.run_sync(peer.recv, 100) == b"* the server is stopping (for a test)\n"
+
+
+async def test_two_servers_live_side_by_side_in_one_process(tmp_path: Path, autojump_clock: object) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    async with running(tmp_path / "one") as one, running(tmp_path / "two") as two:
+        alice, bob = await one.join("alice"), await two.join("alice")
+        await alice.say("hello")
+        await alice.hears("alice: hello")
+        await bob.hears_nothing()
+
+
+async def test_a_server_that_cannot_listen_says_so_in_one_exception_and_leaves_its_plugins() -> None:
+    events: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config = Config(server=ServerOptions(host="127.0.0.1", port=taken.getsockname()[1]))
+        with pytest.raises(StartError, match="Address already in use"):
+            await Server(config, plugins={"living": Living(events)}).serve()
+    assert events == ["entered", "left"]
+
+
+class Living:
+    """Notes its lifespan."""
+
+    def __init__(self, events: list[str]) -> None:
+        self._events = events
+
+    @hookimpl
+    @asynccontextmanager
+    async def lifespan(self, server: Server) -> AsyncIterator[None]:
+        self._events.append("entered")
+        yield
+        self._events.append("left")
+
+
+async def test_a_plugin_that_refuses_the_start_is_named_in_one_exception() -> None:
+    class Refusing:
+        @hookimpl
+        @asynccontextmanager
+        async def lifespan(self, server: Server) -> AsyncIterator[None]:
+            raise OSError(13, "Permission denied", "/secret")
+            yield
+
+    with pytest.raises(StartError, match=r"plugin 'refusing' cannot start: .*Permission denied: '/secret'"):
+        await Server(LOCAL, plugins={"refusing": Refusing()}).serve()
+
+
+async def test_two_plugins_with_the_same_command_are_refused() -> None:
+    class Dice:
+        @hookimpl
+        def commands(self) -> list[Command]:
+            return [Command("roll", "roll dice", lambda client, arguments: None)]
+
+    with pytest.raises(PluginError, match="plugins 'one' and 'two' both have the command /roll"):
+        await Server(LOCAL, plugins={"one": Dice(), "two": Dice()}).serve()
+
+
+def test_a_plugin_that_is_made_wrong_is_refused_before_the_start() -> None:
+    class Misspelled:
+        @hookimpl
+        def on_mesage(self) -> None:
+            pass
+
+    with pytest.raises(PluginError, match=r"plugin 'misspelled' .*unknown hook 'on_mesage'"):
+        Server(LOCAL, plugins={"misspelled": Misspelled()})
+
+
+async def test_what_the_server_says_is_in_the_one_order_and_in_the_log(chat: Chat, tmp_path: Path) -> None:
+    alice = await chat.join("alice")
+    await chat.server.say("lobby", "the build\npassed")
+    await alice.hears("* the build passed")
+    assert "lobby * the build passed" in (tmp_path / "chat_log.txt").read_text()
+
+
+async def test_saying_something_after_the_end_does_nothing(tmp_path: Path, autojump_clock: object) -> None:
+    async with running(tmp_path) as chat:
+        pass
+    await chat.server.say("lobby", "too late")
+
+
+async def test_nobody_can_be_attached_to_a_server_that_does_not_run() -> None:
+    stream, _ = memory_stream_pair()
+    with pytest.raises(RuntimeError, match="the server is not running"):
+        Server(LOCAL, plugins={}).attach(stream)
+
+
+async def test_the_members_of_a_room_are_in_the_order_of_joining(chat: Chat) -> None:
+    for name in ("carol", "alice", "bob"):
+        await chat.join(name)
+    assert [client.name for client in chat.server.members()] == ["carol", "alice", "bob"]
+
+
+@pytest.mark.parametrize("option", ["max_clients", "max_clients_per_address"])
+async def test_there_is_room_for_as_many_as_configured(tmp_path: Path, autojump_clock: object, option: str) -> None:
+    async with running(tmp_path, config={"server": {option: 2}}) as chat:
+        first = await chat.connect()
+        await chat.connect()
+        refused = await chat.connect_silently().rest()
+        assert refused == [
+            "* refused: the server is full (2 clients)"
+            if option == "max_clients"
+            else "* refused: too many connections from 127.0.0.1 (2)"
+        ]
+        await first.hang_up()
+        await wait_all_tasks_blocked()
+        await chat.connect()
+
+
+async def test_a_stop_ends_within_its_time_whatever_a_plugin_does(tmp_path: Path, autojump_clock: object) -> None:
+    class Stubborn:
+        @hookimpl
+        async def on_disconnect(self) -> None:
+            await trio.sleep(1000)
+
+        @hookimpl
+        @asynccontextmanager
+        async def lifespan(self, server: Server) -> AsyncIterator[None]:
+            yield
+            await trio.sleep(1000)
+
+    async with running(tmp_path, plugins={"stubborn": Stubborn()}) as chat:
+        await chat.join("alice")
+        begun = trio.current_time()
+        chat.server.stop()
+    assert trio.current_time() - begun <= chat.server.options.shutdown_timeout
+
+
+async def test_a_server_that_is_cancelled_ends_within_its_time_too(tmp_path: Path, autojump_clock: object) -> None:
+    class Stubborn:
+        @hookimpl
+        async def on_disconnect(self) -> None:
+            await trio.sleep(1000)
+
+    with trio.CancelScope() as scope:
+        async with running(tmp_path, plugins={"stubborn": Stubborn()}) as chat:
+            await chat.join("alice")
+            begun = trio.current_time()
+            scope.cancel()
+            await trio.lowlevel.checkpoint()
+    assert trio.current_time() - begun <= chat.server.options.shutdown_timeout
+
+
+def test_all_that_is_raised_on_purpose_has_one_base() -> None:
+    assert issubclass(StartError, TrichatError)
+    assert issubclass(PluginError, TrichatError)

@@ -1,0 +1,137 @@
+"""A session, where it is more than test_transcripts.py and test_promises.py show."""
+
+from pathlib import Path
+
+import pytest
+import trio
+from chat_kit import Chat, running
+from trio.testing import wait_all_tasks_blocked
+
+from trichat import Client, Message, Refuse, hookimpl
+from trichat._session import NAMES_SHOWN, Session
+
+
+async def test_a_name_and_lines_in_one_piece_are_all_taken(chat: Chat) -> None:
+    alice = chat.connect_silently()
+    await alice.stream.send_all(b"alice\r\none\r\n\r\n  \r\ntwo\nthree")
+    await alice.stream.send_eof()
+    assert (await alice.rest())[2:] == ["alice: one", "alice: two", "alice: three"]
+
+
+async def test_a_line_may_come_in_pieces_and_the_pieces_slowly(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    for byte in "grüße\n".encode():
+        await alice.stream.send_all(bytes([byte]))
+        await trio.sleep(1)
+    await alice.hears("alice: grüße")
+
+
+async def test_a_name_that_is_too_long_for_a_line_is_no_try(chat: Chat) -> None:
+    alice = await chat.connect()
+    await alice.say(*["x" * 5000] * 6, "alice")
+    await alice.hears(*["* not taken: a line has at most 4096 bytes"] * 6)
+    assert (await alice.next_line() or "").startswith("* welcome, alice")
+
+
+async def test_the_name_of_who_is_still_being_asked_for_it_is_not_taken_from_others(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    class Picky:
+        @hookimpl
+        def on_join(self, client: Client) -> Refuse | None:
+            return Refuse("alice is not for you") if client.address == "10.0.0.7" else None
+
+    async with running(tmp_path, plugins={"picky": Picky()}) as chat:
+        mallory = await chat.connect("10.0.0.7")
+        await mallory.say("alice")
+        await mallory.hears("* alice is not for you; try another name")
+        await chat.join("alice")
+        await mallory.hang_up()
+        await wait_all_tasks_blocked()
+        assert [client.name for client in chat.server.members()] == ["alice"]
+
+
+async def test_two_who_want_one_name_at_the_same_time_do_not_both_get_it(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    class Slow:
+        @hookimpl
+        async def on_join(self) -> None:
+            await trio.sleep(1)
+
+    async with running(tmp_path, plugins={"slow": Slow()}) as chat:
+        people = [await chat.connect() for _ in range(2)]
+        for person in people:
+            await person.say("alice")
+        answers = sorted([await person.next_line() or "" for person in people])
+        assert answers[0] == "* the name 'alice' is taken; try another name"
+        assert answers[1].startswith("* welcome, alice")
+
+
+async def test_a_full_house_is_not_listed_whole(chat: Chat) -> None:
+    for number in range(NAMES_SHOWN + 3):
+        await chat.join(f"user{number}")
+    alice = await chat.connect()
+    await alice.say("alice")
+    welcome = (await alice.read_up_to("* welcome, "))[-1]
+    assert f"user{NAMES_SHOWN - 1} and 3 more;" in welcome
+
+
+async def test_a_message_that_a_plugin_changed_is_what_everyone_sees(tmp_path: Path, autojump_clock: object) -> None:
+    class Polite:
+        @hookimpl
+        def on_message(self, message: Message) -> Message:
+            return message.with_text(message.text.replace("damn", "darn\x1b[5m\n"))
+
+    async with running(tmp_path, plugins={"polite": Polite()}) as chat:
+        alice = await chat.join("alice")
+        await alice.say("damn it")
+        await alice.hears("alice: darn  it")
+
+
+async def test_while_the_disk_is_full_who_joins_is_refused_and_who_is_here_stays(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await chat.join("alice")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("trichat_plugins._log_file.os.write", full)
+        bob = await chat.connect()
+        await bob.say("bob")
+        assert (await bob.rest())[-1] == "* refused: the plugin 'chat_log' failed"
+        await alice.say("hello")
+        await alice.hears("* not sent: the plugin 'chat_log' failed")
+    await alice.say("hello again")
+    await alice.hears("alice: hello again")
+    await chat.join("bob")
+    await alice.hears("* bob joined")
+
+
+async def test_an_error_in_the_server_ends_one_connection_and_not_the_server(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(self: Session) -> None:
+        raise ZeroDivisionError("a bug")
+
+    bob = await chat.join("bob")
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "_chat", broken)
+        alice = await chat.connect()
+        await alice.say("alice")
+        assert (await alice.rest())[-1] == "* an error in the server; please connect again"
+    await bob.hears("* alice joined", "* alice left")
+    assert "a bug" in caplog.text
+
+
+async def test_a_server_that_stops_waits_only_a_moment_for_who_does_not_close(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    async with running(tmp_path) as chat:
+        alice = await chat.join("alice")
+        begun = trio.current_time()
+        chat.server.stop()
+    assert trio.current_time() - begun <= 1
+    assert await alice.rest() == ["* the server is stopping"]
