@@ -132,7 +132,9 @@ class Caller:
             if condition():
                 return
             self.say("/nothing")
-            self.reads("* not sent: there is no command /nothing; /help shows those there are")
+            self.reads(
+                "* not sent: there is no command /nothing; /help shows those there are, a space in front makes it text"
+            )
         raise AssertionError("it did not come about")
 
     def rest(self) -> list[str]:

@@ -221,7 +221,7 @@ async def test_a_batch_that_cannot_be_logged_is_not_sent_and_its_senders_are_tol
     await house.broadcaster.publish(Message("one", "alice"), alice)
     await house.broadcaster.publish(Message("two", "alice"), alice)
     await house.broadcaster.flush()
-    assert box.lines[-1] == "* not sent: the plugin 'recorder' failed"
+    assert box.lines[-1] == "* 2 messages were not sent: the plugin 'recorder' failed"
     assert len(box.lines) == 2
     assert other.lines == []
     house.recorder.failing = False

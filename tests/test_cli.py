@@ -73,9 +73,9 @@ def test_check_tells_every_fault_of_tables_files_and_plugins(tmp_path: Path) -> 
         "trichat: chat.toml: sever: unknown table (did you mean 'server'?)",
         "trichat: chat.toml: server.port: Expected `int` <= 65535 (here: 70000)",
         "trichat: chat.toml: plugins.bye.loudly: unknown key",
-        "trichat: chat.toml: plugins.chat_log.replay: Invalid enum value 'some' (here: 'some')",
-        "trichat: chat.toml: plugins.chat_log.fsync: Invalid enum value 'sometimes' (here: 'sometimes')",
-        "trichat: plugins.blacklist: blacklist.txt:2: '10.0.0.300' is not an IP address or network",
+        "trichat: chat.toml: plugins.chat_log.replay: Expected `int` or 'all' (here: 'some')",
+        "trichat: chat.toml: plugins.chat_log.fsync: Expected 'always' or 'everysec' or 'never' (here: 'sometimes')",
+        "trichat: chat.toml: plugins.blacklist: blacklist.txt:2: '10.0.0.300' is not an IP address or network",
     ]
 
 

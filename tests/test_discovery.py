@@ -142,13 +142,42 @@ def test_every_built_in_plugin_is_announced_by_an_entry_point() -> None:
         assert getattr(announced[name].dist, "name", None) == "trichat"
 
 
-def test_plugins_are_in_the_order_of_their_names(write: Write) -> None:
-    write("cake_between_bye_and_chat_log", CAKE)
+def test_installed_plugins_are_in_the_order_of_their_names(write: Write, install: Install) -> None:
+    write("strange_cake", CAKE)
+    install("cake_between_bye_and_chat_log", "strange_cake:Cake")
 
-    names = list(load_plugins(Config(), ["cake_between_bye_and_chat_log"]))
+    names = list(load_plugins(config(cake_between_bye_and_chat_log={})))
 
     assert names == sorted(names)
     assert {*BUILT_IN, "cake_between_bye_and_chat_log"} <= set(names)
+
+
+def test_plugins_that_are_added_come_last_in_the_order_given(write: Write) -> None:
+    added = [str(write(name, CAKE)) for name in ("zebra", "ant", "mole")]
+
+    names = list(load_plugins(Config(), added))
+
+    assert names[-3:] == ["zebra", "ant", "mole"]
+    assert names[:-3] == list(load_plugins(Config()))
+
+
+@pytest.mark.parametrize("name", ["bye", "tea"], ids=["a built-in one", "another added one"])
+def test_a_plugin_that_is_called_like_another_one_is_refused(write: Write, tmp_path: Path, name: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    added = [str(write("tea", TEA)), str(write(f"elsewhere/{name}", CAKE))]
+
+    with pytest.raises(PluginError) as refusal:
+        load_plugins(Config(), added)
+
+    assert str(refusal.value) == f"there are two plugins of the name {name!r}; rename the one that you add"
+
+
+def test_a_stranger_cannot_take_the_place_of_a_built_in_plugin(write: Write, install: Install) -> None:
+    write("strange_cake", CAKE)
+    install("stop", "strange_cake:Cake")
+
+    with pytest.raises(PluginError, match="there are two plugins of the name 'stop'"):
+        load_plugins(config(stop={}))
 
 
 def test_a_plugin_is_made_anew_for_each_server() -> None:
@@ -215,6 +244,28 @@ def test_a_module_with_a_class_that_has_hooks_is_that_class(write: Write) -> Non
     assert type(plugin) is vars(sys.modules["cake"])["Cake"]
 
 
+def test_a_class_that_inherits_its_hooks_is_the_plugin(write: Write) -> None:
+    path = write("tea", "from trichat_plugins.bye import Bye\n\nclass Tea(Bye):\n    ...\n")
+
+    assert type(load_plugins(Config(), [str(path)])["tea"]).__name__ == "Tea"
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        pytest.param(CAKE + TEA, "Cake and Tea", id="two classes"),
+        pytest.param(QUIET + CAKE, "trichat_plugin_file.mixed and Cake", id="functions and a class"),
+    ],
+)
+def test_a_file_with_two_plugins_is_refused_naming_both(write: Write, source: str, names: str) -> None:
+    path = write("mixed", source)
+
+    with pytest.raises(PluginError) as refusal:
+        load_plugins(Config(), [str(path)])
+
+    assert str(refusal.value) == f"{path}: {names} have hooks; a module holds one plugin"
+
+
 @pytest.mark.parametrize(
     "before",
     [
@@ -279,6 +330,23 @@ def test_an_empty_table_names_a_strangers_plugin_too(write: Write, install: Inst
     assert load_plugins(config(quiet={}))["quiet"] is sys.modules["strange_quiet"]
 
 
+def test_a_strangers_entry_point_may_be_a_module_with_a_class(write: Write, install: Install) -> None:
+    write("strange_tea", TEA)
+    install("tea", "strange_tea")
+
+    assert vars(load_plugins(config(tea={"cups": 7}))["tea"])["options"].cups == 7
+
+
+def test_a_strangers_entry_point_with_two_plugins_is_refused_naming_both(write: Write, install: Install) -> None:
+    path = write("strange_mix", CAKE + TEA)
+    install("mix", "strange_mix")
+
+    with pytest.raises(PluginError) as refusal:
+        load_plugins(config(mix={}))
+
+    assert str(refusal.value) == f"{path}: Cake and Tea have hooks; a module holds one plugin"
+
+
 def test_a_strangers_plugin_can_be_named_and_turned_off(write: Write, install: Install) -> None:
     write("strange_tea", TEA)
     install("tea", "strange_tea:Tea")
@@ -293,7 +361,7 @@ def test_a_strangers_plugin_can_be_named_and_turned_off(write: Write, install: I
         ("chatlog", " (did you mean 'chat_log'?)"),
         ("strange_cakes", " (did you mean 'strange_cake'?)"),
         ("teapot_of_mine", " (did you mean 'teapot_of_yours'?)"),
-        ("xyz", ""),
+        ("xyz", "; a file or a module of your own is named with --plugin"),
     ],
 )
 def test_a_table_of_no_plugin_is_a_fault(write: Write, install: Install, name: str, hint: str) -> None:
@@ -347,18 +415,21 @@ def test_all_faults_of_all_tables_are_named_at_once(write: Write) -> None:
         "chat.toml: plugins.bye.enabled: Expected `bool` (here: 'no')",
         "chat.toml: plugins.tea.cups: Expected `int`, got `str` (here: 'x')",
         "chat.toml: plugins.tea.cup: unknown key (did you mean 'cups'?)",
-        "plugins.picky: here: cannot be read",
-        "plugins.picky: here: is not nice",
+        "chat.toml: plugins.picky: here: cannot be read",
+        "chat.toml: plugins.picky: here: is not nice",
     ]
 
 
 def test_what_a_plugin_finds_wrong_with_its_options_is_a_fault_and_the_others_are_made(write: Write) -> None:
     faults: list[str] = []
-    choices = choose_plugins(Config(), [str(write("picky", PICKY))], faults)
+    choices = choose_plugins(config(), [str(write("picky", PICKY))], faults)
 
     plugins = build_plugins(choices, faults)
 
-    assert faults == ["plugins.picky: none: cannot be read", "plugins.picky: none: is not nice"]
+    assert faults == [
+        "chat.toml: plugins.picky: none: cannot be read",
+        "chat.toml: plugins.picky: none: is not nice",
+    ]
     assert "picky" not in plugins
     assert set(BUILT_IN) <= set(plugins)
 
@@ -387,14 +458,30 @@ def test_a_plugin_that_cannot_be_imported_is_named_with_the_reason(
 
 
 @pytest.mark.parametrize(
-    ("where", "error"),
-    [("/nowhere/tea.py", "FileNotFoundError"), ("no_such_module", "ModuleNotFoundError"), ("", "ValueError")],
+    ("where", "reason"),
+    [
+        pytest.param("/nowhere/tea.py", ": there is no such file", id="a file"),
+        pytest.param("/.py", ": there is no such file", id="a file without a name"),
+        pytest.param(
+            "no_such_module",
+            " cannot be imported: ModuleNotFoundError(\"No module named 'no_such_module'\")",
+            id="a module",
+        ),
+        pytest.param("", " cannot be imported: ValueError('Empty module name')", id="nothing"),
+    ],
 )
-def test_a_plugin_that_is_not_there_is_named(where: str, error: str) -> None:
+def test_a_plugin_that_is_not_there_is_named(where: str, reason: str) -> None:
     with pytest.raises(PluginError) as refusal:
         load_plugins(Config(), [where])
 
-    assert str(refusal.value).startswith(f"plugin {where!r} cannot be imported: {error}(")
+    assert str(refusal.value) == f"plugin {where!r}{reason}"
+
+
+def test_a_folder_is_no_plugin_file(tmp_path: Path) -> None:
+    (tmp_path / "tea.py").mkdir()
+
+    with pytest.raises(PluginError, match="there is no such file"):
+        load_plugins(Config(), [str(tmp_path / "tea.py")])
 
 
 @pytest.mark.parametrize(
@@ -430,3 +517,14 @@ def test_a_plugin_that_cannot_be_made_is_named_with_the_reason(write: Write, sou
 
     assert str(refusal.value) == f"plugin 'broken' cannot be made: {error}"
     assert type(refusal.value.__cause__).__name__ == error.partition("(")[0]
+
+
+def test_a_constructor_whose_types_are_not_there_is_named(write: Write) -> None:
+    source = CAKE + '\n    def __init__(self, options: "Recipe"):\n        ...\n'
+
+    with pytest.raises(PluginError) as refusal:
+        load_plugins(Config(), [str(write("cake", source))])
+
+    assert str(refusal.value) == (
+        "plugin 'Cake': the types of its constructor are not there: name 'Recipe' is not defined"
+    )

@@ -22,6 +22,11 @@ async def nothing() -> None:
     await trio.lowlevel.checkpoint()
 
 
+async def hang() -> None:
+    # Not for ever, so that a test fails where nobody cancels it.
+    await trio.sleep(600)
+
+
 def raising(error: Exception) -> Callable[[], Awaitable[None]]:
     async def raise_it() -> None:
         await trio.lowlevel.checkpoint()
@@ -138,6 +143,11 @@ async def test_no_plugins_need_no_lifespans() -> None:
     ("error", "reason"),
     [
         pytest.param(OSError(28, "No space left on device"), "[Errno 28] No space left on device", id="one error"),
+        pytest.param(
+            FileNotFoundError(2, "No such file or directory", "log.txt"),
+            "log.txt: No such file or directory",
+            id="a file",
+        ),
         pytest.param(ValueError(), "ValueError()", id="an error without a word"),
         pytest.param(
             ExceptionGroup("tasks", [ValueError("one"), ExceptionGroup("more", [OSError("two")])]),
@@ -172,7 +182,7 @@ async def test_a_plugin_that_does_not_start_in_time_refuses_the_start(
 ) -> None:
     before = trio.current_time()
     with pytest.raises(StartError, match=r"^plugin 'hangs' did not start within 5 seconds$"):
-        await start(("first", noting(events, "first")), ("hangs", noting(events, "hangs", entering=trio.sleep_forever)))
+        await start(("first", noting(events, "first")), ("hangs", noting(events, "hangs", entering=hang)))
     assert trio.current_time() - before == pytest.approx(TIMEOUT)
     assert events == ["first in", "first out"]
 
@@ -180,7 +190,7 @@ async def test_a_plugin_that_does_not_start_in_time_refuses_the_start(
 async def test_a_plugin_that_is_late_and_fails_over_it_refuses_the_start(autojump_clock: object) -> None:
     async def clean_up_badly() -> None:
         try:
-            await trio.sleep_forever()
+            await hang()
         finally:
             raise OSError("the database is locked")
 
@@ -203,7 +213,7 @@ async def test_a_plugin_that_hangs_when_it_is_left_after_a_refused_start_is_canc
     with pytest.raises(StartError, match="plugin 'bad' cannot start: oops"):
         await start(
             ("first", noting(events, "first")),
-            ("hangs", noting(events, "hangs", leaving=trio.sleep_forever)),
+            ("hangs", noting(events, "hangs", leaving=hang)),
             ("bad", noting(events, "bad", entering=raising(ValueError("oops")))),
         )
     assert trio.current_time() - before == pytest.approx(TIMEOUT)
@@ -298,7 +308,7 @@ async def test_a_plugin_that_hangs_on_leaving_is_cancelled_within_the_grace(
             left[name] = trio.current_time()
 
     lifespans = Lifespans(
-        [("first", timed("first")), ("hangs", timed("hangs", trio.sleep_forever)), ("last", timed("last"))],
+        [("first", timed("first")), ("hangs", timed("hangs", hang)), ("last", timed("last"))],
         timeout=share,
         on_crash=unexpected,
     )

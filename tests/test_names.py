@@ -11,7 +11,7 @@ LONGEST = "x" * 32
 
 # Any text at all, in which what the rules are about is frequent.
 hard_text = st.text(
-    st.sampled_from(" \u3000\xa0:*[ςΣσßẞİıｶﾞ\u0345\u0301\u0323\u200d\u0660")
+    st.sampled_from(" \u3000\xa0:*[/ςΣσßẞİıｶﾞ\u0345\u0301\u0323\u200d\u0660")
     | st.characters(exclude_categories=("Cn", "Co")),
     max_size=12,
 )
@@ -37,7 +37,7 @@ def prepared_or_none(text: str) -> str | None:
         "R2-D2",
         "42",
         "o'hara",
-        "a*b[c]",
+        "a*b[c]/d",
         "🦑",
         "_",
         "bye",
@@ -96,6 +96,9 @@ def test_a_name_is_normalized(typed: str, shown: str) -> None:
         pytest.param("  *", "a name cannot begin with '*'", id="like the server, behind blanks"),
         pytest.param("[1970] alice", "a name cannot begin with '['", id="like the past"),
         pytest.param("\uff3balice", "a name cannot begin with '['", id="like the past, full width"),
+        pytest.param("/help", "a name cannot begin with '/'", id="like a command"),
+        pytest.param("\uff0fhelp", "a name cannot begin with '/'", id="like a command, full width"),
+        pytest.param("al\ufffdce", "a name has to be UTF-8", id="what the decoder could not read"),
     ],
 )
 def test_a_bad_name_is_refused_with_the_reason(typed: str, reason: str) -> None:
@@ -154,5 +157,5 @@ def test_an_accepted_name_cannot_be_taken_for_anything_else_on_a_line(text: str)
         assert name.isprintable()
         assert printable(name) == name
         assert ":" not in name
-        assert name[0] not in "*["
+        assert name[0] not in "*[/"
         assert name == name.strip()

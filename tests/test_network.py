@@ -126,3 +126,10 @@ def test_a_canonical_address_is_in_the_network_of_itself(address: object) -> Non
 def test_what_is_no_address_has_no_canonical_form(text: str) -> None:
     with pytest.raises(ValueError, match="does not appear to be an IPv4 or IPv6 address"):
         canonical_address(text)
+
+
+@pytest.mark.parametrize("text", ["::ffff:10.0.0.7", "::ffff:10.0.0.0/104", "10.0.0.0/8"])
+def test_ipv4_in_ipv6_is_ipv4_in_a_network_and_in_an_address(text: str) -> None:
+    assert "10.0.0.7" in Network(text)
+    assert "::ffff:10.0.0.7" in Network(text)
+    assert "11.0.0.7" not in Network(text)

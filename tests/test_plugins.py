@@ -326,7 +326,7 @@ async def test_a_plugin_that_fails_refuses_what_it_is_asked(
 async def test_a_plugin_that_hangs_is_cancelled_when_its_time_is_over(
     plugins: Plugins, client: Client, autojump_clock: object
 ) -> None:
-    plugins.register("hangs", Made(on_connect=trio.sleep_forever))
+    plugins.register("hangs", Made(on_connect=too_long))
     before = trio.current_time()
     await plugins.ask(hookspecs.on_connect, client=client)
     assert trio.current_time() - before == pytest.approx(TIMEOUT)
@@ -350,6 +350,16 @@ async def test_what_a_plugin_raised_is_logged_with_its_traceback(
     [record] = caplog.records
     assert record.exc_info is not None
     assert record.exc_info[1] is error
+
+
+async def test_an_error_of_the_world_is_logged_without_one(
+    plugins: Plugins, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    plugins.register("log", Made(on_connect=raising(OSError(28, "No space left on device", "chat_log.txt"))))
+    await plugins.ask(hookspecs.on_connect, client=client)
+    [record] = caplog.records
+    assert record.getMessage().endswith("[Errno 28] No space left on device: 'chat_log.txt'")
+    assert not record.exc_info
 
 
 @pytest.mark.parametrize("answer", [True, False, "no", 0, Handled(), HELLO, ValueError("oops")], ids=repr)
@@ -574,7 +584,7 @@ async def test_no_coroutine_is_left_unawaited(
         for name, hook in {
             "next": noting_later(calls, "next"),
             "refuses": noting_later(calls, "refuses", Refuse("no")),
-            "hangs": trio.sleep_forever,
+            "hangs": too_long,
         }.items():
             required = name == "hangs"
             plugins.register(name, Made(required=required, on_connect=hook, on_message=hook, on_broadcast=hook))

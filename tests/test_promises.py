@@ -387,3 +387,75 @@ async def test_a_background_task_that_crashes_takes_down_only_its_plugin(
         await alice.hears("alice: still here?")
         assert fragile.told == ["alice joined"]
         assert "plugin 'fragile' crashed" in caplog.text
+
+
+class Quitter:
+    """Calls `sys.exit`, in a hook or in a background task."""
+
+    def __init__(self) -> None:
+        self.quit = trio.Event()
+
+    @hookimpl
+    @asynccontextmanager
+    async def lifespan(self, server: Server) -> AsyncIterator[None]:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._work)
+            yield
+            nursery.cancel_scope.cancel()
+
+    async def _work(self) -> None:
+        await self.quit.wait()
+        raise SystemExit(1)
+
+    @hookimpl
+    async def on_message(self, message: Message) -> None:
+        if message.text == "quit in a nursery":
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._exit)
+
+    async def _exit(self) -> None:
+        raise SystemExit(1)
+
+
+async def test_a_plugin_that_calls_sys_exit_has_failed_and_the_server_goes_on(
+    tmp_path: Path, autojump_clock: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    quitter = Quitter()
+    async with running(tmp_path, plugins={"quitter": quitter}) as chat:
+        alice = await chat.join("alice")
+        await alice.say("quit in a nursery", "hello")
+        await alice.hears("* not sent: the plugin 'quitter' failed", "alice: hello")
+        quitter.quit.set()
+        await wait_all_tasks_blocked()
+        assert "plugin 'quitter' crashed" in caplog.text
+        await alice.say("bye")
+        assert await alice.rest() == ["* goodbye, alice"]
+
+
+class Untidy:
+    """Fails in its cleanup, when it is cancelled."""
+
+    @hookimpl
+    async def on_message(self, message: Message) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._work)
+            await trio.sleep_forever()
+
+    async def _work(self) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ZeroDivisionError("in the cleanup")
+
+
+async def test_a_plugin_that_fails_while_it_is_cancelled_is_named_all_the_same(
+    tmp_path: Path, autojump_clock: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(tmp_path, plugins={"untidy": Untidy()}) as chat:
+        alice = await chat.join("alice")
+        await alice.say("hello")
+        await wait_all_tasks_blocked()
+        chat.server.stop()
+        assert await alice.rest() == ["* the server is stopping"]
+    assert "plugin 'untidy' failed in on_message" in caplog.text
+    assert "an error in the server" not in caplog.text

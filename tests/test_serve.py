@@ -61,7 +61,7 @@ def test_a_second_server_on_the_same_log_is_refused(server: Served) -> None:
     ended = trichat("serve", "--host", "127.0.0.1", "--port", "0", cwd=server.folder)
     assert ended.returncode == 2
     assert "plugin 'chat_log' cannot start" in ended.stderr
-    assert "another server is writing to it: 'chat_log.txt'" in ended.stderr
+    assert "chat_log.txt: another server is writing to it" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
@@ -84,7 +84,7 @@ def test_all_faults_of_a_configuration_are_told_and_nothing_is_started(tmp_path:
         f"trichat: {config}: server.port: Expected `int`, got `str` (here: '1024')",
         f"trichat: {config}: plugins.blaklist: no such plugin (did you mean 'blacklist'?)",
         f"trichat: {config}: plugins.blacklist.addresses[1]: '10.0.0.1/8' has bits beyond its prefix; "
-        "the network is '10.0.0.0/8' (here: '10.0.0.1/8')",
+        "the network is '10.0.0.0/8'",
     ]
     assert not (tmp_path / "chat_log.txt").exists()
 
@@ -214,7 +214,7 @@ def test_stop_is_for_this_machine_unless_it_is_allowed_wider(tmp_path: Path) -> 
     with served(tmp_path, "--config", config) as server:
         alice = server.join("alice", "127.0.0.1")
         alice.say("stop", "still here")
-        alice.reads("* you may not stop the server from 127.0.0.1", "alice: still here")
+        alice.reads("* you may not stop the server from 127.0.0.1, only from 127.0.0.2", "alice: still here")
         server.join("bob", "127.0.0.2").say("stop")
         assert alice.rest() == ["* bob joined", "* the server is stopping (stopped by bob)"]
         assert server.ends() == 0
@@ -325,7 +325,7 @@ def test_sighup_reads_the_blacklist_anew(tmp_path: Path) -> None:
         alice = server.join("alice", "127.0.0.3")
         blacklist.write_text("127.0.0.3  # since today\n")
         server.signal(signal.SIGHUP)
-        alice.waits_for(lambda: "the blacklist has 1 entries from its file" in server.errors())
+        alice.waits_for(lambda: "blacklist.txt has 1 entries now" in server.errors())
         assert server.connect("127.0.0.3").rest() == ["* refused: 127.0.0.3 is on the blacklist"]
 
 

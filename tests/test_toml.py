@@ -38,7 +38,7 @@ class Tea:
 
 server_options = st.builds(
     ServerOptions,
-    host=st.text(),
+    host=st.text(min_size=1),
     port=st.integers(0, 65535),
     max_clients=st.integers(1, 2**63 - 1),
     name_timeout=st.floats(min_value=0, max_value=86_400, exclude_min=True),
@@ -59,11 +59,11 @@ tea_options = st.builds(
 
 
 def choices_of(config: Config) -> list[Choice]:
-    """The plugins that are installed, as `config` wants them."""
+    """The plugins that are installed, as `config` wants them, wherever it came from."""
     faults: list[str] = []
     choices = choose_plugins(config, [], faults)
     assert faults == []
-    return choices
+    return [choice._replace(place="") for choice in choices]
 
 
 def read(text: str) -> Config:

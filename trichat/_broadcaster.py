@@ -6,6 +6,8 @@ member's outbox. In a batch what was said comes first, then who left, then who j
 its live messages begin, between two batches, where nothing can be missing or double.
 """
 
+import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
@@ -20,6 +22,8 @@ from trichat._messages import LOBBY, Message
 from trichat._plugins import Plugins
 from trichat._sequencer import Sequencer
 from trichat.wires import Wire
+
+logger = logging.getLogger("trichat.broadcaster")
 
 # What may be on its way to the broadcaster. Whoever sends more waits, which is how a flood is felt by its sender.
 CAPACITY = 1024
@@ -178,6 +182,7 @@ class Broadcaster:
                 messages = []
         if messages:
             await self._deliver(messages)
+            logger.debug("sent %d messages", len(messages))
             self.last_sent = messages[-1].id
             self._let_in(batch.joins, cursor=messages[-1].id + 1 - len(batch.joins))
         for done in batch.waiting:
@@ -206,9 +211,9 @@ class Broadcaster:
 
     def _give_back(self, batch: _Batch, failure: RequiredPluginFailed) -> None:
         """Nothing of the batch is sent: tell its senders, and keep who left for the next one."""
-        for client in dict.fromkeys(said.client for said in batch.said):
+        for client, count in Counter(said.client for said in batch.said).items():
             if client is not None:
-                client.send(f"not sent: {failure}")
+                client.send(f"not sent: {failure}" if count == 1 else f"{count} messages were not sent: {failure}")
         self._left = batch.left + self._left
         for join in batch.joins:
             join.failure = failure

@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--plugin", action="append", default=[], metavar="PLUGIN", help="add a plugin: a .py file or a module"
     )
-    common.add_argument("--host", help="the address to listen on")
+    common.add_argument("--host", type=_host, help="the address to listen on")
     common.add_argument("--port", type=_port, help="the TCP port; 0 picks a free one")
     common.add_argument("--chat-log", metavar="FILE", help="the file that keeps what is said")
 
@@ -71,10 +71,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"{text} is not a port (0 to 65535)")
-    return port
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port (0 to 65535)")
+    return int(text)
+
+
+def _host(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
 
 
 def _read(arguments: argparse.Namespace, faults: list[str]) -> tuple[Config, list[Choice]]:

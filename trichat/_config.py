@@ -2,9 +2,9 @@
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -27,7 +27,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class ServerOptions(Options, frozen=True, kw_only=True):
     """The table `[server]`."""
 
-    host: Annotated[str, "The address to listen on; 0.0.0.0 for all, :: for all with IPv6."] = "0.0.0.0"
+    host: Annotated[str, Meta(min_length=1), "The address to listen on; 0.0.0.0 for all, :: for all with IPv6."] = (
+        "0.0.0.0"
+    )
     port: Annotated[int, Meta(ge=0, le=65535), "The TCP port; 0 picks a free one."] = 1024
     max_clients: Annotated[int, Meta(ge=1), "Connections at a time."] = 10_000
     max_clients_per_address: Annotated[int, Meta(ge=1), "Connections at a time from one address."] = 1_000
@@ -93,11 +95,11 @@ def _from_tables(tables: Mapping[str, object], source: str, faults: list[str]) -
         if key not in ("server", "plugins"):
             kind = "table" if isinstance(table, dict) else "key"
             faults.append(f"{source}: {key}: unknown {kind}{suggestion(key, ['server', 'plugins'])}")
-    server = to_options(ServerOptions, _table(tables, "server", source, faults), f"{source}: server", faults)
-    plugins = _table(tables, "plugins", source, faults)
+    server = to_options(ServerOptions, _table(tables, "server", f"{source}: ", faults), f"{source}: server", faults)
+    plugins = _table(tables, "plugins", f"{source}: ", faults)
     return Config(
         server=server or ServerOptions(),
-        plugins={name: _table(plugins, name, f"{source}: plugins", faults) for name in plugins},
+        plugins={name: _table(plugins, name, f"{source}: plugins.", faults) for name in plugins},
         source=source,
     )
 
@@ -106,7 +108,7 @@ def _table(tables: Mapping[str, object], key: str, place: str, faults: list[str]
     table = tables.get(key, {})
     if isinstance(table, dict):
         return table
-    faults.append(f"{place}: {key}: Expected a table (here: {table!r})")
+    faults.append(f"{place}{key}: Expected a table (here: {table!r})")
     return {}
 
 
@@ -141,8 +143,23 @@ def _convert(value: object, wanted: Any, place: str, faults: list[str]) -> Any:
     try:
         return msgspec.convert(value, wanted, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        faults.append(f"{place}: {error} (here: {value!r})")
+        reason = str(error)
+        if reason.startswith("Invalid enum value"):
+            reason = f"Expected {' or '.join(_choices(bare))}"
+        names_it = isinstance(value, str) and repr(value) in reason
+        faults.append(f"{place}: {reason}" if names_it else f"{place}: {reason} (here: {value!r})")
         return None
+
+
+def _choices(wanted: Any) -> Iterator[str]:
+    """Name what an option may be that has fixed words among its values: msgspec only says what it may not."""
+    if get_origin(wanted) is Literal:
+        yield from map(repr, get_args(wanted))
+    elif get_origin(wanted) in (Annotated, Union):
+        for alternative in get_args(wanted):
+            yield from _choices(alternative)
+    elif isinstance(wanted, type):
+        yield f"`{wanted.__name__}`"
 
 
 def suggestion(word: str, known: list[str]) -> str:
@@ -152,8 +169,8 @@ def suggestion(word: str, known: list[str]) -> str:
 
 
 def _decode(cls: type, value: object) -> object:
-    if cls is not Network:
-        raise NotImplementedError(f"options of type {cls!r} cannot be read from TOML")
+    if cls not in (Network, Path):
+        raise NotImplementedError(f"an option of type {cls.__name__} cannot be read from TOML")
     if not isinstance(value, str):
-        raise ValueError("Expected an address or a network, as a string")
-    return Network(value)
+        raise ValueError(f"Expected {'a path' if cls is Path else 'an address or a network'}, as a string")
+    return cls(value)

@@ -31,6 +31,8 @@ class Choice(NamedTuple):
     factory: Factory
     options: Options | None
     enabled: bool
+    place: str = ""
+    """What to call its table in a fault."""
 
 
 def load_plugins(config: Config, extra: Sequence[str] = ()) -> dict[str, object]:
@@ -55,7 +57,10 @@ def choose_plugins(config: Config, extra: Sequence[str], faults: list[str]) -> l
         factories[name] = factory
     known = sorted({point.name for point in entry_points(group=GROUP)} | factories.keys())
     strangers = [name for name in config.plugins if name not in known]
-    faults += [f"{config.source}: plugins.{name}: no such plugin{suggestion(name, known)}" for name in strangers]
+    hint = "; a file or a module of your own is named with --plugin"
+    faults += [
+        f"{config.source}: plugins.{name}: no such plugin{suggestion(name, known) or hint}" for name in strangers
+    ]
     choices = [_choose(name, factory, config, faults) for name, factory in factories.items()]
     return [choice for choice in choices if choice is not None]
 
@@ -68,7 +73,7 @@ def build_plugins(choices: Sequence[Choice], faults: list[str]) -> dict[str, obj
             try:
                 plugins[choice.name] = _build(choice)
             except ConfigError as error:
-                faults.extend(f"plugins.{choice.name}: {fault}" for fault in error.faults)
+                faults.extend(f"{choice.place}: {fault}" for fault in error.faults)
     return plugins
 
 
@@ -81,10 +86,13 @@ def _choose(name: str, factory: Factory, config: Config, faults: list[str]) -> C
         faults.append(f"{place}.enabled: Expected `bool` (here: {enabled!r})")
     # For a plugin without options the empty class says that there are no keys.
     cls = _options_class(factory)
-    options = to_options(cls or Options, table, place, faults)
+    try:
+        options = to_options(cls or Options, table, place, faults)
+    except (NotImplementedError, TypeError) as error:
+        raise PluginError(f"plugin {name!r}: {error}") from None
     if len(faults) > before:
         return None
-    return Choice(name, factory, options if cls else None, bool(enabled))
+    return Choice(name, factory, options if cls else None, bool(enabled), place)
 
 
 def _options_class(factory: Factory) -> type[Options] | None:
@@ -92,7 +100,7 @@ def _options_class(factory: Factory) -> type[Options] | None:
         return None
     try:
         annotations = get_type_hints(factory.__init__)  # type: ignore[misc]
-    except NameError as error:
+    except (NameError, AttributeError) as error:
         raise PluginError(
             f"plugin {factory.__qualname__!r}: the types of its constructor are not there: {error}"
         ) from None
@@ -115,25 +123,30 @@ def _build(choice: Choice) -> object:
 
 def _installed(config: Config) -> Iterator[tuple[str, Factory]]:
     for point in entry_points(group=GROUP):
-        if _is_own(point) or point.name in config.plugins:
-            try:
-                factory = point.load()
-                yield point.name, _factory_in(factory) if isinstance(factory, ModuleType) else factory
-            except PluginError:
-                raise
-            except Exception as error:
-                raise PluginError(f"plugin {point.name!r} ({point.value}) cannot be imported: {error!r}") from error
+        if not _is_wanted(point, config):
+            continue
+        try:
+            found = point.load()
+        except (Exception, SystemExit) as error:
+            raise PluginError(f"plugin {point.name!r} ({point.value}) cannot be imported: {error!r}") from error
+        if not isinstance(found, (ModuleType, type)):
+            raise PluginError(f"plugin {point.name!r} ({point.value}) is {found!r}; expected a class or a module")
+        yield point.name, _factory_in(found) if isinstance(found, ModuleType) else found
 
 
-def _is_own(point: EntryPoint) -> bool:
-    return point.dist is not None and point.dist.name == "trichat"
+def _is_wanted(point: EntryPoint, config: Config) -> bool:
+    """Whether to look at a plugin at all: at our own always, at another one if a table names it and leaves it on."""
+    own = point.dist is not None and point.dist.name == "trichat"
+    return own or config.plugins.get(point.name, {"enabled": False}).get("enabled") is not False
 
 
 def _named(extra: Sequence[str]) -> Iterator[tuple[str, Factory]]:
     for where in extra:
+        if where.endswith(".py") and not Path(where).is_file():
+            raise PluginError(f"plugin {where!r}: there is no such file")
         try:
             module = _import_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(f"plugin {where!r} cannot be imported: {error!r}") from error
         yield Path(where).stem if where.endswith(".py") else where.rpartition(".")[2], _factory_in(module)
 

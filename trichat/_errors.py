@@ -42,13 +42,30 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
+def split_failure(error: BaseException) -> tuple[BaseException | None, BaseException | None]:
+    """Split what came out of a plugin into its own failure and what has to pass: cancellation, Ctrl-C.
+
+    A plugin that calls `sys.exit` has failed; it does not end the server.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        failure, passing = error.split(_is_failure)
+        return (error, None) if passing is None else (failure, passing)
+    return (error, None) if _is_failure(error) else (None, error)
+
+
+def _is_failure(error: BaseException) -> bool:
+    return isinstance(error, (Exception, SystemExit)) and not isinstance(error, BaseExceptionGroup)
+
+
 @contextmanager
 def one_for_all() -> Iterator[None]:
     """Raise the `TrichatError` itself, out of however many groups it comes: one sentence for one fault."""
     try:
         yield
     except BaseExceptionGroup as group:
-        for leaf in leaves(group):
-            if isinstance(leaf, TrichatError):
-                raise leaf from leaf.__cause__
-        raise
+        errors = list(leaves(group))
+        ours = [error for error in errors if isinstance(error, TrichatError)]
+        # Ctrl-C and the like are never hidden.
+        if not ours or not all(isinstance(error, Exception) for error in errors):
+            raise
+        raise ours[0] from ours[0].__cause__

@@ -39,9 +39,12 @@ class Hub:
             del self._per_address[client.address]
 
     def claim(self, client: Client, name: str) -> bool:
-        """Give the client this prepared name, unless another one has it."""
-        if self._names.setdefault(_names.comparison_key(name), client) is not client:
+        """Give the client this prepared name, unless another one has it. A name that it had before is free then."""
+        key = _names.comparison_key(name)
+        if self._names.get(key, client) is not client:
             return False
+        self.release(client)
+        self._names[key] = client
         client.name = name
         return True
 
@@ -52,7 +55,8 @@ class Hub:
             del self._names[key]
 
     def enter(self, client: Client, room: str) -> None:
-        """Put the client into a room."""
+        """Put the client into a room, and out of the one that it was in."""
+        self.leave(client)
         self._rooms.setdefault(room, {})[client] = None
         client.room = room
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import trio
 
-from trichat._errors import StartError, leaves
+from trichat._errors import StartError, leaves, split_failure
 
 logger = logging.getLogger("trichat.plugins")
 
@@ -98,20 +98,37 @@ class _Lifespan:
                 entered = True
                 task_status.started()
                 await self._stopping.wait()
-        except Exception as error:
-            if not entered:
-                reasons = "; ".join(str(leaf) or repr(leaf) for leaf in leaves(error))
-                raise StartError(f"plugin {self.name!r} cannot start: {reasons}") from error
-            if self._stopping.is_set():
-                logger.exception("plugin %r failed when it was left", self.name)
-            else:
-                logger.exception(
-                    "plugin %r crashed: it is told nothing any more, and refuses what it is asked", self.name
-                )
-                self._on_crash(self.name)
+            if not self._stopping.is_set():
+                raise RuntimeError("its lifespan ended by itself")
+        except BaseException as error:  # noqa: ASYNC103
+            failure, passing = split_failure(error)
+            if failure is not None:
+                self._report(failure, entered=entered)
+            if passing is not None:
+                raise passing from None  # noqa: ASYNC104
         finally:
             self._left.set()
+
+    def _report(self, failure: BaseException, *, entered: bool) -> None:
+        if not entered:
+            reasons = "; ".join(map(_sentence, leaves(failure)))
+            raise StartError(f"plugin {self.name!r} cannot start: {reasons}") from failure
+        if self._stopping.is_set():
+            logger.error("plugin %r failed when it was left", self.name, exc_info=failure)
+        else:
+            logger.error(
+                "plugin %r crashed: it is told nothing any more, and refuses what it is asked",
+                self.name,
+                exc_info=failure,
+            )
+            self._on_crash(self.name)
 
     async def leave(self) -> None:
         self._stopping.set()
         await self._left.wait()
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or repr(error)

@@ -18,8 +18,8 @@ Kind = Literal["said", "joined", "left", "notice"]
 class Message(msgspec.Struct, frozen=True):
     """One line of a room: what a person said, that somebody joined or left, or a notice of the server.
 
-    A message cannot be changed, and it cannot hold anything that would break a line or obey a terminal: `text` and
-    `sender` are cleaned when it is made.
+    A message cannot be changed, and it cannot hold anything that would break a line or that a terminal would obey: its
+    text is cleaned when it is made. Raises `ValueError` for what cannot be a name or a room.
     """
 
     text: str
@@ -32,11 +32,13 @@ class Message(msgspec.Struct, frozen=True):
     """Microseconds since 1970 (UTC), strictly increasing along the one order; 0 until the sequencer has taken it."""
 
     def __post_init__(self) -> None:
-        # Nearly every message is printable already, so that these two checks are all that it costs.
+        # Nearly every message is printable already, so that these checks are all that it costs.
         if not self.text.isprintable():
             msgspec.structs.force_setattr(self, "text", printable(self.text))
-        if not self.sender.isprintable():
-            msgspec.structs.force_setattr(self, "sender", printable(self.sender))
+        if not self.sender.isprintable() or ":" in self.sender or self.sender.startswith(("*", "[")):
+            raise ValueError(f"{self.sender!r} cannot be a name")
+        if self.room != LOBBY and (not self.room.isprintable() or " " in self.room or not self.room):
+            raise ValueError(f"{self.room!r} cannot be a room: it has to be one word")
 
     @property
     def time(self) -> datetime:

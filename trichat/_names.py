@@ -4,10 +4,13 @@ from precis_i18n import get_profile
 
 MAX_LENGTH = 32
 
-# The protocol and the log write `alice: hello` for a person, `* ...` for the server and `[date] ...` for the past:
-# a name must not be able to look like any of these.
+# The protocol and the log write `alice: hello` for a person, `* ...` for the server and `[date] ...` for the past, and
+# people write `/...` for a command: a name must not be able to look like any of these.
 _DELIMITER = ":"
-_SERVER_MARKS = ("*", "[")
+_MARKS = ("*", "[", "/")
+
+# What the wire decoder puts in place of bytes that are no UTF-8.
+_REPLACEMENT = "\ufffd"
 
 _shown = get_profile("NicknameCasePreserved")
 _compared = get_profile("NicknameCaseMapped")
@@ -27,13 +30,15 @@ def prepare(text: str) -> str:
     except UnicodeEncodeError as error:
         if error.reason == "DISALLOWED/empty":
             raise InvalidName("a name cannot be empty") from None
-        culprit = ascii(text[error.start : error.end])
+        culprit = ascii(error.object[error.start : error.end])
         raise InvalidName(f"a name cannot contain {culprit}") from None
+    if _REPLACEMENT in name:
+        raise InvalidName("a name has to be UTF-8")
     if len(name) > MAX_LENGTH:
         raise InvalidName(f"a name has at most {MAX_LENGTH} characters, this one has {len(name)}")
     if _DELIMITER in name:
         raise InvalidName("a name cannot contain ':'")
-    if name.startswith(_SERVER_MARKS):
+    if name.startswith(_MARKS):
         raise InvalidName(f"a name cannot begin with {name[0]!r}")
     return name
 

@@ -8,9 +8,12 @@ class Network:
 
     def __init__(self, text: str) -> None:
         try:
-            self._network = ip_network(text)
+            network = ip_network(text)
         except ValueError:
             raise ValueError(_complaint(text)) from None
+        mapped = getattr(network.network_address, "ipv4_mapped", None)
+        # Clients that come as IPv4 in IPv6 are known by their IPv4 address, so what is said of them has to be, too.
+        self._network = ip_network((mapped, network.prefixlen - 96)) if mapped and network.prefixlen >= 96 else network
 
     def __contains__(self, address: str) -> bool:
         return _address(address) in self._network

@@ -14,7 +14,7 @@ import pluggy
 import trio
 
 from trichat import hookspecs
-from trichat._errors import PluginError, RequiredPluginFailed
+from trichat._errors import PluginError, RequiredPluginFailed, split_failure
 from trichat._messages import Handled, Message, Refuse
 
 logger = logging.getLogger("trichat.plugins")
@@ -169,7 +169,7 @@ class Plugins:
                 if inspect.iscoroutine(contribution):
                     contribution.close()
                     raise TypeError("it must be a plain def")
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise PluginError(f"plugin {implementation.plugin!r} failed in {hook.__name__}: {error!r}") from error
             yield implementation.plugin, contribution
 
@@ -182,10 +182,15 @@ class Plugins:
                 answer = await self._within_time(answer)
             if answer is not None and not isinstance(answer, _ANSWERS.get(hook, object)):
                 raise _Misbehaved(f"{answer!r} is no answer to this hook")
-        except (Exception, SystemExit) as error:
-            trace = not isinstance(error, _Misbehaved)
-            logger.error("plugin %r failed in %s: %s", implementation.plugin, hook, error, exc_info=trace)
-            raise _Failed(f"the plugin {implementation.plugin!r} failed") from error
+        except BaseException as error:
+            failure, passing = split_failure(error)
+            if failure is not None:
+                # An OSError tells of the world, not of the plugin's code.
+                trace = None if isinstance(failure, (_Misbehaved, OSError)) else failure
+                logger.error("plugin %r failed in %s: %s", implementation.plugin, hook, failure, exc_info=trace)
+            if passing is not None:
+                raise passing from None  # noqa: ASYNC104
+            raise _Failed(f"the plugin {implementation.plugin!r} failed") from failure  # noqa: ASYNC104
         return answer
 
     async def _within_time(self, answer: Awaitable[Any]) -> Any:

@@ -26,6 +26,8 @@ class Sequencer:
 
     def number(self, messages: Sequence[Message]) -> list[Message]:
         """Return `messages` with ids, in the order given."""
+        if not messages:
+            return []
         first = max(time.time_ns() // 1000, self.last + 1)
         numbered = [message.with_id(id) for id, message in enumerate(messages, first)]
         self.last = first + len(messages) - 1

@@ -176,6 +176,7 @@ class Server:
         self._nursery = None
         reason = f" ({self._stop_reason})" if self._stop_reason else ""
         deadline = trio.current_time() + CLIENTS_SHARE * self._options.shutdown_timeout
-        logger.info("stopping%s: %d connections to end", reason, len(self._sessions))
+        if self._stopping.is_set():
+            logger.info("stopping%s; connections to end: %d", reason, len(self._sessions))
         for session in self._sessions:
             session.end("the server is stopping" + reason, deadline)

@@ -62,6 +62,9 @@ class Session:
         self._events: Iterator[Event] = iter(())
         self._at_end = False
         self._admitted = False
+        """There is a place for it in the hub, and the plugins have been asked."""
+        self._connected = False
+        """It may stay."""
         self._closing: trio.CancelScope | None = None
         self._latest_end = float("inf")
 
@@ -108,6 +111,7 @@ class Session:
             client._end(f"refused: {refusal}", farewell=f"refused: {refusal}")
             return
         logger.info("%s connected", client)
+        self._connected = True
         client.send("welcome to trichat; type your name and press Enter")
         if await self._introduce():
             await self._join()
@@ -131,6 +135,9 @@ class Session:
                 problem = await self._try_name(text)
                 if problem is None:
                     return True
+                if self.client.ended:
+                    return False
+                logger.debug("%s: refused as %r: %s", self.client, text, problem)
                 tries += 1
                 if tries == NAME_TRIES:
                     self.client._end("no name", farewell=f"{problem}; that was the last try")
@@ -206,10 +213,14 @@ class Session:
     async def _chat(self) -> None:
         client, plugins, broadcaster = self.client, self._house.plugins, self._house.broadcaster
         while not client.ended and (text := await self._next_line()) is not None:
-            answer = await plugins.ask_message(client, Message(text, client.name, client.room))
+            message = Message(text, client.name, client.room)
+            if not message.text.strip():
+                continue  # there were only control characters in it
+            answer = await plugins.ask_message(client, message)
             if isinstance(answer, Message):
                 await broadcaster.publish(answer, client)
             elif isinstance(answer, Refuse):
+                logger.debug("%s: not sent: %s", client, answer.reason)
                 client.send(f"not sent: {answer.reason}")
         client._end("closed the connection")
 
@@ -243,6 +254,7 @@ class Session:
             with self._shielded(float("inf")):
                 await house.plugins.tell(hookspecs.on_disconnect, client=client, reason=reason)
             house.hub.dismiss(client)
+        if self._connected:
             logger.info("%s disconnected: %s", client, reason)
         with self._shielded(FAREWELL_TIMEOUT), suppress(ConnectionLost):
             await client._outbox.flushed()

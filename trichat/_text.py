@@ -8,10 +8,12 @@ import re
 
 # Escape sequences go as a whole, so that an arrow key pressed in `nc` leaves nothing; then every single character that
 # a terminal obeys instead of showing: C0 without the tab, DEL, C1, the line and paragraph separators, the bidirectional
-# embeddings, overrides and isolates, and surrogates, which no encoder takes.
+# embeddings, overrides and isolates, and surrogates, which no encoder takes. What ends a sequence is optional: a
+# sequence without an end would otherwise be looked for again from each of its characters.
 _UNPRINTABLE = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
-    r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # control sequences: colours, cursor
+    r"|\x1bO[@-~]?"  # keys in application mode
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # strings: titles, clipboard
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 

@@ -1,7 +1,8 @@
 """The effective configuration as TOML, with a comment for each key."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
@@ -16,37 +17,51 @@ def render(config: Config, choices: Sequence[Choice]) -> str:
     """Return `config` as TOML that, read again, is the same configuration."""
     lines = ["[server]", *_keys(config.server)]
     for choice in choices:
-        lines += ["", f"[{_key('plugins')}.{_key(choice.name)}]"]
-        lines += ["# Whether the plugin runs.", _assignment("enabled", choice.enabled)]
+        name = f"plugins.{_key(choice.name)}"
+        lines += ["", f"[{name}]", "# Whether the plugin runs.", _assignment("enabled", choice.enabled)]
         if choice.options is not None:
-            lines += _keys(choice.options)
+            lines += [*_keys(choice.options), *_tables(choice.options, name)]
     return "\n".join(lines) + "\n"
 
 
 def _keys(options: Options) -> Iterator[str]:
     for field in msgspec.structs.fields(options):
-        for comment in _descriptions(field.type):
-            yield from textwrap.wrap(comment, width=100, initial_indent="# ", subsequent_indent="# ")
-        yield _assignment(field.name, getattr(options, field.name))
+        value = getattr(options, field.name)
+        if not isinstance(value, Mapping):
+            yield from _comments(field.type)
+            yield f"# {_key(field.name)} is not set" if value is None else _assignment(field.name, value)
 
 
-def _descriptions(annotation: Any) -> Iterator[str]:
+def _tables(options: Options, parent: str) -> Iterator[str]:
+    """The options that are tables themselves: behind all keys, which would otherwise be theirs."""
+    for field in msgspec.structs.fields(options):
+        value = getattr(options, field.name)
+        if isinstance(value, Mapping):
+            yield ""
+            yield from _comments(field.type)
+            yield f"[{parent}.{_key(field.name)}]"
+            yield from (_assignment(key, element) for key, element in value.items())
+
+
+def _comments(annotation: Any) -> Iterator[str]:
     if get_origin(annotation) is Annotated:
-        yield from (metadata for metadata in get_args(annotation)[1:] if isinstance(metadata, str))
+        for metadata in get_args(annotation)[1:]:
+            if isinstance(metadata, str):
+                yield from textwrap.wrap(metadata, width=100, initial_indent="# ", subsequent_indent="# ")
 
 
 def _assignment(key: str, value: object) -> str:
-    return tomli_w.dumps({key: _plain(value)}, multiline_strings=False).rstrip("\n")
+    return tomli_w.dumps({key: _plain(value)}).rstrip("\n")
 
 
 def _key(key: str) -> str:
     """Quote a key where TOML wants it quoted."""
-    return tomli_w.dumps({key: 0}).partition(" = ")[0]
+    return tomli_w.dumps({key: 0}).removesuffix(" = 0\n")
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, Network):
+    if isinstance(value, (Network, Path)):
         return str(value)
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, Set)):
         return [_plain(element) for element in value]
     return value

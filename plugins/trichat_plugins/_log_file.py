@@ -8,21 +8,35 @@ from pathlib import Path
 
 _BLOCK = 65_536
 
+# Ends half a line that could not be taken back, so that nobody reads it as a whole one.
+TORN = b"\0"
+
 
 class LogFile:
     """An open log. Raises `OSError` whenever the file or the disk does; `append` has changed nothing then."""
+
+    _fd = -1
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._torn = False
         """An append failed and could not be undone: half a line is at the end."""
-        # Not for others: what a team says to each other is nobody else's business.
-        self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._fd = _open(path)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            os.close(self._fd)
+            self.close()
             raise OSError(error.errno, "another server is writing to it", str(path)) from None
+
+    def __del__(self) -> None:
+        # After a rotation a worker thread may still read or sync the old file: the last one to hold it closes it.
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, and let another server have it. Safe to repeat."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
     def set_torn_line_aside(self) -> Path | None:
         """Move an unfinished last line, which a crash has left, to a file of its own, and return that file's path."""
@@ -31,9 +45,8 @@ class LogFile:
         if end == size:
             return None
         aside = self.path.with_name(self.path.name + ".torn")
-        with aside.open("ab") as file:
-            for offset in range(end, size, _BLOCK):
-                file.write(os.pread(self._fd, min(_BLOCK, size - offset), offset))
+        with open(_open(aside), "ab") as file:
+            file.writelines(os.pread(self._fd, min(_BLOCK, size - start), start) for start in range(end, size, _BLOCK))
             file.write(b"\n")
             file.flush()
             os.fsync(file.fileno())
@@ -64,22 +77,24 @@ class LogFile:
 
     def lines(self) -> Iterator[bytes]:
         """Yield the lines, without their ends, from the first to the last one that is finished."""
-        with self.path.open("rb") as file:
-            for line in file:
-                if line.endswith(b"\n"):
-                    yield line[:-1]
+        rest = b""
+        start = 0
+        while block := os.pread(self._fd, _BLOCK, start):
+            start += len(block)
+            *lines, rest = (rest + block).split(b"\n")
+            yield from lines
 
     def append(self, data: bytes) -> None:
         """Append whole lines: all of them or, when it raises, none."""
         written = 0
         if self._torn:
-            data = b"\n" + data
+            data = TORN + b"\n" + data
         try:
             while written < len(data):
                 written += os.write(self._fd, data[written:])
-        except OSError:
+        except OSError as error:
             self.take_back(written)
-            raise
+            raise OSError(error.errno, error.strerror, str(self.path)) from None
         self._torn = False
 
     def take_back(self, size: int) -> None:
@@ -101,6 +116,17 @@ class LogFile:
             return not os.path.samestat(os.stat(self.path), os.fstat(self._fd))
         return True
 
-    def close(self) -> None:
-        """Close the file, and let another server have it."""
-        os.close(self._fd)
+
+def _open(path: Path) -> int:
+    """Open a file for appending. A new one is not for others to read, and is there after a crash."""
+    is_new = not path.exists()
+    fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    if is_new:
+        # Where the folder may be written and not read, it cannot be synced either.
+        with contextlib.suppress(PermissionError):
+            folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+    return fd

@@ -15,7 +15,9 @@ class BlacklistOptions(Options, frozen=True):
     addresses: Annotated[
         tuple[Network, ...], 'Addresses and networks to keep out: ["10.0.0.7", "192.168.4.0/24"].'
     ] = ()
-    file: Annotated[str, "A file with more of them, one a line, # for comments; empty for none."] = ""
+    file: Annotated[
+        str, "A file with more of them, one a line, # for comments; relative to where the server was started."
+    ] = ""
 
 
 class Blacklist:
@@ -41,7 +43,8 @@ class Blacklist:
         except ConfigError as error:
             logger.error("the blacklist stays as it was: %s", error)
         else:
-            logger.info("the blacklist has %d entries from its file", len(self._from_file))
+            if self._options.file:
+                logger.info("%s has %d entries now", self._options.file, len(self._from_file))
 
 
 def _read(file: str) -> list[Network]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from trichat import Client, Command, Handled, Message, hookimpl
+from trichat import Client, Command, Handled, Message, Refuse, hookimpl
 
 
 class Bye:
@@ -12,6 +12,14 @@ class Bye:
     def commands(self) -> Iterable[Command]:
         """`/bye` does the same."""
         return [Command("bye", "leave the chat (just bye does it, too)", lambda client, _: self._leave(client))]
+
+    @hookimpl
+    def on_join(self, client: Client) -> Refuse | None:
+        """Let who wants no name leave, too."""
+        if client.name != "bye":
+            return None
+        client.kick("goodbye")
+        return Refuse("goodbye")
 
     # First, so that a plugin that refuses messages, or is broken, keeps nobody from leaving.
     @hookimpl(tryfirst=True)

@@ -1,7 +1,8 @@
 """Keeps `chat_log.txt`: every message before anyone sees it, and the history for those who join.
 
-A line is `2026-11-22T13:29:00.123456Z lobby alice: hello`, or `... lobby * alice joined` for what no person said. A
-room has no space and a name no colon, so that a line is read back as it was meant, whatever the text is.
+A line is `2026-11-22T13:29:00.123456Z lobby alice: hello`, or `... lobby * alice joined` for who joined or left, or
+`... lobby ** back at noon` for what the server said. A room has no space and a name no colon, and no name begins with
+`*`: so a line is read back as it was meant, whatever the text is.
 """
 
 import logging
@@ -19,7 +20,7 @@ from typing import Annotated, Literal
 import trio
 
 from trichat import Message, Meta, Options, Server, hookimpl
-from trichat_plugins._log_file import LogFile
+from trichat_plugins._log_file import TORN, LogFile
 
 logger = logging.getLogger("trichat.chat_log")
 
@@ -30,8 +31,12 @@ RECENT = 2000
 # What the file loses at most when the power fails, with fsync = "everysec".
 SYNC_INTERVAL = 1.0
 
-_LINE = re.compile(r"(\S+) (\S+) (?:\* (.*)|([^:]*): (.*))")
-_PRESENCE = re.compile(r"(.*) (joined|left)")
+_LINE = re.compile(
+    r"(\S+) (\S+) "  # date and room
+    r"(?:\*\* (.*)"  # what the server said
+    r"|\* ((.*) (joined|left))"
+    r"|([^*:][^:]*): (.*))"  # a person
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -42,7 +47,7 @@ class ChatLogOptions(Options, frozen=True):
     path: Annotated[str, "The file; relative to where the server was started."] = "chat_log.txt"
     replay: Annotated[
         Annotated[int, Meta(ge=0, le=10_000)] | Literal["all"],
-        'How many messages who joins is sent: a number up to 10000, 0 for none, or "all".',
+        'How many lines of the past who joins is sent: up to 10000, 0 for none, or "all".',
     ] = 1000
     fsync: Annotated[
         Literal["always", "everysec", "never"],
@@ -82,18 +87,18 @@ class ChatLog:
 
     def _recover(self) -> int:
         """Make the file whole, remember its last messages, and return the id of the very last."""
-        aside = self._log.set_torn_line_aside()
-        if aside is not None:
-            logger.warning("the last line of %s was torn by a crash; it is in %s now", self._log.path, aside)
-        tail = list(islice(self._messages_backwards(), RECENT))
+        self._set_torn_line_aside()
+        tail = list(islice(_messages(self._log.lines_backwards()), RECENT))
         if len(tail) == RECENT:
             self._start_of_recent = tail[-1].id - 1
         for message in reversed(tail):
             self._remember(message)
         return tail[0].id if tail else 0
 
-    def _messages_backwards(self) -> Iterator[Message]:
-        return filter(None, map(parse, self._log.lines_backwards()))
+    def _set_torn_line_aside(self) -> None:
+        aside = self._log.set_torn_line_aside()
+        if aside is not None:
+            logger.warning("the last line of %s was torn by a crash; it is in %s now", self._log.path, aside)
 
     def _remember(self, message: Message) -> None:
         if message.room not in self._recent:
@@ -151,33 +156,19 @@ class ChatLog:
         if found is not None:
             return found
         if replay == "all":
-            return self._read(room, after, before)
-        return await trio.to_thread.run_sync(self._read_last, room, after, before, replay, abandon_on_cancel=True)
-
-    def _read(self, room: str, after: int, before: int) -> Iterator[Message]:
-        for message in filter(None, map(parse, self._log.lines())):
-            if message.id >= before:
-                return
-            if message.id > after and message.room == room:
-                yield message
-
-    def _read_last(self, room: str, after: int, before: int, count: int) -> Sequence[Message]:
-        last: list[Message] = []
-        for message in self._messages_backwards():
-            if message.id <= after or len(last) == count:
-                break
-            if message.id < before and message.room == room:
-                last.append(message)
-        return last[::-1]
+            return _between(_messages(self._log.lines()), room, after, before)
+        return await trio.to_thread.run_sync(_last, self._log, room, after, before, replay, abandon_on_cancel=True)
 
     @hookimpl
     def on_reload(self) -> None:
         """Go on with a new file if the old one was moved away."""
-        if self._log.was_moved():
-            old, self._log = self._log, LogFile(self._log.path)
+        if not self._log.was_moved():
+            return
+        old, self._log = self._log, LogFile(self._log.path)
+        self._set_torn_line_aside()
+        logger.info("%s was opened anew", self._log.path)
+        if self._options.fsync != "never":
             old.sync()
-            old.close()
-            logger.info("%s was opened anew", self._log.path)
 
 
 class _Recent:
@@ -200,10 +191,35 @@ class _Recent:
         return found if after >= self._start else None
 
 
+def _messages(lines: Iterator[bytes]) -> Iterator[Message]:
+    return filter(None, map(parse, lines))
+
+
+def _between(messages: Iterator[Message], room: str, after: int, before: int) -> Iterator[Message]:
+    for message in messages:
+        if message.id >= before:
+            return
+        if message.id > after and message.room == room:
+            yield message
+
+
+def _last(log: LogFile, room: str, after: int, before: int, count: int) -> Sequence[Message]:
+    last: list[Message] = []
+    for message in _messages(log.lines_backwards()):
+        if message.id <= after or len(last) == count:
+            break
+        if message.id < before and message.room == room:
+            last.append(message)
+    return last[::-1]
+
+
 def format_line(message: Message) -> str:
     """Return the line that keeps `message`, with its end."""
     seconds, microseconds = divmod(message.id, 1_000_000)
-    said = f"{message.sender}: {message.text}" if message.kind == "said" else f"* {message.text}"
+    if message.kind == "said":
+        said = f"{message.sender}: {message.text}"
+    else:
+        said = f"{'**' if message.kind == 'notice' else '*'} {message.text}"
     return f"{_date(seconds)}.{microseconds:06d}Z {message.room} {said}\n"
 
 
@@ -215,16 +231,15 @@ def _date(seconds: int) -> str:
 def parse(line: bytes) -> Message | None:
     """Return the message that a line keeps, or `None` if it was not written by `format_line`."""
     match = _LINE.fullmatch(line.decode("utf-8", "replace"))
-    if match is None:
+    if match is None or TORN in line:
         return None
-    date, room, announced, sender, text = match.groups()
+    date, room, notice, presence, who, did, sender, text = match.groups()
     try:
         id = (datetime.fromisoformat(date) - _EPOCH) // _MICROSECOND
+        if notice is not None:
+            return Message(notice, "", room, "notice", id)
+        if presence is not None:
+            return Message(presence, who, room, "joined" if did == "joined" else "left", id)
+        return Message(text, sender, room, "said", id)
     except (ValueError, TypeError):
         return None
-    if announced is None:
-        return Message(text, sender, room, "said", id)
-    presence = _PRESENCE.fullmatch(announced)
-    if presence is None:
-        return Message(announced, "", room, "notice", id)
-    return Message(announced, presence[1], room, "joined" if presence[2] == "joined" else "left", id)

@@ -20,8 +20,8 @@ class Seen:
     def on_disconnect(self, client: Client, reason: str) -> None:
         """Note who left, when and why."""
         if client.name:
-            self._departures[client.name] = (time.time(), reason)
-            self._departures.move_to_end(client.name)
+            self._departures[client.name.casefold()] = (time.time(), reason)
+            self._departures.move_to_end(client.name.casefold())
             if len(self._departures) > REMEMBERED:
                 self._departures.popitem(last=False)
 
@@ -33,10 +33,10 @@ class Seen:
     def _seen(self, client: Client, name: str) -> None:
         if not name:
             client.send("usage: /seen NAME")
-        elif any(member.name == name for member in client.server.members(client.room)):
+        elif any(member.name.casefold() == name.casefold() for member in client.server.members(client.room)):
             client.send(f"{name} is here")
-        elif name in self._departures:
-            when, reason = self._departures[name]
+        elif name.casefold() in self._departures:
+            when, reason = self._departures[name.casefold()]
             client.send(f"{name} left at {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(when))} UTC: {reason}")
         else:
             client.send(f"{name} has not left since the server started")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Annotated
 
-from trichat import Client, Command, Handled, Message, Network, Options, hookimpl
+from trichat import Client, Command, Handled, Message, Network, Options, Refuse, hookimpl
 
 
 class StopOptions(Options, frozen=True):
@@ -25,6 +25,11 @@ class Stop:
         """`/stop` does the same."""
         return [Command("stop", "end the server (just stop does it, too)", lambda client, _: self._stop(client))]
 
+    @hookimpl
+    def on_join(self, client: Client) -> Refuse | None:
+        """Keep an impatient `stop` from becoming a name."""
+        return Refuse("give a name first, and then say stop") if client.name == "stop" else None
+
     # First, so that a plugin that refuses messages, or is broken, keeps nobody from ending it.
     @hookimpl(tryfirst=True)
     def on_message(self, client: Client, message: Message) -> Handled | None:
@@ -38,4 +43,5 @@ class Stop:
         if any(client.address in network for network in self._options.allow):
             client.server.stop(f"stopped by {client.name}")
         else:
-            client.send(f"you may not stop the server from {client.address}")
+            allowed = ", ".join(map(str, self._options.allow)) or "nowhere"
+            client.send(f"you may not stop the server from {client.address}, only from {allowed}")

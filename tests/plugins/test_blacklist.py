@@ -110,7 +110,15 @@ def test_a_reload_reads_the_file_anew(file: Path, caplog: pytest.LogCaptureFixtu
     listed.on_reload()
     assert listed.on_connect(visitor("10.0.0.7")) is None
     assert listed.on_connect(visitor("10.0.0.8")) == Refuse("10.0.0.8 is on the blacklist")
-    assert caplog.messages == ["the blacklist has 2 entries from its file"]
+    assert caplog.messages == [f"{file} has 2 entries now"]
+
+
+def test_a_reload_without_a_file_has_nothing_to_say(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "trichat.blacklist")
+    listed = blacklist("10.0.0.7")
+    listed.on_reload()
+    assert listed.on_connect(visitor("10.0.0.7")) == Refuse("10.0.0.7 is on the blacklist")
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("content", ["10.0.0.8\noops\n", None], ids=["faulty", "missing"])

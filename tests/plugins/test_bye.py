@@ -90,12 +90,13 @@ async def test_a_plugin_that_refuses_messages_keeps_nobody_from_leaving(tmp_path
         await alice.is_disconnected()
 
 
-async def test_bye_before_there_is_a_name_is_a_name(chat: Chat) -> None:
+async def test_bye_instead_of_a_name_leaves_as_well(chat: Chat) -> None:
+    alice = await chat.join("alice")
     person = await chat.connect()
-    await person.say("bye")
-    welcome = await person.next_line()
-    assert welcome is not None
-    assert welcome.startswith("* welcome, bye;")
+    await person.say("bye", "bob")
+    await person.hears("* goodbye")
+    await person.is_disconnected()
+    await alice.hears_nothing()
 
 
 async def test_the_name_is_free_after_a_goodbye(chat: Chat) -> None:

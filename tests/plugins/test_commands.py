@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 from chat_kit import Chat, running
-from trichat_plugins.commands import Commands
+from trichat_plugins.commands import NAMES_PER_LINE, Commands
 
 from trichat import Client, Command, Message, Refuse, Server, hookimpl
 from trichat.wires import LineWire
@@ -24,6 +24,8 @@ NO_COMMANDS = [
     "/Help",
     "/-v",
     "say /help",
+    " /help",
+    "\t/help",
     "1/2",
 ]
 
@@ -68,10 +70,10 @@ def test_what_is_no_command_is_none_of_its_business(text: str) -> None:
     assert Commands().on_message(client, Message(text)) is None
 
 
-@pytest.mark.parametrize("text", ["/dance", "  /dance  ", "/dance all night"])
+@pytest.mark.parametrize("text", ["/dance", "/dance  ", "/dance all night"])
 def test_an_unknown_command_is_refused_and_told_where_to_look(text: str) -> None:
     client = Client(Server(plugins={}, listeners=[]), "127.0.0.1", LineWire(4096))
-    refusal = Refuse("there is no command /dance; /help shows those there are")
+    refusal = Refuse("there is no command /dance; /help shows those there are, a space in front makes it text")
     assert Commands().on_message(client, Message(text)) == refusal
 
 
@@ -113,6 +115,14 @@ async def test_who_shows_who_is_here_in_the_order_of_joining(chat: Chat) -> None
     await bob.hears("* here: alice, Bob the Builder")
 
 
+async def test_who_shows_a_full_house_in_several_lines(chat: Chat) -> None:
+    names = [f"guest{number}" for number in range(NAMES_PER_LINE + 1)]
+    people = [await chat.join(name) for name in names]
+    await people[-1].say("/who")
+    await people[-1].hears(f"* here: {', '.join(names[:-1])}", f"* {names[-1]}")
+    await people[-1].hears_nothing()
+
+
 async def test_who_does_not_show_those_who_left(chat: Chat) -> None:
     alice = await chat.join("alice")
     bob = await chat.join("bob")
@@ -127,7 +137,10 @@ async def test_nobody_else_hears_of_a_command_and_it_is_not_kept(chat: Chat, tmp
     bob = await chat.join("bob")
     await alice.hears("* bob joined")
     await alice.say("/who", "/dance")
-    await alice.hears("* here: alice, bob", "* not sent: there is no command /dance; /help shows those there are")
+    await alice.hears(
+        "* here: alice, bob",
+        "* not sent: there is no command /dance; /help shows those there are, a space in front makes it text",
+    )
     await bob.hears_nothing()
     kept = (tmp_path / "chat_log.txt").read_text()
     assert "bob joined" in kept
@@ -147,7 +160,7 @@ async def test_what_is_no_command_is_sent(chat: Chat, text: str) -> None:
     [
         ("/roll", ""),
         ("/roll 6", "6"),
-        ("  /roll   6  sides ", "6  sides"),
+        ("/roll   6  sides ", "6  sides"),
         ("/roll\t6", "6"),
         ("/roll /6", "/6"),
     ],

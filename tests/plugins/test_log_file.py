@@ -115,10 +115,11 @@ def test_no_child_process_inherits_the_file(path: Path) -> None:
 def test_a_batch_that_the_disk_has_no_room_for_changes_nothing(path: Path) -> None:
     with closing(LogFile(path)) as log:
         log.append(b"one\n")
-        with disk_full_at(10), pytest.raises(OSError, match="File too large"):
+        with disk_full_at(10), pytest.raises(OSError, match="File too large") as refused:
             log.append(b"two\nthree\nfour\n")
         assert path.read_bytes() == b"one\n"
         log.append(b"five\n")
+    assert refused.value.filename == str(path)
     assert path.read_bytes() == b"one\nfive\n"
 
 
@@ -151,7 +152,7 @@ def test_what_cannot_be_taken_back_stays_on_a_line_of_its_own(path: Path, monkey
         assert path.read_bytes() == b"one\ntw"
         log.append(b"three\n")
         log.append(b"four\n")
-    assert path.read_bytes() == b"one\ntw\nthree\nfour\n"
+    assert path.read_bytes() == b"one\ntw\0\nthree\nfour\n"
 
 
 def test_half_a_line_is_still_ended_after_another_failure(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +168,7 @@ def test_half_a_line_is_still_ended_after_another_failure(path: Path, monkeypatc
             log.append(b"two\n")
         assert path.read_bytes() == b"on"
         log.append(b"three\n")
-    assert path.read_bytes() == b"on\nthree\n"
+    assert path.read_bytes() == b"on\0\nthree\n"
 
 
 def test_the_last_batch_can_be_taken_back(path: Path) -> None:
@@ -262,6 +263,18 @@ def test_a_torn_line_is_set_aside_however_long_it_is(whole: bytes, size: int) ->
         assert log.path.read_bytes() == whole
         log.append(b"three\n")
         assert log.path.read_bytes() == whole + b"three\n"
+
+
+def test_what_was_torn_is_not_for_everyone_to_read(path: Path) -> None:
+    path.write_bytes(b"one\ntw")
+    umask = os.umask(0)
+    try:
+        with closing(LogFile(path)) as log:
+            aside = log.set_torn_line_aside()
+    finally:
+        os.umask(umask)
+    assert aside is not None
+    assert stat.S_IMODE(aside.stat().st_mode) == 0o640
 
 
 def test_what_an_earlier_crash_has_torn_is_kept() -> None:

@@ -71,8 +71,23 @@ def test_who_never_left_is_not_known(ask: Callable[[str], str]) -> None:
     assert ask("carol") == "carol has not left since the server started"
 
 
-def test_who_had_no_name_is_not_remembered(seen: Seen, ask: Callable[[str], str]) -> None:
+def test_who_had_no_name_takes_nobody_elses_place(seen: Seen, ask: Callable[[str], str]) -> None:
+    client = Listening("")
+    for number in range(REMEMBERED):
+        client.name = f"guest {number}"
+        seen.on_disconnect(client, "left")
     seen.on_disconnect(Listening(""), "no name in time")
+    assert "has not left" not in ask("guest 0")
+
+
+def test_a_name_is_known_however_it_is_written(seen: Seen, ask: Callable[[str], str]) -> None:
+    seen.on_disconnect(Listening("Alice"), "goodbye, Alice")
+    assert ask("aLICE").endswith("UTC: goodbye, Alice")
+
+
+@pytest.mark.parametrize("name", ["", "alice"])
+def test_a_name_has_to_be_given(seen: Seen, ask: Callable[[str], str], name: str) -> None:
+    seen.on_disconnect(Listening(name), "left")
     assert ask("") == "usage: /seen NAME"
 
 
@@ -127,6 +142,7 @@ async def test_seen_tells_a_goodbye(chat: Chat) -> None:
         ("/seen", "* usage: /seen NAME"),
         ("/seen carol", "* carol has not left since the server started"),
         ("/seen alice", "* alice is here"),
+        ("/seen ALICE", "* ALICE is here"),
     ],
 )
 async def test_seen_answers_who_asks(chat: Chat, typed: str, answer: str) -> None:

@@ -64,7 +64,7 @@ def test_by_default_nobody_else_may(server: Stoppable, address: str) -> None:
     alice = Listening(server, address)
     assert Stop(StopOptions()).on_message(alice, Message("stop")) == Handled()
     assert server.reasons == []
-    assert alice.heard == [f"you may not stop the server from {address}"]
+    assert alice.heard == [f"you may not stop the server from {address}, only from 127.0.0.0/8, ::1"]
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,12 @@ def test_who_may_is_configured(server: Stoppable, allow: tuple[str, ...], addres
     options = StopOptions(allow=tuple(Network(network) for network in allow))
     Stop(options).on_message(Listening(server, address), Message("stop"))
     assert bool(server.reasons) is may
+
+
+def test_it_may_be_nobody(server: Stoppable) -> None:
+    alice = Listening(server, "127.0.0.1")
+    Stop(StopOptions(allow=())).on_message(alice, Message("stop"))
+    assert alice.heard == ["you may not stop the server from 127.0.0.1, only from nowhere"]
 
 
 @pytest.mark.parametrize(("address", "reasons"), [("127.0.0.1", ["stopped by alice"]), ("10.0.0.7", [])])
@@ -119,7 +125,7 @@ async def test_who_may_not_is_told_and_the_server_goes_on(chat: Chat, text: str)
     mallory = await chat.join("mallory", "10.0.0.7")
     await alice.hears("* mallory joined")
     await mallory.say(text, "well")
-    await mallory.hears("* you may not stop the server from 10.0.0.7", "mallory: well")
+    await mallory.hears("* you may not stop the server from 10.0.0.7, only from 127.0.0.0/8, ::1", "mallory: well")
     await alice.hears("mallory: well")
 
 
@@ -127,7 +133,7 @@ async def test_who_may_is_read_from_the_configuration(tmp_path: Path, autojump_c
     async with running(tmp_path, config={"stop": {"allow": ["10.0.0.0/24"]}}) as chat:
         alice = await chat.join("alice")
         await alice.say("stop")
-        await alice.hears("* you may not stop the server from 127.0.0.1")
+        await alice.hears("* you may not stop the server from 127.0.0.1, only from 10.0.0.0/24")
         operator = await chat.join("operator", "10.0.0.7")
         await alice.hears("* operator joined")
         await operator.say("stop")
@@ -142,6 +148,14 @@ async def test_what_was_said_before_stop_is_heard_and_kept(chat: Chat, tmp_path:
     assert await bob.rest() == ["alice: hello", "* the server is stopping (stopped by alice)"]
     kept = [line.partition(" ")[2] for line in (tmp_path / "chat_log.txt").read_text().splitlines()]
     assert "lobby alice: hello" in kept
+
+
+async def test_stop_is_no_name_and_stops_nothing_before_there_is_one(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    person = await chat.connect()
+    await person.say("stop")
+    await person.hears("* give a name first, and then say stop; try another name")
+    await alice.hears_nothing()
 
 
 class Refusing:

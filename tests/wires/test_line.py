@@ -33,6 +33,7 @@ WHOLE_LINES = [
     pytest.param(b"a\x80b\n", [Line("a\ufffdb")], id="a stray continuation byte"),
     pytest.param(b"a\xe6\x97\n", [Line("a\ufffd")], id="a character cut short by the end of the line"),
     pytest.param(b"\xed\xa0\x80\n", [Line("\ufffd\ufffd\ufffd")], id="a surrogate"),
+    pytest.param(b"a\r\r\n", [Line("a\r")], id="a CR before CR LF"),
     pytest.param(b"a\x00b\n", [Line("a\x00b")], id="NUL"),
     pytest.param(b"12345678\n", [Line("12345678")], id="exactly the limit"),
     pytest.param(b"12345678\r\n", [Line("12345678")], id="exactly the limit, and CR LF"),
@@ -293,7 +294,7 @@ def test_each_line_of_a_notice_is_a_line_of_the_server(text: str, data: bytes) -
     st.builds(
         Message,
         text=st.text(st.characters(exclude_categories=())),
-        sender=st.text(st.characters(exclude_categories=())),
+        sender=st.sampled_from(["", "alice", "Alice Liddell", "Zoë", "名前"]),
         kind=st.sampled_from(Kind.__args__),  # type: ignore[attr-defined]
         id=st.integers(0, 4_000_000_000_000_000),
     )
