@@ -410,7 +410,7 @@ class Quitter:
     @hookimpl
     async def on_message(self, message: Message) -> None:
         if message.text == "quit in a nursery":
-            async with trio.open_nursery() as nursery:
+            async with trio.open_nursery() as nursery:  # noqa: ASYNC112
                 nursery.start_soon(self._exit)
 
     async def _exit(self) -> None:
