@@ -3,7 +3,6 @@
 import errno
 import logging
 import os
-import resource
 import stat
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -16,6 +15,7 @@ from typing import Literal
 import pytest
 import trio
 from chat_kit import Chat, running
+from disk_kit import disk_full_at
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from trichat_plugins import chat_log
@@ -73,17 +73,6 @@ def move_away(path: Path) -> Path:
 
 def texts(messages: Iterable[Message]) -> list[str]:
     return [message.text for message in messages]
-
-
-@contextmanager
-def disk_full_at(size: int) -> Iterator[None]:
-    """Let no file grow past `size` bytes: the kernel writes up to there and then refuses, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @asynccontextmanager

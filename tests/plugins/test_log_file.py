@@ -1,7 +1,6 @@
 """A log file: whole batches or nothing, recovered after a crash, one writer at a time."""
 
 import os
-import resource
 import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from disk_kit import disk_full_at
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from trichat_plugins import _log_file
@@ -21,17 +21,6 @@ BLOCK = 65_536
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "log.txt"
-
-
-@contextmanager
-def disk_full_at(size: int) -> Iterator[None]:
-    """Let no file grow past `size` bytes: the kernel writes up to there and then refuses, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @contextmanager
