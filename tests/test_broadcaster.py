@@ -68,7 +68,7 @@ class House:
 
     def client(self, name: str) -> tuple[Client, Box]:
         client = Client(cast(Server, None), "127.0.0.1", WIRE)
-        client.name = name
+        client._name = name
         box = Box()
         client._outbox = cast(Outbox, box)
         return client, box

@@ -124,3 +124,13 @@ def test_a_plugin_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
         "trichat: plugin 'broken.py' cannot be imported: "
         "ModuleNotFoundError(\"No module named 'nothing_of_this_name'\")\n"
     )
+
+
+def test_check_tells_of_a_plugin_that_is_not_there_and_of_all_else(tmp_path: Path) -> None:
+    (tmp_path / "chat.toml").write_text("[server]\nport = 70000\n")
+    ended = trichat("check", "--config", "chat.toml", "--plugin", "nothere.py", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == [
+        "trichat: chat.toml: server.port: Expected `int` <= 65535 (here: 70000)",
+        "trichat: plugin 'nothere.py': there is no such file",
+    ]

@@ -69,7 +69,7 @@ def unexpected(name: str) -> None:
 @asynccontextmanager
 async def held(*plugins: tuple[str, Lifespan], on_crash: Callable[[str], None] = unexpected) -> AsyncIterator[None]:
     """Hold these lifespans during the block."""
-    lifespans = Lifespans(plugins, timeout=TIMEOUT, on_crash=on_crash)
+    lifespans = Lifespans(plugins, timeout=TIMEOUT, grace=TIMEOUT, on_crash=on_crash)
     async with trio.open_nursery() as nursery:
         await nursery.start(lifespans.run)
         yield
@@ -111,7 +111,7 @@ async def test_each_is_entered_when_the_one_before_it_is(events: list[str], auto
 
 async def test_each_is_left_when_the_one_after_it_was(events: list[str], autojump_clock: object) -> None:
     async def take_a_while() -> None:
-        await trio.sleep(TIMEOUT - 1)
+        await trio.sleep(TIMEOUT / 2 - 1)  # of the half that each of two has
 
     await start(("quick", noting(events, "quick")), ("slow", noting(events, "slow", leaving=take_a_while)))
     assert events[2:] == ["slow out", "quick out"]
@@ -216,7 +216,7 @@ async def test_a_plugin_that_hangs_when_it_is_left_after_a_refused_start_is_canc
             ("hangs", noting(events, "hangs", leaving=hang)),
             ("bad", noting(events, "bad", entering=raising(ValueError("oops")))),
         )
-    assert trio.current_time() - before == pytest.approx(TIMEOUT)
+    assert trio.current_time() - before == pytest.approx(TIMEOUT / 2)
     assert events == ["first in", "hangs in", "first out", "hangs out"]
 
 
@@ -280,13 +280,13 @@ async def test_a_plugin_that_fails_on_leaving_is_logged_and_the_others_are_left(
     ("share", "grace", "first_left_at", "logged"),
     [
         pytest.param(
-            1.0,
             3.0,
-            1.0,
-            ["plugin 'hangs' did not end within 1 seconds"],
+            5.0,
+            1.5,
+            ["plugin 'hangs' did not end within 1.5 seconds"],
             id="the others get their turn when its time is over",
         ),
-        pytest.param(5.0, 2.0, 2.0, [], id="the grace of all is over first"),
+        pytest.param(5.0, 2.0, 2.0, [], id="the shield is over first"),
     ],
 )
 async def test_a_plugin_that_hangs_on_leaving_is_cancelled_within_the_grace(
@@ -309,7 +309,8 @@ async def test_a_plugin_that_hangs_on_leaving_is_cancelled_within_the_grace(
 
     lifespans = Lifespans(
         [("first", timed("first")), ("hangs", timed("hangs", hang)), ("last", timed("last"))],
-        timeout=share,
+        timeout=TIMEOUT,
+        grace=share,
         on_crash=unexpected,
     )
     async with outlasting(lifespans.run, lifespans.stop, grace):
@@ -485,7 +486,7 @@ async def test_a_server_that_is_cancelled_leaves_the_lifespans_after_the_last_cl
     async with trio.open_nursery() as nursery:
         await nursery.start(server.serve)
         ours, theirs = trio.testing.memory_stream_pair()
-        server.attach(theirs)
+        server.attach(theirs, "127.0.0.1")
         await ours.send_all(b"alice\n")
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
@@ -516,3 +517,17 @@ async def test_a_server_does_not_start_without_a_plugin_that_refuses() -> None:
     with pytest.raises(StartError, match=r"^plugin 'modem' cannot start: no such device$"):
         await server.serve()
     assert bot.events == ["bot in", "bot out"]
+
+
+@pytest.mark.parametrize("cancelled_after", [0, 1, 2])
+async def test_a_start_that_is_cancelled_ends(events: list[str], autojump_clock: object, cancelled_after: int) -> None:
+    async def take_a_while() -> None:
+        await trio.sleep(1.5)
+
+    slow = [(name, noting(events, name, entering=take_a_while)) for name in ("one", "two")]
+    lifespans = Lifespans(slow, timeout=TIMEOUT, grace=TIMEOUT, on_crash=unexpected)
+    with trio.fail_after(cancelled_after + 1), trio.CancelScope() as scope:
+        scope.deadline = trio.current_time() + cancelled_after
+        async with outlasting(lifespans.run, lifespans.stop, TIMEOUT):
+            pytest.fail("it was cancelled before")
+    assert scope.cancelled_caught

@@ -1,6 +1,6 @@
 """The outbox alone: what goes at once, what waits, when it gives up."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import trio
@@ -200,3 +200,19 @@ async def test_flushed_tells_when_the_connection_breaks(given: Given) -> None:
     given.pipe.broken = True
     with pytest.raises(ConnectionLost):
         await outbox.flushed()
+
+
+@pytest.mark.parametrize("last", [Outbox.put, Outbox.close])
+async def test_what_follows_a_cancelled_drain_task_does_not_overtake_what_it_left(
+    given: Given, last: Callable[[Outbox, bytes], None]
+) -> None:
+    given.pipe.make_room(3)
+    async with trio.open_nursery() as nursery:
+        outbox = Outbox(given.pipe, nursery, limit=10, send_timeout=60, give_up=given.given_up.append)
+        outbox.put(b"hello\n")
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    given.pipe.make_room(100)
+    last(outbox, b"bye\n")
+    await outbox.flushed()
+    assert given.pipe.taken == b"hello\nbye\n"

@@ -205,10 +205,10 @@ def test_the_names_are_in_the_order_of_registration(plugins: Plugins) -> None:
 
 
 def test_it_is_known_which_hooks_are_implemented(plugins: Plugins) -> None:
-    assert not plugins.implement(hookspecs.history)
+    assert not plugins.implements(hookspecs.history)
     plugins.register("log", Made(history=lambda room: []))
-    assert plugins.implement(hookspecs.history)
-    assert not plugins.implement(hookspecs.on_join)
+    assert plugins.implements(hookspecs.history)
+    assert not plugins.implements(hookspecs.on_join)
 
 
 # Order.

@@ -115,7 +115,7 @@ async def test_a_client_that_does_not_read_is_cut_off_and_delays_nobody(tmp_path
     async with running(tmp_path, config={"server": {"backlog_bytes": 4096}}) as chat:
         alice = await chat.join("alice")
         ours, theirs = lockstep_stream_pair()  # which takes nothing that nobody reads
-        chat.server.attach(theirs)
+        chat.server.attach(theirs, "127.0.0.1")
         sloth = Person(ours)
         await sloth.say("sloth")
         assert (await sloth.read_up_to("* welcome, "))[-1].startswith("* welcome, sloth")
@@ -265,7 +265,7 @@ async def test_who_says_more_than_the_server_can_take_has_to_wait(tmp_path: Path
     stuck = Stuck()
     async with running(tmp_path, plugins={"stuck": stuck}) as chat:
         ours, theirs = lockstep_stream_pair()
-        chat.server.attach(theirs)
+        chat.server.attach(theirs, "127.0.0.1")
         flood = Person(ours)
         await flood.say("flood")
         await flood.read_up_to("* welcome, ")

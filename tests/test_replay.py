@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from trichat import Message, hookimpl
+from trichat._errors import ConnectionLost
 from trichat._plugins import Plugins
 from trichat._replay import PAGE, HistoryUnavailable, Replay
 from trichat._transport import Bytes
@@ -72,7 +73,7 @@ async def test_all_who_join_at_the_same_point_share_one_question_and_one_encodin
     assert archive.asked == 1
     assert all(receiver.texts == ["text 1", "text 2", "text 3", "text 4", "text 5"] for receiver in receivers)
     part = replay._part("lobby", 0, 100)
-    assert part.encode(WIRE) is part.encode(WIRE)
+    assert next(part.pages(WIRE)) is next(part.pages(WIRE))
 
 
 async def test_what_is_remembered_is_limited() -> None:
@@ -107,9 +108,9 @@ async def test_a_long_history_is_read_no_faster_than_it_is_sent() -> None:
         pages += 1
         assert read == pages * PAGE
         if pages == 3:
-            raise KeyError("enough")
+            raise ConnectionLost("enough")
 
-    with pytest.raises(KeyError):
+    with pytest.raises(ConnectionLost):
         await replay_of(Archive(endless())).send(send, WIRE, "lobby", 0, 100)
 
 
@@ -141,3 +142,27 @@ async def test_a_history_that_breaks_off_is_told_after_what_there_was(caplog: py
         await replay_of(Archive(torn())).send(receiver.send, WIRE, "lobby", 0, 10_000)
     assert len(receiver.texts) == PAGE
     assert "Input/output error" in caplog.text
+
+
+async def test_a_history_of_long_lines_is_sent_in_small_pages() -> None:
+    receiver = Receiver()
+    long = [Message("x" * 4096, "alice", id=number) for number in range(1, 1001)]
+    await replay_of(Archive(long)).send(receiver.send, WIRE, "lobby", 0, 10_000)
+    assert len(receiver.texts) == 1000
+    assert max(map(len, receiver.sent)) < 65_536
+
+
+@pytest.mark.parametrize("answer", ["some text", ["some", "texts"], iter([1, 2]), {"a": 1}])
+async def test_a_history_that_is_none_is_not_the_joiners_fault(
+    caplog: pytest.LogCaptureFixture, answer: Iterable[Message]
+) -> None:
+    class Odd:
+        @hookimpl
+        def history(self) -> Iterable[Message]:
+            return answer
+
+    plugins = Plugins(hook_timeout=5)
+    plugins.register("odd", Odd())
+    with pytest.raises(HistoryUnavailable):
+        await Replay(plugins, page_timeout=5).send(Receiver().send, WIRE, "lobby", 0, 100)
+    assert "reading the history failed" in caplog.text

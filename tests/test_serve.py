@@ -343,3 +343,26 @@ def test_sighup_goes_on_with_a_new_log_after_logrotate(server: Served) -> None:
     bob.say("bob")
     heard = bob.reads_to("* welcome, ")[1:-1]
     assert [without_date(line) for line in heard] == ["* alice joined", "alice: old", "alice: new"]
+
+
+def test_verbose_logs_more(tmp_path: Path) -> None:
+    with served(tmp_path, "-v") as server:
+        alice = server.connect()
+        alice.say("not: a name", "alice", "hello")
+        alice.reads_to("alice: hello")
+        assert "DEBUG 127.0.0.1: refused as 'not: a name': a name cannot contain ':'" in server.errors()
+
+
+def test_the_log_of_the_server_tells_who_comes_and_goes(server: Served) -> None:
+    alice, bob = server.join("alice"), server.join("bob")
+    alice.say("bye")
+    bob.reads_to("* alice left")
+    bob.waits_for(lambda: "disconnected" in server.errors())
+    log = [line.partition(" ")[2] for line in server.errors().splitlines()]
+    assert log == [
+        "INFO 127.0.0.1 connected",
+        "INFO alice (127.0.0.1) joined",
+        "INFO 127.0.0.1 connected",
+        "INFO bob (127.0.0.1) joined",
+        "INFO alice (127.0.0.1) disconnected: goodbye, alice",
+    ]

@@ -110,7 +110,7 @@ async def test_saying_something_after_the_end_does_nothing(tmp_path: Path, autoj
 async def test_nobody_can_be_attached_to_a_server_that_does_not_run() -> None:
     stream, _ = memory_stream_pair()
     with pytest.raises(RuntimeError, match="the server is not running"):
-        Server(LOCAL, plugins={}).attach(stream)
+        Server(LOCAL, plugins={}).attach(stream, "127.0.0.1")
 
 
 async def test_the_members_of_a_room_are_in_the_order_of_joining(chat: Chat) -> None:

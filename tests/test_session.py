@@ -135,3 +135,60 @@ async def test_a_server_that_stops_waits_only_a_moment_for_who_does_not_close(
         chat.server.stop()
     assert trio.current_time() - begun <= 1
     assert await alice.rest() == ["* the server is stopping"]
+
+
+class Careless:
+    """Gives what is no sentence where a sentence is asked for."""
+
+    def __init__(self, hook: str) -> None:
+        self._hook = hook
+
+    @hookimpl
+    def on_connect(self) -> Refuse | None:
+        return Refuse(None) if self._hook == "on_connect" else None  # type: ignore[arg-type]
+
+    @hookimpl
+    def on_join(self) -> Refuse | None:
+        return Refuse(None) if self._hook == "on_join" else None  # type: ignore[arg-type]
+
+    @hookimpl
+    def on_message(self, client: Client) -> None:
+        client.kick(ValueError("enough"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("hook", ["on_connect", "on_join"])
+async def test_a_refusal_without_a_reason_lets_nobody_in(tmp_path: Path, autojump_clock: object, hook: str) -> None:
+    async with running(tmp_path, plugins={"careless": Careless(hook)}) as chat:
+        alice = chat.connect_silently()
+        await alice.say("alice", "bye")
+        heard = await alice.rest(patience=60)
+        assert any("the plugin 'careless' failed" in line for line in heard)
+        assert not any(line.startswith("* welcome, ") for line in heard)
+
+
+async def test_who_is_kicked_with_an_exception_leaves_like_anyone(tmp_path: Path, autojump_clock: object) -> None:
+    async with running(tmp_path, plugins={"careless": Careless("")}) as chat:
+        alice = await chat.join("alice")
+        await alice.say("hello")
+        assert await alice.rest() == ["* enough"]
+        await chat.join("alice")
+
+
+async def test_a_plugin_cannot_change_who_a_client_is(chat: Chat) -> None:
+    await chat.join("alice")
+    (client,) = chat.server.members()
+    for attribute in ("name", "room", "address"):
+        with pytest.raises(AttributeError):
+            setattr(client, attribute, "mallory")
+
+
+async def test_a_chunk_full_of_commands_does_not_hold_the_others_up(chat: Chat) -> None:
+    alice, mallory = await chat.join("alice"), await chat.join("mallory")
+    await alice.hears("* mallory joined")
+    await mallory.say(*["/who"] * 500)
+    await alice.say("hello")
+    await alice.hears("alice: hello")
+    answers = 0
+    while "alice: hello" not in (await mallory.next_line() or ""):
+        answers += 1
+    assert answers < 500

@@ -120,7 +120,8 @@ class Broadcaster:
     async def join(self, client: Client, room: str = LOBBY) -> int:
         """Put the client into the room, at its place in the order, and tell the others.
 
-        Returns the cursor: all messages with a smaller id are history to the client, all later ones reach it live.
+        Returns the cursor: all messages with a smaller id are history to the client, and those of later batches reach
+        it live. Who joined in the same batch is in the room by then, and is not announced to it.
         Raises `RequiredPluginFailed` if the joining could not be logged.
         """
         join = _Join(client, room)
@@ -161,6 +162,8 @@ class Broadcaster:
             started = trio.current_time()
             await self._broadcast(batch)
             await self._rest(trio.current_time() - started)
+        if self._left:
+            await self._broadcast(self._gather(None))
 
     def _gather(self, first: _Item) -> _Batch:
         # Whoever left has sent all it had to say before, and the channel is emptied here: so it leaves after that.
@@ -176,7 +179,7 @@ class Broadcaster:
         messages = self._sequencer.number(batch.drafts())
         if messages:
             try:
-                await self._plugins.tell(hookspecs.on_broadcast, messages=messages)
+                await self._plugins.tell(hookspecs.on_broadcast, messages=tuple(messages))
             except RequiredPluginFailed as failure:
                 self._give_back(batch, failure)
                 messages = []

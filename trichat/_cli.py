@@ -13,7 +13,7 @@ import msgspec
 
 from trichat._config import Config, read_config
 from trichat._discovery import Choice, build_plugins, choose_plugins
-from trichat._errors import ConfigError, TrichatError
+from trichat._errors import ConfigError, PluginError, TrichatError
 from trichat._serve import serve
 from trichat._server import Server
 from trichat._version import __version__
@@ -92,7 +92,11 @@ def _read(arguments: argparse.Namespace, faults: list[str]) -> tuple[Config, lis
     config = msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, **given))
     if arguments.chat_log is not None:
         config = config.with_option("chat_log", "path", arguments.chat_log)
-    return config, choose_plugins(config, arguments.plugin, faults)
+    try:
+        return config, choose_plugins(config, arguments.plugin, faults)
+    except PluginError as error:
+        faults.append(str(error))
+        return config, []
 
 
 def _serve(arguments: argparse.Namespace) -> None:

@@ -14,24 +14,36 @@ if TYPE_CHECKING:
 class Client:
     """One connection, and the person or bot behind it. Whatever is done to it returns at once."""
 
-    __slots__ = ("_conversation", "_farewell", "_outbox", "_reason", "_wire", "address", "name", "room", "server")
+    __slots__ = ("_address", "_conversation", "_farewell", "_name", "_outbox", "_reason", "_room", "_wire", "server")
 
     _outbox: Outbox
 
     def __init__(self, server: "Server", address: str, wire: Wire) -> None:
         self.server = server
         """The server that it is connected to."""
-        self.address = address
-        """Its IP address."""
-        self.name = ""
-        """Its user name; empty until it has one."""
-        self.room = ""
-        """The room that it is in; empty while it is in none."""
+        self._address = address
+        self._name = ""
+        self._room = ""
         self._wire = wire
         self._conversation = trio.CancelScope()
         """What the client asks and is answered; ending it leaves time to say goodbye."""
         self._reason: str | None = None
         self._farewell = ""
+
+    @property
+    def address(self) -> str:
+        """Its IP address."""
+        return self._address
+
+    @property
+    def name(self) -> str:
+        """Its user name; empty until it has one."""
+        return self._name
+
+    @property
+    def room(self) -> str:
+        """The room that it is in; empty while it is in none."""
+        return self._room
 
     def __str__(self) -> str:
         return f"{self.name} ({self.address})" if self.name else self.address
@@ -55,6 +67,7 @@ class Client:
     def _end(self, reason: str, *, farewell: str = "") -> None:
         """End the conversation; the first reason stays."""
         if self._reason is None:
-            self._reason = reason
-            self._farewell = farewell
+            # A plugin may well pass the exception that it caught.
+            self._reason = str(reason)
+            self._farewell = str(farewell)
             self._conversation.cancel()

@@ -1,6 +1,6 @@
 """Who is here, and in which room.
 
-The hub never awaits, so that nobody ever finds it half changed.
+The hub never awaits, so that nobody ever finds it half changed; and nobody else changes a client's name or room.
 """
 
 from collections import Counter
@@ -45,20 +45,25 @@ class Hub:
             return False
         self.release(client)
         self._names[key] = client
-        client.name = name
+        client._name = name
         return True
 
     def release(self, client: Client) -> None:
-        """Let others have the client's name, if it is the one who has it."""
+        """Let others have the client's name, if it is the one who has it. The client is still known by it."""
         key = _names.comparison_key(client.name) if client.name else ""
         if self._names.get(key) is client:
             del self._names[key]
+
+    def take_back(self, client: Client) -> None:
+        """Take the client's name away: a plugin did not like it."""
+        self.release(client)
+        client._name = ""
 
     def enter(self, client: Client, room: str) -> None:
         """Put the client into a room, and out of the one that it was in."""
         self.leave(client)
         self._rooms.setdefault(room, {})[client] = None
-        client.room = room
+        client._room = room
 
     def leave(self, client: Client) -> None:
         """Take the client out of its room, if it is in one."""
@@ -67,7 +72,7 @@ class Hub:
             del members[client]
             if not members:
                 del self._rooms[client.room]
-            client.room = ""
+            client._room = ""
 
     def members(self, room: str) -> Sequence[Client]:
         """Who is in the room now, in the order of joining."""

@@ -22,7 +22,7 @@ async def outlasting(service: _Service, stop: Callable[[], None], grace: float) 
 
     After the block `stop` is called, and from then on the service has `grace` seconds.
     """
-    shield = trio.CancelScope(shield=True)
+    shield = trio.CancelScope()
 
     async def run(*, task_status: trio.TaskStatus[None]) -> None:
         with shield:
@@ -30,6 +30,8 @@ async def outlasting(service: _Service, stop: Callable[[], None], grace: float) 
 
     async with trio.open_nursery() as nursery:
         await nursery.start(run)
+        # Not before: a start that is cancelled has nothing to protect, and would never be told to stop.
+        shield.shield = True
         try:
             yield
         finally:
@@ -38,7 +40,7 @@ async def outlasting(service: _Service, stop: Callable[[], None], grace: float) 
 
 
 class Lifespans:
-    """Enters the plugins' context managers; each may take `timeout` seconds to be entered, and as many to be left.
+    """Enters the plugins' context managers. Each may take `timeout` seconds to be entered, all `grace` to be left.
 
     `on_crash` is called with the name of a plugin whose lifespan crashed in between.
     """
@@ -48,10 +50,12 @@ class Lifespans:
         plugins: Iterable[tuple[str, AbstractAsyncContextManager[None]]],
         *,
         timeout: float,
+        grace: float,
         on_crash: Callable[[str], None],
     ) -> None:
         self._plugins = plugins
         self._timeout = timeout
+        self._grace = grace
         self._on_crash = on_crash
         self._stopping = trio.Event()
 
@@ -74,13 +78,19 @@ class Lifespans:
                 task_status.started()
                 await self._stopping.wait()
             finally:
-                for lifespan in reversed(entered):
-                    # One that hangs is cancelled with the nursery; the others still get their turn.
-                    with trio.move_on_after(self._timeout) as scope:
-                        # `outlasting` shields all of this.
-                        await lifespan.leave()  # noqa: ASYNC102
-                    if scope.cancel_called:
-                        logger.error("plugin %r did not end within %g seconds", lifespan.name, self._timeout)
+                # `outlasting` shields all of this.
+                await self._leave(entered)  # noqa: ASYNC102
+
+    async def _leave(self, entered: list["_Lifespan"]) -> None:
+        """Leave them in reverse order. One that hangs is cancelled with the nursery; the others get their turn."""
+        end = trio.current_time() + self._grace
+        while entered:
+            share = (end - trio.current_time()) / len(entered)
+            lifespan = entered.pop()
+            with trio.move_on_after(share) as scope:
+                await lifespan.leave()
+            if scope.cancelled_caught:
+                logger.error("plugin %r did not end within %g seconds", lifespan.name, share)
 
 
 class _Lifespan:

@@ -78,8 +78,8 @@ class TcpListener:
             found = await trio.socket.getaddrinfo(
                 self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )
-        except OSError as error:
-            raise StartError(f"cannot listen on {place}: {error.strerror}") from error
+        except (OSError, UnicodeError) as error:
+            raise StartError(f"cannot listen on {place}: {getattr(error, 'strerror', error)}") from error
         listening: list[socket.socket] = []
         try:
             for family, _, _, _, address in found:
@@ -93,17 +93,21 @@ class TcpListener:
         return listening
 
     async def _accept_all(self, listening: socket.socket, accept: Accept) -> None:
+        exhausted = False
         while True:
             await trio.lowlevel.wait_readable(listening)
             try:
                 for _ in range(ACCEPT_BURST):
                     sock, peer = listening.accept()
+                    exhausted = False
                     self._take(sock, peer[0], accept)
             except BlockingIOError:
                 pass
             except OSError as error:
                 if error.errno in _EXHAUSTED:
-                    logger.error("cannot accept connections for now: %s", error.strerror)
+                    if not exhausted:
+                        logger.error("cannot accept connections for now: %s", error.strerror)
+                    exhausted = True
                     await trio.sleep(EXHAUSTED_PAUSE)
                 # Anything else is the end of the connection that was being accepted, not of the listener.
 

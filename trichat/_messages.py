@@ -59,6 +59,10 @@ class Refuse(msgspec.Struct, frozen=True):
 
     reason: str
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.reason, str):
+            raise TypeError(f"a reason is a sentence for the client, not {self.reason!r}")
+
 
 class Handled(msgspec.Struct, frozen=True):
     """The answer of a plugin to a message: it was for me, it goes no further."""

@@ -39,7 +39,8 @@ class Outbox:
         self._send_timeout = send_timeout
         self._give_up = give_up
         self._begun: Bytes = b""
-        """The rest of a chunk that is partly sent. It is not counted: its bytes are shared with the whole room."""
+        """The rest of a chunk that is partly sent. It is not counted: it is a batch, whose bytes all the room shares,
+        or a page of the history."""
         self._backlog: deque[bytes] = deque()
         """Whole chunks, which may be dropped without tearing a line."""
         self._backlog_bytes = 0
@@ -55,11 +56,16 @@ class Outbox:
         """Whether nothing can be put any more: the last words were said, or it gave up."""
         return self._closed
 
+    @property
+    def _is_waiting(self) -> bool:
+        """Whether something has to go first: a task writes it, or one that was cancelled has left it."""
+        return self._writer_done is not None or bool(self._begun) or bool(self._backlog)
+
     def put(self, data: bytes) -> None:
         """Send what goes at once and keep the rest."""
         if self._closed:
             return
-        if self._writer_done is None:
+        if not self._is_waiting:
             self._send_nowait(data)
         elif self._backlog_bytes + len(data) <= self._limit:
             self._keep(data)
@@ -74,7 +80,7 @@ class Outbox:
         self._closed = True
         if self._broken:
             return
-        if self._writer_done is None:
+        if not self._is_waiting:
             self._send_nowait(farewell)
         else:
             self._keep(farewell)

@@ -62,7 +62,7 @@ class Plugins:
         """The names of the plugins, in the order of their registration."""
         return [name for name, _ in self._manager.list_name_plugin()]
 
-    def implement(self, hook: Callable[..., object]) -> bool:
+    def implements(self, hook: Callable[..., object]) -> bool:
         """Whether any plugin implements `hook`."""
         return bool(self._hooks[hook.__name__])
 

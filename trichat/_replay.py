@@ -7,12 +7,12 @@ worker threads and sent a page at a time, so that memory does not grow with the 
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from contextlib import contextmanager
 
 import trio
 
 from trichat import hookspecs
-from trichat._errors import TrichatError
+from trichat._errors import ConnectionLost, TrichatError
 from trichat._messages import Message, Refuse
 from trichat._outbox import Send
 from trichat._plugins import Plugins
@@ -20,11 +20,19 @@ from trichat.wires import Wire
 
 logger = logging.getLogger("trichat.replay")
 
-# Messages that are read and sent in one go: a few milliseconds of work.
+# What is read, encoded and sent in one go: a few milliseconds of work, and little memory for each client that does not
+# take it. A page ends at the first of the two.
 PAGE = 500
+PAGE_CHARACTERS = 16_384
 
-# Parts of the history that are kept, encoded: in a storm of joins the sessions of a few batches are at it side by side.
+# A short history of at most so many characters is kept encoded, in one piece, for all who see the same part of it.
+ENCODED_CHARACTERS = 100_000
+
+# Parts of the history that are kept: in a storm of joins the sessions of a few batches are at it side by side.
 REMEMBERED = 8
+
+# Pages that are read at a time; more threads would only stand in each other's way.
+READERS = 4
 
 
 class HistoryUnavailable(TrichatError):
@@ -32,7 +40,7 @@ class HistoryUnavailable(TrichatError):
 
 
 class _Part:
-    """The messages of a room between two ids: asked for by one session, and encoded once per wire, for all."""
+    """The messages of a room between two ids: asked for by one session, for all."""
 
     def __init__(self) -> None:
         self.asking = trio.Lock()
@@ -40,11 +48,17 @@ class _Part:
         """`None` until somebody has asked, and for ever if they are not in memory."""
         self._encoded: dict[Wire, bytes] = {}
 
-    def encode(self, wire: Wire) -> bytes:
+    def pages(self, wire: Wire) -> Iterator[bytes]:
+        """Yield the messages as they look on `wire`."""
         assert self.messages is not None
-        if wire not in self._encoded:
-            self._encoded[wire] = wire.encode_history(self.messages)
-        return self._encoded[wire]
+        if sum(len(message.text) for message in self.messages) > ENCODED_CHARACTERS:
+            messages = iter(self.messages)
+            while page := _take_page(messages):
+                yield wire.encode_history(page)
+        else:
+            if wire not in self._encoded:
+                self._encoded[wire] = wire.encode_history(self.messages)
+            yield self._encoded[wire]
 
 
 class Replay:
@@ -53,6 +67,7 @@ class Replay:
     def __init__(self, plugins: Plugins, page_timeout: float) -> None:
         self._plugins = plugins
         self._page_timeout = page_timeout
+        self._readers = trio.CapacityLimiter(READERS)
         self._parts: OrderedDict[tuple[str, int, int], _Part] = OrderedDict()
 
     async def send_if_long(self, send: Send, wire: Wire, room: str, after: int, before: int) -> bool:
@@ -70,7 +85,10 @@ class Replay:
         """Send the messages with `after < id < before`. Raises like `send_if_long`."""
         history = await self._ask(room, after, before)
         if isinstance(history, _Part):
-            await send(history.encode(wire))
+            with _translated():
+                pages = history.pages(wire)
+                while (page := next(pages, None)) is not None:
+                    await send(page)
         else:
             await self._send_pages(history, send, wire)
 
@@ -99,15 +117,36 @@ class Replay:
         return self._parts[key]
 
     async def _send_pages(self, history: Iterable[Message], send: Send, wire: Wire) -> None:
-        messages = iter(history)
-        while page := await self._read_page(messages):
-            await send(wire.encode_history(page))
+        with _translated():
+            messages = iter(history)
+            while page := await self._read_page(messages):
+                await send(wire.encode_history(page))
 
     async def _read_page(self, messages: Iterator[Message]) -> list[Message]:
-        # A disk may hang, and a thread cannot be cancelled; abandoning it keeps the client, and a stop, from waiting.
-        try:
+        async with self._readers:
+            # A disk may hang, and a thread cannot be cancelled: abandoning it keeps client and stop from waiting.
             with trio.fail_after(self._page_timeout):
-                return await trio.to_thread.run_sync(lambda: list(islice(messages, PAGE)), abandon_on_cancel=True)
-        except Exception as error:
-            logger.exception("reading the history failed")
-            raise HistoryUnavailable("the rest of the history cannot be read") from error
+                return await trio.to_thread.run_sync(_take_page, messages, abandon_on_cancel=True)
+
+
+def _take_page(messages: Iterator[Message]) -> list[Message]:
+    page: list[Message] = []
+    characters = 0
+    for message in messages:
+        page.append(message)
+        characters += len(message.text)
+        if len(page) == PAGE or characters >= PAGE_CHARACTERS:
+            break
+    return page
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Whatever is wrong with what a plugin gave as its history, it is not the client's fault."""
+    try:
+        yield
+    except ConnectionLost:
+        raise
+    except Exception as error:
+        logger.exception("reading the history failed")
+        raise HistoryUnavailable("the rest of the history cannot be read") from error

@@ -5,6 +5,7 @@ import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 
 import trio
 
@@ -32,15 +33,24 @@ def serve(server: Server, about: Sequence[str]) -> None:
 async def _serve(server: Server, announcement: "_Announcement") -> None:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_obey, signals, server)
+            ask, asked = trio.open_memory_channel[None](1)
+            nursery.start_soon(_obey, signals, server, ask)
+            nursery.start_soon(_reload, server, asked)
             await server.serve(task_status=announcement)
             nursery.cancel_scope.cancel()
 
 
-async def _obey(signals: AsyncIterator[int], server: Server) -> None:
+async def _reload(server: Server, asked: trio.MemoryReceiveChannel[None]) -> None:
+    async for _ in asked:
+        await server.reload()
+
+
+async def _obey(signals: AsyncIterator[int], server: Server, reload: trio.MemorySendChannel[None]) -> None:
     async for number in signals:
         if number == signal.SIGHUP:
-            await server.reload()
+            # Plugins may take their time over it, and a stop must not wait for them. One more in waiting is enough.
+            with suppress(trio.WouldBlock):
+                reload.send_nowait(None)
             continue
         if number == signal.SIGINT:
             # Nothing is lost by it: what anyone saw is in the log.

@@ -108,7 +108,7 @@ class Server:
         """Give all messages greater ids than `id`, the last of an earlier run. For plugins that keep the history."""
         self._broadcaster.resume_after(id)
 
-    def attach(self, stream: trio.abc.Stream, address: str = "127.0.0.1") -> None:
+    def attach(self, stream: trio.abc.Stream, address: str) -> None:
         """Serve a client over `stream`, as if it had connected from `address`.
 
         Raises `RuntimeError` if the server is not running.
@@ -132,6 +132,8 @@ class Server:
         lifespans = Lifespans(
             self._plugins.contributions(hookspecs.lifespan, server=self),
             timeout=self._options.hook_timeout,
+            # A little less than all of the share, so that one that hangs is told of before it is cut off.
+            grace=0.8 * LIFESPANS_SHARE * grace,
             on_crash=self._plugins.mark_crashed,
         )
         # Who is needed longest is entered first: clients while there are clients, the broadcaster until the last of

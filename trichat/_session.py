@@ -29,7 +29,7 @@ logger = logging.getLogger("trichat.session")
 # How many names a client may try.
 NAME_TRIES = 5
 
-# Seconds for the last words to arrive and for the other side to close.
+# Seconds for the other side to close after the last words.
 FAREWELL_TIMEOUT = 1.0
 
 # How often to send what was said during a long replay, before joining with the rest.
@@ -107,8 +107,8 @@ class Session:
         client = self.client
         refusal = await self._connect()
         if refusal is not None:
-            logger.warning("%s refused: %s", client, refusal)
-            client._end(f"refused: {refusal}", farewell=f"refused: {refusal}")
+            logger.warning("%s refused: %s", client, refusal.reason)
+            client._end(f"refused: {refusal.reason}", farewell=f"refused: {refusal.reason}")
             return
         logger.info("%s connected", client)
         self._connected = True
@@ -117,14 +117,13 @@ class Session:
             await self._join()
             await self._chat()
 
-    async def _connect(self) -> str | None:
-        """Ask whether the client may come in, and return why not."""
-        refusal = self._house.hub.admit(self.client)
-        if refusal is not None:
-            return refusal
+    async def _connect(self) -> Refuse | None:
+        """Ask whether the client may come in."""
+        problem = self._house.hub.admit(self.client)
+        if problem is not None:
+            return Refuse(problem)
         self._admitted = True
-        answer = await self._house.plugins.ask(hookspecs.on_connect, client=self.client)
-        return answer.reason if answer is not None else None
+        return await self._house.plugins.ask(hookspecs.on_connect, client=self.client)
 
     async def _introduce(self) -> bool:
         """Ask for a name, and return whether the client has one now. If not, it has ended."""
@@ -158,8 +157,7 @@ class Session:
             return f"the name {name!r} is taken"
         answer = await self._house.plugins.ask(hookspecs.on_join, client=client)
         if answer is not None:
-            hub.release(client)
-            client.name = ""
+            hub.take_back(client)
             return answer.reason
         return None
 
@@ -204,7 +202,7 @@ class Session:
         if len(others) > NAMES_SHOWN:
             shown += f" and {len(others) - NAMES_SHOWN} more"
         parts = [f"welcome, {client.name}", f"here: {shown}" if shown else "you are the first here"]
-        if plugins.implement(hookspecs.history):
+        if plugins.implements(hookspecs.history):
             parts.append("what is said is kept (dates are UTC)")
         hints = {"help": "/help shows the commands", "bye": "bye leaves"}
         parts.extend(hint for command, hint in hints.items() if command in commands)
@@ -219,9 +217,12 @@ class Session:
             answer = await plugins.ask_message(client, message)
             if isinstance(answer, Message):
                 await broadcaster.publish(answer, client)
-            elif isinstance(answer, Refuse):
+                continue
+            if isinstance(answer, Refuse):
                 logger.debug("%s: not sent: %s", client, answer.reason)
                 client.send(f"not sent: {answer.reason}")
+            # Publishing waits when there is too much of it; without it, a chunk of commands would hold everyone up.
+            await trio.lowlevel.checkpoint()
         client._end("closed the connection")
 
     async def _next_line(self) -> str | None:
@@ -239,9 +240,17 @@ class Session:
             self._events = iter(self._decoder.receive(data))
 
     async def _close(self) -> None:
-        """Let everyone know. Each step has a deadline, and each is begun even if the one before it ran out of time."""
+        """Let everyone know. Each step has a deadline, and each is taken whatever becomes of the one before it."""
+        try:
+            await self._leave()
+        finally:
+            try:
+                await self._tell_plugins()  # noqa: ASYNC102
+            finally:
+                await self._hang_up()  # noqa: ASYNC102
+
+    async def _leave(self) -> None:
         client, house = self.client, self._house
-        reason = client._reason or ""
         if client.room and not client._outbox.closed:
             # What the client said just before its end still reaches it, as late as anything may.
             with self._shielded(house.options.send_timeout):
@@ -249,18 +258,30 @@ class Session:
         house.broadcaster.leave(client)
         house.hub.release(client)
         client._outbox.close(self._wire.encode_notice(client._farewell) if client._farewell else b"")
+
+    async def _tell_plugins(self) -> None:
+        client = self.client
         if self._admitted:
             # Each plugin has its own hook_timeout here, as always; a stop may cut it short.
             with self._shielded(float("inf")):
-                await house.plugins.tell(hookspecs.on_disconnect, client=client, reason=reason)
-            house.hub.dismiss(client)
+                await self._house.plugins.tell(hookspecs.on_disconnect, client=client, reason=client._reason or "")
         if self._connected:
-            logger.info("%s disconnected: %s", client, reason)
-        with self._shielded(FAREWELL_TIMEOUT), suppress(ConnectionLost):
-            await client._outbox.flushed()
-            await self._linger()
-        with self._shielded(FAREWELL_TIMEOUT):
-            await self._transport.close()
+            logger.info("%s disconnected: %s", client, client._reason)
+
+    async def _hang_up(self) -> None:
+        try:
+            with self._shielded(self._house.options.send_timeout), suppress(ConnectionLost):
+                await self.client._outbox.flushed()
+            if self._admitted:
+                with self._shielded(FAREWELL_TIMEOUT), suppress(ConnectionLost):
+                    await self._linger()
+        finally:
+            with self._shielded(FAREWELL_TIMEOUT):
+                # It closes at once, whatever is cancelled.
+                await self._transport.close()  # noqa: ASYNC102
+            # Only now: its descriptor counts until it is closed.
+            if self._admitted:
+                self._house.hub.dismiss(self.client)
 
     @contextmanager
     def _shielded(self, seconds: float) -> Iterator[None]:

@@ -12,8 +12,8 @@ from trichat._network import canonical_address
 
 Bytes = bytes | memoryview
 
-# Several lines of the greatest length in one go, and small enough that one client's part does not hold the others up.
-RECEIVE_BYTES = 16_384
+# Many lines in one go, and so few that neither their handling nor what they are decoded to is much for one client.
+RECEIVE_BYTES = 4096
 
 
 class Transport(ABC):

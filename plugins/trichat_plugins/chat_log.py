@@ -81,7 +81,8 @@ class ChatLog:
                 yield
                 nursery.cancel_scope.cancel()
             if self._options.fsync != "never":
-                self._log.sync()
+                # In a thread, as always: a disk that hangs must not hold up a stop.
+                await trio.to_thread.run_sync(self._log.sync, abandon_on_cancel=True)
         finally:
             self._log.close()
 
@@ -160,7 +161,7 @@ class ChatLog:
         return await trio.to_thread.run_sync(_last, self._log, room, after, before, replay, abandon_on_cancel=True)
 
     @hookimpl
-    def on_reload(self) -> None:
+    async def on_reload(self) -> None:
         """Go on with a new file if the old one was moved away."""
         if not self._log.was_moved():
             return
@@ -168,7 +169,7 @@ class ChatLog:
         self._set_torn_line_aside()
         logger.info("%s was opened anew", self._log.path)
         if self._options.fsync != "never":
-            old.sync()
+            await trio.to_thread.run_sync(old.sync, abandon_on_cancel=True)
 
 
 class _Recent:

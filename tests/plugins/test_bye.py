@@ -15,7 +15,7 @@ NO_GOODBYE = ["goodbye", "bye all", "good bye", "byebye", "Bye", "BYE", "bye!", 
 @pytest.fixture
 def alice() -> Client:
     client = Client(Server(plugins={}, listeners=[]), "127.0.0.1", LineWire(4096))
-    client.name = "alice"
+    client._name = "alice"
     return client
 
 

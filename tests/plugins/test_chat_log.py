@@ -815,7 +815,7 @@ async def test_who_reads_the_old_file_while_it_is_moved_reads_all_of_it(path: Pa
         answer = iter(await log.history("lobby", 0, kept[-1].id + 1))
         read = [next(answer)]
         path.rename(path.with_suffix(".1"))
-        log.on_reload()
+        await log.on_reload()
         assert [*read, *answer] == kept
 
 

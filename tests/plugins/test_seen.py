@@ -19,7 +19,7 @@ class Listening(Client):
 
     def __init__(self, name: str) -> None:
         super().__init__(Server(plugins={}, listeners=[]), "127.0.0.1", LineWire(4096))
-        self.name = name
+        self._name = name
         self.heard: list[str] = []
 
     def send(self, text: str) -> None:
@@ -74,7 +74,7 @@ def test_who_never_left_is_not_known(ask: Callable[[str], str]) -> None:
 def test_who_had_no_name_takes_nobody_elses_place(seen: Seen, ask: Callable[[str], str]) -> None:
     client = Listening("")
     for number in range(REMEMBERED):
-        client.name = f"guest {number}"
+        client._name = f"guest {number}"
         seen.on_disconnect(client, "left")
     seen.on_disconnect(Listening(""), "no name in time")
     assert "has not left" not in ask("guest 0")
@@ -94,7 +94,7 @@ def test_a_name_has_to_be_given(seen: Seen, ask: Callable[[str], str], name: str
 def test_the_oldest_departure_is_forgotten_when_there_are_too_many(seen: Seen, ask: Callable[[str], str]) -> None:
     client = Listening("")
     for number in range(REMEMBERED + 2):
-        client.name = f"guest {number}"
+        client._name = f"guest {number}"
         seen.on_disconnect(client, "left")
     known = [number for number in (0, 1, 2, 3, REMEMBERED + 1) if "has not left" not in ask(f"guest {number}")]
     assert known == [2, 3, REMEMBERED + 1]
@@ -103,7 +103,7 @@ def test_the_oldest_departure_is_forgotten_when_there_are_too_many(seen: Seen, a
 def test_who_left_again_is_not_the_oldest(seen: Seen, ask: Callable[[str], str]) -> None:
     client = Listening("")
     for name in ("alice", "bob", "alice", *(f"guest {number}" for number in range(REMEMBERED - 1))):
-        client.name = name
+        client._name = name
         seen.on_disconnect(client, "left")
     assert "has not left" not in ask("alice")
     assert "has not left" in ask("bob")

@@ -26,7 +26,7 @@ class Listening(Client):
 
     def __init__(self, server: Server, address: str) -> None:
         super().__init__(server, address, LineWire(4096))
-        self.name = "alice"
+        self._name = "alice"
         self.heard: list[str] = []
 
     def send(self, text: str) -> None:
