@@ -96,6 +96,7 @@ class Broadcaster:
         self._left: list[Message] = []
         """Departures that nobody was told of yet. They do not go through the channel: leaving cannot wait."""
         self._task: trio.lowlevel.Task | None = None
+        self._hushed = False
         self.last_sent = 0
         """The id of the last message that is in the log and was sent."""
 
@@ -149,6 +150,10 @@ class Broadcaster:
         await self._send.send(flush)
         await flush.done.wait()
 
+    def hush(self) -> None:
+        """From now on have departures logged, but tell nobody of them: everybody is leaving."""
+        self._hushed = True
+
     def close(self) -> None:
         """Let `run` end once it has sent what is there."""
         self._send.close()
@@ -184,7 +189,8 @@ class Broadcaster:
                 self._give_back(batch, failure)
                 messages = []
         if messages:
-            await self._deliver(messages)
+            told = [message for message in messages if message.kind != "left"] if self._hushed else messages
+            await self._deliver(told)
             logger.debug("sent %d messages", len(messages))
             self.last_sent = messages[-1].id
             self._let_in(batch.joins, cursor=messages[-1].id + 1 - len(batch.joins))

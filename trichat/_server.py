@@ -176,6 +176,7 @@ class Server:
 
     def _end_sessions(self) -> None:
         self._nursery = None
+        self._broadcaster.hush()
         reason = f" ({self._stop_reason})" if self._stop_reason else ""
         deadline = trio.current_time() + CLIENTS_SHARE * self._options.shutdown_timeout
         if self._stopping.is_set():

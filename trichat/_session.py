@@ -210,11 +210,13 @@ class Session:
 
     async def _chat(self) -> None:
         client, plugins, broadcaster = self.client, self._house.plugins, self._house.broadcaster
-        while not client.ended and (text := await self._next_line()) is not None:
+        while (text := await self._next_line()) is not None:
             message = Message(text, client.name, client.room)
             if not message.text.strip():
                 continue  # there were only control characters in it
             answer = await plugins.ask_message(client, message)
+            if client.ended:
+                break  # a plugin kicked it, or let it go
             if isinstance(answer, Message):
                 await broadcaster.publish(answer, client)
                 continue

@@ -104,7 +104,7 @@ async def on_broadcast(messages: Sequence[Message]) -> None:
     Task: the broadcaster. Everybody waits meanwhile, so hand over slow work to a task of your own.
     Answer: nothing.
     Failure: skipped, unless the plugin has the attribute `required = True`: then the batch is not sent to anyone, and
-    its senders are told.
+    its senders are told. Only one plugin should be required: one that was told before cannot take it back.
     Cancellation: the server stops, and has run out of `shutdown_timeout`.
     """
 
@@ -113,7 +113,8 @@ async def on_broadcast(messages: Sequence[Message]) -> None:
 async def on_disconnect(client: "Client", reason: str) -> None:
     """Tell that a client has left. It is in no room any more, and what is sent to it may not arrive.
 
-    Fires: exactly once for each connection that `on_connect` fired for, whatever ended it.
+    Fires: exactly once for each connection that `on_connect` fired for, whatever ended it. When a plugin refused it
+    there, those after that plugin were not asked, and are told here all the same.
     Task: the client's own.
     Answer: nothing.
     Failure: skipped.
