@@ -1,13 +1,15 @@
 """The installed `trichat serve`, from the outside: real processes, real sockets, real signals."""
 
+import shutil
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from process_kit import Caller, Served, served, trichat, without_date
+from process_kit import PATIENCE, Caller, Served, served, trichat, without_date
 
 GREETING = "* welcome to trichat; type your name and press Enter"
 
@@ -126,6 +128,30 @@ def test_two_people_chat(server: Served) -> None:
     alice.reads("alice: hello")
     bob.reads("alice: hello")
     assert server.log() == ["lobby * alice joined", "lobby * bob joined", "lobby alice: hello"]
+
+
+@pytest.mark.skipif(shutil.which("nc") is None, reason="netcat is not installed")
+def test_netcat_is_enough(server: Served) -> None:
+    bob = server.join("bob")
+    command = ["nc", "127.0.0.1", str(server.port)]
+    typed = "netcat\nhello\nbye\n"
+    ended = subprocess.run(command, input=typed, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert ended.stdout.splitlines()[-2:] == ["netcat: hello", "* goodbye, netcat"]
+    bob.reads("* netcat joined", "netcat: hello", "* netcat left")
+
+
+def test_a_name_that_cannot_be_had_is_refused_with_a_sentence_and_there_are_five_tries(server: Served) -> None:
+    server.join("alice")
+    bob = server.connect()
+    bob.say("ALICE", "x" * 33, "a:b", "", "*", "\x07")
+    assert bob.rest() == [
+        GREETING,
+        "* the name 'ALICE' is taken; try another name",
+        "* a name has at most 32 characters, this one has 33; try another name",
+        "* a name cannot contain ':'; try another name",
+        "* a name cannot begin with '*'; try another name",
+        "* a name cannot contain '\\x07'; that was the last try",
+    ]
 
 
 def test_a_pasted_text_of_500_lines_arrives_whole_and_in_order(server: Served) -> None:
