@@ -235,6 +235,14 @@ def test_stop_tells_everyone_closes_the_log_and_exits_with_0(server: Served) -> 
     assert sorted(server.log()[-2:]) == ["lobby * alice left", "lobby * bob left"]
 
 
+def test_who_pipes_a_stop_reads_the_last_words_as_well(server: Served) -> None:
+    robot = server.connect()
+    robot.say("robot", "good night", "stop")
+    robot.send_eof()
+    assert robot.rest()[-2:] == ["robot: good night", "* the server is stopping (stopped by robot)"]
+    assert server.ends() == 0
+
+
 def test_stop_is_for_this_machine_unless_it_is_allowed_wider(tmp_path: Path) -> None:
     config = write_config(tmp_path, '[plugins.stop]\nallow = ["127.0.0.2"]\n')
     with served(tmp_path, "--config", config) as server:

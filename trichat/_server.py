@@ -117,6 +117,13 @@ class Server:
             raise RuntimeError("the server is not running")
         self._accept(StreamTransport(stream, address), self._wire)
 
+    @property
+    def _last_words(self) -> str:
+        """What everyone is told at a stop; empty before."""
+        if not self._stopping.is_set():
+            return ""
+        return f"the server is stopping ({self._stop_reason})" if self._stop_reason else "the server is stopping"
+
     async def serve(self, *, task_status: trio.TaskStatus[list[Address]] = trio.TASK_STATUS_IGNORED) -> None:
         """Run the server until `stop` is called, and report where it listens when it does.
 
@@ -177,9 +184,8 @@ class Server:
     def _end_sessions(self) -> None:
         self._nursery = None
         self._broadcaster.hush()
-        reason = f" ({self._stop_reason})" if self._stop_reason else ""
         deadline = trio.current_time() + CLIENTS_SHARE * self._options.shutdown_timeout
         if self._stopping.is_set():
-            logger.info("stopping%s; connections to end: %d", reason, len(self._sessions))
+            logger.info("%s; connections to end: %d", self._last_words, len(self._sessions))
         for session in self._sessions:
-            session.end("the server is stopping" + reason, deadline)
+            session.end(self._last_words or "the server is stopping", deadline)

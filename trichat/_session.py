@@ -259,7 +259,9 @@ class Session:
                 await house.broadcaster.flush()
         house.broadcaster.leave(client)
         house.hub.release(client)
-        client._outbox.close(self._wire.encode_notice(client._farewell) if client._farewell else b"")
+        # Who piped a `stop` has closed its side already, and still reads.
+        last_words = client._farewell or client.server._last_words
+        client._outbox.close(self._wire.encode_notice(last_words) if last_words else b"")
 
     async def _tell_plugins(self) -> None:
         client = self.client
