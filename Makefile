@@ -11,7 +11,10 @@ serve: .venv/.serve
 	$(BIN)/trichat serve $(ARGS)
 
 test: .venv/.dev
-	$(BIN)/pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 
 check: lint test
 

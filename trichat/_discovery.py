@@ -8,13 +8,15 @@ other. Its own run unless they are turned off; those of other packages run when 
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from operator import itemgetter
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple, get_type_hints
+from typing import NamedTuple, TypeGuard, get_type_hints
 
 from trichat._config import Config, Options, suggestion, to_options
 from trichat._errors import ConfigError, PluginError
@@ -22,6 +24,11 @@ from trichat._errors import ConfigError, PluginError
 GROUP = "trichat"
 
 Factory = ModuleType | type
+
+Extra = Iterable[str | Factory] | Mapping[str, str | Factory]
+
+# The words of a class name: EchoBot, IRCBridge.
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9_]+")
 
 
 class Choice(NamedTuple):
@@ -35,10 +42,11 @@ class Choice(NamedTuple):
     """What to call its table in a fault."""
 
 
-def load_plugins(config: Config, extra: Sequence[str] = ()) -> dict[str, object]:
-    """Build the plugins that `config` asks for, and those that `extra` names as a module or as a `.py` file.
+def load_plugins(config: Config, extra: Extra = ()) -> dict[str, object]:
+    """Build the plugins that `config` asks for, and those of `extra`.
 
-    Returns them by name, in the order of their registration. Raises `ConfigError` with all faults of all tables, and
+    Each of these is a `.py` file or a module, by name, or it is a class or a module itself; with names of your own, or
+    without. Returns them by name, in the order of their registration. Raises `ConfigError` with all faults of all tables, and
     `PluginError` if one cannot be imported or made.
     """
     faults: list[str] = []
@@ -48,14 +56,14 @@ def load_plugins(config: Config, extra: Sequence[str] = ()) -> dict[str, object]
     return plugins
 
 
-def choose_plugins(config: Config, extra: Sequence[str], faults: list[str]) -> list[Choice]:
+def choose_plugins(config: Config, extra: Extra, faults: list[str]) -> list[Choice]:
     """Find the plugins and read their tables. Each fault is added to `faults`, and its plugin is left out."""
     factories: dict[str, Factory] = {}
     for name, factory in (*sorted(_installed(config), key=itemgetter(0)), *_named(extra)):
         if name in factories:
             raise PluginError(f"there are two plugins of the name {name!r}; rename the one that you add")
         factories[name] = factory
-    known = sorted({point.name for point in entry_points(group=GROUP)} | factories.keys())
+    known = sorted({point.name for point, _ in _points()} | factories.keys())
     strangers = [name for name in config.plugins if name not in known]
     hint = "; a file or a module of your own is named with --plugin"
     faults += [
@@ -121,9 +129,16 @@ def _build(choice: Choice) -> object:
         raise PluginError(f"plugin {choice.name!r} cannot be made: {error!r}") from error
 
 
+@cache
+def _points() -> Sequence[tuple[EntryPoint, bool]]:
+    """What is installed, each with whether it is one of our own. Looking it up reads a file of every package there is."""
+    found = entry_points(group=GROUP)
+    return [(point, point.dist is not None and point.dist.name == "trichat") for point in found]
+
+
 def _installed(config: Config) -> Iterator[tuple[str, Factory]]:
-    for point in entry_points(group=GROUP):
-        if not _is_wanted(point, config):
+    for point, own in _points():
+        if not own and not _is_wanted(point.name, config):
             continue
         try:
             found = point.load()
@@ -134,21 +149,40 @@ def _installed(config: Config) -> Iterator[tuple[str, Factory]]:
         yield point.name, _factory_in(found) if isinstance(found, ModuleType) else found
 
 
-def _is_wanted(point: EntryPoint, config: Config) -> bool:
-    """Whether to look at a plugin at all: at our own always, at another one if a table names it and leaves it on."""
-    own = point.dist is not None and point.dist.name == "trichat"
-    return own or config.plugins.get(point.name, {"enabled": False}).get("enabled") is not False
+def _is_wanted(name: str, config: Config) -> bool:
+    """Whether to look at a plugin of another package at all: if a table names it and leaves it on."""
+    return config.plugins.get(name, {"enabled": False}).get("enabled") is not False
 
 
-def _named(extra: Sequence[str]) -> Iterator[tuple[str, Factory]]:
-    for where in extra:
-        if where.endswith(".py") and not Path(where).is_file():
-            raise PluginError(f"plugin {where!r}: there is no such file")
-        try:
-            module = _import_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
-        except (Exception, SystemExit) as error:
-            raise PluginError(f"plugin {where!r} cannot be imported: {error!r}") from error
-        yield Path(where).stem if where.endswith(".py") else where.rpartition(".")[2], _factory_in(module)
+def name_of(plugin: object) -> str:
+    """Return what to call a plugin that nobody has named: after its file, its module or its class."""
+    if isinstance(plugin, (str, Path)):
+        return Path(plugin).stem if str(plugin).endswith(".py") else str(plugin).rpartition(".")[2]
+    if isinstance(plugin, ModuleType):
+        return plugin.__name__.rpartition(".")[2]
+    words = _WORDS.findall((plugin if isinstance(plugin, type) else type(plugin)).__name__)
+    return "_".join(words).lower()
+
+
+def is_factory(plugin: object) -> TypeGuard[str | Factory]:
+    """Whether `load_plugins` would make a plugin of it; anything else is one."""
+    return isinstance(plugin, (str, ModuleType, type))
+
+
+def _named(extra: Extra) -> Iterator[tuple[str, Factory]]:
+    named = extra.items() if isinstance(extra, Mapping) else [(name_of(where), where) for where in extra]
+    for name, where in named:
+        found = _import(where) if isinstance(where, str) else where
+        yield name, _factory_in(found) if isinstance(found, ModuleType) else found
+
+
+def _import(where: str) -> ModuleType:
+    if where.endswith(".py") and not Path(where).is_file():
+        raise PluginError(f"plugin {where!r}: there is no such file")
+    try:
+        return _import_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"plugin {where!r} cannot be imported: {error!r}") from error
 
 
 def _import_file(path: Path) -> ModuleType:

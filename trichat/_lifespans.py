@@ -17,7 +17,9 @@ class _Service(Protocol):
 
 
 @asynccontextmanager
-async def outlasting(service: _Service, stop: Callable[[], None], grace: float) -> AsyncIterator[None]:
+async def outlasting(
+    service: _Service, stop: Callable[[], None], grace: float, *, name: str | None = None
+) -> AsyncIterator[None]:
     """Run `service` around the block, and shield it from what cancels the block, because the block's cleanup needs it.
 
     After the block `stop` is called, and from then on the service has `grace` seconds.
@@ -29,7 +31,7 @@ async def outlasting(service: _Service, stop: Callable[[], None], grace: float) 
             await service(task_status=task_status)
 
     async with trio.open_nursery() as nursery:
-        await nursery.start(run)
+        await nursery.start(run, name=name)
         # Not before: a start that is cancelled has nothing to protect, and would never be told to stop.
         shield.shield = True
         try:
@@ -71,7 +73,7 @@ class Lifespans:
                 for name, manager in self._plugins:
                     lifespan = _Lifespan(name, manager, self._on_crash)
                     with trio.move_on_after(self._timeout) as scope:
-                        await nursery.start(lifespan.run)
+                        await nursery.start(lifespan.run, name=f"plugin {name}")
                     if scope.cancelled_caught:
                         raise StartError(f"plugin {name!r} did not start within {self._timeout:g} seconds")
                     entered.append(lifespan)

@@ -8,6 +8,7 @@ the walk without leaving a coroutine behind, and a changed message goes on to th
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from types import ModuleType
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import pluggy
@@ -31,7 +32,7 @@ _ANSWERS: dict[str, tuple[type, ...]] = {
 }
 
 
-class _Implementation(NamedTuple):
+class Implementation(NamedTuple):
     plugin: str
     function: Callable[..., Any]
     arguments: tuple[str, ...]
@@ -42,8 +43,18 @@ class _Failed(Exception):
     """A plugin failed in a hook. It is in the log already; the text is what a client may be told."""
 
 
-class _Misbehaved(Exception):
+class Misbehaved(Exception):
     """What a plugin did is known from outside, so that a traceback would only show this file."""
+
+
+class _Manager(pluggy.PluginManager):
+    """Looks for hooks where they can be: nearly all names of an object are Python's own, and looking is slow."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        return None if name.startswith("__") else super().parse_hookimpl_opts(plugin, name)
+
+    def parse_hookspec_opts(self, module_or_class: ModuleType | type, name: str) -> pluggy.HookspecOpts | None:
+        return None if name.startswith("__") else super().parse_hookspec_opts(module_or_class, name)
 
 
 class Plugins:
@@ -51,10 +62,10 @@ class Plugins:
 
     def __init__(self, hook_timeout: float) -> None:
         self._timeout = hook_timeout
-        self._manager = pluggy.PluginManager("trichat")
+        self._manager = _Manager("trichat")
         self._manager.add_hookspecs(hookspecs)
         self._crashed: set[str] = set()
-        self._hooks: dict[str, list[_Implementation]] = {}
+        self._hooks: dict[str, list[Implementation]] = {}
         self._resolve()
 
     @property
@@ -102,13 +113,13 @@ class Plugins:
         self._hooks = {}
         for hook in vars(self._manager.hook).values():
             found = [
-                _Implementation(i.plugin_name, i.function, tuple(i.argnames), getattr(i.plugin, "required", False))
+                Implementation(i.plugin_name, i.function, tuple(i.argnames), getattr(i.plugin, "required", False))
                 for i in reversed(hook.get_hookimpls())
             ]
             found.sort(key=lambda implementation: not implementation.required)
             self._hooks[hook.name] = list(self._without_crashed(hook.name, found))
 
-    def _without_crashed(self, hook: str, found: list[_Implementation]) -> Iterator[_Implementation]:
+    def _without_crashed(self, hook: str, found: list[Implementation]) -> Iterator[Implementation]:
         for implementation in found:
             if implementation.plugin not in self._crashed:
                 yield implementation
@@ -173,41 +184,41 @@ class Plugins:
                 raise PluginError(f"plugin {implementation.plugin!r} failed in {hook.__name__}: {error!r}") from error
             yield implementation.plugin, contribution
 
-    async def _call(self, hook: str, implementation: _Implementation, arguments: dict[str, Any]) -> Any:
+    async def _call(self, hook: str, implementation: Implementation, arguments: dict[str, Any]) -> Any:
         """Call one plugin and return its answer. Raises `_Failed`."""
         try:
             answer = _invoke(implementation, arguments)
             # Only what waits needs a deadline, and a cancel scope costs as much as everything else here together.
             if answer is not None and inspect.isawaitable(answer):
-                answer = await self._within_time(answer)
+                answer = await self._within_time(hook, implementation, answer)
             if answer is not None and not isinstance(answer, _ANSWERS.get(hook, object)):
-                raise _Misbehaved(f"{answer!r} is no answer to this hook")
+                raise Misbehaved(f"{answer!r} is no answer to this hook")
         except BaseException as error:
             failure, passing = split_failure(error)
             if failure is not None:
                 # An OSError tells of the world, not of the plugin's code.
-                trace = None if isinstance(failure, (_Misbehaved, OSError)) else failure
+                trace = None if isinstance(failure, (Misbehaved, OSError)) else failure
                 logger.error("plugin %r failed in %s: %s", implementation.plugin, hook, failure, exc_info=trace)
             if passing is not None:
                 raise passing from None  # noqa: ASYNC104
             raise _Failed(f"the plugin {implementation.plugin!r} failed") from failure  # noqa: ASYNC104
         return answer
 
-    async def _within_time(self, answer: Awaitable[Any]) -> Any:
+    async def _within_time(self, hook: str, implementation: Implementation, answer: Awaitable[Any]) -> Any:  # noqa: ARG002
         with trio.move_on_after(self._timeout) as scope:
             result = await answer
         # Cancelled or not: what came too late may have come about in any state.
         if scope.cancel_called:
-            raise _Misbehaved(f"it took longer than hook_timeout ({self._timeout:g} s)")
+            raise Misbehaved(f"it took longer than hook_timeout ({self._timeout:g} s)")
         return result
 
 
-def _invoke(implementation: _Implementation, arguments: dict[str, Any]) -> Any:
+def _invoke(implementation: Implementation, arguments: dict[str, Any]) -> Any:
     return implementation.function(*[arguments[name] for name in implementation.arguments])
 
 
 def _refuse_as_crashed() -> None:
-    raise _Misbehaved("it crashed earlier, and asking it fails closed")
+    raise Misbehaved("it crashed earlier, and asking it fails closed")
 
 
 def _source(plugin: object) -> str:

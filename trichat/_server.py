@@ -48,7 +48,7 @@ class Server:
         config = Config() if config is None else config
         options = config.server
         self._options = options
-        self._plugins = Plugins(options.hook_timeout)
+        self._plugins = self._make_plugins()
         for name, plugin in (load_plugins(config) if plugins is None else plugins).items():
             self._plugins.register(name, plugin)
         self._wire = LineWire(options.max_line_bytes)
@@ -64,6 +64,11 @@ class Server:
         self._sessions: set[Session] = set()
         self._stopping = trio.Event()
         self._stop_reason = ""
+
+    # The test kit has a registry of its own, and runs each session in a scope of its own: these are its two seams.
+
+    def _make_plugins(self) -> Plugins:
+        return Plugins(self._options.hook_timeout)
 
     @property
     def options(self) -> ServerOptions:
@@ -145,10 +150,12 @@ class Server:
         )
         # Who is needed longest is entered first: clients while there are clients, the broadcaster until the last of
         # them has left, the plugins until the last message is in the log.
-        async with outlasting(lifespans.run, lifespans.stop, LIFESPANS_SHARE * grace):
+        async with outlasting(lifespans.run, lifespans.stop, LIFESPANS_SHARE * grace, name="plugins"):
             self._commands = command_table(self._plugins.contributions(hookspecs.commands))
             async with (
-                outlasting(self._broadcaster.run, self._broadcaster.close, BROADCASTER_SHARE * grace),
+                outlasting(
+                    self._broadcaster.run, self._broadcaster.close, BROADCASTER_SHARE * grace, name="broadcaster"
+                ),
                 trio.open_nursery() as self._nursery,
             ):
                 try:
@@ -171,7 +178,7 @@ class Server:
         assert self._nursery is not None
         session = Session(Client(self, transport.address, wire), transport, wire, self._house)
         self._sessions.add(session)
-        self._nursery.start_soon(self._run, session)
+        self._nursery.start_soon(self._run, session, name=f"client {transport.address}")
 
     async def _run(self, session: Session) -> None:
         try:

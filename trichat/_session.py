@@ -133,6 +133,7 @@ class Session:
             while (text := await self._next_line()) is not None:
                 problem = await self._try_name(text)
                 if problem is None:
+                    trio.lowlevel.current_task().name = f"client {self.client.name}"
                     return True
                 if self.client.ended:
                     return False

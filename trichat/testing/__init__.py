@@ -1,0 +1,13 @@
+"""The kit for testing plugins and servers, in memory and in virtual time. `docs/testing.md` is its tutorial."""
+
+from trichat.testing._chat import Chat as Chat
+from trichat.testing._chat import running as running
+from trichat.testing._clock import run as run
+from trichat.testing._person import Disconnected as Disconnected
+from trichat.testing._person import NotHeard as NotHeard
+from trichat.testing._person import Person as Person
+from trichat.testing._transcript import Mismatch as Mismatch
+from trichat.testing._transcript import Transcript as Transcript
+from trichat.testing._transcript import TranscriptError as TranscriptError
+from trichat.testing._transcript import play as play
+from trichat.testing._transcript import play_over_tcp as play_over_tcp

@@ -1,0 +1,173 @@
+"""A running server in memory, and the people who talk to it."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import trio
+
+from trichat._config import Config
+from trichat._discovery import is_factory, load_plugins, name_of
+from trichat._errors import one_for_all
+from trichat._listener import Accept, Address
+from trichat._server import Server
+from trichat._tasks import task_tree
+from trichat._transport import Transport
+from trichat.testing._clock import idle
+from trichat.testing._dialogue import Dialogue
+from trichat.testing._probed import ProbedServer
+from trichat.testing._person import GREETING, Person
+from trichat.testing._pipe import KERNEL_BUFFER, MemoryLine, MemoryTransport, Pipe
+from trichat.wires import LineWire, Wire
+
+Plugins = Mapping[str, object] | Iterable[object]
+"""Plugins by name, or without: instances, classes, modules, or what `--plugin` takes (`"dice.py"`, `"package.dice"`)."""
+
+Tables = Mapping[str, Mapping[str, object]]
+"""A configuration, as `trichat.toml` has it: `{"server": {...}, "plugins": {"dice": {...}}}`."""
+
+Connect = Callable[[Pipe, Pipe, str], Transport]
+"""Makes the server's end of a connection: from the pipe to it, the pipe from it, and the other side's address."""
+
+
+class MemoryListener:
+    """A listener that people in the same process connect to."""
+
+    def __init__(self, wire: Wire, transport: Connect = MemoryTransport) -> None:
+        self._wire = wire
+        self._transport = transport
+        self._accept: Accept | None = None
+
+    async def serve(
+        self, accept: Accept, *, task_status: trio.TaskStatus[list[Address]] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Let people connect until cancelled."""
+        self._accept = accept
+        task_status.started([])
+        try:
+            await trio.sleep_forever()
+        finally:
+            self._accept = None
+
+    def connect(self, address: str, arrived: Callable[[bytes], None]) -> tuple[MemoryLine, Transport]:
+        """Connect, and return both ends. Raises `ConnectionRefusedError` if the server takes no connections."""
+        if self._accept is None:
+            raise ConnectionRefusedError(111, "Connection refused")
+        to_server, from_server = Pipe(KERNEL_BUFFER), Pipe(arrived=arrived)
+        transport = self._transport(to_server, from_server, address)
+        self._accept(transport, self._wire)
+        return MemoryLine(from_server, to_server), transport
+
+
+class Chat:
+    """A server that runs in memory, and the way to it."""
+
+    def __init__(self, server: Server, listener: MemoryListener, folder: Path) -> None:
+        self.server = server
+        """The server itself."""
+        self.folder = folder
+        """Where `chat_log.txt` is, and whatever else plugins write."""
+        self.dialogue = Dialogue()
+        """What was said and heard so far."""
+        self.people: list[Person] = []
+        """Everybody who ever connected, in that order."""
+        self.transports: list[Transport] = []
+        """The server's ends of their connections."""
+        self._listener = listener
+
+    async def join(self, name: str, address: str = "127.0.0.1") -> Person:
+        """Connect, give a name, and hear everything up to the welcome. Raises `NotHeard`."""
+        person = self.connect_silently(address, name)
+        await person.say(name)
+        await person.hears_up_to("* welcome, ")
+        return person
+
+    async def connect(self, address: str = "127.0.0.1", name: str = "") -> Person:
+        """Connect, and hear the greeting. `name` is what the dialogue is to call whom it is about."""
+        person = self.connect_silently(address, name)
+        await person.hears(GREETING)
+        return person
+
+    def connect_silently(self, address: str = "127.0.0.1", name: str = "") -> Person:
+        """Connect, and hear nothing yet. Raises `ConnectionRefusedError` if the server has stopped."""
+        person = Person(name or f"guest{len(self.people) + 1}", self.dialogue, self.report)
+        self.dialogue.note(person, "+")
+        line, transport = self._listener.connect(address, person.arrived)
+        person.connected(line)
+        self.people.append(person)
+        self.transports.append(transport)
+        return person
+
+    async def settled(self) -> None:
+        """Wait until nothing is left to do: everybody waits for somebody else, or for time to pass."""
+        await idle()
+
+    @property
+    def log(self) -> list[str]:
+        """What is in the chat log, as people see it live: without dates and rooms."""
+        path = self.folder / "chat_log.txt"
+        if not path.exists():
+            return []
+        said = [line.split(" ", 2)[2] for line in path.read_text(encoding="utf-8").splitlines()]
+        return [line.removeprefix("*") if line.startswith("** ") else line for line in said]
+
+    def report(self) -> str:
+        """Return the dialogue so far and the tree of tasks, for the text of a failure."""
+        parts = {"the dialogue so far": str(self.dialogue), "the tasks": task_tree()}
+        return "".join(f"\n{title}:\n" + _indented(text) for title, text in parts.items() if text)
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+@asynccontextmanager
+async def running(
+    plugins: Plugins = (),
+    config: Tables | None = None,
+    *,
+    folder: Path | None = None,
+    transport: Connect = MemoryTransport,
+) -> AsyncIterator[Chat]:
+    """Run a server in memory, and stop it at the end of the block.
+
+    It has the built-in plugins, but for those that `config` turns off, and `plugins`. What they write goes to `folder`,
+    by default one that is gone after the block. `transport` makes the server's ends of connections.
+    Raises `ConfigError`, `PluginError` or `StartError`, as `trichat serve` does.
+    """
+    failure: Exception | None = None
+    with ExitStack() as stack:
+        if folder is None:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="trichat-", ignore_cleanup_errors=True)))
+        chat = make_chat(plugins, config, folder, transport)
+        with one_for_all():
+            async with trio.open_nursery() as nursery:
+                await nursery.start(chat.server.serve)
+                try:
+                    yield chat
+                    chat.server.stop()
+                except Exception as error:
+                    # Raised below, so that it comes out as it is, and not as one of a group.
+                    failure = error
+                    nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+def make_chat(plugins: Plugins, config: Tables | None, folder: Path, transport: Connect = MemoryTransport) -> Chat:
+    """Return a chat whose server does not run yet. Raises `ConfigError` or `PluginError`."""
+    full = _configuration(config or {}, folder)
+    named = plugins if isinstance(plugins, Mapping) else {name_of(plugin): plugin for plugin in plugins}
+    made = {name: plugin for name, plugin in named.items() if not is_factory(plugin)}
+    to_make = {name: plugin for name, plugin in named.items() if is_factory(plugin)}
+    listener = MemoryListener(LineWire(full.server.max_line_bytes), transport)
+    server = ProbedServer(full, plugins={**load_plugins(full, to_make), **made}, listeners=[listener])
+    return Chat(server, listener, folder)
+
+
+def _configuration(config: Tables, folder: Path) -> Config:
+    """The defaults for a chat in memory, and what the test says."""
+    plugins = config.get("plugins", {})
+    chat_log = {"path": str(folder / "chat_log.txt"), "fsync": "never", **plugins.get("chat_log", {})}  # type: ignore[dict-item]
+    return Config.from_tables({**config, "plugins": {**plugins, "chat_log": chat_log}})

@@ -1,0 +1,56 @@
+"""Virtual time: a clock that jumps to the next deadline as soon as there is nothing left to do.
+
+Trio's `MockClock` does the jumping. It does not know of worker threads, though: while one of them reads a file, every
+task is blocked, and the clock would jump over the deadline of whoever waits for it. So it stands still meanwhile.
+"""
+
+import math
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+R = TypeVar("R")
+
+# Real seconds between two looks at whether the worker threads have ended.
+_GLANCE = 0.0005
+
+
+def run(
+    async_fn: Callable[..., Awaitable[R]],
+    *args: Any,
+    clock: MockClock | None = None,
+    instruments: Sequence[trio.abc.Instrument] = (),
+) -> R:
+    """Do what `trio.run` does, in virtual time: a wait of an hour takes no time, and a worker thread all that it needs.
+
+    `clock` is there for those who keep hold of it; without it, a new one starts at 0.
+    """
+    clock = clock or MockClock(autojump_threshold=0)
+    return trio.run(async_fn, *args, clock=clock, instruments=[_ThreadGuard(clock), *instruments])
+
+
+async def idle() -> None:
+    """Wait until no task can go on and no worker thread runs, without any time passing."""
+    threads = trio.to_thread.current_default_thread_limiter()
+    await wait_all_tasks_blocked()
+    while threads.borrowed_tokens:
+        # In a thread of its own account, so that it neither waits for the others nor counts as one of them.
+        await trio.to_thread.run_sync(time.sleep, _GLANCE, limiter=trio.CapacityLimiter(1))
+        await wait_all_tasks_blocked()
+
+
+class _ThreadGuard(trio.abc.Instrument):
+    """Holds the clock while threads work that were started with Trio's default limiter, as nearly all are."""
+
+    def __init__(self, clock: MockClock) -> None:
+        self._clock = clock
+        self._jumps = True
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        jumps = not trio.to_thread.current_default_thread_limiter().borrowed_tokens
+        if jumps is not self._jumps:
+            self._jumps = jumps
+            self._clock.autojump_threshold = 0 if jumps else math.inf

@@ -1,0 +1,46 @@
+"""What was said and heard in a chat, written down as it happened, in the form of a transcript."""
+
+import re
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from trichat.testing._person import Person
+
+_DATE = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\]")
+
+
+def without_date(line: str) -> str:
+    """The line with `[date]` for its date, if it is one of the history: no test can know what it will be."""
+    return _DATE.sub("[date]", line, count=1) if line.startswith("[") else line
+
+
+class Dialogue:
+    """The lines of one chat, in the order in which they happened."""
+
+    def __init__(self) -> None:
+        # With the person rather than the name, which is known only after the first lines.
+        self._entries: list[tuple[Person | None, str]] = []
+        self._now: float | None = None
+
+    def note(self, person: "Person", what: str) -> None:
+        """Write down `what` somebody did or heard: `> hi`, `< alice: hi`, `+`, `!`."""
+        self._note_time()
+        self._entries.append((person, what))
+
+    def _note_time(self) -> None:
+        now = trio.current_time()
+        if self._now is not None and round(now - self._now) >= 1:
+            self._entries.append((None, f"--- {round(now - self._now)}s"))
+        self._now = now
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def lines(self, since: int = 0) -> list[str]:
+        """Return the lines from the one with the index `since` on."""
+        return [f"{person.name}{what}" if person else what for person, what in self._entries[since:]]
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())

@@ -1,0 +1,283 @@
+"""The parts of a scenario that can be cancelled alone, and the probe that counts their steps and cancels one of them.
+
+A task runs from one checkpoint to the next; Trio tells an instrument of each such step before it is taken. A part is
+cancelled during its k-th step, so that the cancellation strikes at the checkpoint which ends that step: its k-th one.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Generator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Any, NamedTuple, TypeVar
+
+import outcome
+import trio
+from trio.lowlevel import Task
+
+from trichat._errors import leaves
+from trichat._tasks import waiting_at
+
+R = TypeVar("R")
+
+# What the cancellation says of itself, to tell it from all others.
+REASON = "trichat.testing: at this checkpoint"
+
+# Steps that a part may take after it was cancelled, before it counts as one that will never end.
+ENDLESS = 10_000
+
+
+class Abandoned(BaseException):
+    """Raised in a task that does not end, however often it is cancelled, so that the test can."""
+
+
+class Strike(NamedTuple):
+    """Which part to cancel, and at which of its checkpoints, counted from 1."""
+
+    part: str
+    step: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Strike":
+        """Read what `str` has written. Raises `ValueError`."""
+        part, _, step = text.rpartition(" @ ")
+        if not part or not step.isdecimal():
+            raise ValueError(f"{text!r} does not name a part and a checkpoint, as 'server @ 3' does")
+        return cls(part, int(step))
+
+    def __str__(self) -> str:
+        return f"{self.part} @ {self.step}"
+
+
+class Part:
+    """A stretch of one task, from where it is entered to where it is left, and the tasks that it owns meanwhile."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.scope = trio.CancelScope()
+        self.steps = 0
+        """Begun so far."""
+        self.struck_at: float | None = None
+        """When it was cancelled, in Trio's time."""
+        self.ended_at: float | None = None
+        self.task: Task | None = None
+        """The task in which the cancellation struck."""
+        self.place = ""
+        """The line of code where that task waited."""
+        self.swallowed = ""
+        """What became of the cancellation, if it did not come out as such."""
+        self._delivered = False
+        self._owner = trio.lowlevel.current_task()
+        self._not_its_own = list(self._owner.child_nurseries)
+
+    @property
+    def was_cancelled(self) -> bool:
+        """Whether the probe has cancelled it."""
+        return self.struck_at is not None
+
+    def owns(self, task: Task) -> bool:
+        """Whether a task that has just begun belongs to it, because its nursery was opened inside."""
+        nursery = task.parent_nursery
+        return nursery is not None and nursery.parent_task is self._owner and nursery not in self._not_its_own
+
+    def strike(self, task: Task) -> None:
+        """Cancel it, while `task` takes a step."""
+        self.struck_at = trio.current_time()
+        self.task = task
+        self.scope.cancel(REASON)
+
+    def watching(self, awaitable: Awaitable[R]) -> Awaitable[R]:
+        """Return what awaits `awaitable`, and notes whether it lets the cancellation through."""
+        return _Watch(awaitable, self)
+
+    @asynccontextmanager
+    async def watching_block(self, manager: AbstractAsyncContextManager[Any]) -> AsyncIterator[None]:
+        """Enter and leave `manager`, and note whether it lets the cancellation through, also that of the block."""
+        await self.watching(manager.__aenter__())
+        try:
+            yield
+        except BaseException as error:
+            self.delivers(error)
+            if not await self.watching(manager.__aexit__(type(error), error, error.__traceback__)):
+                raise
+            self.returned()
+        else:
+            await self.watching(manager.__aexit__(None, None, None))
+
+    def delivers(self, error: BaseException) -> None:
+        """Note that `error` is raised inside."""
+        if any(isinstance(leaf, trio.Cancelled) and leaf.reason == REASON for leaf in leaves(error)):
+            self._delivered = True
+
+    def returned(self) -> None:
+        """Note that it went on as if nothing had happened."""
+        if self._delivered:
+            self.swallowed = "it went on as if it had not been cancelled"
+
+    def raised(self, error: BaseException) -> None:
+        """Note what came out."""
+        if self._delivered and not any(isinstance(leaf, (trio.Cancelled, Abandoned)) for leaf in leaves(error)):
+            self.swallowed = f"it came out as {error!r}"
+
+
+class _Watch(Coroutine[Any, Any, R]):
+    """Stands between Trio and a coroutine, and sees what is sent in and what comes out.
+
+    Trio sends a task the outcome of its wait, and a cancellation is such an outcome. The attributes of a coroutine are
+    there for whoever asks where the task waits.
+    """
+
+    def __init__(self, awaitable: Awaitable[R], part: Part) -> None:
+        self._coroutine = awaitable if isinstance(awaitable, Coroutine) else _coroutine(awaitable)
+        self._part = part
+
+    def __await__(self) -> Generator[Any, Any, R]:
+        return self
+
+    def __iter__(self) -> "_Watch[R]":
+        return self
+
+    def __next__(self) -> Any:
+        return self.send(None)
+
+    def send(self, value: Any) -> Any:
+        if isinstance(value, outcome.Error):
+            self._part.delivers(value.error)
+        try:
+            return self._coroutine.send(value)
+        except StopIteration:
+            self._part.returned()
+            raise
+        except BaseException as error:
+            self._part.raised(error)
+            raise
+
+    def throw(self, *error: Any) -> Any:
+        return self._coroutine.throw(*error)
+
+    def close(self) -> None:
+        self._coroutine.close()
+
+    @property
+    def cr_frame(self) -> Any:
+        return self._coroutine.cr_frame  # type: ignore[attr-defined]
+
+    @property
+    def cr_await(self) -> Any:
+        return self._coroutine.cr_await  # type: ignore[attr-defined]
+
+    @property
+    def cr_running(self) -> bool:
+        return bool(self._coroutine.cr_running)  # type: ignore[attr-defined]
+
+
+async def _coroutine(awaitable: Awaitable[R]) -> R:
+    return await awaitable
+
+
+class Probe(trio.abc.Instrument):
+    """Knows the parts of one run, counts their steps, and cancels the part of `strike` at its checkpoint."""
+
+    def __init__(self, strike: Strike | None = None) -> None:
+        self.parts: list[Part] = []
+        """All that were entered, in that order."""
+        self.struck: Part | None = None
+        """The one that was cancelled."""
+        self._strike = strike
+        self._seen: Counter[str] = Counter()
+        self._inside: dict[Task, list[Part]] = {}
+        self._steps_since = 0
+
+    @contextmanager
+    def entered(self, kind: str, name: str) -> Iterator[Part]:
+        """Make the block a part."""
+        label = f"{kind} {name}".rstrip()
+        self._seen[label] += 1
+        part = Part(label if self._seen[label] == 1 else f"{label} #{self._seen[label]}")
+        self.parts.append(part)
+        task = trio.lowlevel.current_task()
+        around = self._inside.get(task, [])
+        self._inside[task] = [*around, part]
+        try:
+            with part.scope:
+                self._step(part, task)
+                yield part
+        finally:
+            self._inside[task] = around
+            part.ended_at = trio.current_time()
+
+    def _step(self, part: Part, task: Task) -> None:
+        part.steps += 1
+        if self._strike == (part.label, part.steps):
+            self.struck = part
+            part.strike(task)
+
+    def task_spawned(self, task: Task) -> None:
+        parent = task.parent_nursery.parent_task if task.parent_nursery else None
+        if parent in self._inside:
+            # A task of a task of a part is the part's in any case.
+            self._inside[task] = [p for p in self._inside[parent] if p._owner is not parent or p.owns(task)]
+
+    def task_exited(self, task: Task) -> None:
+        self._inside.pop(task, None)
+
+    def before_task_step(self, task: Task) -> None:
+        for part in self._inside.get(task, ()):
+            self._step(part, task)
+            if part is self.struck:
+                self._steps_since += 1
+                if self._steps_since > ENDLESS:
+                    abandon(task)
+
+    def after_task_step(self, task: Task) -> None:
+        if self.struck is not None and not self.struck.place and task is self.struck.task:
+            self.struck.place = waiting_at(task)
+
+
+def abandon(task: Task) -> None:
+    """End a task that ignores its cancellation, by all means: its run is over anyway."""
+    for _ in range(100):
+        try:
+            task.coro.throw(Abandoned("it ignores its cancellation"))
+        except BaseException:  # noqa: BLE001
+            return
+
+
+PROBE: trio.lowlevel.RunVar[Probe | None] = trio.lowlevel.RunVar("trichat.testing.PROBE", None)
+
+
+class _Unwatched(Part):
+    """What a part is when nothing is probed: nothing."""
+
+    def __init__(self) -> None:
+        self.struck_at = None
+
+    def watching(self, awaitable: Awaitable[R]) -> Awaitable[R]:
+        return awaitable
+
+    @asynccontextmanager
+    async def watching_block(self, manager: AbstractAsyncContextManager[Any]) -> AsyncIterator[None]:
+        async with manager:
+            yield
+
+
+_UNWATCHED = _Unwatched()
+
+
+@contextmanager
+def part_of(kind: str, name: str) -> Iterator[Part]:
+    """Make the block a part of the scenario that may be cancelled alone, if there is a probe; otherwise do nothing."""
+    probe = PROBE.get()
+    if probe is None:
+        yield _UNWATCHED
+    else:
+        with probe.entered(kind, name) as part:
+            yield part
+
+
+@contextmanager
+def part(name: str) -> Iterator[Part]:
+    """Make the block a part of the scenario that `cancel_everywhere` cancels alone; elsewhere it does nothing.
+
+    Only what is awaited through `watching` of what it yields is checked for letting the cancellation through.
+    """
+    with part_of("part", name) as entered:
+        yield entered

@@ -1,0 +1,60 @@
+"""The server as the test kit runs it: each part of it that can be cancelled alone is in a scope of its own."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, ParamSpec, TypeVar
+
+import trio
+
+from trichat import hookspecs
+from trichat._listener import Address
+from trichat._plugins import Implementation, Misbehaved, Plugins
+from trichat._server import Server
+from trichat._session import Session
+from trichat.testing._parts import Part, part_of
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class ProbedPlugins(Plugins):
+    """Each awaited call of a hook is a part, and so is each lifespan."""
+
+    async def _within_time(self, hook: str, implementation: Implementation, answer: Awaitable[Any]) -> Any:
+        with part_of("hook", f"{implementation.plugin}.{hook}") as part:
+            result = await super()._within_time(hook, implementation, part.watching(answer))
+        if part.was_cancelled:
+            # As after a deadline: the plugin has failed, whatever it has answered.
+            raise Misbehaved("it was cancelled by the test")
+        return result
+
+    def contributions(self, hook: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Iterator[tuple[str, R]]:
+        """Yield what each plugin contributes, with its name."""
+        for name, contribution in super().contributions(hook, *args, **kwargs):
+            if hook is hookspecs.lifespan:
+                yield name, _probed_lifespan(name, contribution)  # type: ignore[arg-type,misc]
+            else:
+                yield name, contribution
+
+
+@asynccontextmanager
+async def _probed_lifespan(name: str, lifespan: AbstractAsyncContextManager[None]) -> AsyncIterator[None]:
+    with part_of("lifespan", name) as part:
+        async with part.watching_block(lifespan):
+            yield
+
+
+class ProbedServer(Server):
+    """Each session is a part, and so is the whole."""
+
+    def _make_plugins(self) -> Plugins:
+        return ProbedPlugins(self._options.hook_timeout)
+
+    async def _run(self, session: Session) -> None:
+        with part_of("client", "") as part:
+            await part.watching(super()._run(session))
+
+    async def serve(self, *, task_status: trio.TaskStatus[list[Address]] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run the server until `stop` is called."""
+        with part_of("server", "") as part:
+            await part.watching(super().serve(task_status=task_status))

@@ -1,0 +1,109 @@
+"""The pytest plugin, loaded by its entry point: the fixtures `chat` and `virtual_time`, and transcripts as tests.
+
+The names of the fixtures are all that a test needs; nothing of this module is to be imported.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from trichat.testing import _clock
+from trichat.testing._chat import Chat, Plugins, Tables, running
+from trichat.testing._transcript import Mismatch, play_file
+
+TRANSCRIPTS = "trichat_transcripts"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a project say which files are transcripts."""
+    parser.addini(TRANSCRIPTS, "glob patterns of the transcripts that are tests", type="args", default=[])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker."""
+    config.addinivalue_line("markers", "chat(plugins=(), config=None): what the server of the fixture `chat` has")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run tests in virtual time that ask for it, also where only one of their fixtures does."""
+    for item in items:
+        if "virtual_time" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.trio(run=_run), append=False)
+
+
+def _run(
+    test: Callable[[], Awaitable[Any]], clock: trio.abc.Clock | None, instruments: Sequence[trio.abc.Instrument]
+) -> None:
+    _clock.run(test, clock=clock if isinstance(clock, MockClock) else None, instruments=instruments)
+
+
+@pytest.fixture
+def virtual_time() -> MockClock:
+    """The test runs in virtual time: waiting takes none."""
+    return MockClock(autojump_threshold=0)
+
+
+@pytest.fixture
+def chat_plugins() -> Plugins:
+    """The plugins of the fixture `chat` besides the built-in ones, for tests to override."""
+    return ()
+
+
+@pytest.fixture
+def chat_config() -> Tables:
+    """The configuration of the fixture `chat`, for tests to override."""
+    return {}
+
+
+@pytest.fixture
+async def chat(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    virtual_time: MockClock,  # noqa: ARG001
+    chat_plugins: Plugins,
+    chat_config: Tables,
+) -> AsyncIterator[Chat]:
+    """A server in memory and in virtual time; it writes to `tmp_path`."""
+    marker = request.node.get_closest_marker("chat")
+    given = marker.kwargs if marker else {}
+    async with running(given.get("plugins", chat_plugins), given.get("config", chat_config), folder=tmp_path) as chat:
+        yield chat
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "TranscriptFile | None":
+    """Collect transcripts."""
+    patterns: list[str] = parent.config.getini(TRANSCRIPTS)
+    if any(file_path.relative_to(parent.config.rootpath).match(pattern) for pattern in patterns):
+        return TranscriptFile.from_parent(parent, path=file_path)
+    return None
+
+
+class TranscriptFile(pytest.File):
+    """A file that is one test."""
+
+    def collect(self) -> Iterable[pytest.Item]:
+        """Yield the test."""
+        yield TranscriptItem.from_parent(self, name=self.path.stem)
+
+
+class TranscriptItem(pytest.Item):
+    """Plays a transcript."""
+
+    # pytest-trio asks every test for its function.
+    obj = None
+
+    def runtest(self) -> None:
+        """Play it. Raises `Mismatch`."""
+        play_file(self.path)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Show the difference alone: the traceback would tell nothing about the chat."""
+        return str(excinfo.value) if isinstance(excinfo.value, Mismatch) else super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Where it is."""
+        return self.path, 0, f"transcript: {self.name}"

@@ -1,0 +1,55 @@
+"""A person's end of a connection over TCP."""
+
+import socket
+
+import trio
+
+
+class SocketLine:
+    """A connected socket."""
+
+    def __init__(self, sock: trio.socket.SocketType) -> None:
+        self._socket = sock
+        self._reads = trio.Event()
+        self._reads.set()
+        self.closed = False
+
+    @classmethod
+    async def connect(cls, host: str, port: int) -> "SocketLine":
+        """Connect. Raises `OSError`."""
+        return cls((await trio.open_tcp_stream(host, port)).socket)
+
+    async def send(self, data: bytes) -> None:
+        """Send all of `data`. Raises `OSError` if the connection is closed."""
+        while data:
+            data = data[await self._socket.send(data) :]
+
+    async def receive(self) -> bytes:
+        """Wait for data and return it; `b""` at the end. Raises `OSError` if it breaks."""
+        await self._reads.wait()
+        try:
+            return await self._socket.recv(65_536)
+        except trio.ClosedResourceError:
+            return b""
+
+    def send_eof(self) -> None:
+        """Say no more, and read on."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Close the connection in both directions."""
+        self.closed = True
+        self._socket.close()
+
+    def reset(self) -> None:
+        """Break the connection, as a machine does that was switched off and on."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.close()
+
+    def stop_reading(self) -> None:
+        """Take no more than the kernel does for somebody who does not read."""
+        self._reads = trio.Event()
+
+    def read_on(self) -> None:
+        """Take everything again."""
+        self._reads.set()
