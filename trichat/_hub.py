@@ -74,6 +74,10 @@ class Hub:
                 del self._rooms[client.room]
             client._room = ""
 
+    def anyone(self) -> Sequence[Client | str]:
+        """Whoever is still known here, by address, name or room."""
+        return [*self._per_address, *self._names.values(), *(c for room in self._rooms.values() for c in room)]
+
     def members(self, room: str) -> Sequence[Client]:
         """Who is in the room now, in the order of joining."""
         return list(self._rooms.get(room, ()))

@@ -113,8 +113,7 @@ class Session:
         logger.info("%s connected", client)
         self._connected = True
         client.send("welcome to trichat; type your name and press Enter")
-        if await self._introduce():
-            await self._join()
+        if await self._introduce() and await self._join():
             await self._chat()
 
     async def _connect(self) -> Refuse | None:
@@ -162,8 +161,11 @@ class Session:
             return answer.reason
         return None
 
-    async def _join(self) -> None:
-        """Send the history, enter the room and welcome the client. What is said meanwhile follows then."""
+    async def _join(self) -> bool:
+        """Send the history, enter the room and welcome the client, and return whether it is in. If not, it has ended.
+
+        What is said meanwhile follows then.
+        """
         client, broadcaster, replay = self.client, self._house.broadcaster, self._house.replay
         async with client._outbox.exclusive() as send:
             seen = 0
@@ -182,9 +184,10 @@ class Session:
                 cursor = await broadcaster.join(client)
             except RequiredPluginFailed as failure:
                 client._end(f"refused: {failure}", farewell=f"refused: {failure}")
-                return
+                return False
             await self._welcome(send, seen, cursor, problem)
         logger.info("%s joined", client)
+        return True
 
     async def _welcome(self, send: Send, seen: int, cursor: int, problem: str | None) -> None:
         if problem is None:

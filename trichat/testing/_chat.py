@@ -13,7 +13,6 @@ from trichat._errors import one_for_all
 from trichat._listener import Accept, Address
 from trichat._server import Server
 from trichat._tasks import task_tree
-from trichat._transport import Transport
 from trichat.testing._clock import idle
 from trichat.testing._dialogue import Dialogue
 from trichat.testing._probed import ProbedServer
@@ -27,7 +26,7 @@ Plugins = Mapping[str, object] | Iterable[object]
 Tables = Mapping[str, Mapping[str, object]]
 """A configuration, as `trichat.toml` has it: `{"server": {...}, "plugins": {"dice": {...}}}`."""
 
-Connect = Callable[[Pipe, Pipe, str], Transport]
+Connect = Callable[[Pipe, Pipe, str], MemoryTransport]
 """Makes the server's end of a connection: from the pipe to it, the pipe from it, and the other side's address."""
 
 
@@ -50,7 +49,7 @@ class MemoryListener:
         finally:
             self._accept = None
 
-    def connect(self, address: str, arrived: Callable[[bytes], None]) -> tuple[MemoryLine, Transport]:
+    def connect(self, address: str, arrived: Callable[[bytes], None]) -> tuple[MemoryLine, MemoryTransport]:
         """Connect, and return both ends. Raises `ConnectionRefusedError` if the server takes no connections."""
         if self._accept is None:
             raise ConnectionRefusedError(111, "Connection refused")
@@ -72,7 +71,7 @@ class Chat:
         """What was said and heard so far."""
         self.people: list[Person] = []
         """Everybody who ever connected, in that order."""
-        self.transports: list[Transport] = []
+        self.transports: list[MemoryTransport] = []
         """The server's ends of their connections."""
         self._listener = listener
 

@@ -21,6 +21,9 @@ R = TypeVar("R")
 # What the cancellation says of itself, to tell it from all others.
 REASON = "trichat.testing: at this checkpoint"
 
+# What a call of a hook that was cancelled has failed with.
+CANCELLED = "it was cancelled by the test"
+
 # Steps that a part may take after it was cancelled, before it counts as one that will never end.
 ENDLESS = 10_000
 
@@ -181,6 +184,8 @@ class Probe(trio.abc.Instrument):
         """All that were entered, in that order."""
         self.struck: Part | None = None
         """The one that was cancelled."""
+        self.is_looking = True
+        """Whether steps count, and parts that are entered are noted."""
         self._strike = strike
         self._seen: Counter[str] = Counter()
         self._inside: dict[Task, list[Part]] = {}
@@ -205,6 +210,8 @@ class Probe(trio.abc.Instrument):
             part.ended_at = trio.current_time()
 
     def _step(self, part: Part, task: Task) -> None:
+        if not self.is_looking:
+            return
         part.steps += 1
         if self._strike == (part.label, part.steps):
             self.struck = part
@@ -266,7 +273,7 @@ _UNWATCHED = _Unwatched()
 def part_of(kind: str, name: str) -> Iterator[Part]:
     """Make the block a part of the scenario that may be cancelled alone, if there is a probe; otherwise do nothing."""
     probe = PROBE.get()
-    if probe is None:
+    if probe is None or not probe.is_looking:
         yield _UNWATCHED
     else:
         with probe.entered(kind, name) as part:

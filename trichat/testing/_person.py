@@ -1,5 +1,6 @@
 """Somebody in a chat: says lines, and expects to hear others."""
 
+import re
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
@@ -18,6 +19,8 @@ SILENCE = 0.5
 _GLANCE = 0.001
 
 GREETING = "* welcome to trichat; type your name and press Enter"
+
+_WELCOME = re.compile(r"\* welcome, ([^;]*);")
 
 
 class NotHeard(AssertionError):
@@ -62,6 +65,14 @@ class Person:
     def __init__(self, name: str, dialogue: Dialogue, report: Callable[[], str]) -> None:
         self.name = name
         """What the test calls it; not necessarily what the chat does."""
+        self.heard: list[str] = []
+        """All lines that have arrived, whether a test has asked for them or not."""
+        self.reads = True
+        """Whether it takes what is sent to it: no more after `stop_reading`."""
+        self.chat_name = ""
+        """What the chat calls it, from its welcome until the connection ends; empty before and after."""
+        self.said_since_welcome = 0
+        """Lines that it has said meanwhile."""
         self._dialogue = dialogue
         self._report = report
         """What to add to a failure."""
@@ -80,15 +91,20 @@ class Person:
     def arrived(self, data: bytes) -> None:
         """Write down what arrives, when it does: it may be read much later."""
         if not data:
+            self.chat_name = ""
             self._dialogue.note(self, "<")
         *lines, self._arriving = (self._arriving + data).split(b"\n")
         for line in lines:
-            self._dialogue.note(self, f"< {without_date(line.decode())}")
+            self.heard.append(line.decode())
+            welcome = _WELCOME.match(self.heard[-1])
+            self.chat_name = welcome[1] if welcome and not self.chat_name else self.chat_name
+            self._dialogue.note(self, f"< {without_date(self.heard[-1])}")
 
     async def say(self, *lines: str) -> None:
         """Type lines, all at once. Raises `Disconnected`."""
         for line in lines:
             self._dialogue.note(self, f"> {line}")
+            self.said_since_welcome += self.chat_name != "" and line.strip() != ""
         await self.send("".join(f"{line}\n" for line in lines).encode())
 
     async def send(self, data: bytes) -> None:
@@ -173,11 +189,13 @@ class Person:
     def hang_up(self) -> None:
         """Close the connection."""
         self._dialogue.note(self, "!")
+        self.chat_name = ""
         self._line.close()
 
     def reset(self) -> None:
         """Break the connection, as a machine does that was switched off: what is on its way is lost."""
         self._dialogue.note(self, "!!")
+        self.chat_name = ""
         self._line.reset()
 
     def send_eof(self) -> None:
@@ -186,10 +204,12 @@ class Person:
 
     def stop_reading(self) -> None:
         """Take nothing any more, but for what a kernel keeps for somebody who does not read."""
+        self.reads = False
         self._line.stop_reading()
 
     def read_on(self) -> None:
         """Take everything again, after `stop_reading`."""
+        self.reads = True
         self._line.read_on()
 
     def _not_heard(self, expected: str, instead: str, before: list[str]) -> NotHeard:

@@ -7,11 +7,12 @@ from typing import Any, ParamSpec, TypeVar
 import trio
 
 from trichat import hookspecs
+from trichat._errors import StartError
 from trichat._listener import Address
 from trichat._plugins import Implementation, Misbehaved, Plugins
 from trichat._server import Server
 from trichat._session import Session
-from trichat.testing._parts import Part, part_of
+from trichat.testing._parts import CANCELLED, part_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,7 +26,7 @@ class ProbedPlugins(Plugins):
             result = await super()._within_time(hook, implementation, part.watching(answer))
         if part.was_cancelled:
             # As after a deadline: the plugin has failed, whatever it has answered.
-            raise Misbehaved("it was cancelled by the test")
+            raise Misbehaved(CANCELLED)
         return result
 
     def contributions(self, hook: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Iterator[tuple[str, R]]:
@@ -56,5 +57,20 @@ class ProbedServer(Server):
 
     async def serve(self, *, task_status: trio.TaskStatus[list[Address]] = trio.TASK_STATUS_IGNORED) -> None:
         """Run the server until `stop` is called."""
+        started = _Started(task_status)
         with part_of("server", "") as part:
-            await part.watching(super().serve(task_status=task_status))
+            await part.watching(super().serve(task_status=started))  # type: ignore[arg-type]
+        if part.was_cancelled and not started.called:
+            raise StartError("the start was cancelled by the test")
+
+
+class _Started:
+    """Passes on that the server has started, and remembers it."""
+
+    def __init__(self, task_status: trio.TaskStatus[list[Address]]) -> None:
+        self._task_status = task_status
+        self.called = False
+
+    def started(self, value: list[Address]) -> None:
+        self.called = True
+        self._task_status.started(value)

@@ -1,0 +1,288 @@
+"""Plays a scenario again and again, and lets something go wrong in another place each time."""
+
+import textwrap
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, NamedTuple
+
+from trichat.testing._chat import Tables
+from trichat.testing._faults import Fault, Faults, Weather
+from trichat.testing._invariants import INVARIANTS, Invariant
+from trichat.testing._parts import CANCELLED, Probe, Strike
+from trichat.testing._run import Disturbance, MakePlugins, Run, Scenario, play
+
+Target = Literal["client", "hook", "lifespan", "server", "scenario", "part"]
+
+TARGETS: Sequence[Target] = ("client", "hook", "lifespan", "server", "scenario", "part")
+
+# Violations that are told in full; the same fault mostly shows at many checkpoints.
+SHOWN = 3
+
+
+class Broken(NamedTuple):
+    """An invariant that did not hold."""
+
+    invariant: str
+    what: str
+
+
+class Violation(AssertionError):
+    """Invariants were broken. `broken` has them by the case that breaks them, as `only` takes it."""
+
+    def __init__(self, text: str, broken: dict[str, list[Broken]]) -> None:
+        super().__init__(text)
+        self.broken = broken
+
+
+class Survey:
+    """What a scenario was put through."""
+
+    def __init__(self) -> None:
+        self.cases: list[str] = []
+        """Every case that was played, as `only` takes it."""
+        self.broken: dict[str, list[Broken]] = {}
+        """The invariants that did not hold, by case."""
+        self._told: list[str] = []
+
+    def __str__(self) -> str:
+        return f"{len(self.cases)} cases, {len(self.broken)} of them broken"
+
+    def add(self, case: str, broken: list[Broken], told: str) -> None:
+        """Note a case, and how it ended."""
+        self.cases.append(case)
+        if broken:
+            self.broken[case] = broken
+            self._told.append(told)
+
+    def verdict(self) -> None:
+        """Raise `Violation` if an invariant was broken."""
+        if self.broken:
+            told = "\n\n".join(self._told[:SHOWN])
+            more = list(self.broken)[SHOWN:]
+            if more:
+                told += f"\n\nand in {len(more)} more cases: {', '.join(more[:20])}"
+            raise Violation(f"{self}\n\n{told}", self.broken)
+
+
+class _Player:
+    """Plays one scenario, and checks each run."""
+
+    def __init__(
+        self,
+        call: str,
+        scenario: Scenario,
+        plugins: MakePlugins,
+        config: Tables | None,
+        invariants: Iterable[Invariant],
+        seed: int = 0,
+    ) -> None:
+        self.survey = Survey()
+        self._call = call
+        self._scenario = scenario
+        self._plugins = plugins
+        self._config = config
+        self._invariants = [*INVARIANTS, *invariants]
+        self._seed = seed
+        self._first: Run | None = None
+
+    def play(
+        self,
+        probe: Probe,
+        disturbance: Disturbance | None = None,
+        *,
+        faults: Faults | None = None,
+        seed: int | None = None,
+    ) -> Run:
+        """Play it once, and note what was broken."""
+        with TemporaryDirectory(prefix="trichat-", ignore_cleanup_errors=True) as folder:
+            run = Run(Path(folder), probe, disturbance, self._first)
+            faults = faults or Faults()
+            with faults.on_disk(run.folder):
+                play(
+                    self._scenario,
+                    run,
+                    plugins=self._plugins,
+                    config=self._config,
+                    transport=faults.transport,
+                    seed=self._seed if seed is None else seed,
+                )
+            broken = list(_broken(run, self._invariants))
+        if self._first is None:
+            self._first = run
+        case = "" if disturbance is None else str(disturbance)
+        self.survey.add(case, broken, self._tell(run, case, broken))
+        return run
+
+    def _tell(self, run: Run, case: str, broken: list[Broken]) -> str:
+        if not broken:
+            return ""
+        happened = (
+            run.disturbance.describe() if run.disturbance is not None else "in the run in which nothing went wrong"
+        )
+        lines = [happened]
+        lines += [f"  {each.invariant}: BROKEN\n{textwrap.indent(each.what, '      ')}" for each in broken]
+        if case:
+            name = getattr(self._scenario, "__name__", repr(self._scenario))
+            lines.append(f"  this case alone: {self._call}({name}, ..., only={case!r})")
+        if run.chat is not None:
+            lines.append("  the dialogue:\n" + textwrap.indent(str(run.chat.dialogue), "      "))
+        return "\n".join(lines)
+
+
+def _broken(run: Run, invariants: Iterable[Invariant]) -> Iterator[Broken]:
+    for invariant in invariants:
+        try:
+            invariant(run)
+        except AssertionError as error:
+            name = (invariant.__doc__ or str(getattr(invariant, "__name__", "an invariant"))).strip().splitlines()[0]
+            yield Broken(name, str(error))
+
+
+class _Cancellation:
+    """A cancellation, as a disturbance."""
+
+    def __init__(self, strike: Strike, probe: Probe) -> None:
+        self._strike = strike
+        self._probe = probe
+
+    def __str__(self) -> str:
+        return str(self._strike)
+
+    @property
+    def happened(self) -> bool:
+        return self._probe.struck is not None
+
+    def describe(self) -> str:
+        part = self._probe.struck
+        if part is None or part.task is None:
+            return f"{self._strike.part} was through before its checkpoint {self._strike.step}"
+        place = part.place or "the end of a step"
+        return (
+            f"{part.label} was cancelled at its checkpoint {self._strike.step}, in the task {part.task.name},\n"
+            f"  at {place}"
+        )
+
+    def excuses(self, failure: str) -> bool:
+        # A lifespan that is cancelled ends by itself, and its plugin refuses what it is asked from then on.
+        return any(each in failure for each in (CANCELLED, "is told nothing any more", "it crashed earlier"))
+
+
+def cancel_everywhere(
+    scenario: Scenario,
+    *,
+    plugins: MakePlugins = (),
+    config: Tables | None = None,
+    targets: Collection[Target] = TARGETS,
+    parts: Callable[[str], bool] = lambda _: True,
+    invariants: Iterable[Invariant] = (),
+    only: str = "",
+    seed: int = 0,
+) -> Survey:
+    """Play a scenario again and again, each time cancelled at another checkpoint, and check the invariants.
+
+    `scenario` is an async function. If it takes an argument, it gets a chat with `plugins` and `config`, as from
+    `running`; otherwise it is any code on Trio, and as a whole what is cancelled. `targets` are the kinds of parts to
+    cancel: the task of a client, a call of a hook, a plugin's lifespan, the server; the whole scenario and each `part`
+    of it. Of these, `parts` chooses by label (`"hook dice.on_message"`). Each is cancelled at its first checkpoint, at
+    its second, and so on, until it runs through. `invariants` are checked besides those of the kit. `only` plays one
+    case alone, named as in the text of a violation. `seed` chooses the order in which Trio lets tasks go on.
+
+    Returns what was played. Raises `Violation`, and whatever the scenario raises when nothing is cancelled.
+    """
+    player = _Player("cancel_everywhere", scenario, plugins, config, invariants, seed)
+    first = player.play(Probe())
+    player.survey.verdict()
+    if only:
+        strike = Strike.parse(only)
+        _strike(player, strike)
+    else:
+        for part in first.probe.parts:
+            if part.label.partition(" ")[0] in targets and parts(part.label):
+                step = 1
+                while _strike(player, Strike(part.label, step)):
+                    step += 1
+    player.survey.verdict()
+    return player.survey
+
+
+def _strike(player: _Player, strike: Strike) -> bool:
+    """Play the scenario with one cancellation, and return whether it came to that."""
+    probe = Probe(strike)
+    player.play(probe, _Cancellation(strike, probe))
+    return probe.struck is not None
+
+
+def fault_everywhere(
+    scenario: Scenario,
+    *,
+    plugins: MakePlugins = (),
+    config: Tables | None = None,
+    invariants: Iterable[Invariant] = (),
+    only: str = "",
+    seed: int = 0,
+) -> Survey:
+    """Play a scenario again and again, each time with a fault in another place, and check the invariants.
+
+    At each receive and send of the server, the connection breaks, gives or takes a single byte, is late by ten seconds,
+    or ends; at each write to a file in the chat's folder the disk is full or fails, at each sync it fails.
+    The arguments are those of `cancel_everywhere`; `only` plays one case alone. Returns what was played. Raises
+    `Violation`, and whatever the scenario raises when nothing goes wrong.
+    """
+    player = _Player("fault_everywhere", scenario, plugins, config, invariants, seed)
+    counting = Faults()
+    player.play(Probe(), faults=counting)
+    player.survey.verdict()
+    for fault in [Fault.parse(only)] if only else counting.possible():
+        faults = Faults(fault)
+        player.play(Probe(), faults, faults=faults)
+    player.survey.verdict()
+    return player.survey
+
+
+def explore(
+    scenario: Scenario,
+    seeds: int = 200,
+    *,
+    plugins: MakePlugins = (),
+    config: Tables | None = None,
+    invariants: Iterable[Invariant] = (),
+    only: int | None = None,
+    **strategies: Any,
+) -> Survey:
+    """Play a scenario in many schedules, and check the invariants.
+
+    Each seed, from 0 on, stands for one order in which Trio lets tasks go on, and for one way in which the network cuts
+    and delays what is sent; the same seed gives the same run. `strategies` are hypothesis strategies, by the names of
+    the scenario's other parameters: hypothesis draws a value for each then, and looks for the simplest that breaks an
+    invariant. The other arguments are those of `cancel_everywhere`; `only` plays one seed alone.
+
+    Returns what was played. Raises `Violation`, and whatever the scenario raises.
+    """
+    survey = Survey()
+
+    def search(seed: int, **drawn: Any) -> None:
+        bound = partial(scenario, **drawn) if drawn else scenario
+        player = _Player("explore", bound, plugins, config, invariants, seed)
+        weather = Weather(seed, drawn)
+        player.play(Probe(), weather, faults=weather)
+        survey.cases += player.survey.cases
+        player.survey.verdict()
+
+    if not strategies:
+        for seed in range(seeds) if only is None else [only]:
+            search(seed)
+        return survey
+    import hypothesis  # which takes longer to import than most tests to run
+
+    chosen = hypothesis.strategies.integers(0, 2**16) if only is None else hypothesis.strategies.just(only)
+    settings = hypothesis.settings(
+        max_examples=seeds,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    settings(hypothesis.given(seed=chosen, **strategies)(search))()
+    return survey

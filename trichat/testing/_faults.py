@@ -1,0 +1,230 @@
+"""Faults of the network and of the disk, each at one place of a run."""
+
+import errno
+import os
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from unittest import mock
+
+import trio
+
+from trichat._errors import ConnectionLost
+from trichat._transport import RECEIVE_BYTES, Bytes
+from trichat.testing._parts import PROBE
+from trichat.testing._pipe import MemoryTransport, Pipe
+
+# What can go wrong where.
+STREAM_FAULTS = ("breaks", "one byte", "late", "ends")
+WRITE_FAULTS = ("full", "fails")
+SYNC_FAULTS = ("fails",)
+
+# Virtual seconds that "late" is late: more than a test waits for a line, and than a hook may take.
+LATE = 10.0
+
+
+class Fault(NamedTuple):
+    """What goes wrong, where, and at which time of the many that this is done."""
+
+    place: str
+    number: int
+    what: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Fault":
+        """Read what `str` has written. Raises `ValueError`."""
+        place, _, what = text.partition(": ")
+        place, _, number = place.rpartition(" #")
+        if not place or not what or not number.isdecimal():
+            raise ValueError(f"{text!r} does not name a fault, as 'send to client 1 #2: breaks' does")
+        return cls(place, int(number), what)
+
+    def __str__(self) -> str:
+        return f"{self.place} #{self.number}: {self.what}"
+
+
+class Faults:
+    """Counts what could fail in a run, and lets one of it fail."""
+
+    def __init__(self, fault: Fault | None = None) -> None:
+        self._fault = fault
+        self._done: Counter[str] = Counter()
+        self._connections = 0
+        self.happened = False
+        """Whether it came to that."""
+
+    def __str__(self) -> str:
+        return str(self._fault)
+
+    def describe(self) -> str:
+        """Say what happened where."""
+        return f"{self._fault}" if self.happened else f"{self._fault}: it never came to that"
+
+    def excuses(self, failure: str) -> bool:
+        """Whether a failure that was logged is no more than what the disk did."""
+        on_disk = self._fault is not None and self._fault.place.startswith(("write ", "sync "))
+        return on_disk and any(os.strerror(number) in failure for number in (errno.ENOSPC, errno.EIO))
+
+    def possible(self) -> Iterator[Fault]:
+        """Yield all that could have gone wrong in the run that was counted."""
+        for place, count in self._done.items():
+            kinds = {"write": WRITE_FAULTS, "sync": SYNC_FAULTS}.get(place.partition(" ")[0], STREAM_FAULTS)
+            for number in range(1, count + 1):
+                for what in kinds:
+                    yield Fault(place, number, what)
+
+    def next(self, place: str) -> str:
+        """Return what goes wrong now, at `place`; nearly always nothing."""
+        probe = PROBE.get()
+        if probe is not None and not probe.is_looking:
+            return ""
+        self._done[place] += 1
+        if self._fault is None or self._fault[:2] != (place, self._done[place]):
+            return ""
+        self.happened = True
+        return self._fault.what
+
+    def transport(self, incoming: Pipe, outgoing: Pipe, address: str) -> MemoryTransport:
+        """Make the server's end of a connection, on which things may go wrong."""
+        self._connections += 1
+        return _FaultyTransport(incoming, outgoing, address, self, f"client {self._connections}")
+
+    @contextmanager
+    def on_disk(self, folder: Path) -> Iterator[None]:
+        """Let things go wrong inside with the files in `folder` that are written with `os.write`."""
+        write, fsync, fdatasync = os.write, os.fsync, os.fdatasync
+        full: set[int] = set()
+
+        def faulty_write(fd: int, data: bytes) -> int:
+            name = _file_in(folder, fd)
+            what = self.next(f"write {name}") if name else ""
+            if what == "fails":
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            if fd in full:
+                full.remove(fd)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if what == "full":
+                # As the kernel does: what still fits is written, and only the next call says no.
+                full.add(fd)
+                return write(fd, data[: (len(data) + 1) // 2])
+            return write(fd, data)
+
+        def faulty(sync: Callable[[int], None]) -> Callable[[int], None]:
+            def faulty_sync(fd: int) -> None:
+                name = _file_in(folder, fd)
+                if name and self.next(f"sync {name}"):
+                    raise OSError(errno.EIO, os.strerror(errno.EIO))
+                sync(fd)
+
+            return faulty_sync
+
+        with (
+            mock.patch("os.write", faulty_write),
+            mock.patch("os.fsync", faulty(fsync)),
+            mock.patch("os.fdatasync", faulty(fdatasync)),
+        ):
+            yield
+
+
+def _file_in(folder: Path, fd: int) -> str:
+    """The name of the file in `folder` that is open as `fd`; empty if it is none of them."""
+    wanted = os.fstat(fd)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            found = entry.stat()
+            if (found.st_ino, found.st_dev) == (wanted.st_ino, wanted.st_dev):
+                return entry.name
+    return ""
+
+
+class _FaultyTransport(MemoryTransport):
+    def __init__(self, incoming: Pipe, outgoing: Pipe, address: str, faults: Faults, who: str) -> None:
+        super().__init__(incoming, outgoing, address)
+        self._faults = faults
+        self._who = who
+        self._is_late = False
+
+    async def receive(self) -> bytes:
+        match self._faults.next(f"receive from {self._who}"):
+            case "breaks":
+                raise self._broken()
+            case "one byte":
+                return await self._incoming.read(1)
+            case "late":
+                await trio.sleep(LATE)
+            case "ends":
+                self._incoming.end()
+                await trio.lowlevel.checkpoint()
+                return b""
+        return await super().receive()
+
+    def send_nowait(self, data: Bytes) -> int:
+        match self._faults.next(f"send to {self._who}"):
+            case "breaks" | "ends":
+                raise self._broken()
+            case "one byte":
+                return super().send_nowait(data[:1])
+            case "late":
+                self._is_late = True
+                return 0
+        return super().send_nowait(data)
+
+    async def send_some(self, data: Bytes) -> int:
+        if self._is_late:
+            self._is_late = False
+            await trio.sleep(LATE)
+        return await super().send_some(data)
+
+    def _broken(self) -> ConnectionLost:
+        self._incoming.cut()
+        self._outgoing.cut()
+        return ConnectionLost("connection lost: Connection reset by peer")
+
+
+class Weather(Faults):
+    """No fault, but a network that cuts and delays what is sent, as the chance of `seed` has it."""
+
+    def __init__(self, seed: int, drawn: Mapping[str, object]) -> None:
+        super().__init__()
+        self._seed = seed
+        self._drawn = drawn
+        self._chance = random.Random(seed)
+
+    def __str__(self) -> str:
+        return str(self._seed)
+
+    def describe(self) -> str:
+        """Say which run it was."""
+        drawn = "".join(f", {name}={value!r}" for name, value in self._drawn.items())
+        return f"in the run with seed {self._seed}{drawn}"
+
+    def transport(self, incoming: Pipe, outgoing: Pipe, address: str) -> MemoryTransport:
+        """Make the server's end of a connection that the weather reaches."""
+        return _WeatheredTransport(incoming, outgoing, address, self._chance)
+
+
+class _WeatheredTransport(MemoryTransport):
+    def __init__(self, incoming: Pipe, outgoing: Pipe, address: str, chance: random.Random) -> None:
+        super().__init__(incoming, outgoing, address)
+        self._chance = chance
+
+    async def receive(self) -> bytes:
+        await self._pass()
+        return await self._incoming.read(self._chance.choice((1, 7, RECEIVE_BYTES)))
+
+    def send_nowait(self, data: Bytes) -> int:
+        taken = self._chance.choice((0, 1, len(data), len(data)))
+        return super().send_nowait(data[:taken]) if taken else 0
+
+    async def send_some(self, data: Bytes) -> int:
+        await self._pass()
+        await self._outgoing.room()
+        return super().send_nowait(data[: self._chance.choice((1, 7, len(data)))])
+
+    async def _pass(self) -> None:
+        """Let a moment pass, or none."""
+        if self._chance.random() < 0.3:
+            await trio.sleep(self._chance.random() * 0.01)

@@ -1,0 +1,301 @@
+"""One run of a scenario: played with a strike or a fault, stopped, and looked at from all sides."""
+
+import gc
+import inspect
+import logging
+import os
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+import outcome
+import trio
+from trio.lowlevel import Task
+
+from trichat._client import Client
+from trichat._discovery import is_factory, name_of
+from trichat._errors import StartError, TrichatError, leaves
+from trichat._messages import Message
+from trichat._tasks import tasks_below, waiting_at
+from trichat.hookspecs import hookimpl
+from trichat.testing import _clock
+from trichat.testing._chat import Chat, Connect, Plugins, Tables, running
+from trichat.testing._parts import PROBE, Abandoned, Part, Probe, part_of
+from trichat.testing._person import Person
+from trichat.testing._pipe import MemoryTransport
+from trichat.testing._schedule import schedule
+
+Scenario = Callable[..., Awaitable[object]]
+"""Plays a dialogue with the chat that it is given; or takes nothing, and is any code on Trio."""
+
+MakePlugins = Plugins | Callable[[], Plugins]
+"""The plugins of a scenario: factories, or a function that makes them, because each run needs new ones."""
+
+# In virtual time, so long that whatever has not ended by then never will.
+FOR_EVER = 7 * 24 * 3600.0
+
+# Virtual seconds after which nothing of a disturbance is under way any more.
+AFTERMATH = 15.0
+
+# What a scenario may end with after a strike: expectations that could not be met any more.
+_DISAPPOINTMENTS = (
+    AssertionError,
+    TrichatError,
+    OSError,
+    trio.TooSlowError,
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+    trio.EndOfChannel,
+)
+
+
+class Disturbance(Protocol):
+    """What goes wrong in a run: a cancellation, a fault."""
+
+    def __str__(self) -> str:
+        """What to name it to play it again."""
+
+    @property
+    def happened(self) -> bool:
+        """Whether it came to that."""
+
+    def describe(self) -> str:
+        """Say what happened where, in a sentence."""
+
+    def excuses(self, failure: str) -> bool:
+        """Whether a failure that was logged is no more than what went wrong on purpose."""
+
+
+class Witness:
+    """Sees, as a plugin, what the server says of its clients and what it sends. First where it asks, last where not."""
+
+    # Called before all others in on_connect, and at the end in on_broadcast: what it has seen there was not held back.
+    def __init__(self) -> None:
+        self.connected: Counter[Client] = Counter()
+        self.disconnected: Counter[Client] = Counter()
+        self.sent: list[Message] = []
+
+    @hookimpl(tryfirst=True)
+    def on_connect(self, client: Client) -> None:
+        """Count."""
+        self.connected[client] += 1
+
+    @hookimpl(trylast=True)
+    def on_broadcast(self, messages: Sequence[Message]) -> None:
+        """Note."""
+        self.sent += messages
+
+    @hookimpl
+    def on_disconnect(self, client: Client) -> None:
+        """Count."""
+        self.disconnected[client] += 1
+
+
+class Run:
+    """What a run of a scenario has come to, for invariants to look at."""
+
+    def __init__(self, folder: Path, probe: Probe, disturbance: Disturbance | None, before: "Run | None") -> None:
+        self.folder = folder
+        """Where the chat log is, and whatever else plugins wrote."""
+        self.probe = probe
+        self.disturbance = disturbance
+        """What went wrong in it, on purpose; `None` in the first run, in which nothing does."""
+        self.before = before
+        """The first run."""
+        self.chat: Chat | None = None
+        """The chat, whose server has stopped by now; `None` for a scenario without one."""
+        self.witness = Witness()
+        """What the server said of its clients, and what it sent."""
+        self.failures: list[str] = []
+        """What the server logged as a failure of a plugin or of its own."""
+        self.present: dict[Person, int] = {}
+        """Who was there at the end of the scenario, and how many messages had been sent by then."""
+        self.newcomer: list[str] = []
+        """What somebody heard who came then, said a line and left; empty if nobody could come any more."""
+        self.left_behind: list[str] = []
+        """Tasks and files that were still there afterwards."""
+        self.crashes: list[str] = []
+        """Errors that came out of the server."""
+        self.endless: list[str] = []
+        """Tasks that waited for ever, and had to be ended by force."""
+
+    @property
+    def log(self) -> str:
+        """What is in the chat log; empty if there is none."""
+        path = self.folder / "chat_log.txt"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether something went wrong in it, on purpose."""
+        return self.disturbance is not None and self.disturbance.happened
+
+    @property
+    def struck(self) -> Part | None:
+        """The part that was cancelled."""
+        return self.probe.struck
+
+
+def takes_chat(scenario: Scenario) -> bool:
+    """Whether a scenario is about a chat: it has a parameter for one."""
+    return any(
+        each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) and each.default is each.empty
+        for each in inspect.signature(scenario).parameters.values()
+    )
+
+
+def play(
+    scenario: Scenario,
+    run: Run,
+    *,
+    plugins: MakePlugins = (),
+    config: Tables | None = None,
+    transport: Connect = MemoryTransport,
+    seed: int = 0,
+) -> Run:
+    """Play a scenario, and return `run`, filled. What the scenario raises comes out, unless it was disturbed."""
+    files = _open_files()
+    with schedule(seed), _failures_logged(run):
+        _clock.run(_play, scenario, run, _named(plugins), config, transport, instruments=[run.probe])
+    left = _open_files() - files
+    if left:
+        gc.collect()
+        left = _open_files() - files
+    run.left_behind += [f"the file {file}" for file in left.elements()]
+    return run
+
+
+def _named(plugins: MakePlugins) -> dict[str, object]:
+    made = plugins if isinstance(plugins, (Mapping, Sequence)) or not callable(plugins) else plugins()
+    named = dict(made) if isinstance(made, Mapping) else {name_of(plugin): plugin for plugin in made}
+    for plugin in named.values():
+        if made is plugins and not is_factory(plugin):
+            raise TypeError(
+                f"{plugin!r} would carry its state from one run into the next: give its class, or a function that "
+                "makes the plugins anew"
+            )
+    return named
+
+
+async def _play(
+    scenario: Scenario, run: Run, plugins: dict[str, object], config: Tables | None, transport: Connect
+) -> None:
+    PROBE.set(run.probe)
+    before = set(_all_tasks())
+    trio.lowlevel.spawn_system_task(_end_by_force, run)
+    try:
+        if takes_chat(scenario):
+            await _play_chat(scenario, run, plugins, config, transport)
+        else:
+            with part_of("scenario", "") as part:
+                await part.watching(scenario())
+    except BaseException as error:
+        if not run.disturbed and not run.endless:
+            raise
+        unforeseen = [leaf for leaf in leaves(error) if not isinstance(leaf, (StartError, Abandoned))]
+        # What an ordinary scenario raises when it is cancelled is its own business, and looked at elsewhere.
+        run.crashes += [repr(leaf) for leaf in unforeseen if takes_chat(scenario)]
+    finally:
+        run.left_behind += [_described(task) for task in _all_tasks() if task not in before and _is_not_ours(task)]
+
+
+async def _play_chat(
+    scenario: Scenario, run: Run, plugins: dict[str, object], config: Tables | None, transport: Connect
+) -> None:
+    everything = {**plugins, "trichat_testing": run.witness}
+    async with running(everything, config, folder=run.folder, transport=transport) as chat:
+        run.chat = chat
+        try:
+            await scenario(chat)
+        except _DISAPPOINTMENTS:
+            if not run.disturbed:
+                raise
+        # What was late, or had to time out, has come by then.
+        await trio.sleep(AFTERMATH)
+        await chat.settled()
+        members = {member.name for member in chat.server.members()}
+        run.present = {person: len(run.witness.sent) for person in chat.people if person.chat_name in members}
+        await _visit(chat, run)
+
+
+async def _visit(chat: Chat, run: Run) -> None:
+    # Whoever looks is not part of what is looked at.
+    run.probe.is_looking = False
+    with suppress(*_DISAPPOINTMENTS):
+        newcomer = chat.connect_silently(name="newcomer")
+        run.newcomer = newcomer.heard
+        await newcomer.say("newcomer", "is anybody here?")
+        await chat.settled()
+        newcomer.hang_up()
+        await chat.settled()
+    run.probe.is_looking = True
+
+
+async def _end_by_force(run: Run) -> None:
+    await trio.sleep(FOR_EVER)
+    # Nothing but this happens any more, so that whoever still waits would do so for ever.
+    root = trio.lowlevel.current_root_task()
+    assert root is not None
+    for _ in range(100):
+        stuck = [task for task in tasks_below(root) if _is_leaf(task) and _is_not_ours(task)]
+        if not stuck:
+            return
+        for task in stuck:
+            run.endless.append(_described(task))
+            trio.lowlevel.reschedule(task, outcome.Error(Abandoned("it waits for ever")))
+        await _clock.idle()
+
+
+def _is_leaf(task: Task) -> bool:
+    return not any(nursery.child_tasks for nursery in task.child_nurseries)
+
+
+def _is_not_ours(task: Task) -> bool:
+    """Whether a task is neither Trio's own nor the one that ends by force."""
+    return not task.name.startswith(("trio.", "<", _end_by_force.__module__ + "._end_by_force"))
+
+
+def _described(task: Task) -> str:
+    place = waiting_at(task)
+    return f"the task {task.name}{f' at {place}' if place else ''}"
+
+
+def _all_tasks() -> Iterator[Task]:
+    root = trio.lowlevel.current_root_task()
+    return iter(()) if root is None else tasks_below(root)
+
+
+def _open_files() -> Counter[str]:
+    """What this process has open, by name; nothing where the system does not tell."""
+    found: Counter[str] = Counter()
+    with suppress(OSError):
+        for fd in os.listdir("/proc/self/fd"):
+            with suppress(OSError):
+                found[os.readlink(f"/proc/self/fd/{fd}").partition(":[")[0]] += 1
+    return found
+
+
+@contextmanager
+def _failures_logged(run: Run) -> Iterator[None]:
+    """Note what the server logs as errors, and keep it from the terminal: there will be hundreds of runs."""
+    handler = _Failures(run)
+    logger = logging.getLogger("trichat")
+    before = logger.propagate
+    logger.propagate = False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = before
+
+
+class _Failures(logging.Handler):
+    def __init__(self, run: Run) -> None:
+        super().__init__(logging.ERROR)
+        self._run = run
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._run.failures.append(record.getMessage())

@@ -1,0 +1,36 @@
+"""The order in which Trio lets tasks go on, made repeatable by a seed.
+
+Trio shuffles what is ready to run, so that nobody relies on an order. It registers the source of that chance with
+hypothesis, and takes nothing else into account from then on: that is its one published way to repeat a schedule.
+"""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import entry_points
+from unittest import mock
+
+
+@contextmanager
+def schedule(seed: int) -> Iterator[None]:
+    """Let Trio run inside in the one order that belongs to `seed`. Raises `ImportError` without hypothesis."""
+    chance = _chance_of_trio()
+    before = chance.getstate()
+    chance.seed(seed)
+    try:
+        yield
+    finally:
+        chance.setstate(before)
+
+
+@cache
+def _chance_of_trio() -> random.Random:
+    registered: list[random.Random] = []
+    (setup,) = entry_points(group="hypothesis", name="trio")
+    try:
+        with mock.patch("hypothesis.register_random", registered.append):
+            setup.load()()
+    except ImportError as error:
+        raise ImportError("this needs hypothesis: pip install 'trichat[testing]'") from error
+    return registered[0]
