@@ -1,46 +1,50 @@
-"""The command line: `trichat serve`, `trichat check`, `trichat config`."""
+"""The command line: `trichat serve`, `check`, `config`, `transcript` and `check-plugin`."""
 
 import argparse
 import logging
 import signal
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import msgspec
+import trio
 
-from trichat._config import Config, read_config
+from trichat._config import Config, load_config, read_config
 from trichat._discovery import Choice, build_plugins, choose_plugins
-from trichat._errors import ConfigError, PluginError, TrichatError
+from trichat._errors import ConfigError, PluginError, StartError, TrichatError
+from trichat._listener import Address
 from trichat._serve import serve
 from trichat._server import Server
 from trichat._version import __version__
 
 DEFAULT_CONFIG = Path("trichat.toml")
 
-# What a fault of the user ends with, as argparse does.
+# What a fault of the user ends with, as argparse does; and a test that failed.
 USAGE_ERROR = 2
+TEST_FAILED = 1
 
 
 def main() -> NoReturn:
-    """Run the command line, and exit: 0 when all went well, 2 when the user has to change something."""
+    """Run the command line, and exit: 0 when all went well, 1 when a test failed, 2 when the user has to act."""
     parser = _parser()
     arguments = parser.parse_args()
-    command: Callable[[argparse.Namespace], None] | None = arguments.command
+    command: Callable[[argparse.Namespace], bool | None] | None = arguments.command
     if command is None:
         parser.print_help(sys.stderr)
         sys.exit(USAGE_ERROR)
     try:
-        command(arguments)
+        went_well = command(arguments)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except TrichatError as error:
         for line in str(error).splitlines():
             print(f"trichat: {line}", file=sys.stderr)
         sys.exit(USAGE_ERROR)
-    sys.exit(0)
+    sys.exit(TEST_FAILED if went_well is False else 0)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,6 +71,22 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=_check)
     command = commands.add_parser("config", parents=[common], help="print the whole configuration in effect, as TOML")
     command.set_defaults(command=_config)
+
+    command = commands.add_parser("transcript", help="play a dialogue, and say whether people heard what it says")
+    command.add_argument("file", type=Path, nargs="+", metavar="FILE", help="a transcript")
+    command.add_argument(
+        "--connect",
+        type=_place,
+        metavar="HOST:PORT",
+        help="play it on a server that runs already, rather than on one in memory and in virtual time",
+    )
+    command.set_defaults(command=_transcript)
+    command = commands.add_parser("check-plugin", help="try everything on a plugin that it has to survive")
+    command.add_argument("plugin", metavar="PLUGIN", help="an installed plugin, a .py file or a module")
+    command.add_argument("--config", type=Path, metavar="FILE", help="where its options are")
+    command.add_argument("--say", action="append", default=[], metavar="LINE", help="a line to say that it acts on")
+    command.add_argument("--only", default="", metavar="CASE", help="play the one case that a failure has named")
+    command.set_defaults(command=_check_plugin)
     return parser
 
 
@@ -74,6 +94,13 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port (0 to 65535)")
     return int(text)
+
+
+def _place(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as 127.0.0.1:1024")
+    return host.removeprefix("[").removesuffix("]"), _port(port)
 
 
 def _host(text: str) -> str:
@@ -136,6 +163,42 @@ def _config(arguments: argparse.Namespace) -> None:
     if faults:
         raise ConfigError(faults)
     print(render(config, choices), end="")
+
+
+def _transcript(arguments: argparse.Namespace) -> bool:
+    from trichat.testing import Mismatch, Transcript, play_file, play_over_tcp  # which a server never needs
+
+    went_well = True
+    for path in arguments.file:
+        try:
+            if arguments.connect:
+                trio.run(play_over_tcp, Transcript.read(path), *arguments.connect)
+            else:
+                play_file(path)
+        except Mismatch as mismatch:
+            went_well = False
+            print(mismatch)
+        except OSError as error:
+            raise StartError(f"cannot connect to {Address(*arguments.connect)}: {error.strerror or error}") from None
+        else:
+            print(f"{path}: everybody heard what it says")
+    return went_well
+
+
+def _check_plugin(arguments: argparse.Namespace) -> bool:
+    from trichat.testing import Subject, check_plugin  # which a server never needs
+
+    config = Config() if arguments.config is None else load_config(arguments.config)
+    subject = Subject(arguments.plugin, config, arguments.say, arguments.only)
+    failed = []
+    for result in check_plugin(subject):
+        print(f"{result.check:<26}  {'FAILED' if result.failure else 'ok':<6}  {result.remark}", flush=True)
+        if result.failure:
+            failed.append(result)
+    for result in failed:
+        print(f"\n{result.check}\n{textwrap.indent(result.failure, '    ')}")
+    print(f"\n{subject.name}: {f'{len(failed)} checks failed' if failed else 'good'}")
+    return not failed
 
 
 def _log_to_stderr(level: int) -> None:

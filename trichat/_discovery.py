@@ -25,10 +25,10 @@ GROUP = "trichat"
 
 Factory = ModuleType | type
 
-Extra = Iterable[str | Factory] | Mapping[str, str | Factory]
+Extra = Iterable[str | Path | Factory] | Mapping[str, str | Path | Factory]
 
-# The words of a class name: EchoBot, IRCBridge.
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9_]+")
+# Where a word of a class name ends: EchoBot, IRCBridge.
+_WORD_END = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 class Choice(NamedTuple):
@@ -63,7 +63,7 @@ def choose_plugins(config: Config, extra: Extra, faults: list[str]) -> list[Choi
         if name in factories:
             raise PluginError(f"there are two plugins of the name {name!r}; rename the one that you add")
         factories[name] = factory
-    known = sorted({point.name for point, _ in _points()} | factories.keys())
+    known = sorted(installed_names() | factories.keys())
     strangers = [name for name in config.plugins if name not in known]
     hint = "; a file or a module of your own is named with --plugin"
     faults += [
@@ -136,6 +136,11 @@ def _points() -> Sequence[tuple[EntryPoint, bool]]:
     return [(point, point.dist is not None and point.dist.name == "trichat") for point in found]
 
 
+def installed_names() -> set[str]:
+    """The names of all plugins that are installed, whether they are wanted or not."""
+    return {point.name for point, _ in _points()}
+
+
 def _installed(config: Config) -> Iterator[tuple[str, Factory]]:
     for point, own in _points():
         if not own and not _is_wanted(point.name, config):
@@ -160,19 +165,19 @@ def name_of(plugin: object) -> str:
         return Path(plugin).stem if str(plugin).endswith(".py") else str(plugin).rpartition(".")[2]
     if isinstance(plugin, ModuleType):
         return plugin.__name__.rpartition(".")[2]
-    words = _WORDS.findall((plugin if isinstance(plugin, type) else type(plugin)).__name__)
-    return "_".join(words).lower()
+    name = (plugin if isinstance(plugin, type) else type(plugin)).__name__
+    return _WORD_END.sub("_", name).lower()
 
 
-def is_factory(plugin: object) -> TypeGuard[str | Factory]:
+def is_factory(plugin: object) -> TypeGuard[str | Path | Factory]:
     """Whether `load_plugins` would make a plugin of it; anything else is one."""
-    return isinstance(plugin, (str, ModuleType, type))
+    return isinstance(plugin, (str, Path, ModuleType, type))
 
 
 def _named(extra: Extra) -> Iterator[tuple[str, Factory]]:
     named = extra.items() if isinstance(extra, Mapping) else [(name_of(where), where) for where in extra]
     for name, where in named:
-        found = _import(where) if isinstance(where, str) else where
+        found = _import(str(where)) if isinstance(where, (str, Path)) else where
         yield name, _factory_in(found) if isinstance(found, ModuleType) else found
 
 

@@ -73,6 +73,10 @@ class Plugins:
         """The names of the plugins, in the order of their registration."""
         return [name for name, _ in self._manager.list_name_plugin()]
 
+    def hooks_of(self, name: str) -> list[str]:
+        """The hooks that a plugin implements."""
+        return [hook for hook, found in self._hooks.items() if any(each.plugin == name for each in found)]
+
     def implements(self, hook: Callable[..., object]) -> bool:
         """Whether any plugin implements `hook`."""
         return bool(self._hooks[hook.__name__])

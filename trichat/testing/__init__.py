@@ -3,6 +3,9 @@
 from trichat.testing._chat import Chat as Chat
 from trichat.testing._chat import running as running
 from trichat.testing._clock import run as run
+from trichat.testing._conformance import Result as Result
+from trichat.testing._conformance import Subject as Subject
+from trichat.testing._conformance import check_plugin as check_plugin
 from trichat.testing._everywhere import Survey as Survey
 from trichat.testing._everywhere import Violation as Violation
 from trichat.testing._everywhere import cancel_everywhere as cancel_everywhere
@@ -20,4 +23,5 @@ from trichat.testing._transcript import Mismatch as Mismatch
 from trichat.testing._transcript import Transcript as Transcript
 from trichat.testing._transcript import TranscriptError as TranscriptError
 from trichat.testing._transcript import play as play
+from trichat.testing._transcript import play_file as play_file
 from trichat.testing._transcript import play_over_tcp as play_over_tcp

@@ -5,17 +5,13 @@ task is blocked, and the clock would jump over the deadline of whoever waits for
 """
 
 import math
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import MockClock, active_thread_count, wait_all_tasks_blocked, wait_all_threads_completed
 
 R = TypeVar("R")
-
-# Real seconds between two looks at whether the worker threads have ended.
-_GLANCE = 0.0005
 
 
 def run(
@@ -33,24 +29,22 @@ def run(
 
 
 async def idle() -> None:
-    """Wait until no task can go on and no worker thread runs, without any time passing."""
-    threads = trio.to_thread.current_default_thread_limiter()
+    """Wait until no task can go on and nobody waits for a worker thread, without any time passing."""
     await wait_all_tasks_blocked()
-    while threads.borrowed_tokens:
-        # In a thread of its own account, so that it neither waits for the others nor counts as one of them.
-        await trio.to_thread.run_sync(time.sleep, _GLANCE, limiter=trio.CapacityLimiter(1))
+    while active_thread_count():
+        await wait_all_threads_completed()
         await wait_all_tasks_blocked()
 
 
 class _ThreadGuard(trio.abc.Instrument):
-    """Holds the clock while threads work that were started with Trio's default limiter, as nearly all are."""
+    """Holds the clock while somebody waits for a worker thread."""
 
     def __init__(self, clock: MockClock) -> None:
         self._clock = clock
         self._jumps = True
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        jumps = not trio.to_thread.current_default_thread_limiter().borrowed_tokens
+        jumps = not active_thread_count()
         if jumps is not self._jumps:
             self._jumps = jumps
             self._clock.autojump_threshold = 0 if jumps else math.inf

@@ -23,11 +23,15 @@ class Dialogue:
         # With the person rather than the name, which is known only after the first lines.
         self._entries: list[tuple[Person | None, str]] = []
         self._now: float | None = None
+        self.last_speaker: Person | None = None
+        """Who connected or said something last."""
 
     def note(self, person: "Person", what: str) -> None:
         """Write down `what` somebody did or heard: `> hi`, `< alice: hi`, `+`, `!`."""
         self._note_time()
         self._entries.append((person, what))
+        if what.startswith((">", "+")):
+            self.last_speaker = person
 
     def _note_time(self) -> None:
         now = trio.current_time()

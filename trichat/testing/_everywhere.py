@@ -1,16 +1,19 @@
 """Plays a scenario again and again, and lets something go wrong in another place each time."""
 
 import textwrap
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple
 
+import trio
+
 from trichat.testing._chat import Tables
 from trichat.testing._faults import Fault, Faults, Weather
 from trichat.testing._invariants import INVARIANTS, Invariant
-from trichat.testing._parts import CANCELLED, Probe, Strike
+from trichat.testing._parts import CANCELLED, Part, Probe, Strike
 from trichat.testing._run import Disturbance, MakePlugins, Run, Scenario, play
 
 Target = Literal["client", "hook", "lifespan", "server", "scenario", "part"]
@@ -19,6 +22,9 @@ TARGETS: Sequence[Target] = ("client", "hook", "lifespan", "server", "scenario",
 
 # Violations that are told in full; the same fault mostly shows at many checkpoints.
 SHOWN = 3
+
+# Characters of a line of a dialogue that are shown.
+WIDTH = 120
 
 
 class Broken(NamedTuple):
@@ -66,18 +72,21 @@ class Survey:
             raise Violation(f"{self}\n\n{told}", self.broken)
 
 
-class _Player:
+class Player:
     """Plays one scenario, and checks each run."""
 
     def __init__(
         self,
-        call: str,
+        call: Callable[[str], str],
         scenario: Scenario,
         plugins: MakePlugins,
         config: Tables | None,
-        invariants: Iterable[Invariant],
+        invariants: Iterable[Invariant] = (),
         seed: int = 0,
+        only: str = "",
     ) -> None:
+        self.only = only
+        """The one case to play; all if it is empty."""
         self.survey = Survey()
         self._call = call
         self._scenario = scenario
@@ -93,9 +102,10 @@ class _Player:
         disturbance: Disturbance | None = None,
         *,
         faults: Faults | None = None,
-        seed: int | None = None,
+        beside: Mapping[str, object] | None = None,
+        instruments: Sequence[trio.abc.Instrument] = (),
     ) -> Run:
-        """Play it once, and note what was broken."""
+        """Play it once, with the plugins `beside` its own, and note what was broken."""
         with TemporaryDirectory(prefix="trichat-", ignore_cleanup_errors=True) as folder:
             run = Run(Path(folder), probe, disturbance, self._first)
             faults = faults or Faults()
@@ -106,7 +116,9 @@ class _Player:
                     plugins=self._plugins,
                     config=self._config,
                     transport=faults.transport,
-                    seed=self._seed if seed is None else seed,
+                    seed=self._seed,
+                    beside=beside,
+                    instruments=instruments,
                 )
             broken = list(_broken(run, self._invariants))
         if self._first is None:
@@ -124,10 +136,10 @@ class _Player:
         lines = [happened]
         lines += [f"  {each.invariant}: BROKEN\n{textwrap.indent(each.what, '      ')}" for each in broken]
         if case:
-            name = getattr(self._scenario, "__name__", repr(self._scenario))
-            lines.append(f"  this case alone: {self._call}({name}, ..., only={case!r})")
+            lines.append(f"  this case alone: {self._call(case)}")
         if run.chat is not None:
-            lines.append("  the dialogue:\n" + textwrap.indent(str(run.chat.dialogue), "      "))
+            dialogue = [textwrap.shorten(line, WIDTH, placeholder=" ...") for line in run.chat.dialogue.lines()]
+            lines.append("  the dialogue:\n" + textwrap.indent("\n".join(dialogue), "      "))
         return "\n".join(lines)
 
 
@@ -140,8 +152,12 @@ def _broken(run: Run, invariants: Iterable[Invariant]) -> Iterator[Broken]:
             yield Broken(name, str(error))
 
 
-class _Cancellation:
-    """A cancellation, as a disturbance."""
+class Struck:
+    """A strike, as a disturbance: by default a cancellation."""
+
+    verb = "was cancelled"
+    excused: Sequence[str] = (CANCELLED, "is told nothing any more", "it crashed earlier")
+    """A lifespan that is cancelled ends by itself, and its plugin refuses what it is asked from then on."""
 
     def __init__(self, strike: Strike, probe: Probe) -> None:
         self._strike = strike
@@ -160,13 +176,18 @@ class _Cancellation:
             return f"{self._strike.part} was through before its checkpoint {self._strike.step}"
         place = part.place or "the end of a step"
         return (
-            f"{part.label} was cancelled at its checkpoint {self._strike.step}, in the task {part.task.name},\n"
+            f"{part.label} {self.verb} at its checkpoint {self._strike.step}, in the task {part.task.name},\n"
             f"  at {place}"
         )
 
     def excuses(self, failure: str) -> bool:
-        # A lifespan that is cancelled ends by itself, and its plugin refuses what it is asked from then on.
-        return any(each in failure for each in (CANCELLED, "is told nothing any more", "it crashed earlier"))
+        return any(each in failure for each in self.excused)
+
+
+def _call(function: str, scenario: Scenario) -> Callable[[str], str]:
+    """Return what gives the one line of code that plays a case alone."""
+    name = getattr(scenario, "__name__", repr(scenario))
+    return lambda case: f"{function}({name}, ..., only={int(case) if function == 'explore' else case!r})"
 
 
 def cancel_everywhere(
@@ -191,27 +212,31 @@ def cancel_everywhere(
 
     Returns what was played. Raises `Violation`, and whatever the scenario raises when nothing is cancelled.
     """
-    player = _Player("cancel_everywhere", scenario, plugins, config, invariants, seed)
+    player = Player(_call("cancel_everywhere", scenario), scenario, plugins, config, invariants, seed, only)
     first = player.play(Probe())
     player.survey.verdict()
-    if only:
-        strike = Strike.parse(only)
-        _strike(player, strike)
-    else:
-        for part in first.probe.parts:
-            if part.label.partition(" ")[0] in targets and parts(part.label):
-                step = 1
-                while _strike(player, Strike(part.label, step)):
-                    step += 1
+    for part in first.probe.parts:
+        if part.label.partition(" ")[0] in targets and parts(part.label):
+            strike_everywhere(part.label, player)
     player.survey.verdict()
     return player.survey
 
 
-def _strike(player: _Player, strike: Strike) -> bool:
-    """Play the scenario with one cancellation, and return whether it came to that."""
-    probe = Probe(strike)
-    player.play(probe, _Cancellation(strike, probe))
-    return probe.struck is not None
+def strike_everywhere(
+    part: str,
+    player: Player,
+    act: Callable[[Part], None] = Part.cancel,
+    disturbance: type[Struck] = Struck,
+) -> None:
+    """Strike a part at its first checkpoint, at its second, and so on, until it runs through."""
+    wanted = Strike.parse(player.only) if player.only else Strike(part, 1)
+    if wanted.part != part:
+        return
+    for step in count(wanted.step):
+        probe = Probe(Strike(part, step), act)
+        player.play(probe, disturbance(Strike(part, step), probe))
+        if probe.struck is None or player.only:
+            return
 
 
 def fault_everywhere(
@@ -230,7 +255,7 @@ def fault_everywhere(
     The arguments are those of `cancel_everywhere`; `only` plays one case alone. Returns what was played. Raises
     `Violation`, and whatever the scenario raises when nothing goes wrong.
     """
-    player = _Player("fault_everywhere", scenario, plugins, config, invariants, seed)
+    player = Player(_call("fault_everywhere", scenario), scenario, plugins, config, invariants, seed)
     counting = Faults()
     player.play(Probe(), faults=counting)
     player.survey.verdict()
@@ -264,7 +289,7 @@ def explore(
 
     def search(seed: int, **drawn: Any) -> None:
         bound = partial(scenario, **drawn) if drawn else scenario
-        player = _Player("explore", bound, plugins, config, invariants, seed)
+        player = Player(_call("explore", scenario), bound, plugins, config, invariants, seed)
         weather = Weather(seed, drawn)
         player.play(Probe(), weather, faults=weather)
         survey.cases += player.survey.cases

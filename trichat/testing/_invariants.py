@@ -122,8 +122,8 @@ def _check_view(run: Run, person: Person) -> None:
 
 def server_goes_on(run: Run) -> None:
     """the server goes on for others"""
-    if run.before is None or run.disturbed is False or not run.before.newcomer:
-        return
+    if run.before is None or run.chat is None or not run.before.newcomer:
+        return  # it never started, or had stopped by itself
     if run.struck is not None and run.struck.label == "server":
         return
     heard = "\n".join(run.newcomer)

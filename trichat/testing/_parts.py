@@ -5,7 +5,7 @@ cancelled during its k-th step, so that the cancellation strikes at the checkpoi
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any, NamedTuple, TypeVar
 
@@ -59,7 +59,9 @@ class Part:
         self.steps = 0
         """Begun so far."""
         self.struck_at: float | None = None
-        """When it was cancelled, in Trio's time."""
+        """When it was struck, in Trio's time."""
+        self.was_cancelled = False
+        """Whether that was a cancellation."""
         self.ended_at: float | None = None
         self.task: Task | None = None
         """The task in which the cancellation struck."""
@@ -71,20 +73,14 @@ class Part:
         self._owner = trio.lowlevel.current_task()
         self._not_its_own = list(self._owner.child_nurseries)
 
-    @property
-    def was_cancelled(self) -> bool:
-        """Whether the probe has cancelled it."""
-        return self.struck_at is not None
-
     def owns(self, task: Task) -> bool:
         """Whether a task that has just begun belongs to it, because its nursery was opened inside."""
         nursery = task.parent_nursery
         return nursery is not None and nursery.parent_task is self._owner and nursery not in self._not_its_own
 
-    def strike(self, task: Task) -> None:
-        """Cancel it, while `task` takes a step."""
-        self.struck_at = trio.current_time()
-        self.task = task
+    def cancel(self) -> None:
+        """Cancel it, and all that belongs to it."""
+        self.was_cancelled = True
         self.scope.cancel(REASON)
 
     def watching(self, awaitable: Awaitable[R]) -> Awaitable[R]:
@@ -177,16 +173,20 @@ async def _coroutine(awaitable: Awaitable[R]) -> R:
 
 
 class Probe(trio.abc.Instrument):
-    """Knows the parts of one run, counts their steps, and cancels the part of `strike` at its checkpoint."""
+    """Knows the parts of one run, counts their steps, and strikes the part of `strike` at its checkpoint.
 
-    def __init__(self, strike: Strike | None = None) -> None:
+    To strike is to `act` on it: by default, to cancel it.
+    """
+
+    def __init__(self, strike: Strike | None = None, act: Callable[[Part], None] = Part.cancel) -> None:
         self.parts: list[Part] = []
         """All that were entered, in that order."""
         self.struck: Part | None = None
-        """The one that was cancelled."""
+        """The one that was struck."""
         self.is_looking = True
         """Whether steps count, and parts that are entered are noted."""
         self._strike = strike
+        self._act = act
         self._seen: Counter[str] = Counter()
         self._inside: dict[Task, list[Part]] = {}
         self._steps_since = 0
@@ -215,7 +215,9 @@ class Probe(trio.abc.Instrument):
         part.steps += 1
         if self._strike == (part.label, part.steps):
             self.struck = part
-            part.strike(task)
+            part.struck_at = trio.current_time()
+            part.task = task
+            self._act(part)
 
     def task_spawned(self, task: Task) -> None:
         parent = task.parent_nursery.parent_task if task.parent_nursery else None
@@ -255,7 +257,7 @@ class _Unwatched(Part):
     """What a part is when nothing is probed: nothing."""
 
     def __init__(self) -> None:
-        self.struck_at = None
+        self.was_cancelled = False
 
     def watching(self, awaitable: Awaitable[R]) -> Awaitable[R]:
         return awaitable

@@ -6,9 +6,9 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import outcome
 import trio
@@ -38,6 +38,9 @@ FOR_EVER = 7 * 24 * 3600.0
 
 # Virtual seconds after which nothing of a disturbance is under way any more.
 AFTERMATH = 15.0
+
+# Virtual seconds in which somebody who comes then has been let in and heard, however many hooks run into their deadline.
+VISIT = 60.0
 
 # What a scenario may end with after a strike: expectations that could not be met any more.
 _DISAPPOINTMENTS = (
@@ -153,12 +156,18 @@ def play(
     plugins: MakePlugins = (),
     config: Tables | None = None,
     transport: Connect = MemoryTransport,
+    beside: Mapping[str, object] | None = None,
+    instruments: Sequence[trio.abc.Instrument] = (),
     seed: int = 0,
 ) -> Run:
-    """Play a scenario, and return `run`, filled. What the scenario raises comes out, unless it was disturbed."""
+    """Play a scenario, and return `run`, filled. What the scenario raises comes out, unless it was disturbed.
+
+    It is played in the folder of the run, so that what a plugin writes there goes with it.
+    """
     files = _open_files()
-    with schedule(seed), _failures_logged(run):
-        _clock.run(_play, scenario, run, _named(plugins), config, transport, instruments=[run.probe])
+    named = {**_named(plugins), **(beside or {})}
+    with schedule(seed), _failures_logged(run), chdir(run.folder):
+        _clock.run(_play, scenario, run, named, config, transport, instruments=[run.probe, *instruments])
     left = _open_files() - files
     if left:
         gc.collect()
@@ -170,7 +179,9 @@ def play(
 def _named(plugins: MakePlugins) -> dict[str, object]:
     made = plugins if isinstance(plugins, (Mapping, Sequence)) or not callable(plugins) else plugins()
     named = dict(made) if isinstance(made, Mapping) else {name_of(plugin): plugin for plugin in made}
-    for plugin in named.values():
+    for name, plugin in named.items():
+        if isinstance(plugin, (str, Path)) and str(plugin).endswith(".py"):
+            named[name] = Path(plugin).absolute()
         if made is plugins and not is_factory(plugin):
             raise TypeError(
                 f"{plugin!r} would carry its state from one run into the next: give its class, or a function that "
@@ -227,7 +238,7 @@ async def _visit(chat: Chat, run: Run) -> None:
         newcomer = chat.connect_silently(name="newcomer")
         run.newcomer = newcomer.heard
         await newcomer.say("newcomer", "is anybody here?")
-        await chat.settled()
+        await trio.sleep(VISIT)
         newcomer.hang_up()
         await chat.settled()
     run.probe.is_looking = True
