@@ -80,7 +80,7 @@ class House:
 
 
 @pytest.fixture
-async def house(autojump_clock: object) -> AsyncIterator[House]:
+async def house(virtual_time: object) -> AsyncIterator[House]:
     house = House()
     async with trio.open_nursery() as nursery:
         await nursery.start(house.broadcaster.run)
@@ -278,7 +278,7 @@ async def test_a_fan_out_is_followed_by_a_rest_that_nobody_feels(house: House, c
     assert trio.current_time() - before == pytest.approx(rest)
 
 
-async def test_it_ends_when_it_is_closed_after_sending_what_is_there(autojump_clock: object) -> None:
+async def test_it_ends_when_it_is_closed_after_sending_what_is_there(virtual_time: object) -> None:
     house = House()
     async with trio.open_nursery() as nursery:
         await nursery.start(house.broadcaster.run)

@@ -1,11 +1,11 @@
 """A client as plugins see it."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from chat_kit import Chat, running
+import pytest
 
 from trichat import Client, Message, hookimpl
+from trichat.testing import Chat
 
 
 class Guest:
@@ -22,45 +22,48 @@ class Guest:
         pass
 
 
-async def test_it_knows_who_it_is_and_where(tmp_path: Path, autojump_clock: object) -> None:
-    guest = Guest()
-    async with running(tmp_path, plugins={"guest": guest}) as chat:
-        await chat.join("alice", "10.0.0.7")
-        client = guest.client
-        assert (client.name, client.address, client.room) == ("alice", "10.0.0.7", "lobby")
-        assert client.server is chat.server
-        assert str(client) == "alice (10.0.0.7)"
-        assert not client.ended
+@pytest.fixture
+def guest() -> Guest:
+    return Guest()
 
 
-async def test_what_is_sent_to_it_reaches_only_it_and_every_line_is_marked(
-    tmp_path: Path, autojump_clock: object
-) -> None:
-    guest = Guest()
-    async with running(tmp_path, plugins={"guest": guest}) as chat:
-        bob = await chat.join("bob")
-        alice = await chat.join("alice")
-        await bob.hears("* alice joined")
-        guest.client.send("two\nlines\x1b[2J")
-        await alice.hears("* two", "* lines")
-        await bob.hears_nothing()
+@pytest.fixture
+def chat_plugins(guest: Guest) -> Sequence[object]:
+    return [guest]
 
 
-async def test_who_is_kicked_is_told_why_and_the_first_reason_stays(tmp_path: Path, autojump_clock: object) -> None:
-    guest = Guest()
-    async with running(tmp_path, plugins={"guest": guest}) as chat:
-        bob = await chat.join("bob")
-        alice = await chat.join("alice")
-        await bob.hears("* alice joined")
-        guest.client.kick("enough")
-        guest.client.kick("really")
-        assert guest.client.ended
-        assert await alice.rest() == ["* enough"]
-        await bob.hears("* alice left")
-        guest.client.send("too late")
+async def test_it_knows_who_it_is_and_where(chat: Chat, guest: Guest) -> None:
+    await chat.join("alice", "10.0.0.7")
+    client = guest.client
+    assert (client.name, client.address, client.room) == ("alice", "10.0.0.7", "lobby")
+    assert client.server is chat.server
+    assert str(client) == "alice (10.0.0.7)"
+    assert not client.ended
+
+
+async def test_what_is_sent_to_it_reaches_only_it_and_every_line_is_marked(chat: Chat, guest: Guest) -> None:
+    bob = await chat.join("bob")
+    alice = await chat.join("alice")
+    await bob.hears("* alice joined")
+    guest.client.send("two\nlines\x1b[2J")
+    await alice.hears("* two", "* lines")
+    await bob.hears_nothing()
+
+
+async def test_who_is_kicked_is_told_why_and_the_first_reason_stays(chat: Chat, guest: Guest) -> None:
+    bob = await chat.join("bob")
+    alice = await chat.join("alice")
+    await bob.hears("* alice joined")
+    guest.client.kick("enough")
+    guest.client.kick("really")
+    assert guest.client.ended
+    assert await alice.rest() == ["* enough"]
+    await bob.hears("* alice left")
+    guest.client.send("too late")
 
 
 async def test_the_name_of_who_left_is_free_at_once(chat: Chat) -> None:
     alice = await chat.join("alice")
-    await alice.hang_up()
+    alice.hang_up()
+    await chat.settled()
     await (await chat.join("ALICE")).hears_nothing()

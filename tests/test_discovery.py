@@ -3,15 +3,15 @@
 import importlib.metadata
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from trichat import Config, ConfigError, PluginError, _discovery, load_plugins
-from trichat._discovery import build_plugins, choose_plugins
+from trichat import Config, ConfigError, Options, PluginError, _discovery, hookimpl, load_plugins
+from trichat._discovery import build_plugins, choose_plugins, installed_names, is_factory, name_of
 
 BUILT_IN = ["blacklist", "bye", "chat_log", "commands", "seen", "stop"]
 
@@ -81,6 +81,22 @@ class Broken:
         ...
 """
 
+
+class PotOptions(Options, frozen=True):
+    cups: int = 2
+
+
+class TeaPot:
+    """A plugin that a program has at hand: nobody has to import it."""
+
+    def __init__(self, options: PotOptions) -> None:
+        self.cups = options.cups
+
+    @hookimpl
+    def on_reload(self) -> None:
+        pass
+
+
 Write = Callable[[str, str], Path]
 Install = Callable[[str, str], None]
 
@@ -102,7 +118,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
 
 
 @pytest.fixture
-def install(monkeypatch: pytest.MonkeyPatch) -> Install:
+def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
     """Let another package be installed that has this entry point."""
     installed: list[EntryPoint] = []
 
@@ -112,9 +128,12 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
 
     def install(name: str, value: str) -> None:
         installed.append(EntryPoint(name, value, "trichat"))
+        _discovery._points.cache_clear()
 
     monkeypatch.setattr(_discovery, "entry_points", entry_points)
-    return install
+    _discovery._points.cache_clear()
+    yield install
+    _discovery._points.cache_clear()
 
 
 def config(**tables: Mapping[str, object]) -> Config:
@@ -288,6 +307,137 @@ def test_a_file_that_is_called_like_a_module_of_python_hides_nothing(write: Writ
 
     assert plugin is not before
     assert sys.modules["inspect"] is before is inspect
+
+
+@pytest.mark.parametrize(
+    ("plugin", "name"),
+    [
+        pytest.param("dice.py", "dice", id="a file"),
+        pytest.param("/games/dice.py", "dice", id="a file in a folder"),
+        pytest.param(Path("games/dice.py"), "dice", id="a path"),
+        pytest.param("dice", "dice", id="a module's name"),
+        pytest.param("games.dice", "dice", id="a module's name with dots"),
+        pytest.param(importlib.metadata, "metadata", id="a module"),
+        pytest.param(TeaPot, "tea_pot", id="a class"),
+        pytest.param(TeaPot(PotOptions()), "tea_pot", id="an instance"),
+    ],
+)
+def test_a_plugin_without_a_name_is_called_after_its_file_its_module_or_its_class(plugin: object, name: str) -> None:
+    assert name_of(plugin) == name
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"),
+    [
+        ("Cake", "cake"),
+        ("EchoBot", "echo_bot"),
+        ("IRCBridge", "irc_bridge"),
+        ("HTTP", "http"),
+        ("Bot2", "bot2"),
+        ("HTML5Parser", "html5_parser"),
+        ("_Recorder", "_recorder"),
+        ("Echo_Bot", "echo_bot"),
+        ("Ärger", "ärger"),
+    ],
+)
+def test_the_words_of_a_class_name_are_written_as_a_table_is(cls: str, name: str) -> None:
+    assert name_of(type(cls, (), {})) == name
+
+
+@pytest.mark.parametrize(
+    "plugin",
+    ["dice.py", Path("dice.py"), "games.dice", TeaPot, inspect],
+    ids=["file", "path", "name", "class", "module"],
+)
+def test_what_a_plugin_is_made_of_is_a_class_or_a_module_or_names_one(plugin: object) -> None:
+    assert is_factory(plugin)
+
+
+@pytest.mark.parametrize("plugin", [TeaPot(PotOptions()), None, 7], ids=["instance", "nothing", "number"])
+def test_anything_else_is_a_plugin_or_none_but_not_what_it_is_made_of(plugin: object) -> None:
+    assert not is_factory(plugin)
+
+
+def test_a_file_may_be_given_as_a_path(write: Write) -> None:
+    plugin = load_plugins(config(tea={"cups": 5}), [write("tea", TEA)])["tea"]
+
+    assert vars(plugin)["options"].cups == 5
+
+
+def test_a_class_is_made_with_the_options_of_the_table_of_its_name() -> None:
+    plugin = load_plugins(config(tea_pot={"cups": 5}), [TeaPot])["tea_pot"]
+
+    assert isinstance(plugin, TeaPot)
+    assert plugin.cups == 5
+
+
+def test_a_class_that_is_turned_off_is_not_made() -> None:
+    assert "tea_pot" not in load_plugins(config(tea_pot={"enabled": False}), [TeaPot])
+
+
+def test_a_module_may_be_given_itself(write: Write) -> None:
+    write("quiet", QUIET)
+    write("cake", CAKE)
+    quiet, cake = importlib.import_module("quiet"), importlib.import_module("cake")
+
+    plugins = load_plugins(Config(), [quiet, cake])
+
+    assert plugins["quiet"] is quiet
+    assert type(plugins["cake"]) is cake.Cake
+
+
+def test_plugins_may_be_given_by_names_of_ones_own(write: Write) -> None:
+    write("cake", CAKE)
+    extra = {"small": TeaPot, "pastry": "cake", "large": TeaPot, "silence": str(write("quiet", QUIET))}
+
+    plugins = load_plugins(config(large={"cups": 12}), extra)
+
+    assert list(plugins)[-4:] == list(extra)
+    assert [vars(plugins[name])["cups"] for name in ("small", "large")] == [2, 12]
+    assert type(plugins["pastry"]).__name__ == "Cake"
+    assert isinstance(plugins["silence"], ModuleType)
+
+
+def test_with_a_name_of_ones_own_the_table_of_the_old_name_is_of_no_plugin() -> None:
+    with pytest.raises(ConfigError, match=r"plugins\.tea_pot: no such plugin"):
+        load_plugins(config(tea_pot={}), {"samovar": TeaPot})
+
+
+@pytest.mark.parametrize(
+    ("extra", "name"),
+    [
+        pytest.param({"bye": TeaPot}, "bye", id="a built-in one"),
+        pytest.param([TeaPot, type("TeaPot", (TeaPot,), {})], "tea_pot", id="another class of the name"),
+    ],
+)
+def test_a_class_that_is_called_like_another_plugin_is_refused(
+    extra: Mapping[str, type] | Sequence[type], name: str
+) -> None:
+    with pytest.raises(PluginError, match=f"there are two plugins of the name '{name}'"):
+        load_plugins(Config(), extra)
+
+
+def test_all_that_is_installed_is_known_by_name_wanted_or_not(install: Install) -> None:
+    before = installed_names()
+
+    install("strange_cake", "not_imported:Cake")
+
+    assert set(BUILT_IN) <= before
+    assert installed_names() == before | {"strange_cake"}
+
+
+def test_what_is_installed_is_looked_up_once_for_all_servers(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    lookups: list[str] = []
+
+    def entry_points(*, group: str) -> Iterable[EntryPoint]:
+        lookups.append(group)
+        return importlib.metadata.entry_points(group=group)
+
+    monkeypatch.setattr(_discovery, "entry_points", entry_points)
+    for _ in range(3):
+        load_plugins(Config())
+
+    assert lookups == ["trichat"]
 
 
 def test_a_plugin_has_the_options_of_its_table(write: Write) -> None:

@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
-from chat_kit import running
 
 import trichat
 from trichat import Config, ServerOptions, hookspecs, load_plugins
 from trichat._discovery import choose_plugins
 from trichat._plugins import Plugins
+from trichat.testing import running
 
 ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests"
@@ -34,6 +34,7 @@ UNTESTED = {
     "trichat/__main__.py": "tests/test_cli.py runs it",
     "trichat/_version.py": "it is one string",
     "trichat/wires/__init__.py": "it only passes names on",
+    "trichat/testing/__init__.py": "it only passes names on",
     "trichat/wires/_wire.py": "it only says what a wire has; tests/wires/test_line.py tests one",
     "plugins/trichat_plugins/__init__.py": "it is empty",
 }
@@ -172,9 +173,9 @@ def test_each_hook_has_an_example_that_is_a_plugin_with_this_hook(hook: str, tmp
 
 @pytest.mark.parametrize("snippet", PLUGINS, ids=str)
 async def test_each_plugin_on_the_hooks_page_runs_without_a_fault(
-    snippet: Snippet, tmp_path: Path, autojump_clock: object, caplog: pytest.LogCaptureFixture
+    snippet: Snippet, tmp_path: Path, virtual_time: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with running(tmp_path, plugins=built(snippet, tmp_path)) as chat:
+    async with running(built(snippet, tmp_path)) as chat:
         alice = await chat.join("alice", address="192.168.4.7")
         await alice.say("HELLO :)", "/help", "whoami", "bye")
         heard = await alice.rest()

@@ -3,15 +3,14 @@
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 
 import pytest
 import trio
-from chat_kit import running
 
 from trichat import Client, Message, Server, StartError, hookimpl
 from trichat._errors import one_for_all
 from trichat._lifespans import Lifespans, outlasting
+from trichat.testing import running
 
 TIMEOUT = 5.0
 
@@ -101,7 +100,7 @@ async def test_they_are_entered_in_order_and_left_in_the_reverse_order(events: l
     assert events[3:] == ["c out", "b out", "a out"]
 
 
-async def test_each_is_entered_when_the_one_before_it_is(events: list[str], autojump_clock: object) -> None:
+async def test_each_is_entered_when_the_one_before_it_is(events: list[str], virtual_time: object) -> None:
     async def take_a_while() -> None:
         await trio.sleep(TIMEOUT - 1)
 
@@ -109,7 +108,7 @@ async def test_each_is_entered_when_the_one_before_it_is(events: list[str], auto
     assert events[:2] == ["slow in", "quick in"]
 
 
-async def test_each_is_left_when_the_one_after_it_was(events: list[str], autojump_clock: object) -> None:
+async def test_each_is_left_when_the_one_after_it_was(events: list[str], virtual_time: object) -> None:
     async def take_a_while() -> None:
         await trio.sleep(TIMEOUT / 2 - 1)  # of the half that each of two has
 
@@ -177,9 +176,7 @@ async def test_what_is_no_lifespan_refuses_the_start(events: list[str]) -> None:
     assert events == ["first in", "first out"]
 
 
-async def test_a_plugin_that_does_not_start_in_time_refuses_the_start(
-    events: list[str], autojump_clock: object
-) -> None:
+async def test_a_plugin_that_does_not_start_in_time_refuses_the_start(events: list[str], virtual_time: object) -> None:
     before = trio.current_time()
     with pytest.raises(StartError, match=r"^plugin 'hangs' did not start within 5 seconds$"):
         await start(("first", noting(events, "first")), ("hangs", noting(events, "hangs", entering=hang)))
@@ -187,7 +184,7 @@ async def test_a_plugin_that_does_not_start_in_time_refuses_the_start(
     assert events == ["first in", "first out"]
 
 
-async def test_a_plugin_that_is_late_and_fails_over_it_refuses_the_start(autojump_clock: object) -> None:
+async def test_a_plugin_that_is_late_and_fails_over_it_refuses_the_start(virtual_time: object) -> None:
     async def clean_up_badly() -> None:
         try:
             await hang()
@@ -198,7 +195,7 @@ async def test_a_plugin_that_is_late_and_fails_over_it_refuses_the_start(autojum
         await start(("bad", noting([], "bad", entering=clean_up_badly)))
 
 
-async def test_the_time_to_start_is_counted_for_each(events: list[str], autojump_clock: object) -> None:
+async def test_the_time_to_start_is_counted_for_each(events: list[str], virtual_time: object) -> None:
     async def take_a_while() -> None:
         await trio.sleep(TIMEOUT - 1)
 
@@ -207,7 +204,7 @@ async def test_the_time_to_start_is_counted_for_each(events: list[str], autojump
 
 
 async def test_a_plugin_that_hangs_when_it_is_left_after_a_refused_start_is_cancelled(
-    events: list[str], autojump_clock: object
+    events: list[str], virtual_time: object
 ) -> None:
     before = trio.current_time()
     with pytest.raises(StartError, match="plugin 'bad' cannot start: oops"):
@@ -290,7 +287,7 @@ async def test_a_plugin_that_fails_on_leaving_is_logged_and_the_others_are_left(
     ],
 )
 async def test_a_plugin_that_hangs_on_leaving_is_cancelled_within_the_grace(
-    autojump_clock: object,
+    virtual_time: object,
     caplog: pytest.LogCaptureFixture,
     share: float,
     grace: float,
@@ -374,7 +371,7 @@ async def test_the_service_is_shielded_from_what_cancels_the_block_until_that_ha
     assert echo.ended == "by itself"
 
 
-async def test_the_service_is_cancelled_when_its_grace_is_over(autojump_clock: object) -> None:
+async def test_the_service_is_cancelled_when_its_grace_is_over(virtual_time: object) -> None:
     echo = Echo(time_to_end=9)
     async with outlasting(echo.run, echo.stop, grace=2):
         stopped = trio.current_time()
@@ -382,7 +379,7 @@ async def test_the_service_is_cancelled_when_its_grace_is_over(autojump_clock: o
     assert trio.current_time() - stopped == pytest.approx(2)
 
 
-async def test_the_grace_begins_when_the_block_ends(autojump_clock: object) -> None:
+async def test_the_grace_begins_when_the_block_ends(virtual_time: object) -> None:
     echo = Echo(time_to_end=1)
     with trio.CancelScope() as scope:
         async with outlasting(echo.run, echo.stop, grace=2):
@@ -392,7 +389,7 @@ async def test_the_grace_begins_when_the_block_ends(autojump_clock: object) -> N
     assert echo.ended == "by itself"
 
 
-async def test_a_service_that_ends_at_once_is_not_waited_for(autojump_clock: object) -> None:
+async def test_a_service_that_ends_at_once_is_not_waited_for(virtual_time: object) -> None:
     echo = Echo()
     before = trio.current_time()
     async with outlasting(echo.run, echo.stop, grace=60):
@@ -467,11 +464,9 @@ class Bot:
         self.events.append(f"{client.name} left")
 
 
-async def test_a_server_leaves_the_lifespans_after_the_last_client_is_gone(
-    tmp_path: Path, autojump_clock: object
-) -> None:
+async def test_a_server_leaves_the_lifespans_after_the_last_client_is_gone(virtual_time: object) -> None:
     bot = Bot()
-    async with running(tmp_path, plugins={"bot": bot}) as chat:
+    async with running([bot]) as chat:
         alice = await chat.join("alice")
         await alice.say("hello")
         await alice.hears("alice: hello")
@@ -479,28 +474,23 @@ async def test_a_server_leaves_the_lifespans_after_the_last_client_is_gone(
 
 
 async def test_a_server_that_is_cancelled_leaves_the_lifespans_after_the_last_client_is_gone(
-    autojump_clock: object,
+    virtual_time: object,
 ) -> None:
     bot = Bot()
-    server = Server(plugins={"bot": bot}, listeners=[])
-    async with trio.open_nursery() as nursery:
-        await nursery.start(server.serve)
-        ours, theirs = trio.testing.memory_stream_pair()
-        server.attach(theirs, "127.0.0.1")
-        await ours.send_all(b"alice\n")
-        await trio.testing.wait_all_tasks_blocked()
-        nursery.cancel_scope.cancel()
+    with trio.CancelScope() as scope:
+        async with running([bot]) as chat:
+            await chat.join("alice")
+            scope.cancel()
+            await trio.lowlevel.checkpoint()
     assert bot.events == ["bot in", "alice left", "bot out"]
 
 
-async def test_in_a_server_a_plugin_that_crashed_refuses_what_it_is_asked(
-    tmp_path: Path, autojump_clock: object
-) -> None:
+async def test_in_a_server_a_plugin_that_crashed_refuses_what_it_is_asked(virtual_time: object) -> None:
     bot = Bot()
-    async with running(tmp_path, plugins={"bot": bot}) as chat:
+    async with running([bot]) as chat:
         alice = await chat.join("alice")
         bot.crash.set()
-        await trio.testing.wait_all_tasks_blocked()
+        await chat.settled()
         await alice.say("hello", "/who")
         await alice.hears("* not sent: the plugin 'bot' failed", "* not sent: the plugin 'bot' failed")
     assert bot.events == ["bot in", "bot out"]
@@ -520,7 +510,7 @@ async def test_a_server_does_not_start_without_a_plugin_that_refuses() -> None:
 
 
 @pytest.mark.parametrize("cancelled_after", [0, 1, 2])
-async def test_a_start_that_is_cancelled_ends(events: list[str], autojump_clock: object, cancelled_after: int) -> None:
+async def test_a_start_that_is_cancelled_ends(events: list[str], virtual_time: object, cancelled_after: int) -> None:
     async def take_a_while() -> None:
         await trio.sleep(1.5)
 

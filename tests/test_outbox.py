@@ -61,7 +61,7 @@ class Given:
 
 
 @pytest.fixture
-async def given(autojump_clock: object) -> AsyncIterator[Given]:
+async def given(virtual_time: object) -> AsyncIterator[Given]:
     async with trio.open_nursery() as nursery:
         yield Given(nursery)
         nursery.cancel_scope.cancel()

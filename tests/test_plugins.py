@@ -211,6 +211,14 @@ def test_it_is_known_which_hooks_are_implemented(plugins: Plugins) -> None:
     assert not plugins.implements(hookspecs.on_join)
 
 
+def test_it_is_known_which_hooks_a_plugin_has(plugins: Plugins) -> None:
+    plugins.register("one", Made(on_join=nothing, on_message=nothing))
+    plugins.register("other", Made(on_message=nothing))
+    assert sorted(plugins.hooks_of("one")) == ["on_join", "on_message"]
+    assert plugins.hooks_of("other") == ["on_message"]
+    assert plugins.hooks_of("nobody") == []
+
+
 # Order.
 
 
@@ -308,7 +316,7 @@ async def test_a_plugin_that_fails_refuses_what_it_is_asked(
     client: Client,
     calls: list[str],
     caplog: pytest.LogCaptureFixture,
-    autojump_clock: object,
+    virtual_time: object,
     hook: Hook,
     reason: str,
 ) -> None:
@@ -324,7 +332,7 @@ async def test_a_plugin_that_fails_refuses_what_it_is_asked(
 
 
 async def test_a_plugin_that_hangs_is_cancelled_when_its_time_is_over(
-    plugins: Plugins, client: Client, autojump_clock: object
+    plugins: Plugins, client: Client, virtual_time: object
 ) -> None:
     plugins.register("hangs", Made(on_connect=too_long))
     before = trio.current_time()
@@ -332,7 +340,7 @@ async def test_a_plugin_that_hangs_is_cancelled_when_its_time_is_over(
     assert trio.current_time() - before == pytest.approx(TIMEOUT)
 
 
-async def test_every_call_has_a_time_of_its_own(plugins: Plugins, client: Client, autojump_clock: object) -> None:
+async def test_every_call_has_a_time_of_its_own(plugins: Plugins, client: Client, virtual_time: object) -> None:
     async def slow() -> None:
         await trio.sleep(TIMEOUT - 1)
 
@@ -461,7 +469,7 @@ async def test_a_plugin_that_fails_is_skipped_and_the_others_are_told(
     client: Client,
     calls: list[str],
     caplog: pytest.LogCaptureFixture,
-    autojump_clock: object,
+    virtual_time: object,
     hook: str,
     fault: Hook,
     reason: str,
@@ -479,7 +487,7 @@ async def test_a_required_plugin_that_fails_in_on_broadcast_stops_the_telling(
     plugins: Plugins,
     calls: list[str],
     caplog: pytest.LogCaptureFixture,
-    autojump_clock: object,
+    virtual_time: object,
     fault: Hook,
     reason: str,
 ) -> None:
@@ -571,7 +579,7 @@ async def test_a_plugin_that_fails_while_the_telling_is_cancelled_is_logged(
 
 
 async def test_no_coroutine_is_left_unawaited(
-    plugins: Plugins, client: Client, calls: list[str], autojump_clock: object
+    plugins: Plugins, client: Client, calls: list[str], virtual_time: object
 ) -> None:
     async def ask_all() -> None:
         await plugins.ask(hookspecs.on_connect, client=client)

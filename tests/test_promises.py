@@ -2,21 +2,17 @@
 
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import trio
-from chat_kit import Chat, Person, running
-from trio.testing import lockstep_stream_pair, wait_all_tasks_blocked
+from trio.testing import lockstep_stream_pair
 
 from trichat import Client, Handled, Message, Refuse, Server, hookimpl
-
-
-def log_of(folder: Path) -> list[str]:
-    """What the chat log holds, as people see it."""
-    return [line.split(" ", 2)[2] for line in (folder / "chat_log.txt").read_text().splitlines()]
+from trichat.testing import Chat, Person, running
+from trichat.testing._pipe import KERNEL_BUFFER
 
 
 def said_in(lines: Iterable[str]) -> list[str]:
@@ -25,29 +21,18 @@ def said_in(lines: Iterable[str]) -> list[str]:
     return [text for text in texts if not text.startswith("* ")]
 
 
-async def everything(person: Person) -> list[str]:
-    """All that waits to be read."""
-    lines: list[str] = []
-    while True:
-        with trio.move_on_after(0.1) as scope:
-            line = await person.next_line()
-        if scope.cancelled_caught or line is None:
-            return lines
-        lines.append(line)
-
-
 # 1. One order
 
 
-async def test_all_members_see_one_order_and_the_log_has_it(chat: Chat, tmp_path: Path) -> None:
+async def test_all_members_see_one_order_and_the_log_has_it(chat: Chat) -> None:
     people = [await chat.join(f"user{number}") for number in range(5)]
     async with trio.open_nursery() as nursery:
         for person in people:
             nursery.start_soon(talk, person, 40)
-    seen = [said_in(await everything(person)) for person in people]
+    seen = [said_in(await person.unheard()) for person in people]
     assert len(seen[0]) == 5 * 40
     assert all(lines == seen[0] for lines in seen)
-    assert said_in(log_of(tmp_path)) == seen[0]
+    assert said_in(chat.log) == seen[0]
 
 
 async def talk(person: Person, lines: int) -> None:
@@ -60,7 +45,7 @@ async def test_each_senders_lines_keep_their_order(chat: Chat) -> None:
     alice, bob = await chat.join("alice"), await chat.join("bob")
     await bob.say(*(f"b{number}" for number in range(1500)))  # more than the channel holds
     await alice.say(*(f"a{number}" for number in range(1500)))
-    seen = said_in(await everything(alice))
+    seen = said_in(await alice.unheard())
     for name in ("alice", "bob"):
         theirs = [line for line in seen if line.startswith(name)]
         assert theirs == [f"{name}: {name[0]}{number}" for number in range(1500)]
@@ -69,25 +54,26 @@ async def test_each_senders_lines_keep_their_order(chat: Chat) -> None:
 # 2. Log first
 
 
-async def test_what_anyone_sees_is_in_the_log_before(chat: Chat, tmp_path: Path) -> None:
+async def test_what_anyone_sees_is_in_the_log_before(chat: Chat) -> None:
     alice, bob = await chat.join("alice"), await chat.join("bob")
     await alice.hears("* bob joined")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(talk, alice, 50)
         for _ in range(50):
             line = await bob.next_line(patience=60)
-            assert line in log_of(tmp_path)
+            assert line in chat.log
 
 
 # 3. No gap, no double
 
 
 @pytest.mark.parametrize("replay", [1000, "all"])
-async def test_a_joiner_misses_nothing_and_sees_nothing_twice(tmp_path: Path, replay: object) -> None:
-    # In real time: a long history is read in threads, which do not stop when a virtual clock jumps.
+async def test_a_joiner_misses_nothing_and_sees_nothing_twice(
+    tmp_path: Path, virtual_time: object, replay: object
+) -> None:
     earlier = [f"2026-01-01T00:00:00.{number:06d}Z lobby old: {number}\n" for number in range(3000)]
     (tmp_path / "chat_log.txt").write_text("".join(earlier))
-    async with running(tmp_path, config={"chat_log": {"replay": replay}}) as chat:
+    async with running(config={"plugins": {"chat_log": {"replay": replay}}}, folder=tmp_path) as chat:
         talkers = [await chat.join(f"talker{number}") for number in range(2)]
         joiners: list[Person] = []
         for round_ in range(20):
@@ -95,13 +81,13 @@ async def test_a_joiner_misses_nothing_and_sees_nothing_twice(tmp_path: Path, re
                 await talker.say(*(f"{round_}.{line}" for line in range(10)))
             joiners.append(await chat.connect())
             await joiners[-1].say(f"joiner{round_}", "I am in")
-        seen_by = [await joiner.read_up_to("* welcome, ") for joiner in joiners]
+        seen_by = [await joiner.hears_up_to("* welcome, ") for joiner in joiners]
         await talkers[0].say("done")
         seen_by = [
-            said_in(seen + await joiner.read_up_to("talker0: done"))
+            said_in(seen + await joiner.hears_up_to("talker0: done"))
             for seen, joiner in zip(seen_by, joiners, strict=True)
         ]
-        logged = said_in(log_of(tmp_path))
+        logged = said_in(chat.log)
         assert len(logged) == 3000 + 2 * 20 * 10 + 20 + 1
         for seen in seen_by:
             assert seen == logged[-len(seen) :]
@@ -111,23 +97,44 @@ async def test_a_joiner_misses_nothing_and_sees_nothing_twice(tmp_path: Path, re
 # 4. Nobody waits for the slowest
 
 
-async def test_a_client_that_does_not_read_is_cut_off_and_delays_nobody(tmp_path: Path, autojump_clock: object) -> None:
-    async with running(tmp_path, config={"server": {"backlog_bytes": 4096}}) as chat:
-        alice = await chat.join("alice")
-        ours, theirs = lockstep_stream_pair()  # which takes nothing that nobody reads
-        chat.server.attach(theirs, "127.0.0.1")
-        sloth = Person(ours)
-        await sloth.say("sloth")
-        assert (await sloth.read_up_to("* welcome, "))[-1].startswith("* welcome, sloth")
-        await alice.hears("* sloth joined")
-        before = trio.current_time()
-        for _ in range(6):
-            await alice.say("x" * 1000)
-            await alice.hears("alice: " + "x" * 1000)
-        assert trio.current_time() == before
-        await alice.hears("* sloth left")
-        *_, last = await sloth.rest()
-        assert last == "* disconnected: too slow: more than 4096 bytes were waiting"
+@pytest.mark.chat(config={"server": {"backlog_bytes": 4096}})
+async def test_a_client_that_does_not_read_is_cut_off_and_delays_nobody(chat: Chat) -> None:
+    alice, sloth = await chat.join("alice"), await chat.join("sloth")
+    await alice.hears("* sloth joined")
+    sloth.stop_reading()
+    line = "alice: " + "x" * 1000
+    before = trio.current_time()
+    # What the kernel keeps, the line that is half sent, four in the backlog, and one too many.
+    for _ in range(KERNEL_BUFFER // len(line) + 6):
+        assert len(chat.server.members()) == 2
+        await alice.say("x" * 1000)
+        await alice.hears(line)
+        await chat.settled()
+    assert trio.current_time() == before
+    await alice.hears("* sloth left")
+    *_, last = await sloth.rest()
+    assert last == "* disconnected: too slow: more than 4096 bytes were waiting"
+
+
+@pytest.mark.chat(config={"server": {"backlog_bytes": 4096}})
+async def test_a_client_over_a_stream_that_takes_nothing_is_cut_off_and_delays_nobody(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    sloth, theirs = lockstep_stream_pair()  # which takes nothing that nobody reads
+    chat.server.attach(theirs, "127.0.0.1")
+    await sloth.send_all(b"sloth\n")
+    heard = b""
+    while b"* welcome, sloth" not in heard:
+        heard += await sloth.receive_some()
+    await alice.hears("* sloth joined")
+    before = trio.current_time()
+    for _ in range(6):
+        await alice.say("x" * 1000)
+        await alice.hears("alice: " + "x" * 1000)
+    assert trio.current_time() == before
+    await alice.hears("* sloth left")
+    async for data in sloth:
+        heard += data
+    assert heard.endswith(b"\n* disconnected: too slow: more than 4096 bytes were waiting\n")
 
 
 # 5. Balanced life
@@ -167,51 +174,65 @@ class Kicker:
         return None
 
 
-async def says(person: Person, line: str) -> None:
-    await person.say("alice", line)
+async def says_bye(person: Person) -> None:
+    await person.say("bye")
 
 
-async def breaks_off(person: Person, line: str) -> None:
-    await person.say("alice")
-    await wait_all_tasks_blocked()
-    await person.hang_up()
+async def is_kicked(person: Person) -> None:
+    await person.say("kick me")
+
+
+async def stops_the_server(person: Person) -> None:
+    await person.say("stop")
+
+
+async def says_no_more(person: Person) -> None:
+    person.send_eof()
+
+
+async def hangs_up(person: Person) -> None:
+    person.hang_up()
+
+
+async def breaks_off(person: Person) -> None:
+    person.reset()
 
 
 @pytest.mark.parametrize(
-    ("act", "line", "reason"),
+    ("act", "reason"),
     [
-        (says, "bye", "goodbye, alice"),
-        (says, "kick me", "as you wish"),
-        (says, "stop", "the server is stopping (stopped by alice)"),
-        (breaks_off, "", "closed the connection"),
+        (says_bye, "goodbye, alice"),
+        (is_kicked, "as you wish"),
+        (stops_the_server, "the server is stopping (stopped by alice)"),
+        (says_no_more, "closed the connection"),
+        (hangs_up, "closed the connection"),
+        (breaks_off, "connection lost: Connection reset by peer"),
     ],
 )
 async def test_on_disconnect_runs_exactly_once_however_a_client_ends(
-    tmp_path: Path, autojump_clock: object, act: Callable[[Person, str], object], line: str, reason: str
+    virtual_time: object, act: Callable[[Person], Awaitable[None]], reason: str
 ) -> None:
     witness = Witness()
-    async with running(tmp_path, plugins={"witness": witness, "kicker": Kicker()}) as chat:
-        person = await chat.connect()
-        await act(person, line)  # type: ignore[misc]
+    async with running([witness, Kicker]) as chat:
+        await act(await chat.join("alice"))
         await trio.sleep(5)
         assert witness.is_balanced()
         assert witness.reasons == [reason]
         assert not chat.server.members()
 
 
-async def test_on_disconnect_runs_for_who_gives_no_name_in_time(tmp_path: Path, autojump_clock: object) -> None:
+async def test_on_disconnect_runs_for_who_gives_no_name_in_time(virtual_time: object) -> None:
     witness = Witness()
-    async with running(tmp_path, plugins={"witness": witness}) as chat:
+    async with running([witness]) as chat:
         await chat.connect()
         await trio.sleep(40)
         assert witness.is_balanced()
         assert witness.reasons == ["no name in time"]
 
 
-async def test_on_disconnect_runs_for_who_is_refused(tmp_path: Path, autojump_clock: object) -> None:
+async def test_on_disconnect_runs_for_who_is_refused(virtual_time: object) -> None:
     witness = Witness()
-    config = {"blacklist": {"addresses": ["10.0.0.7"]}}
-    async with running(tmp_path, plugins={"witness": witness}, config=config) as chat:
+    async with running([witness], {"plugins": {"blacklist": {"addresses": ["10.0.0.7"]}}}) as chat:
         person = chat.connect_silently("10.0.0.7")
         assert await person.rest() == ["* refused: 10.0.0.7 is on the blacklist"]
         await trio.sleep(5)
@@ -220,28 +241,28 @@ async def test_on_disconnect_runs_for_who_is_refused(tmp_path: Path, autojump_cl
 
 @pytest.mark.parametrize("joined", [False, True])
 async def test_on_disconnect_runs_when_the_server_is_cancelled(
-    tmp_path: Path, autojump_clock: object, joined: bool
+    tmp_path: Path, virtual_time: object, joined: bool
 ) -> None:
     witness = Witness()
     with trio.CancelScope() as scope:
-        async with running(tmp_path, plugins={"witness": witness}) as chat:
+        async with running([witness], folder=tmp_path) as chat:
             person = await (chat.join("alice") if joined else chat.connect())
             scope.cancel()
             await trio.lowlevel.checkpoint()
     assert witness.is_balanced()
     assert await person.rest() == ["* the server is stopping"]
-    assert log_of(tmp_path) == (["* alice joined", "* alice left"] if joined else [])
+    assert chat.log == (["* alice joined", "* alice left"] if joined else [])
 
 
 # 6. Every task has an owner
 
 
-async def test_when_the_server_has_stopped_nothing_of_it_is_left(tmp_path: Path, autojump_clock: object) -> None:
+async def test_when_the_server_has_stopped_nothing_of_it_is_left(virtual_time: object) -> None:
     tasks = trio.lowlevel.current_statistics().tasks_living
-    async with running(tmp_path) as chat:
+    async with running() as chat:
         people = [await chat.join(f"user{number}") for number in range(3)]
         await people[0].say("hello", "stop")
-        await people[1].hang_up()
+        people[1].hang_up()
         await people[2].rest()
     assert trio.lowlevel.current_statistics().tasks_living == tasks
 
@@ -261,20 +282,16 @@ class Stuck:
             await self.let_go.wait()
 
 
-async def test_who_says_more_than_the_server_can_take_has_to_wait(tmp_path: Path, autojump_clock: object) -> None:
+async def test_who_says_more_than_the_server_can_take_has_to_wait(virtual_time: object) -> None:
     stuck = Stuck()
-    async with running(tmp_path, plugins={"stuck": stuck}) as chat:
-        ours, theirs = lockstep_stream_pair()
-        chat.server.attach(theirs, "127.0.0.1")
-        flood = Person(ours)
-        await flood.say("flood")
-        await flood.read_up_to("* welcome, ")
+    async with running([stuck]) as chat:
+        flood = await chat.join("flood")
         taken = 0
         with trio.move_on_after(1):
             while taken < 100_000:
-                await flood.say(*["x"] * 100)
-                taken += 100
-        assert 1000 <= taken < 10_000
+                await flood.say(*["x" * 1000] * 10)
+                taken += 10
+        assert 1000 <= taken < 2000
         stuck.let_go.set()
 
 
@@ -334,16 +351,10 @@ class Bad:
     ],
 )
 async def test_a_plugin_that_fails_is_named_and_the_server_goes_on(
-    tmp_path: Path,
-    autojump_clock: object,
-    caplog: pytest.LogCaptureFixture,
-    hook: str,
-    heard: str,
-    hangs: bool,
+    virtual_time: object, caplog: pytest.LogCaptureFixture, hook: str, heard: str, hangs: bool
 ) -> None:
     # Without the chat log, which would be asked for the history first.
-    config = {"chat_log": {"enabled": False}}
-    async with running(tmp_path, config=config, plugins={"bad": Bad(hook, hangs=hangs)}) as chat:
+    async with running([Bad(hook, hangs=hangs)], {"plugins": {"chat_log": {"enabled": False}}}) as chat:
         for _ in range(2):
             alice = chat.connect_silently()
             await alice.say("alice", "hello", "bye")
@@ -385,13 +396,13 @@ class Fragile:
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("on purpose"), SystemExit(1)], ids=["raises", "exits"])
 async def test_a_background_task_that_crashes_takes_down_only_its_plugin(
-    tmp_path: Path, autojump_clock: object, caplog: pytest.LogCaptureFixture, error: BaseException
+    virtual_time: object, caplog: pytest.LogCaptureFixture, error: BaseException
 ) -> None:
     fragile = Fragile(error)
-    async with running(tmp_path, plugins={"fragile": fragile}) as chat:
+    async with running([fragile]) as chat:
         alice = await chat.join("alice")
         fragile.crash.set()
-        await wait_all_tasks_blocked()
+        await chat.settled()
         assert "plugin 'fragile' crashed" in caplog.text
         await alice.say("still here?")
         await alice.hears("* not sent: the plugin 'fragile' failed")  # asking it fails closed
@@ -402,9 +413,9 @@ async def test_a_background_task_that_crashes_takes_down_only_its_plugin(
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("on purpose"), SystemExit(1)], ids=["raises", "exits"])
 async def test_a_hook_whose_task_crashes_has_failed_and_the_server_goes_on(
-    tmp_path: Path, autojump_clock: object, caplog: pytest.LogCaptureFixture, error: BaseException
+    virtual_time: object, caplog: pytest.LogCaptureFixture, error: BaseException
 ) -> None:
-    async with running(tmp_path, plugins={"fragile": Fragile(error)}) as chat:
+    async with running([Fragile(error)]) as chat:
         alice = await chat.join("alice")
         bob = await chat.join("bob")
         await alice.hears("* bob joined")
@@ -431,12 +442,12 @@ class Untidy:
 
 
 async def test_a_plugin_that_fails_while_it_is_cancelled_is_named_all_the_same(
-    tmp_path: Path, autojump_clock: object, caplog: pytest.LogCaptureFixture
+    virtual_time: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with running(tmp_path, plugins={"untidy": Untidy()}) as chat:
+    async with running([Untidy]) as chat:
         alice = await chat.join("alice")
         await alice.say("hello")
-        await wait_all_tasks_blocked()
+        await chat.settled()
         chat.server.stop()
         assert await alice.rest() == ["* the server is stopping"]
     assert "plugin 'untidy' failed in on_message" in caplog.text

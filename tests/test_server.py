@@ -3,14 +3,14 @@
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 import trio
-from chat_kit import Chat, running
-from trio.testing import memory_stream_pair, wait_all_tasks_blocked
+from trio.testing import memory_stream_pair
 
 from trichat import Command, Config, PluginError, Server, ServerOptions, StartError, TrichatError, hookimpl
+from trichat._tasks import task_tree
+from trichat.testing import Chat, running
 
 LOCAL = Config(server=ServerOptions(host="127.0.0.1", port=0))
 
@@ -29,10 +29,8 @@ async def test_it_reports_where_it_listens_and_serves_until_it_is_stopped() -> N
                 assert await trio.to_thread.run_sync(peer.recv, 100) == b"* the server is stopping (for a test)\n"
 
 
-async def test_two_servers_live_side_by_side_in_one_process(tmp_path: Path, autojump_clock: object) -> None:
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-    async with running(tmp_path / "one") as one, running(tmp_path / "two") as two:
+async def test_two_servers_live_side_by_side_in_one_process(virtual_time: object) -> None:
+    async with running() as one, running() as two:
         alice, bob = await one.join("alice"), await two.join("alice")
         await alice.say("hello")
         await alice.hears("alice: hello")
@@ -94,17 +92,31 @@ def test_a_plugin_that_is_made_wrong_is_refused_before_the_start() -> None:
         Server(LOCAL, plugins={"misspelled": Misspelled()})
 
 
-async def test_what_the_server_says_is_in_the_one_order_and_in_the_log(chat: Chat, tmp_path: Path) -> None:
+async def test_what_the_server_says_is_in_the_one_order_and_in_the_log(chat: Chat) -> None:
     alice = await chat.join("alice")
     await chat.server.say("lobby", "the build\npassed")
     await alice.hears("* the build passed")
-    assert "lobby ** the build passed" in (tmp_path / "chat_log.txt").read_text()
+    assert chat.log == ["* alice joined", "* the build passed"]
 
 
-async def test_saying_something_after_the_end_does_nothing(tmp_path: Path, autojump_clock: object) -> None:
-    async with running(tmp_path) as chat:
+async def test_saying_something_after_the_end_does_nothing(virtual_time: object) -> None:
+    async with running() as chat:
         pass
     await chat.server.say("lobby", "too late")
+
+
+async def test_who_is_attached_over_a_stream_is_served_as_if_it_had_connected(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    stream, theirs = memory_stream_pair()
+    chat.server.attach(theirs, "10.0.0.7")
+    await stream.send_all(b"bob\n/who\nhello\n")
+    await alice.hears("* bob joined", "bob: hello")
+    assert [client.address for client in chat.server.members()] == ["127.0.0.1", "10.0.0.7"]
+    await stream.send_all(b"bye\n")
+    heard = b"".join([data async for data in stream]).decode().splitlines()
+    assert heard[0] == "* welcome to trichat; type your name and press Enter"
+    assert heard[-3:] == ["* here: alice, bob", "bob: hello", "* goodbye, bob"]
+    await alice.hears("* bob left")
 
 
 async def test_nobody_can_be_attached_to_a_server_that_does_not_run() -> None:
@@ -120,8 +132,8 @@ async def test_the_members_of_a_room_are_in_the_order_of_joining(chat: Chat) -> 
 
 
 @pytest.mark.parametrize("option", ["max_clients", "max_clients_per_address"])
-async def test_there_is_room_for_as_many_as_configured(tmp_path: Path, autojump_clock: object, option: str) -> None:
-    async with running(tmp_path, config={"server": {option: 2}}) as chat:
+async def test_there_is_room_for_as_many_as_configured(virtual_time: object, option: str) -> None:
+    async with running(config={"server": {option: 2}}) as chat:
         first = await chat.connect()
         await chat.connect()
         refused = await chat.connect_silently().rest()
@@ -130,12 +142,20 @@ async def test_there_is_room_for_as_many_as_configured(tmp_path: Path, autojump_
             if option == "max_clients"
             else "* refused: too many connections from 127.0.0.1 (2)"
         ]
-        await first.hang_up()
-        await wait_all_tasks_blocked()
+        first.hang_up()
+        await chat.settled()
         await chat.connect()
 
 
-async def test_a_stop_ends_within_its_time_whatever_a_plugin_does(tmp_path: Path, autojump_clock: object) -> None:
+async def test_each_task_of_it_says_whom_or_what_it_serves(chat: Chat) -> None:
+    await chat.connect("10.0.0.7")
+    await chat.join("alice", "10.0.0.8")
+    names = sorted(line.split("  at ")[0].strip() for line in task_tree().splitlines())
+    ours = [name for name in names if name.startswith(("broadcaster", "client", "plugin"))]
+    assert ours == ["broadcaster", "client 10.0.0.7", "client alice", "plugin chat_log", "plugins"]
+
+
+async def test_a_stop_ends_within_its_time_whatever_a_plugin_does(virtual_time: object) -> None:
     class Stubborn:
         @hookimpl
         async def on_disconnect(self) -> None:
@@ -147,21 +167,21 @@ async def test_a_stop_ends_within_its_time_whatever_a_plugin_does(tmp_path: Path
             yield
             await trio.sleep(1000)
 
-    async with running(tmp_path, plugins={"stubborn": Stubborn()}) as chat:
+    async with running([Stubborn]) as chat:
         await chat.join("alice")
         begun = trio.current_time()
         chat.server.stop()
     assert trio.current_time() - begun <= chat.server.options.shutdown_timeout
 
 
-async def test_a_server_that_is_cancelled_ends_within_its_time_too(tmp_path: Path, autojump_clock: object) -> None:
+async def test_a_server_that_is_cancelled_ends_within_its_time_too(virtual_time: object) -> None:
     class Stubborn:
         @hookimpl
         async def on_disconnect(self) -> None:
             await trio.sleep(1000)
 
     with trio.CancelScope() as scope:
-        async with running(tmp_path, plugins={"stubborn": Stubborn()}) as chat:
+        async with running([Stubborn]) as chat:
             await chat.join("alice")
             begun = trio.current_time()
             scope.cancel()

@@ -1,27 +1,24 @@
-"""A session, where it is more than test_transcripts.py and test_promises.py show."""
-
-from pathlib import Path
+"""A session, where it is more than the transcripts and test_promises.py show."""
 
 import pytest
 import trio
-from chat_kit import Chat, running
-from trio.testing import wait_all_tasks_blocked
 
 from trichat import Client, Message, Refuse, hookimpl
 from trichat._session import NAMES_SHOWN, Session
+from trichat.testing import Chat, running
 
 
 async def test_a_name_and_lines_in_one_piece_are_all_taken(chat: Chat) -> None:
     alice = chat.connect_silently()
-    await alice.stream.send_all(b"alice\r\none\r\n\r\n  \r\ntwo\nthree")
-    await alice.stream.send_eof()
+    await alice.send(b"alice\r\none\r\n\r\n  \r\ntwo\nthree")
+    alice.send_eof()
     assert (await alice.rest())[2:] == ["alice: one", "alice: two", "alice: three"]
 
 
 async def test_a_line_may_come_in_pieces_and_the_pieces_slowly(chat: Chat) -> None:
     alice = await chat.join("alice")
     for byte in "grüße\n".encode():
-        await alice.stream.send_all(bytes([byte]))
+        await alice.send(bytes([byte]))
         await trio.sleep(1)
     await alice.hears("alice: grüße")
 
@@ -33,33 +30,29 @@ async def test_a_name_that_is_too_long_for_a_line_is_no_try(chat: Chat) -> None:
     assert (await alice.next_line() or "").startswith("* welcome, alice")
 
 
-async def test_the_name_of_who_is_still_being_asked_for_it_is_not_taken_from_others(
-    tmp_path: Path, autojump_clock: object
-) -> None:
+async def test_the_name_of_who_is_still_being_asked_for_it_is_not_taken_from_others(virtual_time: object) -> None:
     class Picky:
         @hookimpl
         def on_join(self, client: Client) -> Refuse | None:
             return Refuse("alice is not for you") if client.address == "10.0.0.7" else None
 
-    async with running(tmp_path, plugins={"picky": Picky()}) as chat:
+    async with running([Picky]) as chat:
         mallory = await chat.connect("10.0.0.7")
         await mallory.say("alice")
         await mallory.hears("* alice is not for you; try another name")
         await chat.join("alice")
-        await mallory.hang_up()
-        await wait_all_tasks_blocked()
+        mallory.hang_up()
+        await chat.settled()
         assert [client.name for client in chat.server.members()] == ["alice"]
 
 
-async def test_two_who_want_one_name_at_the_same_time_do_not_both_get_it(
-    tmp_path: Path, autojump_clock: object
-) -> None:
+async def test_two_who_want_one_name_at_the_same_time_do_not_both_get_it(virtual_time: object) -> None:
     class Slow:
         @hookimpl
         async def on_join(self) -> None:
             await trio.sleep(1)
 
-    async with running(tmp_path, plugins={"slow": Slow()}) as chat:
+    async with running([Slow]) as chat:
         people = [await chat.connect() for _ in range(2)]
         for person in people:
             await person.say("alice")
@@ -73,17 +66,17 @@ async def test_a_full_house_is_not_listed_whole(chat: Chat) -> None:
         await chat.join(f"user{number}")
     alice = await chat.connect()
     await alice.say("alice")
-    welcome = (await alice.read_up_to("* welcome, "))[-1]
+    *_, welcome = await alice.hears_up_to("* welcome, ")
     assert f"user{NAMES_SHOWN - 1} and 3 more;" in welcome
 
 
-async def test_a_message_that_a_plugin_changed_is_what_everyone_sees(tmp_path: Path, autojump_clock: object) -> None:
+async def test_a_message_that_a_plugin_changed_is_what_everyone_sees(virtual_time: object) -> None:
     class Polite:
         @hookimpl
         def on_message(self, message: Message) -> Message:
             return message.with_text(message.text.replace("damn", "darn\x1b[5m\n"))
 
-    async with running(tmp_path, plugins={"polite": Polite()}) as chat:
+    async with running([Polite]) as chat:
         alice = await chat.join("alice")
         await alice.say("damn it")
         await alice.hears("alice: darn  it")
@@ -126,10 +119,8 @@ async def test_an_error_in_the_server_ends_one_connection_and_not_the_server(
     assert "a bug" in caplog.text
 
 
-async def test_a_server_that_stops_waits_only_a_moment_for_who_does_not_close(
-    tmp_path: Path, autojump_clock: object
-) -> None:
-    async with running(tmp_path) as chat:
+async def test_a_server_that_stops_waits_only_a_moment_for_who_does_not_close(virtual_time: object) -> None:
+    async with running() as chat:
         alice = await chat.join("alice")
         begun = trio.current_time()
         chat.server.stop()
@@ -157,8 +148,8 @@ class Careless:
 
 
 @pytest.mark.parametrize("hook", ["on_connect", "on_join"])
-async def test_a_refusal_without_a_reason_lets_nobody_in(tmp_path: Path, autojump_clock: object, hook: str) -> None:
-    async with running(tmp_path, plugins={"careless": Careless(hook)}) as chat:
+async def test_a_refusal_without_a_reason_lets_nobody_in(virtual_time: object, hook: str) -> None:
+    async with running([Careless(hook)]) as chat:
         alice = chat.connect_silently()
         await alice.say("alice", "bye")
         heard = await alice.rest(patience=60)
@@ -166,8 +157,8 @@ async def test_a_refusal_without_a_reason_lets_nobody_in(tmp_path: Path, autojum
         assert not any(line.startswith("* welcome, ") for line in heard)
 
 
-async def test_who_is_kicked_with_an_exception_leaves_like_anyone(tmp_path: Path, autojump_clock: object) -> None:
-    async with running(tmp_path, plugins={"careless": Careless("")}) as chat:
+async def test_who_is_kicked_with_an_exception_leaves_like_anyone(virtual_time: object) -> None:
+    async with running([Careless("")]) as chat:
         alice = await chat.join("alice")
         await alice.say("hello")
         assert await alice.rest() == ["* enough"]

@@ -114,7 +114,7 @@ async def test_a_broken_stream_says_so() -> None:
         await transport.receive()
 
 
-async def test_nothing_follows_a_send_that_was_cut_off(autojump_clock: object) -> None:
+async def test_nothing_follows_a_send_that_was_cut_off(virtual_time: object) -> None:
     ours, theirs = lockstep_stream_pair()
     transport = StreamTransport(ours, "127.0.0.1")
     with trio.move_on_after(1):

@@ -46,8 +46,8 @@ def load_plugins(config: Config, extra: Extra = ()) -> dict[str, object]:
     """Build the plugins that `config` asks for, and those of `extra`.
 
     Each of these is a `.py` file or a module, by name, or it is a class or a module itself; with names of your own, or
-    without. Returns them by name, in the order of their registration. Raises `ConfigError` with all faults of all tables, and
-    `PluginError` if one cannot be imported or made.
+    without. Returns them by name, in the order of their registration. Raises `ConfigError` with all faults of all
+    tables, and `PluginError` if one cannot be imported or made.
     """
     faults: list[str] = []
     plugins = build_plugins(choose_plugins(config, extra, faults), faults)

@@ -11,10 +11,11 @@ from trio.lowlevel import Task
 def task_tree(root: Task | None = None) -> str:
     """Return the tasks below `root` (by default all of them), one a line, each with the line of code where it waits.
 
-    The one that is running, which asks, has no such line.
+    The one that is running, which asks, has no such line. Raises `RuntimeError` outside of Trio.
     """
     root = root or trio.lowlevel.current_root_task()
-    return "\n".join(_branch(root, "")) if root is not None else ""
+    assert root is not None
+    return "\n".join(_branch(root, ""))
 
 
 def tasks_below(root: Task) -> Iterator[Task]:

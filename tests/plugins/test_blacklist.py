@@ -4,10 +4,10 @@ import logging
 from pathlib import Path
 
 import pytest
-from chat_kit import Chat, running
 from trichat_plugins.blacklist import Blacklist, BlacklistOptions
 
 from trichat import Client, Config, ConfigError, Network, Refuse, Server, load_plugins
+from trichat.testing import Chat, running
 from trichat.wires import LineWire
 
 
@@ -169,31 +169,25 @@ async def test_by_default_everyone_may_come_in(chat: Chat) -> None:
     await chat.connect("10.0.0.7")
 
 
-async def test_who_is_on_the_list_is_told_and_disconnected_and_nobody_hears_of_it(
-    tmp_path: Path, autojump_clock: object
-) -> None:
-    async with running(tmp_path, config={"blacklist": {"addresses": ["10.0.0.0/24"]}}) as chat:
-        alice = await chat.join("alice", "10.0.1.1")
-        mallory = chat.connect_silently("10.0.0.7")
-        await mallory.hears("* refused: 10.0.0.0/24 is on the blacklist")
-        await mallory.is_disconnected()
-        await alice.hears_nothing()
+@pytest.mark.chat(config={"plugins": {"blacklist": {"addresses": ["10.0.0.0/24"]}}})
+async def test_who_is_on_the_list_is_told_and_disconnected_and_nobody_hears_of_it(chat: Chat) -> None:
+    alice = await chat.join("alice", "10.0.1.1")
+    mallory = chat.connect_silently("10.0.0.7")
+    await mallory.hears("* refused: 10.0.0.0/24 is on the blacklist")
+    await mallory.hears_the_end()
+    await alice.hears_nothing()
 
 
+@pytest.mark.chat(config={"plugins": {"blacklist": {"addresses": ["10.0.0.7"]}}})
 @pytest.mark.parametrize("address", ["::ffff:10.0.0.7", "10.0.0.7"])
-async def test_an_address_is_known_however_the_socket_writes_it(
-    tmp_path: Path, autojump_clock: object, address: str
-) -> None:
-    async with running(tmp_path, config={"blacklist": {"addresses": ["10.0.0.7"]}}) as chat:
-        mallory = chat.connect_silently(address)
-        await mallory.hears("* refused: 10.0.0.7 is on the blacklist")
+async def test_an_address_is_known_however_the_socket_writes_it(chat: Chat, address: str) -> None:
+    mallory = chat.connect_silently(address)
+    await mallory.hears("* refused: 10.0.0.7 is on the blacklist")
 
 
-async def test_after_a_reload_who_is_connected_stays_and_who_comes_is_refused(
-    tmp_path: Path, file: Path, autojump_clock: object
-) -> None:
+async def test_after_a_reload_who_is_connected_stays_and_who_comes_is_refused(file: Path, virtual_time: object) -> None:
     write(file, "")
-    async with running(tmp_path, config={"blacklist": {"file": str(file)}}) as chat:
+    async with running(config={"plugins": {"blacklist": {"file": str(file)}}}) as chat:
         mallory = await chat.join("mallory", "10.0.0.7")
         write(file, "10.0.0.7\n")
         await chat.server.reload()
@@ -201,4 +195,4 @@ async def test_after_a_reload_who_is_connected_stays_and_who_comes_is_refused(
         await mallory.hears("mallory: still here")
         again = chat.connect_silently("10.0.0.7")
         await again.hears("* refused: 10.0.0.7 is on the blacklist")
-        await again.is_disconnected()
+        await again.hears_the_end()

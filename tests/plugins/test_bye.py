@@ -1,12 +1,10 @@
 """The plugin `bye`: `bye`, alone on a line, leaves."""
 
-from pathlib import Path
-
 import pytest
-from chat_kit import Chat, running
 from trichat_plugins.bye import Bye
 
 from trichat import Client, Handled, Message, Refuse, Server, hookimpl
+from trichat.testing import Chat
 from trichat.wires import LineWire
 
 NO_GOODBYE = ["goodbye", "bye all", "good bye", "byebye", "Bye", "BYE", "bye!", "by e"]
@@ -51,7 +49,7 @@ async def test_who_says_bye_is_told_goodbye_and_the_others_that_it_left(chat: Ch
     await alice.hears("* bob joined")
     await alice.say(text)
     await alice.hears("* goodbye, alice")
-    await alice.is_disconnected()
+    await alice.hears_the_end()
     await bob.hears("* alice left")
     await bob.hears_nothing()
 
@@ -62,7 +60,7 @@ async def test_what_was_said_before_bye_is_heard_and_what_comes_after_it_is_not(
     await alice.hears("* bob joined")
     await alice.say("hello", "bye", "one more thing")
     await alice.hears("alice: hello", "* goodbye, alice")
-    await alice.is_disconnected()
+    await alice.hears_the_end()
     await bob.hears("alice: hello", "* alice left")
     await bob.hears_nothing()
 
@@ -82,12 +80,12 @@ class Refusing:
         return Refuse("quiet, please")
 
 
-async def test_a_plugin_that_refuses_messages_keeps_nobody_from_leaving(tmp_path: Path, autojump_clock: object) -> None:
-    async with running(tmp_path, plugins={"quiet": Refusing()}) as chat:
-        alice = await chat.join("alice")
-        await alice.say("hello", "bye")
-        await alice.hears("* not sent: quiet, please", "* goodbye, alice")
-        await alice.is_disconnected()
+@pytest.mark.chat(plugins=[Refusing])
+async def test_a_plugin_that_refuses_messages_keeps_nobody_from_leaving(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    await alice.say("hello", "bye")
+    await alice.hears("* not sent: quiet, please", "* goodbye, alice")
+    await alice.hears_the_end()
 
 
 async def test_bye_instead_of_a_name_leaves_as_well(chat: Chat) -> None:
@@ -95,7 +93,7 @@ async def test_bye_instead_of_a_name_leaves_as_well(chat: Chat) -> None:
     person = await chat.connect()
     await person.say("bye", "bob")
     await person.hears("* goodbye")
-    await person.is_disconnected()
+    await person.hears_the_end()
     await alice.hears_nothing()
 
 

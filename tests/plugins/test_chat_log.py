@@ -14,16 +14,16 @@ from typing import Literal
 
 import pytest
 import trio
-from chat_kit import Chat, running
 from disk_kit import disk_full_at
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from trichat_plugins import chat_log
 from trichat_plugins._log_file import LogFile
-from trichat_plugins.chat_log import RECENT, ChatLog, ChatLogOptions, format_line, parse
+from trichat_plugins.chat_log import RECENT, SYNC_INTERVAL, ChatLog, ChatLogOptions, format_line, parse
 
-from trichat import Config, ConfigError, Message, Server, StartError, _session, load_plugins
+from trichat import Config, ConfigError, Message, Server, StartError, load_plugins
 from trichat._names import InvalidName, prepare
+from trichat.testing import Chat, running
 
 # Later than every message of a test.
 FAR = 10**16
@@ -115,12 +115,6 @@ async def join_reading(chat: Chat, name: str) -> list[str]:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "chat_log.txt"
-
-
-@pytest.fixture
-def real_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a stop not wait for people who do not hang up, where waiting takes real time."""
-    monkeypatch.setattr(_session, "FAREWELL_TIMEOUT", 0.01)
 
 
 # A line.
@@ -381,7 +375,7 @@ async def test_what_anyone_heard_is_in_the_file(chat: Chat, path: Path) -> None:
     bob = await chat.join("Bob the Builder")
     await bob.say("two")
     await alice.hears("* Bob the Builder joined", "Bob the Builder: two")
-    await bob.hang_up()
+    bob.hang_up()
     await alice.hears("* Bob the Builder left")
     assert texts(read(path)) == ["alice joined", "one", "Bob the Builder joined", "two", "Bob the Builder left"]
 
@@ -404,14 +398,14 @@ async def test_a_joiner_is_sent_what_was_said_with_its_date(chat: Chat, path: Pa
     )
 
 
-async def test_the_history_survives_a_restart(tmp_path: Path, autojump_clock: object) -> None:
-    async with running(tmp_path) as chat:
+async def test_the_history_survives_a_restart(tmp_path: Path, virtual_time: object) -> None:
+    async with running(folder=tmp_path) as chat:
         alice = await chat.join("Ada L")
         await alice.say("hello", "  spaces stay  ", "a: b * c")
         await alice.hears("Ada L: hello", "Ada L:   spaces stay  ", "Ada L: a: b * c")
         heard = await join_reading(chat, "bob")
     assert heard == ["* Ada L joined", "Ada L: hello", "Ada L:   spaces stay  ", "Ada L: a: b * c"]
-    async with running(tmp_path) as chat:
+    async with running(folder=tmp_path) as chat:
         again = await join_reading(chat, "carol")
     assert again[: len(heard)] == heard
     assert sorted(again[len(heard) :]) == ["* Ada L left", "* bob joined", "* bob left"]
@@ -427,41 +421,41 @@ async def test_the_history_survives_a_restart(tmp_path: Path, autojump_clock: ob
     ],
 )
 async def test_a_joiner_is_sent_as_much_as_configured(
-    tmp_path: Path, autojump_clock: object, replay: Replay, expected: list[str]
+    virtual_time: object, replay: Replay, expected: list[str]
 ) -> None:
-    async with running(tmp_path, config={"chat_log": {"replay": replay}}) as chat:
+    async with running(config={"plugins": {"chat_log": {"replay": replay}}}) as chat:
         alice = await chat.join("alice")
         await alice.say("one", "two")
         await alice.hears("alice: one", "alice: two")
         assert await join_reading(chat, "bob") == expected
 
 
-async def test_without_presence_a_joiner_is_sent_only_what_was_said(tmp_path: Path, autojump_clock: object) -> None:
-    async with running(tmp_path, config={"chat_log": {"presence": False}}) as chat:
-        alice = await chat.join("alice")
-        await alice.say("one")
-        await alice.hears("alice: one")
-        assert await join_reading(chat, "bob") == ["alice: one"]
-        await alice.hears("* bob joined")  # Those who are here are told all the same.
+@pytest.mark.chat(config={"plugins": {"chat_log": {"presence": False}}})
+async def test_without_presence_a_joiner_is_sent_only_what_was_said(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    await alice.say("one")
+    await alice.hears("alice: one")
+    assert await join_reading(chat, "bob") == ["alice: one"]
+    await alice.hears("* bob joined")  # Those who are here are told all the same.
 
 
 @pytest.mark.parametrize(("replay", "count"), [(1000, 1000), (RECENT + 100, RECENT + 100), ("all", RECENT + 500)])
 async def test_a_history_longer_than_memory_is_sent_as_well(
-    tmp_path: Path, path: Path, real_time: None, replay: Replay, count: int
+    tmp_path: Path, path: Path, virtual_time: object, replay: Replay, count: int
 ) -> None:
     kept = numbered(["lobby"] * (RECENT + 500))
     write(path, kept)
-    async with running(tmp_path, config={"chat_log": {"replay": replay}}) as chat:
+    async with running(config={"plugins": {"chat_log": {"replay": replay}}}, folder=tmp_path) as chat:
         assert await join_reading(chat, "alice") == [f"alice: {message.text}" for message in kept[-count:]]
 
 
-async def test_without_the_plugin_nothing_is_kept(tmp_path: Path, path: Path, autojump_clock: object) -> None:
-    async with running(tmp_path, config={"chat_log": {"enabled": False}}) as chat:
-        alice = await chat.join("alice")
-        await alice.say("off the record")
-        await alice.hears("alice: off the record")
-        assert await join_reading(chat, "bob") == []
-    assert os.listdir(tmp_path) == []
+@pytest.mark.chat(config={"plugins": {"chat_log": {"enabled": False}}})
+async def test_without_the_plugin_nothing_is_kept(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    await alice.say("off the record")
+    await alice.hears("alice: off the record")
+    assert await join_reading(chat, "bob") == []
+    assert os.listdir(chat.folder) == []
 
 
 # Starting.
@@ -488,10 +482,10 @@ async def test_a_path_where_no_file_can_be_refuses_the_start(tmp_path: Path, nam
     assert str(refused.value) == f"plugin 'chat_log' cannot start: {path}: {reason}"
 
 
-async def test_a_new_file_is_not_for_everyone_to_read(tmp_path: Path, path: Path, autojump_clock: object) -> None:
+async def test_a_new_file_is_not_for_everyone_to_read(tmp_path: Path, path: Path, virtual_time: object) -> None:
     umask = os.umask(0)
     try:
-        async with running(tmp_path) as chat:
+        async with running(folder=tmp_path) as chat:
             await chat.join("alice")
     finally:
         os.umask(umask)
@@ -505,13 +499,13 @@ async def test_a_new_file_is_not_for_everyone_to_read(tmp_path: Path, path: Path
 async def test_a_torn_last_line_is_set_aside(
     tmp_path: Path,
     path: Path,
-    autojump_clock: object,
+    virtual_time: object,
     caplog: pytest.LogCaptureFixture,
     whole: list[Message],
     torn: bytes,
 ) -> None:
     write_bytes(path, "".join(map(format_line, whole)).encode() + torn)
-    async with running(tmp_path) as chat:
+    async with running(folder=tmp_path) as chat:
         assert await join_reading(chat, "alice") == [f"alice: {message.text}" for message in whole]
     aside = tmp_path / "chat_log.txt.torn"
     assert aside.read_bytes() == torn + b"\n"
@@ -520,21 +514,21 @@ async def test_a_torn_last_line_is_set_aside(
 
 
 async def test_a_file_that_is_whole_is_left_as_it_is(
-    tmp_path: Path, path: Path, autojump_clock: object, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, path: Path, virtual_time: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(path, [said(NOON, "whole")])
-    async with running(tmp_path):
+    async with running(folder=tmp_path):
         assert texts(read(path)) == ["whole"]
     assert os.listdir(tmp_path) == ["chat_log.txt"]
     assert caplog.messages == []
 
 
 async def test_ids_go_on_after_a_restart_even_if_the_clock_went_back(
-    tmp_path: Path, path: Path, autojump_clock: object
+    tmp_path: Path, path: Path, virtual_time: object
 ) -> None:
     future = 4_070_908_800_000_000  # 2099-01-01
     write(path, [said(future, "from the future")])
-    async with running(tmp_path) as chat:
+    async with running(folder=tmp_path) as chat:
         alice = await chat.join("alice")
         await alice.say("one", "two")
         await alice.hears("alice: one", "alice: two")
@@ -590,16 +584,19 @@ async def test_while_the_disk_is_full_nobody_joins_and_who_is_here_may_leave(cha
         carol = await chat.connect()
         await carol.say("carol")
         await carol.hears("* refused: the plugin 'chat_log' failed")
-        await carol.is_disconnected()
-        await bob.hang_up()
-        await trio.testing.wait_all_tasks_blocked()
+        await carol.hears_the_end()
+        bob.hang_up()
+        await chat.settled()
     await alice.say("hello")
     # Who left is told with the next batch that goes.
     await alice.hears("alice: hello", "* bob left")
     assert texts(read(path)) == ["alice joined", "bob joined", "hello", "bob left"]
 
 
-# When the disk must have it. These use worker threads, and so the real clock.
+# When the disk must have it.
+
+ALWAYS = {"plugins": {"chat_log": {"fsync": "always"}}}
+EVERYSEC = {"plugins": {"chat_log": {"fsync": "everysec"}}}
 
 
 @contextmanager
@@ -611,7 +608,7 @@ def syncing(monkeypatch: pytest.MonkeyPatch, sync: Callable[[int], None]) -> Ite
 
 
 async def test_with_fsync_always_the_disk_has_it_before_anyone_sees_it(
-    tmp_path: Path, path: Path, real_time: None, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, path: Path, virtual_time: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[bytes] = []
     fdatasync = os.fdatasync
@@ -621,7 +618,7 @@ async def test_with_fsync_always_the_disk_has_it_before_anyone_sees_it(
         synced.append(path.read_bytes())
 
     with syncing(monkeypatch, sync):
-        async with running(tmp_path, config={"chat_log": {"fsync": "always"}}) as chat:
+        async with running(config=ALWAYS, folder=tmp_path) as chat:
             alice = await chat.join("alice")
             assert synced[-1].endswith(b" lobby * alice joined\n")
             for text in ("one", "two"):
@@ -630,84 +627,73 @@ async def test_with_fsync_always_the_disk_has_it_before_anyone_sees_it(
                 assert synced[-1].endswith(f" lobby alice: {text}\n".encode())
 
 
+@pytest.mark.chat(config=ALWAYS)
 async def test_with_fsync_always_nobody_hears_what_the_disk_did_not_take(
-    tmp_path: Path, path: Path, real_time: None, monkeypatch: pytest.MonkeyPatch
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(fd: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    async with running(tmp_path, config={"chat_log": {"fsync": "always"}}) as chat:
-        alice = await chat.join("alice")
-        bob = await chat.join("bob")
-        await alice.hears("* bob joined")
-        with syncing(monkeypatch, fail):
-            await alice.say("one")
-            await alice.hears("* not sent: the plugin 'chat_log' failed")
-        assert texts(read(path)) == ["alice joined", "bob joined"]
-        await alice.say("two")
-        await alice.hears("alice: two")
-        await bob.hears("alice: two")
-        assert await join_reading(chat, "carol") == ["* alice joined", "* bob joined", "alice: two"]
+    alice = await chat.join("alice")
+    bob = await chat.join("bob")
+    await alice.hears("* bob joined")
+    with syncing(monkeypatch, fail):
+        await alice.say("one")
+        await alice.hears("* not sent: the plugin 'chat_log' failed")
+    assert chat.log == ["* alice joined", "* bob joined"]
+    await alice.say("two")
+    await alice.hears("alice: two")
+    await bob.hears("alice: two")
+    assert await join_reading(chat, "carol") == ["* alice joined", "* bob joined", "alice: two"]
 
 
-async def test_with_fsync_always_a_disk_that_hangs_is_given_up(
-    tmp_path: Path, path: Path, real_time: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_with_fsync_always_a_disk_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    # In real time: virtual time would wait for the thread, and the thread hangs.
     release = threading.Event()
 
     def hang(fd: int) -> None:
         release.wait(FAIL_SAFE)
 
-    async with running(tmp_path, config={"chat_log": {"fsync": "always"}, "server": {"hook_timeout": 0.2}}) as chat:
+    async with running(config={**ALWAYS, "server": {"hook_timeout": 0.2}}) as chat:
         alice = await chat.join("alice")
         with syncing(monkeypatch, hang):
             await alice.say("one")
             await alice.hears("* not sent: the plugin 'chat_log' failed")
             release.set()
-        assert texts(read(path)) == ["alice joined"]
+        assert chat.log == ["* alice joined"]
         await alice.say("two")
         await alice.hears("alice: two")
+        alice.hang_up()  # so that the stop does not wait for it
 
 
+@pytest.mark.chat(config=EVERYSEC)
 async def test_with_fsync_everysec_the_disk_has_it_soon(
-    tmp_path: Path, path: Path, real_time: None, monkeypatch: pytest.MonkeyPatch
+    chat: Chat, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat_log, "SYNC_INTERVAL", 0.001)
-    token = trio.lowlevel.current_trio_token()
-    synced = trio.Event()
-
-    def sync(fd: int) -> None:
-        if path.read_bytes().endswith(b" lobby alice: hello\n"):
-            token.run_sync_soon(synced.set)
-
-    with syncing(monkeypatch, sync):
-        async with running(tmp_path, config={"chat_log": {"fsync": "everysec"}}) as chat:
-            alice = await chat.join("alice")
-            await alice.say("hello")
-            with trio.fail_after(FAIL_SAFE):
-                await synced.wait()
-            await alice.hears("alice: hello")
+    synced: list[bytes] = []
+    with syncing(monkeypatch, lambda fd: synced.append(path.read_bytes())):
+        alice = await chat.join("alice")
+        await alice.say("hello")
+        await alice.hears("alice: hello")
+        await trio.sleep(2 * SYNC_INTERVAL)
+        assert synced[-1].endswith(b" lobby alice: hello\n")
 
 
+@pytest.mark.chat(config=EVERYSEC)
 async def test_with_fsync_everysec_a_failure_is_logged_and_it_is_tried_again(
-    tmp_path: Path, path: Path, real_time: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    chat: Chat, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(chat_log, "SYNC_INTERVAL", 0.001)
-    token = trio.lowlevel.current_trio_token()
-    synced = trio.Event()
     tries: list[int] = []
 
     def sync(fd: int) -> None:
         tries.append(fd)
         if len(tries) < 3:
             raise OSError(errno.EIO, "Input/output error")
-        token.run_sync_soon(synced.set)
 
     with syncing(monkeypatch, sync):
-        async with running(tmp_path, config={"chat_log": {"fsync": "everysec"}}) as chat:
-            await chat.join("alice")
-            with trio.fail_after(FAIL_SAFE):
-                await synced.wait()
+        await chat.join("alice")
+        await trio.sleep(10 * SYNC_INTERVAL)
+        assert len(tries) == 3
     assert caplog.messages == [f"{path} may not be safe on the disk: [Errno 5] Input/output error"] * 2
 
 
@@ -783,8 +769,9 @@ async def test_after_a_reload_the_old_file_is_free_for_others_and_the_new_one_is
             pass
 
 
+@pytest.mark.chat(config=ALWAYS)
 async def test_a_reload_while_a_batch_is_being_synced_loses_nothing(
-    real_time: None, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    chat: Chat, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
     really: Callable[[LogFile], None] = LogFile.sync
@@ -794,16 +781,15 @@ async def test_a_reload_while_a_batch_is_being_synced_loses_nothing(
         go_on.wait(10)
         really(log)
 
-    async with running(tmp_path, config={"chat_log": {"fsync": "always"}}) as chat:
-        alice = await chat.join("alice")
-        monkeypatch.setattr(LogFile, "sync", slow)
-        await alice.say("hello")
-        assert await trio.to_thread.run_sync(begun.wait, 10)
-        moved = path.rename(path.with_suffix(".1"))
-        monkeypatch.setattr(LogFile, "sync", really)
-        await chat.server.reload()
-        go_on.set()
-        await alice.hears("alice: hello")
+    alice = await chat.join("alice")
+    monkeypatch.setattr(LogFile, "sync", slow)
+    await alice.say("hello")
+    assert await trio.to_thread.run_sync(begun.wait, 10)
+    moved = path.rename(path.with_suffix(".1"))
+    monkeypatch.setattr(LogFile, "sync", really)
+    await chat.server.reload()
+    go_on.set()
+    await alice.hears("alice: hello")
     assert "alice: hello" in moved.read_text()
     assert "alice: hello" not in path.read_text()
 

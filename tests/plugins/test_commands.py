@@ -2,14 +2,13 @@
 
 import logging
 from collections.abc import Iterable
-from pathlib import Path
 
 import pytest
 import trio
-from chat_kit import Chat, running
 from trichat_plugins.commands import NAMES_PER_LINE, Commands
 
 from trichat import Client, Command, Message, Refuse, Server, hookimpl
+from trichat.testing import Chat, running
 from trichat.wires import LineWire
 
 NO_COMMANDS = [
@@ -93,11 +92,11 @@ async def test_help_shows_all_commands_in_the_order_of_the_alphabet(chat: Chat) 
     await alice.hears_nothing()
 
 
-async def test_help_shows_the_commands_of_other_plugins(tmp_path: Path, autojump_clock: object, games: Games) -> None:
-    async with running(tmp_path, plugins={"games": games}) as chat:
-        alice = await chat.join("alice")
-        await alice.say("/help roll", "/help /roll", "/help flip-2")
-        await alice.hears("* /roll [SIDES] - roll a die", "* /roll [SIDES] - roll a die", "* /flip-2 - flip two coins")
+@pytest.mark.chat(plugins=[Games])
+async def test_help_shows_the_commands_of_other_plugins(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    await alice.say("/help roll", "/help /roll", "/help flip-2")
+    await alice.hears("* /roll [SIDES] - roll a die", "* /roll [SIDES] - roll a die", "* /flip-2 - flip two coins")
 
 
 async def test_help_knows_that_a_command_is_not_there(chat: Chat) -> None:
@@ -126,13 +125,13 @@ async def test_who_shows_a_full_house_in_several_lines(chat: Chat) -> None:
 async def test_who_does_not_show_those_who_left(chat: Chat) -> None:
     alice = await chat.join("alice")
     bob = await chat.join("bob")
-    await bob.hang_up()
+    bob.hang_up()
     await alice.hears("* bob joined", "* bob left")
     await alice.say("/who")
     await alice.hears("* here: alice")
 
 
-async def test_nobody_else_hears_of_a_command_and_it_is_not_kept(chat: Chat, tmp_path: Path) -> None:
+async def test_nobody_else_hears_of_a_command_and_it_is_not_kept(chat: Chat) -> None:
     alice = await chat.join("alice")
     bob = await chat.join("bob")
     await alice.hears("* bob joined")
@@ -142,10 +141,7 @@ async def test_nobody_else_hears_of_a_command_and_it_is_not_kept(chat: Chat, tmp
         "* not sent: there is no command /dance; /help shows those there are, a space in front makes it text",
     )
     await bob.hears_nothing()
-    kept = (tmp_path / "chat_log.txt").read_text()
-    assert "bob joined" in kept
-    assert "/who" not in kept
-    assert "/dance" not in kept
+    assert chat.log == ["* alice joined", "* bob joined"]
 
 
 @pytest.mark.parametrize("text", NO_COMMANDS)
@@ -166,19 +162,17 @@ async def test_what_is_no_command_is_sent(chat: Chat, text: str) -> None:
     ],
 )
 async def test_a_command_is_given_its_client_and_what_follows(
-    tmp_path: Path, autojump_clock: object, games: Games, typed: str, arguments: str
+    virtual_time: object, games: Games, typed: str, arguments: str
 ) -> None:
-    async with running(tmp_path, plugins={"games": games}) as chat:
+    async with running([games]) as chat:
         alice = await chat.join("alice")
         await alice.say(typed, "done")
         await alice.hears("alice: done")
     assert games.rolled == [("alice", arguments)]
 
 
-async def test_a_command_may_wait_and_only_its_client_waits_with_it(
-    tmp_path: Path, autojump_clock: object, games: Games
-) -> None:
-    async with running(tmp_path, plugins={"games": games}) as chat:
+async def test_a_command_may_wait_and_only_its_client_waits_with_it(virtual_time: object, games: Games) -> None:
+    async with running([games]) as chat:
         alice = await chat.join("alice")
         bob = await chat.join("bob")
         await alice.hears("* bob joined")
@@ -189,36 +183,34 @@ async def test_a_command_may_wait_and_only_its_client_waits_with_it(
         await alice.hears("* the queen of hearts", "alice: what a card")
 
 
+@pytest.mark.chat(plugins=[Games])
 async def test_a_command_that_fails_is_refused_and_the_chat_goes_on(
-    tmp_path: Path, autojump_clock: object, games: Games, caplog: pytest.LogCaptureFixture
+    chat: Chat, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with running(tmp_path, plugins={"games": games}) as chat:
-        alice = await chat.join("alice")
-        await alice.say("/flip-2", "never mind")
-        refusal = await alice.next_line()
-        assert refusal is not None
-        assert refusal.startswith("* not sent: ")
-        await alice.hears("alice: never mind")
+    alice = await chat.join("alice")
+    await alice.say("/flip-2", "never mind")
+    refusal = await alice.next_line()
+    assert refusal is not None
+    assert refusal.startswith("* not sent: ")
+    await alice.hears("alice: never mind")
     [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], ValueError)
 
 
-async def test_a_command_that_hangs_is_cancelled_after_the_time_of_a_hook(
-    tmp_path: Path, autojump_clock: object, games: Games
-) -> None:
-    async with running(tmp_path, plugins={"games": games}, config={"server": {"hook_timeout": 0.25}}) as chat:
-        alice = await chat.join("alice")
-        before = trio.current_time()
-        await alice.say("/draw")
-        refusal = await alice.next_line()
-        assert refusal is not None
-        assert refusal.startswith("* not sent: ")
-        assert trio.current_time() - before == pytest.approx(0.25)
+@pytest.mark.chat(plugins=[Games], config={"server": {"hook_timeout": 0.25}})
+async def test_a_command_that_hangs_is_cancelled_after_the_time_of_a_hook(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    before = trio.current_time()
+    await alice.say("/draw")
+    refusal = await alice.next_line()
+    assert refusal is not None
+    assert refusal.startswith("* not sent: ")
+    assert trio.current_time() - before == pytest.approx(0.25)
 
 
-async def test_without_the_plugin_a_slash_is_only_a_slash(tmp_path: Path, autojump_clock: object) -> None:
-    async with running(tmp_path, config={"commands": {"enabled": False}}) as chat:
-        alice = await chat.join("alice")
-        await alice.say("/help")
-        await alice.hears("alice: /help")
+@pytest.mark.chat(config={"plugins": {"commands": {"enabled": False}}})
+async def test_without_the_plugin_a_slash_is_only_a_slash(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    await alice.say("/help")
+    await alice.hears("alice: /help")

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from chat_kit import Chat
 from trichat_plugins.seen import REMEMBERED, Seen
 
 from trichat import Client, Server
+from trichat.testing import Chat
 from trichat.wires import LineWire
 
 _LEFT = re.compile(r"(?:\* )?(?P<name>.+) left at (?P<when>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC: (?P<how>.*)")
@@ -115,7 +115,7 @@ def test_who_left_again_is_not_the_oldest(seen: Seen, ask: Callable[[str], str])
 async def test_seen_tells_how_somebody_left(chat: Chat) -> None:
     alice = await chat.join("alice")
     bob = await chat.join("Bob the Builder")
-    await bob.hang_up()
+    bob.hang_up()
     await alice.hears("* Bob the Builder joined", "* Bob the Builder left")
     await alice.say("/seen Bob the Builder")
     match = _LEFT.fullmatch(await alice.next_line() or "")
@@ -154,7 +154,7 @@ async def test_seen_answers_who_asks(chat: Chat, typed: str, answer: str) -> Non
 async def test_who_came_back_is_here(chat: Chat) -> None:
     alice = await chat.join("alice")
     bob = await chat.join("bob")
-    await bob.hang_up()
+    bob.hang_up()
     await alice.hears("* bob joined", "* bob left")
     await chat.join("bob")
     await alice.hears("* bob joined")

@@ -1,5 +1,7 @@
 """The kit for testing plugins and servers, in memory and in virtual time. `docs/testing.md` is its tutorial."""
 
+from typing import TYPE_CHECKING
+
 from trichat.testing._chat import Chat as Chat
 from trichat.testing._chat import running as running
 from trichat.testing._clock import run as run
@@ -25,3 +27,15 @@ from trichat.testing._transcript import TranscriptError as TranscriptError
 from trichat.testing._transcript import play as play
 from trichat.testing._transcript import play_file as play_file
 from trichat.testing._transcript import play_over_tcp as play_over_tcp
+
+if TYPE_CHECKING:
+    from trichat.testing._machine import ChatMachine as ChatMachine
+
+
+def __getattr__(name: str) -> object:
+    # Hypothesis takes longer to import than most tests to run.
+    if name == "ChatMachine":
+        from trichat.testing._machine import ChatMachine
+
+        return ChatMachine
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

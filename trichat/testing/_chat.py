@@ -9,7 +9,7 @@ import trio
 
 from trichat._config import Config
 from trichat._discovery import is_factory, load_plugins, name_of
-from trichat._errors import one_for_all
+from trichat._errors import PluginError, one_for_all
 from trichat._listener import Accept, Address
 from trichat._server import Server
 from trichat._tasks import task_tree
@@ -62,7 +62,7 @@ class MemoryListener:
 class Chat:
     """A server that runs in memory, and the way to it."""
 
-    def __init__(self, server: Server, listener: MemoryListener, folder: Path) -> None:
+    def __init__(self, server: Server, listener: MemoryListener, folder: Path, log: Path) -> None:
         self.server = server
         """The server itself."""
         self.folder = folder
@@ -74,6 +74,7 @@ class Chat:
         self.transports: list[MemoryTransport] = []
         """The server's ends of their connections."""
         self._listener = listener
+        self._log = log
 
     async def join(self, name: str, address: str = "127.0.0.1") -> Person:
         """Connect, give a name, and hear everything up to the welcome. Raises `NotHeard`."""
@@ -105,10 +106,9 @@ class Chat:
     @property
     def log(self) -> list[str]:
         """What is in the chat log, as people see it live: without dates and rooms."""
-        path = self.folder / "chat_log.txt"
-        if not path.exists():
+        if not self._log.exists():
             return []
-        said = [line.split(" ", 2)[2] for line in path.read_text(encoding="utf-8").splitlines()]
+        said = [line.split(" ", 2)[2] for line in self._log.read_text(encoding="utf-8").splitlines()]
         return [line.removeprefix("*") if line.startswith("** ") else line for line in said]
 
     def report(self) -> str:
@@ -156,17 +156,39 @@ async def running(
 
 def make_chat(plugins: Plugins, config: Tables | None, folder: Path, transport: Connect = MemoryTransport) -> Chat:
     """Return a chat whose server does not run yet. Raises `ConfigError` or `PluginError`."""
-    full = _configuration(config or {}, folder)
-    named = plugins if isinstance(plugins, Mapping) else {name_of(plugin): plugin for plugin in plugins}
-    made = {name: plugin for name, plugin in named.items() if not is_factory(plugin)}
-    to_make = {name: plugin for name, plugin in named.items() if is_factory(plugin)}
+    full = Config.from_tables(_with_log_in(folder, config or {}))
+    named = by_name(plugins)
+    found = load_plugins(full, {name: plugin for name, plugin in named.items() if is_factory(plugin)})
+    built_in = {name: plugin for name, plugin in found.items() if name not in named}
+    given = {name: plugin for name, plugin in named.items() if name in found or not is_factory(plugin)}
+    for name in found:
+        if name in given and not is_factory(given[name]):
+            raise PluginError(f"there are two plugins of the name {name!r}; rename the one that you add")
+    ordered = {**built_in, **{name: found.get(name, plugin) for name, plugin in given.items()}}
     listener = MemoryListener(LineWire(full.server.max_line_bytes), transport)
-    server = ProbedServer(full, plugins={**load_plugins(full, to_make), **made}, listeners=[listener])
-    return Chat(server, listener, folder)
+    log = Path(str(full.plugins["chat_log"].get("path")))
+    return Chat(ProbedServer(full, plugins=ordered, listeners=[listener]), listener, folder, log)
 
 
-def _configuration(config: Tables, folder: Path) -> Config:
-    """The defaults for a chat in memory, and what the test says."""
+def by_name(plugins: Plugins) -> dict[str, object]:
+    """Return plugins by name, in their order. Raises `PluginError` if two have the same."""
+    if isinstance(plugins, Mapping):
+        return dict(plugins)
+    named: dict[str, object] = {}
+    for plugin in plugins:
+        if name_of(plugin) in named:
+            raise PluginError(
+                f"there are two plugins of the name {name_of(plugin)!r}; give a dictionary with other names"
+            )
+        named[name_of(plugin)] = plugin
+    return named
+
+
+def _with_log_in(folder: Path, config: Tables) -> Tables:
+    """What the test says, with a chat log that goes where the test can clear it away."""
     plugins = config.get("plugins", {})
-    chat_log = {"path": str(folder / "chat_log.txt"), "fsync": "never", **plugins.get("chat_log", {})}  # type: ignore[dict-item]
-    return Config.from_tables({**config, "plugins": {**plugins, "chat_log": chat_log}})
+    given = plugins.get("chat_log", {}) if isinstance(plugins, Mapping) else {}
+    if not isinstance(plugins, Mapping) or not isinstance(given, Mapping):
+        return config  # which is refused
+    chat_log = {"path": str(folder / "chat_log.txt"), "fsync": "never", **given}
+    return {**config, "plugins": {**plugins, "chat_log": chat_log}}

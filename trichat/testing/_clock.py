@@ -25,7 +25,12 @@ def run(
     `clock` is there for those who keep hold of it; without it, a new one starts at 0.
     """
     clock = clock or MockClock(autojump_threshold=0)
-    return trio.run(async_fn, *args, clock=clock, instruments=[_ThreadGuard(clock), *instruments])
+    return trio.run(async_fn, *args, clock=clock, instruments=[*guarded(clock), *instruments])
+
+
+def guarded(clock: MockClock) -> Sequence[trio.abc.Instrument]:
+    """Return the instruments that a run with this clock needs."""
+    return [_ThreadGuard(clock)]
 
 
 async def idle() -> None:

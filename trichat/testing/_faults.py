@@ -152,7 +152,7 @@ class _FaultyTransport(MemoryTransport):
             case "breaks":
                 raise self._broken()
             case "one byte":
-                return await self._incoming.read(1)
+                return await self.receive_at_most(1)
             case "late":
                 await trio.sleep(LATE)
             case "ends":
@@ -213,7 +213,7 @@ class _WeatheredTransport(MemoryTransport):
 
     async def receive(self) -> bytes:
         await self._pass()
-        return await self._incoming.read(self._chance.choice((1, 7, RECEIVE_BYTES)))
+        return await self.receive_at_most(self._chance.choice((1, 7, RECEIVE_BYTES)))
 
     def send_nowait(self, data: Bytes) -> int:
         taken = self._chance.choice((0, 1, len(data), len(data)))

@@ -192,3 +192,6 @@ INVARIANTS: Sequence[Invariant] = (
     server_goes_on,
     plugins_did_not_fail,
 )
+
+ALWAYS: Sequence[Invariant] = (log_is_whole, log_comes_first, views_agree)
+"""Those that hold at any time, and not only when the server has stopped."""

@@ -40,9 +40,10 @@ class Pipe:
         if self._broken or self._ended:
             raise BrokenPipeError(32, "Broken pipe")
         taken = data[: max(0, int(min(len(data), self.capacity - len(self._data))))]
-        self._data += taken
-        self._tell()
-        self._arrived(bytes(taken))
+        if taken:
+            self._data += taken
+            self._tell()
+            self._arrived(bytes(taken))
         return len(taken)
 
     async def room(self) -> None:
@@ -95,8 +96,12 @@ class MemoryTransport(Transport):
 
     async def receive(self) -> bytes:
         """Wait for data and return it; `b""` when the other side says no more."""
+        return await self.receive_at_most(RECEIVE_BYTES)
+
+    async def receive_at_most(self, most: int) -> bytes:
+        """Wait for data and return it, at most `most` bytes of it."""
         try:
-            return await self._incoming.read(RECEIVE_BYTES)
+            return await self._incoming.read(most)
         except OSError as error:
             raise ConnectionLost(f"connection lost: {error.strerror}") from error
 
@@ -118,10 +123,16 @@ class MemoryTransport(Transport):
         self._outgoing.end()
 
     async def close(self) -> None:
-        """Close at once, even under cancellation. Safe to repeat."""
-        self.closed = True
-        self._outgoing.end()
-        self._incoming.cut()
+        """Close at once, even under cancellation. Safe to repeat.
+
+        Closing over unread input takes back what is on its way to the other side, as the reset of a kernel may.
+        """
+        if not self.closed:
+            self.closed = True
+            if len(self._incoming):
+                self._outgoing.cut()
+            self._outgoing.end()
+            self._incoming.cut()
 
 
 class MemoryLine:

@@ -15,13 +15,13 @@ import trio
 from trio.lowlevel import Task
 
 from trichat._client import Client
-from trichat._discovery import is_factory, name_of
+from trichat._discovery import is_factory
 from trichat._errors import StartError, TrichatError, leaves
 from trichat._messages import Message
 from trichat._tasks import tasks_below, waiting_at
 from trichat.hookspecs import hookimpl
 from trichat.testing import _clock
-from trichat.testing._chat import Chat, Connect, Plugins, Tables, running
+from trichat.testing._chat import Chat, Connect, Plugins, Tables, by_name, running
 from trichat.testing._parts import PROBE, Abandoned, Part, Probe, part_of
 from trichat.testing._person import Person
 from trichat.testing._pipe import MemoryTransport
@@ -165,7 +165,7 @@ def play(
     It is played in the folder of the run, so that what a plugin writes there goes with it.
     """
     files = _open_files()
-    named = {**_named(plugins), **(beside or {})}
+    named = {**made(plugins), **(beside or {})}
     with schedule(seed), _failures_logged(run), chdir(run.folder):
         _clock.run(_play, scenario, run, named, config, transport, instruments=[run.probe, *instruments])
     left = _open_files() - files
@@ -176,13 +176,14 @@ def play(
     return run
 
 
-def _named(plugins: MakePlugins) -> dict[str, object]:
-    made = plugins if isinstance(plugins, (Mapping, Sequence)) or not callable(plugins) else plugins()
-    named = dict(made) if isinstance(made, Mapping) else {name_of(plugin): plugin for plugin in made}
+def made(plugins: MakePlugins) -> dict[str, object]:
+    """Return plugins for one run, by name. Raises `TypeError` for those that have been in use before."""
+    new = plugins if isinstance(plugins, (Mapping, Sequence)) or not callable(plugins) else plugins()
+    named = by_name(new)
     for name, plugin in named.items():
         if isinstance(plugin, (str, Path)) and str(plugin).endswith(".py"):
             named[name] = Path(plugin).absolute()
-        if made is plugins and not is_factory(plugin):
+        if new is plugins and not is_factory(plugin):
             raise TypeError(
                 f"{plugin!r} would carry its state from one run into the next: give its class, or a function that "
                 "makes the plugins anew"
@@ -226,9 +227,15 @@ async def _play_chat(
         # What was late, or had to time out, has come by then.
         await trio.sleep(AFTERMATH)
         await chat.settled()
-        members = {member.name for member in chat.server.members()}
-        run.present = {person: len(run.witness.sent) for person in chat.people if person.chat_name in members}
+        run.present = present(run)
         await _visit(chat, run)
+
+
+def present(run: Run) -> dict[Person, int]:
+    """Return who is in the chat now, and how many messages have been sent by now."""
+    assert run.chat is not None
+    members = {member.name for member in run.chat.server.members()}
+    return {person: len(run.witness.sent) for person in run.chat.people if person.chat_name in members}
 
 
 async def _visit(chat: Chat, run: Run) -> None:

@@ -1,0 +1,179 @@
+"""A state machine of hypothesis: people come, talk, go and break off in any order, and the promises hold all the time.
+
+When one does not, hypothesis looks for the shortest dialogue in which it does not.
+"""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
+
+import hypothesis.strategies as st
+import trio
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+
+from trichat.testing._chat import Chat, Tables, running
+from trichat.testing._faults import Weather
+from trichat.testing._invariants import ALWAYS, INVARIANTS, Invariant
+from trichat.testing._parts import Probe
+from trichat.testing._person import Disconnected, Person
+from trichat.testing._run import MakePlugins, Run, made, present
+from trichat.testing._stepped import SteppedRun
+
+# Virtual seconds after which whoever goes is gone.
+FAREWELL = 5.0
+
+
+def _of_machine(strategy: str) -> st.SearchStrategy[Any]:
+    """The strategy that a machine has as an attribute, so that a subclass can have another one."""
+    return st.runner().flatmap(lambda machine: getattr(machine, strategy))
+
+
+class ChatMachine(RuleBasedStateMachine):
+    """Any dialogue on one server. For the tests of a plugin, a subclass sets what is different, and `TestCase` is run:
+
+    class DiceMachine(ChatMachine):
+        plugins = [Dice]
+        lines = st.sampled_from(["/roll", "/roll 2d6", "/roll ?"])
+
+    TestDice = DiceMachine.TestCase
+    """
+
+    plugins: ClassVar[MakePlugins] = ()
+    config: ClassVar[Tables | None] = None
+    invariants_of_its_own: ClassVar[tuple[Invariant, ...]] = ()
+    """What has to hold when the server has stopped, besides what always has to."""
+    names: ClassVar[st.SearchStrategy[str]] = st.sampled_from(["alice", "bob", "ALICE", "Zoë", ":", "stop"])
+    lines: ClassVar[st.SearchStrategy[str]] = st.one_of(
+        st.sampled_from(["hello", "/who", "/help", "/seen bob", "/nothing", "// no command", " "]),
+        st.text(st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]), max_size=20),
+    )
+
+    people = Bundle("people")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = TemporaryDirectory(prefix="trichat-", ignore_cleanup_errors=True)
+        self._probe = Probe()
+        self._run = Run(Path(self._folder.name), self._probe, None, None)
+        self._trio = SteppedRun([self._probe])
+        self._stack = AsyncExitStack()
+        self.chat: Chat
+
+    @initialize(seed=st.integers(0, 2**16))
+    def start(self, seed: int) -> None:
+        """Start the server, on a network that `seed` makes more or less bad."""
+        self._trio.do(self._start, Weather(seed, {}))
+
+    async def _start(self, weather: Weather) -> None:
+        plugins = {**made(type(self).plugins), "trichat_testing": self._run.witness}
+        chat = running(plugins, self.config, folder=self._run.folder, transport=weather.transport)
+        self.chat = self._run.chat = await self._stack.enter_async_context(chat)
+
+    @rule(target=people, name=_of_machine("names"))
+    def connect(self, name: str) -> Any:
+        """Somebody comes and gives a name, which may not be had."""
+        if len(self.chat.people) >= 10:
+            return multiple()
+        person = self.chat.connect_silently(name=f"guest{len(self.chat.people) + 1}")
+        self._say(person, name)
+        return person
+
+    @rule(person=people, line=_of_machine("lines"))
+    def say(self, person: Person, line: str) -> None:
+        """Somebody says a line."""
+        self._say(person, line)
+
+    @rule(person=people, lines=st.lists(_of_machine("lines"), min_size=2, max_size=6))
+    def paste(self, person: Person, lines: list[str]) -> None:
+        """Somebody says several lines at once."""
+        self._say(person, *lines)
+
+    @rule(one=people, other=people, line=_of_machine("lines"))
+    def talk_at_once(self, one: Person, other: Person, line: str) -> None:
+        """Two people say something at the same time."""
+        self._trio.do(_say, one, line)
+        self._say(other, line)
+
+    @rule(person=people)
+    def bye(self, person: Person) -> None:
+        """Somebody leaves."""
+        self._say(person, "bye")
+
+    @rule(person=people)
+    def hang_up(self, person: Person) -> None:
+        """Somebody closes the connection."""
+        self._trio.do(_now, person.hang_up)
+        self._settle()
+
+    @rule(person=people, line=_of_machine("lines"))
+    def break_off(self, person: Person, line: str) -> None:
+        """A connection breaks, while something is on its way."""
+        self._trio.do(_say, person, line)
+        self._trio.do(_now, person.reset)
+        self._settle()
+
+    @rule(person=people)
+    def stop_reading(self, person: Person) -> None:
+        """Somebody takes nothing any more."""
+        self._trio.do(_now, person.stop_reading)
+
+    @rule(place=st.integers(0, 3))
+    def kick(self, place: int) -> None:
+        """A plugin throws somebody out."""
+        members = self.chat.server.members()
+        if place < len(members):
+            self._trio.do(_now, members[place].kick, "kicked")
+        self._settle()
+
+    @rule(seconds=st.sampled_from([0.01, 1, 31, 100]))
+    def wait(self, seconds: float) -> None:
+        """Time passes."""
+        self._trio.do(trio.sleep, seconds)
+
+    @rule()
+    def reload(self) -> None:
+        """Files are opened anew."""
+        self._trio.do(self.chat.server.reload)
+
+    def _say(self, person: Person, *lines: str) -> None:
+        self._trio.do(_say, person, *lines)
+        self._settle()
+
+    def _settle(self) -> None:
+        self._trio.do(self.chat.settled)
+        # What the network holds up.
+        self._trio.do(trio.sleep, 0.5)
+
+    @invariant()
+    def promises_hold(self) -> None:
+        """What always has to hold does, after every step."""
+        if self._run.chat is not None:
+            self._run.present = present(self._run)
+            for each in ALWAYS:
+                each(self._run)
+
+    def teardown(self) -> None:
+        """Stop the server, and see that nothing is left."""
+        try:
+            if self._run.chat is not None:
+                self._trio.do(trio.sleep, FAREWELL)
+                self.promises_hold()
+                self._trio.do(self._stack.aclose)
+                for each in (*INVARIANTS, *self.invariants_of_its_own):
+                    each(self._run)
+        finally:
+            self._trio.close()
+            self._folder.cleanup()
+
+
+async def _say(person: Person, *lines: str) -> None:
+    try:
+        await person.say(*lines)
+    except Disconnected:
+        await trio.lowlevel.checkpoint()
+
+
+async def _now(act: Any, *arguments: Any) -> None:
+    await trio.lowlevel.checkpoint()
+    act(*arguments)
