@@ -291,7 +291,7 @@ def explore(
         bound = partial(scenario, **drawn) if drawn else scenario
         player = Player(_call("explore", scenario), bound, plugins, config, invariants, seed)
         weather = Weather(seed, drawn)
-        player.play(Probe(), weather, faults=weather)
+        player.play(Probe(), weather, faults=weather, beside=weather.plugins)
         survey.cases += player.survey.cases
         player.survey.verdict()
 

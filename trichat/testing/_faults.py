@@ -14,6 +14,7 @@ import trio
 
 from trichat._errors import ConnectionLost
 from trichat._transport import RECEIVE_BYTES, Bytes
+from trichat.hookspecs import hookimpl
 from trichat.testing._parts import PROBE
 from trichat.testing._pipe import MemoryTransport, Pipe
 
@@ -185,13 +186,15 @@ class _FaultyTransport(MemoryTransport):
 
 
 class Weather(Faults):
-    """No fault, but a network that cuts and delays what is sent, as the chance of `seed` has it."""
+    """No fault, but a network that cuts and delays what is sent, and a plugin that dawdles, as chance has it."""
 
     def __init__(self, seed: int, drawn: Mapping[str, object]) -> None:
         super().__init__()
         self._seed = seed
         self._drawn = drawn
         self._chance = random.Random(seed)
+        self.plugins: Mapping[str, object] = {"dawdler": Dawdler(self._chance)}
+        """What to run beside the plugins of the scenario."""
 
     def __str__(self) -> str:
         return str(self._seed)
@@ -228,3 +231,44 @@ class _WeatheredTransport(MemoryTransport):
         """Let a moment pass, or none."""
         if self._chance.random() < 0.3:
             await trio.sleep(self._chance.random() * 0.01)
+
+
+class Dawdler:
+    """A plugin that makes somebody wait a moment in a hook, now and then, and nobody at other times."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+
+    async def _dawdle(self) -> None:
+        if self._chance.random() < 0.3:
+            await trio.sleep(self._chance.random() * 0.01)
+
+    @hookimpl(tryfirst=True)
+    async def on_connect(self) -> None:
+        """Take time."""
+        await self._dawdle()
+
+    @hookimpl
+    async def on_join(self) -> None:
+        """Take time."""
+        await self._dawdle()
+
+    @hookimpl
+    async def on_message(self) -> None:
+        """Take time."""
+        await self._dawdle()
+
+    @hookimpl(tryfirst=True)
+    async def on_broadcast(self) -> None:
+        """Take time."""
+        await self._dawdle()
+
+    @hookimpl
+    async def on_disconnect(self) -> None:
+        """Take time."""
+        await self._dawdle()
+
+    @hookimpl(tryfirst=True)
+    async def history(self) -> None:
+        """Take time, and leave the answer to others."""
+        await self._dawdle()
