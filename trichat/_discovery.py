@@ -131,7 +131,7 @@ def _build(choice: Choice) -> object:
 
 @cache
 def _points() -> Sequence[tuple[EntryPoint, bool]]:
-    """What is installed, each with whether it is one of our own. Looking it up reads a file of every package there is."""
+    """What is installed, each with whether it is one of our own. Looking it up reads a file of every package."""
     found = entry_points(group=GROUP)
     return [(point, point.dist is not None and point.dist.name == "trichat") for point in found]
 

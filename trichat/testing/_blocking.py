@@ -49,7 +49,7 @@ class BlockFinder(trio.abc.Instrument):
         self._noted = False
         self._task = task
 
-    def after_task_step(self, task: Task) -> None:
+    def after_task_step(self, task: Task) -> None:  # noqa: ARG002
         self._task = None
 
     @contextmanager

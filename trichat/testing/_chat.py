@@ -15,13 +15,13 @@ from trichat._server import Server
 from trichat._tasks import task_tree
 from trichat.testing._clock import idle
 from trichat.testing._dialogue import Dialogue
-from trichat.testing._probed import ProbedServer
 from trichat.testing._person import GREETING, Person
 from trichat.testing._pipe import KERNEL_BUFFER, MemoryLine, MemoryTransport, Pipe
+from trichat.testing._probed import ProbedServer
 from trichat.wires import LineWire, Wire
 
 Plugins = Mapping[str, object] | Iterable[object]
-"""Plugins by name, or without: instances, classes, modules, or what `--plugin` takes (`"dice.py"`, `"package.dice"`)."""
+"""Plugins, by name or without: instances, classes, modules, or what `--plugin` takes (`"dice.py"`, `"bots.dice"`)."""
 
 Tables = Mapping[str, Mapping[str, object]]
 """A configuration, as `trichat.toml` has it: `{"server": {...}, "plugins": {"dice": {...}}}`."""

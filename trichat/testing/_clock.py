@@ -48,7 +48,7 @@ class _ThreadGuard(trio.abc.Instrument):
         self._clock = clock
         self._jumps = True
 
-    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:  # noqa: ARG002
         jumps = not active_thread_count()
         if jumps is not self._jumps:
             self._jumps = jumps

@@ -148,8 +148,13 @@ def _broken(run: Run, invariants: Iterable[Invariant]) -> Iterator[Broken]:
         try:
             invariant(run)
         except AssertionError as error:
-            name = (invariant.__doc__ or str(getattr(invariant, "__name__", "an invariant"))).strip().splitlines()[0]
-            yield Broken(name, str(error))
+            yield Broken(title(invariant), str(error))
+
+
+def title(invariant: Invariant) -> str:
+    """Return what to call an invariant: the first line of its docstring, or its name."""
+    line = (invariant.__doc__ or str(getattr(invariant, "__name__", "an invariant"))).strip().splitlines()[0]
+    return line[:1].lower() + line[1:].rstrip(".")
 
 
 class Struck:

@@ -6,6 +6,7 @@ is broken. Those of plugin authors are of the same kind.
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 
 from trichat._messages import Message
 from trichat.testing._person import Person
@@ -22,13 +23,13 @@ _LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z \S+ .*")
 
 
 def cancellation_passed(run: Run) -> None:
-    """the cancellation was not swallowed"""
+    """The cancellation was not swallowed."""
     if run.struck is not None:
         assert not run.struck.swallowed, f"in {run.struck.label} {run.struck.swallowed}"
 
 
 def ended_in_time(run: Run) -> None:
-    """what was cancelled ended soon"""
+    """What was cancelled ended soon."""
     assert not run.endless, f"it would have waited for ever: {'; '.join(run.endless)}"
     part = run.struck
     if part is not None and part.struck_at is not None and part.ended_at is not None:
@@ -37,12 +38,12 @@ def ended_in_time(run: Run) -> None:
 
 
 def server_did_not_crash(run: Run) -> None:
-    """the server did not crash"""
+    """The server did not crash."""
     assert not run.crashes, "; ".join(run.crashes)
 
 
 def nothing_left(run: Run) -> None:
-    """no task, stream or file is left"""
+    """No task, stream or file is left."""
     assert not run.left_behind, "; ".join(run.left_behind)
     if run.chat is not None:
         people = [p.name for p, t in zip(run.chat.people, run.chat.transports, strict=True) if not t.closed]
@@ -50,7 +51,7 @@ def nothing_left(run: Run) -> None:
 
 
 def life_is_balanced(run: Run) -> None:
-    """on_connect and on_disconnect are balanced"""
+    """On_connect and on_disconnect are balanced."""
     for client, count in (run.witness.connected | run.witness.disconnected).items():
         assert count == 1, f"one of them ran {count} times for {client}"
     # A plugin may refuse the connection before the witness is asked; on_disconnect is for all.
@@ -59,13 +60,13 @@ def life_is_balanced(run: Run) -> None:
 
 
 def hub_is_empty(run: Run) -> None:
-    """no client is left in the hub"""
+    """No client is left in the hub."""
     if run.chat is not None:
         assert not run.chat.server._hub.anyone(), f"there is still {run.chat.server._hub.anyone()}"
 
 
 def departures_are_told(run: Run) -> None:
-    """who joined has left, and it was told"""
+    """Who joined has left, and it was told."""
     here: list[str] = []
     for message in run.witness.sent:
         if message.kind == "joined":
@@ -78,17 +79,17 @@ def departures_are_told(run: Run) -> None:
 
 
 def log_is_whole(run: Run) -> None:
-    """the log is whole, and in the order that was sent"""
+    """The log is whole, and in the order that was sent."""
     *lines, rest = run.log.split("\n")
     assert not rest, f"it ends in the middle of a line: {rest!r}"
     for line in lines:
         assert _LOG_LINE.fullmatch(line) or line == "\0", f"not a line of a log: {line!r}"
     dates = [line.partition(" ")[0] for line in lines if line != "\0"]
-    assert all(one < other for one, other in zip(dates, dates[1:], strict=False)), f"not in order: {dates}"
+    assert all(one < other for one, other in pairwise(dates)), f"not in order: {dates}"
 
 
 def log_comes_first(run: Run) -> None:
-    """what anybody saw is in the log"""
+    """What anybody saw is in the log."""
     if run.chat is None or "chat_log" not in run.chat.server.plugin_names:
         return
     logged = [line.split(" ", 2)[2] for line in run.log.splitlines() if " " in line]
@@ -101,7 +102,7 @@ def log_comes_first(run: Run) -> None:
 
 
 def views_agree(run: Run) -> None:
-    """everybody sees all, once and in the one order"""
+    """Everybody sees all, once and in the one order."""
     if run.chat is None:
         return
     for person in run.chat.people:
@@ -121,7 +122,7 @@ def _check_view(run: Run, person: Person) -> None:
 
 
 def server_goes_on(run: Run) -> None:
-    """the server goes on for others"""
+    """The server goes on for others."""
     if run.before is None or run.chat is None or not run.before.newcomer:
         return  # it never started, or had stopped by itself
     if run.struck is not None and run.struck.label == "server":
@@ -136,7 +137,7 @@ def server_goes_on(run: Run) -> None:
 
 
 def no_line_is_lost(run: Run) -> None:
-    """no line is taken without an answer"""
+    """No line is taken without an answer."""
     if run.chat is None or run.before is None or run.before.chat is None or _unanswered(run.before):
         return
     for name, count in _unanswered(run).items():
@@ -160,7 +161,7 @@ def _unanswered(run: Run) -> dict[str, int]:
 
 
 def plugins_did_not_fail(run: Run) -> None:
-    """no plugin fails because something else went wrong"""
+    """No plugin fails because something else went wrong."""
     if run.before is not None and run.disturbance is not None:
         for failure in run.failures:
             assert failure in run.before.failures or run.disturbance.excuses(failure), failure

@@ -30,7 +30,7 @@ def _of_machine(strategy: str) -> st.SearchStrategy[Any]:
 
 
 class ChatMachine(RuleBasedStateMachine):
-    """Any dialogue on one server. For the tests of a plugin, a subclass sets what is different, and `TestCase` is run:
+    """Any dialogue on one server, for subclasses to say what is different; their `TestCase` is the test.
 
     class DiceMachine(ChatMachine):
         plugins = [Dice]

@@ -6,7 +6,7 @@ cancelled during its k-th step, so that the cancellation strikes at the checkpoi
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from typing import Any, NamedTuple, TypeVar
 
 import outcome
@@ -93,9 +93,9 @@ class Part:
         await self.watching(manager.__aenter__())
         try:
             yield
-        except BaseException as error:
+        except BaseException as error:  # noqa: ASYNC103 - __aexit__ decides what becomes of it
             self.delivers(error)
-            if not await self.watching(manager.__aexit__(type(error), error, error.__traceback__)):
+            if not await self.watching(manager.__aexit__(type(error), error, error.__traceback__)):  # noqa: ASYNC102
                 raise
             self.returned()
         else:
@@ -243,11 +243,9 @@ class Probe(trio.abc.Instrument):
 
 def abandon(task: Task) -> None:
     """End a task that ignores its cancellation, by all means: its run is over anyway."""
-    for _ in range(100):
-        try:
+    with suppress(BaseException):
+        while True:
             task.coro.throw(Abandoned("it ignores its cancellation"))
-        except BaseException:  # noqa: BLE001
-            return
 
 
 PROBE: trio.lowlevel.RunVar[Probe | None] = trio.lowlevel.RunVar("trichat.testing.PROBE", None)

@@ -143,21 +143,26 @@ class Person:
         return await self._next("a line", patience)
 
     async def _next(self, expected: str, patience: float) -> str | None:
-        with trio.move_on_after(patience) as scope:
-            while not self._lines:
-                try:
-                    data = await self._line.receive()
-                except OSError:
-                    return None
-                if not data:
-                    if self._unread:
-                        raise self._not_heard(expected, f"half a line before the end: {self._unread!r}", [])
-                    return None
-                *lines, self._unread = (self._unread + data).split(b"\n")
-                self._lines += [line.decode() for line in lines]
-        if scope.cancelled_caught:
-            raise self._not_heard(expected, f"nothing for {patience:g} s", [])
-        return self._lines.popleft()
+        if not self._lines:
+            with trio.move_on_after(patience) as scope:
+                await self._receive(expected)
+            if scope.cancelled_caught:
+                raise self._not_heard(expected, f"nothing for {patience:g} s", [])
+        return self._lines.popleft() if self._lines else None
+
+    async def _receive(self, expected: str) -> None:
+        """Wait for whole lines, or for the end."""
+        while not self._lines:
+            try:
+                data = await self._line.receive()
+            except OSError:
+                return
+            if not data:
+                if self._unread:
+                    raise self._not_heard(expected, f"half a line before the end: {self._unread!r}", [])
+                return
+            *lines, self._unread = (self._unread + data).split(b"\n")
+            self._lines += [line.decode() for line in lines]
 
     async def hears_up_to(self, start: str, patience: float = PATIENCE) -> list[str]:
         """Read until a line begins with `start`, and return all, that one included. Raises `NotHeard`."""
@@ -180,11 +185,12 @@ class Person:
         """Return what has arrived by now and was not asked for, without waiting for more."""
         lines: list[str] = []
         while True:
-            with trio.move_on_after(_GLANCE) as scope:
-                line = await self._next("a line", PATIENCE)
-            if scope.cancelled_caught or line is None:
+            with trio.move_on_after(_GLANCE):
+                await self._receive("a line")
+            if not self._lines:
                 return lines
-            lines.append(line)
+            lines += self._lines
+            self._lines.clear()
 
     def hang_up(self) -> None:
         """Close the connection."""

@@ -39,7 +39,7 @@ FOR_EVER = 7 * 24 * 3600.0
 # Virtual seconds after which nothing of a disturbance is under way any more.
 AFTERMATH = 15.0
 
-# Virtual seconds in which somebody who comes then has been let in and heard, however many hooks run into their deadline.
+# Virtual seconds in which somebody who comes then has been let in and heard, even if every hook runs into its deadline.
 VISIT = 60.0
 
 # What a scenario may end with after a strike: expectations that could not be met any more.
@@ -203,7 +203,7 @@ async def _play(
         else:
             with part_of("scenario", "") as part:
                 await part.watching(scenario())
-    except BaseException as error:
+    except BaseException as error:  # noqa: ASYNC103 - the run is over: what came out of it is what is looked at
         if not run.disturbed and not run.endless:
             raise
         unforeseen = [leaf for leaf in leaves(error) if not isinstance(leaf, (StartError, Abandoned))]

@@ -180,11 +180,14 @@ class _OverTcp:
 
     async def wait_for(self, expected: Sequence[str], since: int) -> None:
         with trio.move_on_after(PATIENCE):
-            while len(_heard(self.dialogue, since)) < len(expected):
-                self._came = trio.Event()
-                await self._came.wait()
+            await self._arrival_of(len(expected), since)
         # That nothing else comes cannot be known, only waited for.
         await trio.sleep(SILENCE)
+
+    async def _arrival_of(self, count: int, since: int) -> None:
+        while len(_heard(self.dialogue, since)) < count:
+            self._came = trio.Event()
+            await self._came.wait()
 
     def close(self) -> None:
         for line in self._lines:
