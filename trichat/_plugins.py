@@ -66,7 +66,7 @@ class Plugins:
         self._manager.add_hookspecs(hookspecs)
         self._crashed: set[str] = set()
         self._hooks: dict[str, list[Implementation]] = {}
-        self._resolve()
+        self._resolve(vars(self._manager.hook).values())
 
     @property
     def names(self) -> list[str]:
@@ -93,7 +93,7 @@ class Plugins:
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
             raise PluginError(f"plugin {name!r} ({_source(plugin)}): {' '.join(str(error).split())}") from None
-        self._resolve()
+        self._resolve(self._manager.get_hookcallers(plugin) or ())
 
     def _check(self, plugin: object) -> None:
         callers = self._manager.get_hookcallers(plugin)
@@ -110,18 +110,17 @@ class Plugins:
     def mark_crashed(self, name: str) -> None:
         """Take the plugin out of the hooks that tell, and let it refuse in those that ask: it fails closed."""
         self._crashed.add(name)
-        self._resolve()
+        self._resolve(vars(self._manager.hook).values())
 
-    def _resolve(self) -> None:
-        """Look the implementations up once, so that no call has to."""
-        self._hooks = {}
-        for hook in vars(self._manager.hook).values():
+    def _resolve(self, callers: Iterable[pluggy.HookCaller]) -> None:
+        """Look the implementations of some hooks up once, so that no call has to."""
+        for caller in callers:
             found = [
                 Implementation(i.plugin_name, i.function, tuple(i.argnames), getattr(i.plugin, "required", False))
-                for i in reversed(hook.get_hookimpls())
+                for i in reversed(caller.get_hookimpls())
             ]
             found.sort(key=lambda implementation: not implementation.required)
-            self._hooks[hook.name] = list(self._without_crashed(hook.name, found))
+            self._hooks[caller.name] = list(self._without_crashed(caller.name, found))
 
     def _without_crashed(self, hook: str, found: list[Implementation]) -> Iterator[Implementation]:
         for implementation in found:

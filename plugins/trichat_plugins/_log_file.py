@@ -13,15 +13,19 @@ TORN = b"\0"
 
 
 class LogFile:
-    """An open log. Raises `OSError` whenever the file or the disk does; `append` has changed nothing then."""
+    """An open log. Raises `OSError` whenever the file or the disk does; `append` has changed nothing then.
+
+    A new file is there after a crash, if `lasting`.
+    """
 
     _fd = -1
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, lasting: bool = True) -> None:
         self.path = path
+        self._lasting = lasting
         self._torn = False
         """An append failed and could not be undone: half a line is at the end."""
-        self._fd = _open(path)
+        self._fd = _open(path, lasting=lasting)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -45,7 +49,7 @@ class LogFile:
         if end == size:
             return None
         aside = self.path.with_name(self.path.name + ".torn")
-        with open(_open(aside), "ab") as file:
+        with open(_open(aside, lasting=self._lasting), "ab") as file:
             file.writelines(os.pread(self._fd, min(_BLOCK, size - start), start) for start in range(end, size, _BLOCK))
             file.write(b"\n")
             file.flush()
@@ -117,9 +121,9 @@ class LogFile:
         return True
 
 
-def _open(path: Path) -> int:
-    """Open a file for appending. A new one is not for others to read, and is there after a crash."""
-    is_new = not path.exists()
+def _open(path: Path, *, lasting: bool) -> int:
+    """Open a file for appending. A new one is not for others to read."""
+    is_new = lasting and not path.exists()
     fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
     if is_new:
         # Where the folder may be written and not read, it cannot be synced either.

@@ -72,7 +72,7 @@ class ChatLog:
     @asynccontextmanager
     async def lifespan(self, server: Server) -> AsyncIterator[None]:
         """Hold the file open, and sync it every second if it has to be."""
-        self._log = LogFile(Path(self._options.path))
+        self._log = self._open(Path(self._options.path))
         try:
             server.resume_after(self._recover())
             async with trio.open_nursery() as nursery:
@@ -85,6 +85,9 @@ class ChatLog:
                 await trio.to_thread.run_sync(self._log.sync, abandon_on_cancel=True)
         finally:
             self._log.close()
+
+    def _open(self, path: Path) -> LogFile:
+        return LogFile(path, lasting=self._options.fsync != "never")
 
     def _recover(self) -> int:
         """Make the file whole, remember its last messages, and return the id of the very last."""
@@ -165,7 +168,7 @@ class ChatLog:
         """Go on with a new file if the old one was moved away."""
         if not self._log.was_moved():
             return
-        old, self._log = self._log, LogFile(self._log.path)
+        old, self._log = self._log, self._open(self._log.path)
         self._set_torn_line_aside()
         logger.info("%s was opened anew", self._log.path)
         if self._options.fsync != "never":

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import trio
 
@@ -15,6 +14,7 @@ from trichat._server import Server
 from trichat._tasks import task_tree
 from trichat.testing._clock import idle
 from trichat.testing._dialogue import Dialogue
+from trichat.testing._folder import scratch
 from trichat.testing._person import GREETING, Person
 from trichat.testing._pipe import KERNEL_BUFFER, MemoryLine, MemoryTransport, Pipe
 from trichat.testing._probed import ProbedServer
@@ -138,7 +138,7 @@ async def running(
     failure: Exception | None = None
     with ExitStack() as stack:
         if folder is None:
-            folder = Path(stack.enter_context(TemporaryDirectory(prefix="trichat-", ignore_cleanup_errors=True)))
+            folder = Path(stack.enter_context(scratch()))
         chat = make_chat(plugins, config, folder, transport)
         with one_for_all():
             async with trio.open_nursery() as nursery:

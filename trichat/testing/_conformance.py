@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, chdir, suppress
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import NamedTuple
 
@@ -24,6 +23,7 @@ from trichat.testing import _clock
 from trichat.testing._blocking import BlockFinder
 from trichat.testing._chat import Chat, Tables, running
 from trichat.testing._everywhere import Player, Struck, strike_everywhere
+from trichat.testing._folder import scratch
 from trichat.testing._parts import Part, Probe
 from trichat.testing._person import Person
 from trichat.testing._run import Run
@@ -208,7 +208,7 @@ def _alone(subject: Subject) -> Callable[[str], str]:
 
 def _loads(subject: Subject) -> str:
     async def start() -> list[str]:
-        with TemporaryDirectory() as folder, chdir(folder):
+        with scratch() as folder, chdir(folder):
             async with running(subject.extra, subject.config, folder=Path(folder)) as chat:
                 return chat.server._plugins.hooks_of(subject.name)
 
@@ -340,7 +340,7 @@ def _flood(subject: Subject) -> str:
 
 def _reload(subject: Subject) -> str:
     async def scenario() -> None:
-        with TemporaryDirectory() as folder, chdir(folder):
+        with scratch() as folder, chdir(folder):
             for _ in range(2):
                 async with running(subject.extra, subject.config, folder=Path(folder)) as chat:
                     await chat.server.reload()
@@ -363,7 +363,7 @@ def _two_servers(subject: Subject) -> str:
         async with AsyncExitStack() as stack:
             chats: list[Chat] = []
             for _ in range(servers):
-                folder = stack.enter_context(TemporaryDirectory())
+                folder = stack.enter_context(scratch())
                 stack.enter_context(chdir(folder))
                 chats.append(
                     await stack.enter_async_context(running(subject.extra, subject.config, folder=Path(folder)))

@@ -5,13 +5,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from functools import partial
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple
 
 import trio
 
 from trichat.testing._chat import Tables
 from trichat.testing._faults import Fault, Faults, Weather
+from trichat.testing._folder import scratch
 from trichat.testing._invariants import INVARIANTS, Invariant
 from trichat.testing._parts import CANCELLED, Part, Probe, Strike
 from trichat.testing._run import Disturbance, MakePlugins, Run, Scenario, play
@@ -106,7 +106,7 @@ class Player:
         instruments: Sequence[trio.abc.Instrument] = (),
     ) -> Run:
         """Play it once, with the plugins `beside` its own, and note what was broken."""
-        with TemporaryDirectory(prefix="trichat-", ignore_cleanup_errors=True) as folder:
+        with scratch() as folder:
             run = Run(Path(folder), probe, disturbance, self._first)
             faults = faults or Faults()
             with faults.on_disk(run.folder):

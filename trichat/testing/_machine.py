@@ -5,7 +5,6 @@ When one does not, hypothesis looks for the shortest dialogue in which it does n
 
 from contextlib import AsyncExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import hypothesis.strategies as st
@@ -14,6 +13,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, multi
 
 from trichat.testing._chat import Chat, Tables, running
 from trichat.testing._faults import Weather
+from trichat.testing._folder import scratch
 from trichat.testing._invariants import ALWAYS, INVARIANTS, Invariant
 from trichat.testing._parts import Probe
 from trichat.testing._person import Disconnected, Person
@@ -53,7 +53,7 @@ class ChatMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self._folder = TemporaryDirectory(prefix="trichat-", ignore_cleanup_errors=True)
+        self._folder = scratch()
         self._probe = Probe()
         self._run = Run(Path(self._folder.name), self._probe, None, None)
         self._trio = SteppedRun([self._probe])
