@@ -123,10 +123,9 @@ class _Lifespan:
 
     def _report(self, failure: BaseException, *, entered: bool) -> None:
         if not entered:
-            reasons = "; ".join(map(_sentence, leaves(failure)))
-            raise StartError(f"plugin {self.name!r} cannot start: {reasons}") from failure
+            raise StartError(f"plugin {self.name!r} cannot start: {_sentences(failure)}") from failure
         if self._stopping.is_set():
-            logger.error("plugin %r failed when it was left", self.name, exc_info=failure)
+            logger.error("plugin %r failed when it was left: %s", self.name, _sentences(failure), exc_info=failure)
         else:
             logger.error(
                 "plugin %r crashed: it is told nothing any more, and refuses what it is asked",
@@ -138,6 +137,10 @@ class _Lifespan:
     async def leave(self) -> None:
         self._stopping.set()
         await self._left.wait()
+
+
+def _sentences(error: BaseException) -> str:
+    return "; ".join(map(_sentence, leaves(error)))
 
 
 def _sentence(error: BaseException) -> str:

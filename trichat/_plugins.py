@@ -24,7 +24,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 # What a plugin may answer to a hook that asks, besides None. Anything else is a mistake, and asking fails closed.
-_ANSWERS: dict[str, tuple[type, ...]] = {
+ASKING: dict[str, tuple[type, ...]] = {
     "on_connect": (Refuse,),
     "on_join": (Refuse,),
     "on_message": (Message, Handled, Refuse),
@@ -126,7 +126,7 @@ class Plugins:
         for implementation in found:
             if implementation.plugin not in self._crashed:
                 yield implementation
-            elif hook in _ANSWERS or implementation.required:
+            elif hook in ASKING or implementation.required:
                 yield implementation._replace(function=_refuse_as_crashed, arguments=())
 
     async def ask(self, hook: Callable[P, Awaitable[R]], *_: P.args, **kwargs: P.kwargs) -> R | Refuse | None:
@@ -194,7 +194,7 @@ class Plugins:
             # Only what waits needs a deadline, and a cancel scope costs as much as everything else here together.
             if answer is not None and inspect.isawaitable(answer):
                 answer = await self._within_time(hook, implementation, answer)
-            if answer is not None and not isinstance(answer, _ANSWERS.get(hook, object)):
+            if answer is not None and not isinstance(answer, ASKING.get(hook, object)):
                 raise Misbehaved(f"{answer!r} is no answer to this hook")
         except BaseException as error:
             failure, passing = split_failure(error)
@@ -207,12 +207,16 @@ class Plugins:
             raise _Failed(f"the plugin {implementation.plugin!r} failed") from failure  # noqa: ASYNC104
         return answer
 
-    async def _within_time(self, hook: str, implementation: Implementation, answer: Awaitable[Any]) -> Any:  # noqa: ARG002
+    async def _within_time(self, hook: str, implementation: Implementation, answer: Awaitable[Any]) -> Any:
         with trio.move_on_after(self._timeout) as scope:
             result = await answer
-        # Cancelled or not: what came too late may have come about in any state.
+        late = f"it took longer than hook_timeout ({self._timeout:g} s)"
+        # An answer that came too late may have come about in any state. What was only told, and has come to its end in
+        # spite of its deadline, is done all the same: a batch that is in the log is sent.
+        if scope.cancelled_caught or (scope.cancel_called and hook in ASKING):
+            raise Misbehaved(late)
         if scope.cancel_called:
-            raise Misbehaved(f"it took longer than hook_timeout ({self._timeout:g} s)")
+            logger.warning("plugin %r in %s: %s", implementation.plugin, hook, late)
         return result
 
 

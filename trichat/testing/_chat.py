@@ -62,9 +62,13 @@ class MemoryListener:
 class Chat:
     """A server that runs in memory, and the way to it."""
 
-    def __init__(self, server: Server, listener: MemoryListener, folder: Path, log: Path) -> None:
+    def __init__(
+        self, server: Server, plugins: Mapping[str, object], listener: MemoryListener, folder: Path, log: Path
+    ) -> None:
         self.server = server
         """The server itself."""
+        self.plugins = plugins
+        """The plugins that it runs, by name."""
         self.folder = folder
         """Where `chat_log.txt` is, and whatever else plugins write."""
         self.dialogue = Dialogue()
@@ -135,21 +139,28 @@ async def running(
     by default one that is gone after the block. `transport` makes the server's ends of connections.
     Raises `ConfigError`, `PluginError` or `StartError`, as `trichat serve` does.
     """
-    failure: Exception | None = None
     with ExitStack() as stack:
         if folder is None:
             folder = Path(stack.enter_context(scratch()))
         chat = make_chat(plugins, config, folder, transport)
-        with one_for_all():
-            async with trio.open_nursery() as nursery:
-                await nursery.start(chat.server.serve)
-                try:
-                    yield chat
-                    chat.server.stop()
-                except Exception as error:
-                    # Raised below, so that it comes out as it is, and not as one of a group.
-                    failure = error
-                    nursery.cancel_scope.cancel()
+        async with serving(chat):
+            yield chat
+
+
+@asynccontextmanager
+async def serving(chat: Chat) -> AsyncIterator[None]:
+    """Run the server of a chat, and stop it at the end of the block. Raises `StartError`."""
+    failure: Exception | None = None
+    with one_for_all():
+        async with trio.open_nursery() as nursery:
+            await nursery.start(chat.server.serve)
+            try:
+                yield
+                chat.server.stop()
+            except Exception as error:
+                # Raised below, so that it comes out as it is, and not as one of a group.
+                failure = error
+                nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure
 
@@ -167,7 +178,7 @@ def make_chat(plugins: Plugins, config: Tables | None, folder: Path, transport: 
     ordered = {**built_in, **{name: found.get(name, plugin) for name, plugin in given.items()}}
     listener = MemoryListener(LineWire(full.server.max_line_bytes), transport)
     log = Path(str(full.plugins["chat_log"].get("path")))
-    return Chat(ProbedServer(full, plugins=ordered, listeners=[listener]), listener, folder, log)
+    return Chat(ProbedServer(full, plugins=ordered, listeners=[listener]), ordered, listener, folder, log)
 
 
 def by_name(plugins: Plugins) -> dict[str, object]:

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
 _DATE = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\]")
 
+# Characters of a line that are shown to whoever reads a whole dialogue.
+WIDTH = 120
+
 
 def without_date(line: str) -> str:
     """The line with `[date]` for its date, if it is one of the history: no test can know what it will be."""
@@ -47,4 +50,4 @@ class Dialogue:
         return [f"{person.name}{what}" if person else what for person, what in self._entries[since:]]
 
     def __str__(self) -> str:
-        return "\n".join(self.lines())
+        return "\n".join(line if len(line) <= WIDTH else f"{line[:WIDTH]}..." for line in self.lines())

@@ -23,9 +23,6 @@ TARGETS: Sequence[Target] = ("client", "hook", "lifespan", "server", "scenario",
 # Violations that are told in full; the same fault mostly shows at many checkpoints.
 SHOWN = 3
 
-# Characters of a line of a dialogue that are shown.
-WIDTH = 120
-
 
 class Broken(NamedTuple):
     """An invariant that did not hold."""
@@ -109,6 +106,7 @@ class Player:
         with scratch() as folder:
             run = Run(Path(folder), probe, disturbance, self._first)
             faults = faults or Faults()
+            faults.probe = probe
             with faults.on_disk(run.folder):
                 play(
                     self._scenario,
@@ -138,8 +136,7 @@ class Player:
         if case:
             lines.append(f"  this case alone: {self._call(case)}")
         if run.chat is not None:
-            dialogue = [textwrap.shorten(line, WIDTH, placeholder=" ...") for line in run.chat.dialogue.lines()]
-            lines.append("  the dialogue:\n" + textwrap.indent("\n".join(dialogue), "      "))
+            lines.append("  the dialogue:\n" + textwrap.indent(str(run.chat.dialogue), "      "))
         return "\n".join(lines)
 
 

@@ -15,7 +15,7 @@ import trio
 from trichat._errors import ConnectionLost
 from trichat._transport import RECEIVE_BYTES, Bytes
 from trichat.hookspecs import hookimpl
-from trichat.testing._parts import PROBE
+from trichat.testing._parts import Probe
 from trichat.testing._pipe import MemoryTransport, Pipe
 
 # What can go wrong where.
@@ -56,6 +56,8 @@ class Faults:
         self._connections = 0
         self.happened = False
         """Whether it came to that."""
+        self.probe: Probe | None = None
+        """What the run looks with; nothing fails while it does not look."""
 
     def __str__(self) -> str:
         return str(self._fault)
@@ -79,8 +81,7 @@ class Faults:
 
     def next(self, place: str) -> str:
         """Return what goes wrong now, at `place`; nearly always nothing."""
-        probe = PROBE.get()
-        if probe is not None and not probe.is_looking:
+        if self.probe is not None and not self.probe.is_looking:
             return ""
         self._done[place] += 1
         if self._fault is None or self._fault[:2] != (place, self._done[place]):

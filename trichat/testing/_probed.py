@@ -9,7 +9,7 @@ import trio
 from trichat import hookspecs
 from trichat._errors import StartError
 from trichat._listener import Address
-from trichat._plugins import Implementation, Misbehaved, Plugins
+from trichat._plugins import ASKING, Implementation, Misbehaved, Plugins
 from trichat._server import Server
 from trichat._session import Session
 from trichat.testing._parts import CANCELLED, part_of
@@ -24,10 +24,10 @@ class ProbedPlugins(Plugins):
     async def _within_time(self, hook: str, implementation: Implementation, answer: Awaitable[Any]) -> Any:
         with part_of("hook", f"{implementation.plugin}.{hook}") as part:
             result = await super()._within_time(hook, implementation, part.watching(answer))
-        if part.was_cancelled:
-            # As after a deadline: the plugin has failed, whatever it has answered.
-            raise Misbehaved(CANCELLED)
-        return result
+            # As with a deadline: who asks takes no answer that came after it, and what was told is done.
+            if not part.was_cancelled or hook not in ASKING:
+                return result
+        raise Misbehaved(CANCELLED)
 
     def contributions(self, hook: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Iterator[tuple[str, R]]:
         """Yield what each plugin contributes, with its name."""

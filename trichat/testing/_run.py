@@ -4,6 +4,7 @@ import gc
 import inspect
 import logging
 import os
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager, suppress
@@ -21,11 +22,12 @@ from trichat._messages import Message
 from trichat._tasks import tasks_below, waiting_at
 from trichat.hookspecs import hookimpl
 from trichat.testing import _clock
-from trichat.testing._chat import Chat, Connect, Plugins, Tables, by_name, running
+from trichat.testing._chat import Chat, Connect, Plugins, Tables, by_name, make_chat, serving
 from trichat.testing._parts import PROBE, Abandoned, Part, Probe, part_of
 from trichat.testing._person import Person
 from trichat.testing._pipe import MemoryTransport
 from trichat.testing._schedule import schedule
+from trichat.wires import LineWire
 
 Scenario = Callable[..., Awaitable[object]]
 """Plays a dialogue with the chat that it is given; or takes nothing, and is any code on Trio."""
@@ -41,6 +43,8 @@ AFTERMATH = 15.0
 
 # Virtual seconds in which somebody who comes then has been let in and heard, even if every hook runs into its deadline.
 VISIT = 60.0
+
+_WIRE = LineWire(4096)
 
 # What a scenario may end with after a strike: expectations that could not be met any more.
 _DISAPPOINTMENTS = (
@@ -108,13 +112,17 @@ class Run:
         self.before = before
         """The first run."""
         self.chat: Chat | None = None
-        """The chat, whose server has stopped by now; `None` for a scenario without one."""
+        """The chat, whose server has stopped by now, if it ever started; `None` for a scenario without one."""
+        self.has_started = False
+        """Whether its server came to take connections."""
         self.witness = Witness()
         """What the server said of its clients, and what it sent."""
         self.failures: list[str] = []
         """What the server logged as a failure of a plugin or of its own."""
         self.present: dict[Person, int] = {}
         """Who was there at the end of the scenario, and how many messages had been sent by then."""
+        self.unanswered: dict[str, int] = {}
+        """How many lines of whom had no answer by then: neither heard by all nor refused nor anything else."""
         self.newcomer: list[str] = []
         """What somebody heard who came then, said a line and left; empty if nobody could come any more."""
         self.left_behind: list[str] = []
@@ -217,8 +225,9 @@ async def _play_chat(
     scenario: Scenario, run: Run, plugins: dict[str, object], config: Tables | None, transport: Connect
 ) -> None:
     everything = {**plugins, "trichat_testing": run.witness}
-    async with running(everything, config, folder=run.folder, transport=transport) as chat:
-        run.chat = chat
+    chat = run.chat = make_chat(everything, config, run.folder, transport)
+    async with serving(chat):
+        run.has_started = True
         try:
             await scenario(chat)
         except _DISAPPOINTMENTS:
@@ -228,6 +237,7 @@ async def _play_chat(
         await trio.sleep(AFTERMATH)
         await chat.settled()
         run.present = present(run)
+        run.unanswered = unanswered(run)
         await _visit(chat, run)
 
 
@@ -236,6 +246,32 @@ def present(run: Run) -> dict[Person, int]:
     assert run.chat is not None
     members = {member.name for member in run.chat.server.members()}
     return {person: len(run.witness.sent) for person in run.chat.people if person.chat_name in members}
+
+
+def unanswered(run: Run) -> dict[str, int]:
+    """Return how many lines of those who are there were neither heard by all nor answered."""
+    told = {as_heard(message) for message in run.witness.sent}
+    found: dict[str, int] = {}
+    for person in run.present:
+        if person.reads:
+            welcome = next(i for i, line in enumerate(person.heard) if line.startswith("* welcome, "))
+            own = f"{person.chat_name}: "
+            heard = person.heard[welcome + 1 :]
+            answers = sum(line.startswith(own) if line in told else _answers(line) for line in heard)
+            if person.said_since_welcome > answers:
+                found[person.name] = person.said_since_welcome - answers
+    return found
+
+
+def _answers(line: str) -> int:
+    """How many lines this answers, if it is for one person alone."""
+    many = re.match(r"\* (\d+) messages were not sent", line)
+    return int(many[1]) if many else line.startswith("* ")
+
+
+def as_heard(message: Message) -> str:
+    """Return a message as people see it live."""
+    return _WIRE.encode([message]).decode().rstrip("\n")
 
 
 async def _visit(chat: Chat, run: Run) -> None:

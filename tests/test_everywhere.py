@@ -1,0 +1,200 @@
+"""The server under the test kit: a cancellation at every checkpoint, a fault at every send, many schedules.
+
+Each scenario is a stretch of a server's life in which something could be left half done. What has to hold afterwards,
+whatever went wrong, are the invariants of the kit.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import hypothesis
+import pytest
+import trio
+from hypothesis import strategies as st
+
+from trichat import Client, Handled, Message, Refuse, Server, hookimpl
+from trichat.testing import Chat, ChatMachine, Run, cancel_everywhere, explore, fault_everywhere
+
+Scenario = Callable[[Chat], Awaitable[None]]
+
+
+class Attendant:
+    """A plugin with something to lose everywhere: it waits in every hook, and has a task of its own."""
+
+    def __init__(self) -> None:
+        self.here: set[Client] = set()
+        self._send, self._receive = trio.open_memory_channel[str](10)
+
+    @hookimpl
+    @asynccontextmanager
+    async def lifespan(self, server: Server) -> AsyncIterator[None]:
+        await trio.lowlevel.checkpoint()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._greet, server)
+            yield
+            await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+
+    async def _greet(self, server: Server) -> None:
+        async for name in self._receive:
+            await server.say("lobby", f"hello, {name}")
+
+    @hookimpl
+    async def on_connect(self, client: Client) -> None:
+        self.here.add(client)
+        await trio.sleep(0.01)
+
+    @hookimpl
+    async def on_join(self, client: Client) -> Refuse | None:
+        await trio.sleep(0.01)
+        return Refuse("not you") if client.name == "mallory" else None
+
+    @hookimpl
+    async def on_message(self, client: Client, message: Message) -> Handled | None:
+        await trio.sleep(0.01)
+        if message.text != "greet me":
+            return None
+        await self._send.send(client.name)
+        return Handled()
+
+    @hookimpl
+    async def on_broadcast(self, messages: Sequence[Message]) -> None:
+        await trio.sleep(0.01)
+
+    @hookimpl
+    async def on_disconnect(self, client: Client) -> None:
+        self.here.discard(client)
+        await trio.sleep(0.01)
+
+
+async def meets_and_talks(chat: Chat) -> None:
+    """Two people meet, talk and part."""
+    alice = await chat.join("alice")
+    bob = await chat.join("bob")
+    await alice.hears("* bob joined")
+    await alice.say("hi")
+    await bob.hears("alice: hi")
+    await bob.say("ho")
+    await alice.hears("alice: hi", "bob: ho")
+    await bob.say("bye")
+    await alice.hears("* bob left")
+
+
+async def come_at_once(chat: Chat) -> None:
+    """Several people come at the same time, one of them with a name that is taken."""
+    people = [chat.connect_silently(name=name) for name in ("alice", "bob", "bob2")]
+    for person, name in zip(people, ("alice", "bob", "bob"), strict=True):
+        await person.say(name, "hello")
+    for person in people[:2]:
+        await person.hears_up_to("* welcome, ")
+
+
+async def is_refused(chat: Chat) -> None:
+    """Somebody is refused a name, gives another one, and breaks off."""
+    mallory = chat.connect_silently(name="mallory")
+    await mallory.say("mallory", "mal")
+    await mallory.hears_up_to("* welcome, ")
+    await mallory.say("I am in")
+    mallory.reset()
+
+
+async def is_kicked(chat: Chat) -> None:
+    """Somebody is thrown out while saying something."""
+    alice = await chat.join("alice")
+    bob = await chat.join("bob")
+    await bob.say("one", "two")
+    for member in chat.server.members():
+        if member.name == "bob":
+            member.kick("that is enough")
+    await bob.rest()
+    await alice.hears_up_to("* bob left")
+
+
+async def stops(chat: Chat) -> None:
+    """Somebody stops the server while another one is coming in."""
+    alice = await chat.join("alice")
+    chat.connect_silently(name="bob")
+    await alice.say("last words", "stop")
+    await alice.rest()
+
+
+async def is_greeted(chat: Chat) -> None:
+    """A plugin says something from a task of its own."""
+    alice = await chat.join("alice")
+    await alice.say("greet me")
+    await alice.hears("* hello, alice")
+
+
+async def does_not_read(chat: Chat) -> None:
+    """Somebody does not read what the others say, and is disconnected."""
+    alice = await chat.join("alice")
+    sloth = await chat.join("sloth")
+    sloth.stop_reading()
+    await alice.hears("* sloth joined")
+    await alice.say(*["x" * 4000] * 20)  # more than its kernel holds,
+    await alice.hears(*["alice: " + "x" * 4000] * 20)
+    await alice.say(*["y" * 4000] * 2)  # and than its backlog
+    await alice.hears_up_to("* sloth left")
+
+
+SCENARIOS = [meets_and_talks, come_at_once, is_refused, is_kicked, stops, is_greeted, does_not_read]
+
+# What is on the way, and by which path, depends on these.
+CONFIGS: dict[str, Any] = {
+    "default": {"server": {"backlog_bytes": 4096}},
+    "synced": {"server": {"backlog_bytes": 4096}, "plugins": {"chat_log": {"fsync": "always", "replay": "all"}}},
+}
+
+
+def nobody_is_remembered(run: Run) -> None:
+    """A plugin that notes who comes is told of everybody who goes."""
+    assert run.chat is not None
+    attendant = run.chat.plugins["attendant"]
+    # One whose lifespan was cancelled is told nothing any more.
+    if isinstance(attendant, Attendant) and not (run.struck and run.struck.label == "lifespan attendant"):
+        assert not attendant.here
+
+
+def attendants() -> list[object]:
+    """A new plugin for each run."""
+    return [Attendant()]
+
+
+scenarios = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@scenarios
+def test_a_cancellation_anywhere_leaves_the_server_whole(scenario: Scenario, config: str) -> None:
+    survey = cancel_everywhere(scenario, plugins=attendants, config=CONFIGS[config], invariants=[nobody_is_remembered])
+    assert len(survey.cases) > 30
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+@scenarios
+def test_a_fault_anywhere_leaves_the_server_whole(scenario: Scenario, config: str) -> None:
+    survey = fault_everywhere(scenario, plugins=attendants, config=CONFIGS[config], invariants=[nobody_is_remembered])
+    assert len(survey.cases) > 10
+
+
+@scenarios
+def test_no_schedule_breaks_a_promise(scenario: Scenario) -> None:
+    explore(scenario, 40, plugins=attendants, config=CONFIGS["default"], invariants=[nobody_is_remembered])
+
+
+TestDialogues = ChatMachine.TestCase
+TestDialogues.settings = hypothesis.settings(
+    max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(hypothesis.HealthCheck)
+)
+
+
+class SlowDiskMachine(ChatMachine):
+    """The same, where messages wait for the disk, and little may wait for people."""
+
+    config = CONFIGS["synced"]
+    lines = st.one_of(ChatMachine.lines, st.just("x" * 2000))
+
+
+TestDialoguesOnASlowDisk = SlowDiskMachine.TestCase
+TestDialoguesOnASlowDisk.settings = hypothesis.settings(TestDialogues.settings, max_examples=15)
