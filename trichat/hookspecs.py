@@ -10,6 +10,7 @@ after `hook_timeout` is cancelled and counts as a failure.
 
 When a plugin fails (it raises, overruns its time or answers something that the hook does not know), a hook that *asks*
 refuses that one action, and a hook that *tells* goes on to the next plugin; the log names the plugin either way.
+One that comes to its end all the same after its time has failed where it is asked, and is done where it is told.
 Cancellation is not a failure: it passes through every hook, and a plugin has to let it.
 """
 
