@@ -57,6 +57,11 @@ class Outbox:
         return self._closed
 
     @property
+    def backlog_bytes(self) -> int:
+        """What waits, but for the rest of what is partly sent."""
+        return self._backlog_bytes
+
+    @property
     def _is_waiting(self) -> bool:
         """Whether something has to go first: a task writes it, or one that was cancelled has left it."""
         return self._writer_done is not None or bool(self._begun) or bool(self._backlog)

@@ -130,6 +130,15 @@ def _check_view(run: Run, person: Person) -> None:
         assert any(start + len(seen) >= count for start in starts), f"{person.name} missed {missed}"
 
 
+def backlogs_are_limited(run: Run) -> None:
+    """Nobody has more waiting than the limit."""
+    if run.chat is not None:
+        limit = run.chat.server.options.backlog_bytes
+        for member in run.chat.server.members():
+            waiting = member._outbox.backlog_bytes
+            assert waiting <= limit, f"{waiting} bytes wait for {member}, the limit is {limit}"
+
+
 def server_goes_on(run: Run) -> None:
     """The server goes on for others."""
     if run.before is None or not run.has_started or not run.before.newcomer:
@@ -182,5 +191,5 @@ INVARIANTS: Sequence[Invariant] = (
     plugins_did_not_fail,
 )
 
-ALWAYS: Sequence[Invariant] = (log_is_whole, log_comes_first, views_agree)
+ALWAYS: Sequence[Invariant] = (log_is_whole, log_comes_first, views_agree, backlogs_are_limited)
 """Those that hold at any time, and not only when the server has stopped."""

@@ -17,7 +17,7 @@ from trichat.testing._folder import scratch
 from trichat.testing._invariants import ALWAYS, INVARIANTS, Invariant
 from trichat.testing._parts import Probe
 from trichat.testing._person import Disconnected, Person
-from trichat.testing._run import MakePlugins, Run, made, present
+from trichat.testing._run import MakePlugins, Run, all_tasks, described, made, present
 from trichat.testing._stepped import SteppedRun
 
 # Virtual seconds after which all that has begun is through, however bad the network is.
@@ -68,6 +68,7 @@ class ChatMachine(RuleBasedStateMachine):
     async def _start(self, weather: Weather) -> None:
         plugins = {**made(type(self).plugins), **weather.plugins, "trichat_testing": self._run.witness}
         chat = running(plugins, self.config, folder=self._run.folder, transport=weather.transport)
+        self._before = set(all_tasks())
         self.chat = self._run.chat = await self._stack.enter_async_context(chat)
 
     @rule(target=people, name=_of_machine("names"))
@@ -144,12 +145,16 @@ class ChatMachine(RuleBasedStateMachine):
         try:
             if self._run.chat is not None:
                 self.settle()
-                self._trio.do(self._stack.aclose)
+                self._trio.do(self._stop)
                 for each in (*INVARIANTS, *self.invariants_of_its_own):
                     each(self._run)
         finally:
             self._trio.close()
             self._folder.cleanup()
+
+    async def _stop(self) -> None:
+        await self._stack.aclose()
+        self._run.left_behind += [described(task) for task in all_tasks() if task not in self._before]
 
 
 async def _say(person: Person, *lines: str) -> None:

@@ -203,7 +203,7 @@ async def _play(
     scenario: Scenario, run: Run, plugins: dict[str, object], config: Tables | None, transport: Connect
 ) -> None:
     PROBE.set(run.probe)
-    before = set(_all_tasks())
+    before = set(all_tasks())
     trio.lowlevel.spawn_system_task(_end_by_force, run)
     try:
         if takes_chat(scenario):
@@ -218,7 +218,7 @@ async def _play(
         # What an ordinary scenario raises when it is cancelled is its own business, and looked at elsewhere.
         run.crashes += [repr(leaf) for leaf in unforeseen if takes_chat(scenario)]
     finally:
-        run.left_behind += [_described(task) for task in _all_tasks() if task not in before and _is_not_ours(task)]
+        run.left_behind += [described(task) for task in all_tasks() if task not in before and _is_not_ours(task)]
 
 
 async def _play_chat(
@@ -297,7 +297,7 @@ async def _end_by_force(run: Run) -> None:
         if not stuck:
             return
         for task in stuck:
-            run.endless.append(_described(task))
+            run.endless.append(described(task))
             trio.lowlevel.reschedule(task, outcome.Error(Abandoned("it waits for ever")))
         await _clock.idle()
 
@@ -311,12 +311,14 @@ def _is_not_ours(task: Task) -> bool:
     return not task.name.startswith(("trio.", "<", _end_by_force.__module__ + "._end_by_force"))
 
 
-def _described(task: Task) -> str:
+def described(task: Task) -> str:
+    """Return what to call a task that should not be there."""
     place = waiting_at(task)
     return f"the task {task.name}{f' at {place}' if place else ''}"
 
 
-def _all_tasks() -> Iterator[Task]:
+def all_tasks() -> Iterator[Task]:
+    """Yield all tasks that there are."""
     root = trio.lowlevel.current_root_task()
     return iter(()) if root is None else tasks_below(root)
 
