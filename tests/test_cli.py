@@ -21,12 +21,12 @@ def test_python_dash_m_is_the_same(tmp_path: Path) -> None:
     assert ended.stdout == f"trichat {package.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["serve", "check", "config"])
+@pytest.mark.parametrize("command", ["serve", "check", "config", "plugins"])
 def test_help_tells_of_every_command(tmp_path: Path, command: str) -> None:
     assert f"  {command} " in trichat("--help", cwd=tmp_path).stdout
     ended = trichat(command, "--help", cwd=tmp_path)
     assert ended.returncode == 0
-    for option in ("--host", "--port", "--config", "--chat-log", "--plugin"):
+    for option in ("--host", "--port", "--config", "--chat-log", "--plugin", "--plugins-dir"):
         assert option in ended.stdout
 
 
@@ -134,3 +134,36 @@ def test_check_tells_of_a_plugin_that_is_not_there_and_of_all_else(tmp_path: Pat
         "trichat: chat.toml: server.port: Expected `int` <= 65535 (here: 70000)",
         "trichat: plugin 'nothere.py': there is no such file",
     ]
+
+
+def test_plugins_shows_what_there_is_even_if_a_plugin_is_broken(tmp_path: Path) -> None:
+    (tmp_path / "extra").mkdir()
+    (tmp_path / "extra" / "bad.py").write_text("x(")
+    ended = trichat("plugins", "--plugins-dir", "extra", cwd=tmp_path)
+    assert ended.returncode == 0
+    states = {line.split()[0]: line.split()[3] for line in ended.stdout.split("\n\n")[0].splitlines()}
+    assert (states["bye"], states["bad"]) == ("on", "broken")
+    assert "extra/bad.py" in ended.stdout
+    assert trichat("check", "--plugins-dir", "extra", cwd=tmp_path).returncode == 2
+
+
+def test_plugins_shows_all_about_one(tmp_path: Path) -> None:
+    (tmp_path / "trichat.toml").write_text("[plugins.chat_log]\nreplay = 7\n")
+    ended = trichat("plugins", "chat_log", cwd=tmp_path)
+    assert ended.returncode == 0
+    assert "replay = 7" in ended.stdout
+    assert "by default 1000" in ended.stdout
+
+
+def test_plugins_tells_of_tables_that_have_no_plugin(tmp_path: Path) -> None:
+    (tmp_path / "trichat.toml").write_text("[plugins.chatlog]\n")
+    ended = trichat("plugins", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "chat_log" in ended.stdout
+    assert ended.stderr == "trichat: trichat.toml: plugins.chatlog: no such plugin (did you mean 'chat_log'?)\n"
+
+
+def test_plugins_of_a_folder_that_is_not_there_are_told(tmp_path: Path) -> None:
+    ended = trichat("serve", "--plugins-dir", "nowhere", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr == "trichat: 'nowhere' is no folder of plugins: there is no such folder\n"

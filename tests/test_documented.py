@@ -14,7 +14,7 @@ import pytest
 
 import trichat
 from trichat import Config, ServerOptions, hookspecs, load_plugins
-from trichat._discovery import choose_plugins
+from trichat._choices import choose_plugins
 from trichat._plugins import Plugins
 from trichat.testing import running
 

@@ -703,3 +703,56 @@ async def test_a_plugin_that_did_not_crash_is_asked_as_before(plugins: Plugins, 
     plugins.register("greeter", Made(on_message=lambda message: message.with_text("good day")))
     plugins.mark_crashed("bot")
     assert await plugins.ask_message(client, HELLO) == HELLO.with_text("good day")
+
+
+def ordered(plugins: Plugins, **wishes: Mapping[str, object]) -> list[str]:
+    """Register plugins in this order, with their wishes, and return the order in which they are asked."""
+    for name, wish in wishes.items():
+        plugin = Made(on_message=noting([], name))
+        for attribute, value in wish.items():
+            setattr(plugin, attribute, value)
+        plugins.register(name, plugin)
+    return plugins.order()["on_message"]
+
+
+def test_a_plugin_may_name_those_it_comes_before(plugins: Plugins) -> None:
+    # Who has to wait goes behind whom it waits for; nobody else moves.
+    assert ordered(plugins, one={"before": ["three"]}, two={}, three={}) == ["two", "one", "three"]
+
+
+def test_a_plugin_may_name_those_it_comes_after(plugins: Plugins) -> None:
+    assert ordered(plugins, one={}, two={}, three={"after": ["one"]}) == ["two", "one", "three"]
+
+
+def test_who_has_no_wish_stays_where_it_is(plugins: Plugins) -> None:
+    assert ordered(plugins, one={}, two={"after": ["not there"]}, three={"before": []}) == ["three", "two", "one"]
+
+
+def test_a_wish_goes_before_tryfirst(plugins: Plugins) -> None:
+    plugins.register("eager", Made(tryfirst=True, on_message=noting([], "eager")))
+    assert ordered(plugins, patient={}, first={"before": ["eager"]}) == ["first", "eager", "patient"]
+
+
+def test_a_cycle_is_refused_and_shown(plugins: Plugins) -> None:
+    with pytest.raises(PluginError) as refusal:
+        ordered(plugins, one={"before": ["two"]}, two={"before": ["three"]}, three={"before": ["one"]})
+    assert "the order of plugins has a cycle: " in str(refusal.value)
+    cycle = str(refusal.value).partition("cycle: ")[2].split(" before ")
+    assert cycle[0] == cycle[-1]
+    assert set(cycle) == {"'one'", "'two'", "'three'"}
+    assert cycle[1] == {"'one'": "'two'", "'two'": "'three'", "'three'": "'one'"}[cycle[0]]
+    assert plugins.names == ["one", "two"]
+
+
+@pytest.mark.parametrize("wrong", ["log", [1], [None]], ids=["a word", "a number", "nothing"])
+def test_what_is_no_list_of_names_is_refused(plugins: Plugins, wrong: object) -> None:
+    with pytest.raises(PluginError, match=r"plugin 'one': before is .*; expected a list of the names of plugins"):
+        ordered(plugins, one={"before": wrong})
+
+
+def test_lifespans_and_commands_keep_to_it_too(plugins: Plugins) -> None:
+    for name, after in (("one", ["two"]), ("two", [])):
+        plugin = Made(commands=noting([], name, []))
+        plugin.after = after  # type: ignore[attr-defined]
+        plugins.register(name, plugin)
+    assert [name for name, _ in plugins.contributions(hookspecs.commands)] == ["two", "one"]

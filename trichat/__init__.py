@@ -6,13 +6,13 @@ Everything that a plugin or an embedding program needs is here; the hooks themse
 
 from msgspec import Meta as Meta
 
+from trichat._choices import load_plugins as load_plugins
 from trichat._client import Client as Client
 from trichat._commands import Command as Command
 from trichat._config import Config as Config
 from trichat._config import Options as Options
 from trichat._config import ServerOptions as ServerOptions
 from trichat._config import load_config as load_config
-from trichat._discovery import load_plugins as load_plugins
 from trichat._errors import ConfigError as ConfigError
 from trichat._errors import PluginError as PluginError
 from trichat._errors import StartError as StartError

@@ -1,4 +1,4 @@
-"""The command line: `trichat serve`, `check`, `config`, `transcript` and `check-plugin`."""
+"""The command line: `trichat serve`, `check`, `config`, `plugins`, `transcript` and `check-plugin`."""
 
 import argparse
 import logging
@@ -13,8 +13,8 @@ from typing import NoReturn
 import msgspec
 import trio
 
+from trichat._choices import Choice, build_plugins, choose_plugins, unknown_tables
 from trichat._config import Config, load_config, read_config
-from trichat._discovery import Choice, build_plugins, choose_plugins
 from trichat._errors import ConfigError, PluginError, StartError, TrichatError
 from trichat._listener import Address
 from trichat._serve import serve
@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--plugin", action="append", default=[], metavar="PLUGIN", help="add a plugin: a .py file or a module"
     )
+    common.add_argument("--plugins-dir", metavar="DIR", help="add the plugins in a folder: all of its .py files")
     common.add_argument("--host", type=_host, help="the address to listen on")
     common.add_argument("--port", type=_port, help="the TCP port; 0 picks a free one")
     common.add_argument("--chat-log", metavar="FILE", help="the file that keeps what is said")
@@ -71,6 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=_check)
     command = commands.add_parser("config", parents=[common], help="print the whole configuration in effect, as TOML")
     command.set_defaults(command=_config)
+
+    command = commands.add_parser("plugins", parents=[common], help="show the plugins that there are, or all about one")
+    command.add_argument("name", nargs="?", metavar="NAME", help="the one to show")
+    command.set_defaults(command=_plugins)
 
     command = commands.add_parser("transcript", help="play a dialogue, and say whether people heard what it says")
     command.add_argument("file", type=Path, nargs="+", metavar="FILE", help="a transcript")
@@ -111,19 +116,25 @@ def _host(text: str) -> str:
 
 def _read(arguments: argparse.Namespace, faults: list[str]) -> tuple[Config, list[Choice]]:
     """Read the file and apply the command line to it. Each fault in the file is added to `faults`."""
-    path: Path | None = arguments.config
-    if path is None and DEFAULT_CONFIG.exists():
-        path = DEFAULT_CONFIG
-    config = Config() if path is None else read_config(path, faults)
-    given = {key: getattr(arguments, key) for key in ("host", "port") if getattr(arguments, key) is not None}
-    config = msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, **given))
-    if arguments.chat_log is not None:
-        config = config.with_option("chat_log", "path", arguments.chat_log)
+    config = _read_config(arguments, faults)
     try:
         return config, choose_plugins(config, arguments.plugin, faults)
     except PluginError as error:
         faults.append(str(error))
         return config, []
+
+
+def _read_config(arguments: argparse.Namespace, faults: list[str]) -> Config:
+    path: Path | None = arguments.config
+    if path is None and DEFAULT_CONFIG.exists():
+        path = DEFAULT_CONFIG
+    config = Config() if path is None else read_config(path, faults)
+    keys = ("host", "port", "plugins_dir")
+    given = {key: getattr(arguments, key) for key in keys if getattr(arguments, key) is not None}
+    config = msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, **given))
+    if arguments.chat_log is not None:
+        config = config.with_option("chat_log", "path", arguments.chat_log)
+    return config
 
 
 def _serve(arguments: argparse.Namespace) -> None:
@@ -163,6 +174,18 @@ def _config(arguments: argparse.Namespace) -> None:
     if faults:
         raise ConfigError(faults)
     print(render(config, choices), end="")
+
+
+def _plugins(arguments: argparse.Namespace) -> None:
+    from trichat._inventory import take_inventory  # only this command needs it
+
+    faults: list[str] = []
+    config = _read_config(arguments, faults)
+    inventory = take_inventory(config, arguments.plugin)
+    print(inventory.details(arguments.name) if arguments.name else inventory.table())
+    faults += unknown_tables([item.found for item in inventory.items], config)
+    if faults:
+        raise ConfigError(faults)
 
 
 def _transcript(arguments: argparse.Namespace) -> bool:

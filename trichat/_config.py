@@ -31,6 +31,9 @@ class ServerOptions(Options, frozen=True, kw_only=True):
         "0.0.0.0"
     )
     port: Annotated[int, Meta(ge=0, le=65535), "The TCP port; 0 picks a free one."] = 1024
+    plugins_dir: Annotated[
+        str, "A folder whose .py files are plugins, all of them; relative to where the server was started."
+    ] = ""
     max_clients: Annotated[int, Meta(ge=1), "Connections at a time."] = 10_000
     max_clients_per_address: Annotated[int, Meta(ge=1), "Connections at a time from one address."] = 1_000
     max_line_bytes: Annotated[

@@ -7,7 +7,7 @@ the walk without leaving a coroutine behind, and a changed message goes on to th
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -30,6 +30,9 @@ ASKING: dict[str, tuple[type, ...]] = {
     "on_message": (Message, Handled, Refuse),
     "history": (Iterable,),
 }
+
+# The hooks to which plugins contribute at the start. Whoever was registered first is first there, and not last.
+CONTRIBUTING = ("lifespan", "commands")
 
 
 class Implementation(NamedTuple):
@@ -77,6 +80,10 @@ class Plugins:
         """The hooks that a plugin implements."""
         return [hook for hook, found in self._hooks.items() if any(each.plugin == name for each in found)]
 
+    def order(self) -> dict[str, list[str]]:
+        """For each hook the plugins that implement it, as they are called."""
+        return {hook: [each.plugin for each in found] for hook, found in self._hooks.items()}
+
     def implements(self, hook: Callable[..., object]) -> bool:
         """Whether any plugin implements `hook`."""
         return bool(self._hooks[hook.__name__])
@@ -89,11 +96,11 @@ class Plugins:
             self._manager.register(plugin, name)
             self._manager.check_pending()
             self._check(plugin)
+            self._resolve(self._manager.get_hookcallers(plugin) or ())
         except (pluggy.PluginValidationError, ValueError, PluginError) as error:
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
             raise PluginError(f"plugin {name!r} ({_source(plugin)}): {' '.join(str(error).split())}") from None
-        self._resolve(self._manager.get_hookcallers(plugin) or ())
 
     def _check(self, plugin: object) -> None:
         callers = self._manager.get_hookcallers(plugin)
@@ -119,8 +126,35 @@ class Plugins:
                 Implementation(i.plugin_name, i.function, tuple(i.argnames), getattr(i.plugin, "required", False))
                 for i in reversed(caller.get_hookimpls())
             ]
-            found.sort(key=lambda implementation: not implementation.required)
-            self._hooks[caller.name] = list(self._without_crashed(caller.name, found))
+            if caller.name in CONTRIBUTING:
+                registered = self.names
+                found.sort(key=lambda implementation: registered.index(implementation.plugin))
+            else:
+                found.sort(key=lambda implementation: not implementation.required)
+            ordered = self._in_order(found)
+            self._hooks[caller.name] = list(self._without_crashed(caller.name, ordered))
+
+    def _in_order(self, found: list[Implementation]) -> list[Implementation]:
+        """Keep to what plugins say of themselves, `before` and `after`; leave the others where they are."""
+        names = [each.plugin for each in found]
+        later: dict[str, set[str]] = {name: set() for name in names}
+        """What has to come later than each."""
+        for name in names:
+            plugin = self._manager.get_plugin(name)
+            for other in _names_in(plugin, name, "before"):
+                later[name].add(other)
+            for other in _names_in(plugin, name, "after"):
+                if other in later:
+                    later[other].add(name)
+        ordered: list[Implementation] = []
+        waiting = list(found)
+        while waiting:
+            free = [each for each in waiting if not any(each.plugin in later[other.plugin] for other in waiting)]
+            if not free:
+                raise PluginError(f"the order of plugins has a cycle: {_cycle(later, [w.plugin for w in waiting])}")
+            ordered.append(free[0])
+            waiting.remove(free[0])
+        return ordered
 
     def _without_crashed(self, hook: str, found: list[Implementation]) -> Iterator[Implementation]:
         for implementation in found:
@@ -176,8 +210,7 @@ class Plugins:
 
         Raises `PluginError` if one fails.
         """
-        order = {name: place for place, name in enumerate(self.names)}
-        for implementation in sorted(self._hooks[hook.__name__], key=lambda i: order[i.plugin]):
+        for implementation in self._hooks[hook.__name__]:
             try:
                 contribution = _invoke(implementation, kwargs)
                 if inspect.iscoroutine(contribution):
@@ -218,6 +251,24 @@ class Plugins:
         if scope.cancel_called:
             logger.warning("plugin %r in %s: %s", implementation.plugin, hook, late)
         return result
+
+
+def _names_in(plugin: object, name: str, attribute: str) -> Sequence[str]:
+    """The plugins that `plugin` wants to come before or after."""
+    wanted = getattr(plugin, attribute, ())
+    if isinstance(wanted, str) or not all(isinstance(other, str) for other in wanted):
+        raise PluginError(f"plugin {name!r}: {attribute} is {wanted!r}; expected a list of the names of plugins")
+    return list(wanted)
+
+
+def _cycle(later: dict[str, set[str]], stuck: list[str]) -> str:
+    """Walk from one plugin to one that has to come later, until one comes again, and return that way."""
+    way = [stuck[0]]
+    while way[-1] not in way[:-1]:
+        earlier = [name for name in stuck if way[-1] in later[name]]
+        way.append(earlier[0])
+    way = way[way.index(way[-1]) :]
+    return " before ".join(repr(name) for name in reversed(way))
 
 
 def _invoke(implementation: Implementation, arguments: dict[str, Any]) -> Any:

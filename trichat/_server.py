@@ -8,10 +8,10 @@ import trio
 
 from trichat import hookspecs
 from trichat._broadcaster import Broadcaster
+from trichat._choices import load_plugins
 from trichat._client import Client
 from trichat._commands import Command, command_table
 from trichat._config import Config, ServerOptions
-from trichat._discovery import load_plugins
 from trichat._errors import one_for_all
 from trichat._hub import Hub
 from trichat._lifespans import Lifespans, outlasting

@@ -8,8 +8,8 @@ from typing import Annotated, Any, get_args, get_origin
 import msgspec
 import tomli_w
 
+from trichat._choices import Choice
 from trichat._config import Config, Options
-from trichat._discovery import Choice
 from trichat._network import Network
 
 
@@ -25,11 +25,19 @@ def render(config: Config, choices: Sequence[Choice]) -> str:
 
 
 def _keys(options: Options) -> Iterator[str]:
+    for lines in keys(options).values():
+        yield from lines
+
+
+def keys(options: Options) -> dict[str, list[str]]:
+    """Return the lines of each key that is no table: comments, and last its value."""
+    found: dict[str, list[str]] = {}
     for field in msgspec.structs.fields(options):
         value = getattr(options, field.name)
         if not isinstance(value, Mapping):
-            yield from _comments(field.type)
-            yield f"# {_key(field.name)} is not set" if value is None else _assignment(field.name, value)
+            line = f"# {_key(field.name)} is not set" if value is None else _assignment(field.name, value)
+            found[field.name] = [*_comments(field.type), line]
+    return found
 
 
 def _tables(options: Options, parent: str) -> Iterator[str]:

@@ -5,8 +5,10 @@ or `async def`. A plain `def` runs at once in the task named, so it must not blo
 be.
 
 Plugins are called one after the other: those with the attribute `required = True` before all others; among them the
-hooks marked `tryfirst` first, then the last registered first, those marked `trylast` last. A call that is still waiting
-after `hook_timeout` is cancelled and counts as a failure.
+hooks marked `tryfirst` first, then the last registered first, those marked `trylast` last. A plugin may also say whom
+it has to come before or after, in all its hooks, by the attributes `before = ["name"]` and `after = ["name"]`: then who
+has to wait is moved behind the other. A call that is still waiting after `hook_timeout` is cancelled and counts as a
+failure.
 
 When a plugin fails (it raises, overruns its time or answers something that the hook does not know), a hook that *asks*
 refuses that one action, and a hook that *tells* goes on to the next plugin; the log names the plugin either way.

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import trio
 
+from trichat._choices import load_plugins
 from trichat._config import Config
-from trichat._discovery import is_factory, load_plugins, name_of
+from trichat._discovery import is_factory, name_of
 from trichat._errors import PluginError, one_for_all
 from trichat._listener import Accept, Address
 from trichat._server import Server

@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import trio
 
+from trichat._choices import choose_plugins
 from trichat._client import Client
 from trichat._config import Config
-from trichat._discovery import Factory, choose_plugins, installed_names, name_of
+from trichat._discovery import Factory, find_plugins, name_of
 from trichat._errors import ConfigError, TrichatError
 from trichat.hookspecs import hookimpl
 from trichat.testing import _clock
@@ -83,7 +84,7 @@ class Subject:
 
 
 def _find(plugin: str) -> tuple[str, dict[str, object]]:
-    if plugin in installed_names():
+    if plugin in {found.name for found in find_plugins()}:
         return plugin, {}
     if plugin.endswith(".py"):
         plugin = str(Path(plugin).absolute())

@@ -50,7 +50,8 @@ class SteppedRun:
 
     def close(self) -> None:
         """End the run. Safe to repeat."""
-        self._turns.put(self._send.close)
-        while not self._ended:
-            self._turns.get()()
-        self._ended[0].unwrap()
+        if not self._ended:
+            self._turns.put(self._send.close)
+            while not self._ended:
+                self._turns.get()()
+            self._ended[0].unwrap()

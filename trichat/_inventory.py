@@ -1,0 +1,135 @@
+"""What `trichat plugins` shows: every plugin that was found, and those that cannot be used with the reason."""
+
+import inspect
+from collections.abc import Iterator, Sequence
+from types import ModuleType
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
+
+import msgspec
+
+from trichat._choices import Choice, build_plugins, choose, is_wanted
+from trichat._config import Config, suggestion
+from trichat._discovery import Extra, Found, find_plugins
+from trichat._errors import PluginError
+from trichat._plugins import Plugins
+from trichat._toml import keys
+
+
+class Item(NamedTuple):
+    """A plugin, and what becomes of it."""
+
+    found: Found
+    state: str
+    """`on`, `off` or `broken`."""
+    choice: Choice | None
+    """What it is; `None` where it was not imported, or could not be."""
+    hooks: Sequence[str] = ()
+    """The hooks that it has, if it is on."""
+    faults: Sequence[str] = ()
+    """Why it is broken."""
+
+    @property
+    def version(self) -> str:
+        """That of its package, or its own."""
+        module = inspect.getmodule(self.choice.factory) if self.choice else None
+        return self.found.version or str(getattr(module, "__version__", "-"))
+
+
+class Inventory(NamedTuple):
+    """All plugins, and the order in which those that are on are called."""
+
+    items: Sequence[Item]
+    plugins: Plugins
+
+    def table(self) -> str:
+        """Return one line for each plugin, and one for each hook."""
+        rows = [("NAME", "VERSION", "FROM", "STATE", "HOOKS")]
+        for item in self.items:
+            about = "; ".join(item.faults) or ", ".join(item.hooks)
+            rows.append((item.found.name, item.version, item.found.origin, item.state, about))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        order = [f"{hook}: {', '.join(names)}" for hook, names in self.plugins.order().items() if names]
+        return "\n".join([*lines, "", "In each hook they are called in this order:", *order])
+
+    def details(self, name: str) -> str:
+        """Return all there is to say of one plugin. Raises `PluginError` if there is none of this name."""
+        item = next((item for item in self.items if item.found.name == name), None)
+        if item is None:
+            names = [item.found.name for item in self.items]
+            raise PluginError(f"there is no plugin {name!r}{suggestion(name, names)}; there are: {', '.join(names)}")
+        return "\n".join(_details(item))
+
+
+def take_inventory(config: Config, extra: Extra = ()) -> Inventory:
+    """Look at every plugin. Nothing that is wrong with one keeps the others from being shown.
+
+    Raises `PluginError` if two have one name, or if there is no folder of plugins where there should be one.
+    """
+    plugins = Plugins(config.server.hook_timeout)
+    return Inventory(
+        [_look_at(found, config, plugins) for found in find_plugins(config.server.plugins_dir, extra)], plugins
+    )
+
+
+def _look_at(found: Found, config: Config, plugins: Plugins) -> Item:
+    if not is_wanted(found, config):
+        return Item(found, "off", None)
+    faults: list[str] = []
+    choice = None
+    try:
+        choice = choose(found, config, faults)
+        made = build_plugins([choice], faults) if choice is not None else {}
+        for name, plugin in made.items():
+            plugins.register(name, plugin)
+    except PluginError as error:
+        faults.append(str(error))
+    if faults:
+        return Item(found, "broken", choice, faults=faults)
+    on = choice is not None and choice.enabled
+    return Item(found, "on" if on else "off", choice, plugins.hooks_of(found.name) if on else ())
+
+
+def _details(item: Item) -> Iterator[str]:
+    yield f"{item.found.name} {item.version}, from {item.found.origin}: {item.state}"
+    yield from item.faults
+    if item.choice is None:
+        return
+    yield from ("", _documentation(item.choice.factory))
+    if item.hooks:
+        yield from ("", f"hooks: {', '.join(item.hooks)}")
+    yield from ("", f"[plugins.{item.found.name}]", "# Whether the plugin runs. A boolean; by default true.")
+    yield f"enabled = {str(item.choice.enabled).lower()}"
+    if item.choice.options is not None:
+        types = {field.name: field for field in msgspec.structs.fields(item.choice.options)}
+        for key, lines in keys(item.choice.options).items():
+            yield from (*lines[:-1], f"# {_type_text(types[key].type)}; by default {_default(types[key])}.", lines[-1])
+
+
+def _documentation(factory: ModuleType | type) -> str:
+    module = inspect.getmodule(factory)
+    texts = [inspect.getdoc(each) for each in dict.fromkeys((module, factory)) if each is not None]
+    return "\n\n".join(text for text in texts if text) or "It has no documentation."
+
+
+def _default(field: Any) -> str:
+    if field.default is not msgspec.NODEFAULT:
+        return repr(field.default)
+    return (
+        repr(field.default_factory()) if field.default_factory is not msgspec.NODEFAULT else "nothing: it is required"
+    )
+
+
+def _type_text(annotation: Any) -> str:
+    """Name a type as people write it: without what stands beside it."""
+    if get_origin(annotation) is Annotated:
+        return _type_text(get_args(annotation)[0])
+    if annotation is type(None):
+        return "None"
+    inner = [_type_text(each) if each is not ... else "..." for each in get_args(annotation)]
+    name = getattr(get_origin(annotation) or annotation, "__name__", str(annotation))
+    if name in ("Union", "UnionType"):
+        return " | ".join(inner)
+    if name == "Literal":
+        return " | ".join(map(repr, get_args(annotation)))
+    return f"{name}[{', '.join(inner)}]" if inner else name
