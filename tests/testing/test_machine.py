@@ -22,7 +22,7 @@ SETTINGS = hypothesis.settings(
 
 
 def run(machine: type[ChatMachine]) -> None:
-    run_state_machine_as_test(machine, settings=SETTINGS)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(machine, settings=SETTINGS)
 
 
 class Recorder:
