@@ -1,11 +1,15 @@
 """Slash commands: how they are typed, and the table of all of them."""
 
 import dataclasses
+from types import ModuleType
+from typing import Literal
 
 import pytest
 
-from trichat import Client, Command, PluginError
-from trichat._commands import command_table
+from trichat import Client, Command, PluginError, Server, command, operators
+from trichat._commands import command_table, marked_commands
+from trichat.testing import running
+from trichat.wires import LineWire
 
 
 def do_nothing(client: Client, arguments: str) -> None:
@@ -17,9 +21,9 @@ HELP = Command("help", "show all commands", do_nothing, arguments="[COMMAND]")
 OTHER_WHO = Command("who", "ask an oracle", do_nothing)
 
 
-@pytest.mark.parametrize(("command", "usage"), [(WHO, "/who"), (HELP, "/help [COMMAND]")])
-def test_usage_is_what_one_types(command: Command, usage: str) -> None:
-    assert command.usage == usage
+@pytest.mark.parametrize(("given", "usage"), [(WHO, "/who"), (HELP, "/help [COMMAND]")])
+def test_usage_is_what_one_types(given: Command, usage: str) -> None:
+    assert given.usage == usage
 
 
 def test_a_command_cannot_be_changed() -> None:
@@ -61,3 +65,133 @@ def test_a_command_that_nobody_could_type_is_refused_naming_the_plugin(name: str
 def test_what_is_no_command_is_refused_naming_the_plugin() -> None:
     with pytest.raises(PluginError, match=r"^plugin 'oracle' contributes 'who'"):
         command_table([("oracle", ["who"])])  # type: ignore[list-item]
+
+
+# Marked functions
+
+
+class Games:
+    """A plugin whose commands are functions with types."""
+
+    def __init__(self) -> None:
+        self.called: list[tuple[object, ...]] = []
+
+    @command("roll", "NdM", help="roll dice")
+    def roll(self, client: Client, sides: int, times: int = 1) -> str:
+        self.called.append((sides, times))
+        return f"{times}d{sides}"
+
+    @command("say-to", help="say something to one person")
+    def say_to(self, client: Client, name: str, text: str) -> None:
+        self.called.append((name, text))
+
+    @command("sum", help="add numbers")
+    async def sum(self, client: Client, *numbers: float) -> str:
+        return f"{sum(numbers):g}"
+
+    @command("light", help="switch the light", who=operators)
+    def light(self, client: Client, state: Literal["on", "off"], room: str = "all") -> None:
+        self.called.append((state, room))
+
+
+@pytest.fixture
+def games() -> Games:
+    return Games()
+
+
+@pytest.fixture
+def alice() -> Client:
+    return Client(Server(plugins={}, listeners=[]), "127.0.0.1", LineWire(4096))
+
+
+def give(games: Games, client: Client, line: str) -> object:
+    name, _, arguments = line.removeprefix("/").partition(" ")
+    commands = {each.name: each for each in marked_commands(games)}
+    return commands[name].run(client, arguments)
+
+
+def test_each_marked_function_is_a_command(games: Games) -> None:
+    assert sorted((each.usage, each.help) for each in marked_commands(games)) == [
+        ("/light STATE [ROOM]", "switch the light"),
+        ("/roll NdM", "roll dice"),
+        ("/say-to NAME TEXT", "say something to one person"),
+        ("/sum [NUMBERS ...]", "add numbers"),
+    ]
+
+
+def test_who_may_give_it_is_kept(games: Games) -> None:
+    assert {each.name for each in marked_commands(games) if each.who is operators} == {"light"}
+
+
+@pytest.mark.parametrize(
+    ("line", "called"),
+    [
+        ("/roll 6", (6, 1)),
+        ("/roll 6 2", (6, 2)),
+        ("/roll  6   2", (6, 2)),
+        ("/say-to bob good morning,  bob", ("bob", "good morning,  bob")),
+        ("/light on", ("on", "all")),
+        ("/light off kitchen and hall", ("off", "kitchen and hall")),
+    ],
+)
+def test_words_are_converted_and_a_last_text_gets_the_rest(
+    games: Games, alice: Client, line: str, called: tuple[object, ...]
+) -> None:
+    give(games, alice, line.strip())
+    assert games.called == [called]
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("/roll", "usage: /roll NdM"),
+        ("/roll 6 2 1", "usage: /roll NdM"),
+        ("/roll six", "'six': Expected `int`, got `str`; usage: /roll NdM"),
+        ("/roll 6 2.5", "'2.5': Expected `int`, got `str`; usage: /roll NdM"),
+        ("/say-to bob", "usage: /say-to NAME TEXT"),
+        ("/sum 1 two", "'two': Expected `float`, got `str`; usage: /sum [NUMBERS ...]"),
+        ("/light dim", "'dim': Invalid enum value 'dim'; usage: /light STATE [ROOM]"),
+    ],
+)
+def test_who_types_something_else_is_told_the_usage(games: Games, alice: Client, line: str, answer: str) -> None:
+    assert give(games, alice, line) == answer
+    assert games.called == []
+
+
+@pytest.mark.parametrize(("line", "answer"), [("/sum", "0"), ("/sum 1 2.5", "3.5")])
+async def test_it_may_be_async_and_take_any_number_of_words(
+    games: Games, alice: Client, line: str, answer: str
+) -> None:
+    assert await give(games, alice, line) == answer  # type: ignore[misc]
+
+
+def test_functions_of_a_module_are_marked_likewise(alice: Client) -> None:
+    module = ModuleType("games")
+    exec("from trichat import command\n@command('toss', help='toss')\ndef toss(client): return 'heads'", vars(module))
+    [found] = marked_commands(module)
+    assert found.run(alice, "") == "heads"
+
+
+@pytest.mark.parametrize("name", ["Roll", "/roll", "", "roll it"])
+def test_a_name_that_nobody_could_type_is_refused_where_it_is_written(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot be a command; it has a name like 'roll' or 'roll-2'"):
+        command(name, help="roll")
+
+
+async def test_in_a_chat_they_are_listed_run_and_kept_for_operators(virtual_time: object) -> None:
+    async with running([Games]) as chat:
+        alice = await chat.join("alice")
+        bob = await chat.join("bob", address="10.0.0.7")
+        await alice.hears("* bob joined")
+        await alice.say("/roll 6 3")
+        await alice.hears("* 3d6")
+        await bob.say("/light on", "/help roll", "/help")
+        await bob.hears(
+            "* not sent: /light is for operators",
+            "* /roll NdM - roll dice",
+            "* /bye - leave the chat (just bye does it, too)",
+        )
+        assert not [line for line in await bob.unheard() if "/light" in line]
+        await alice.say("/help")
+        await chat.settled()
+        assert "* /light STATE [ROOM] - switch the light" in await alice.unheard()

@@ -9,6 +9,9 @@ from msgspec import Meta as Meta
 from trichat._choices import load_plugins as load_plugins
 from trichat._client import Client as Client
 from trichat._commands import Command as Command
+from trichat._commands import command as command
+from trichat._commands import everyone as everyone
+from trichat._commands import operators as operators
 from trichat._config import Config as Config
 from trichat._config import Options as Options
 from trichat._config import ServerOptions as ServerOptions

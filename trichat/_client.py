@@ -45,6 +45,11 @@ class Client:
         """The room that it is in; empty while it is in none."""
         return self._room
 
+    @property
+    def is_operator(self) -> bool:
+        """Whether it may do what not everyone may: it is connected from an address of an operator."""
+        return any(self.address in network for network in self.server.options.operators)
+
     def __str__(self) -> str:
         return f"{self.name} ({self.address})" if self.name else self.address
 

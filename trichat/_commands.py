@@ -1,16 +1,36 @@
-"""Slash commands, as plugins contribute them."""
+"""Slash commands, as plugins contribute them: marked functions whose arguments are typed, or built one by one."""
 
+import inspect
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_type_hints
+
+import msgspec
 
 from trichat._errors import PluginError
 
 if TYPE_CHECKING:
     from trichat._client import Client
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
+
+_MARK = "trichat_command"
+
+
+class Who(Enum):
+    """Who may give a command."""
+
+    EVERYONE = "everyone"
+    OPERATORS = "operators"
+
+
+everyone = Who.EVERYONE
+operators = Who.OPERATORS
+"""Who is connected from an address that `operators` of `[server]` has."""
 
 
 @dataclass(frozen=True)
@@ -21,16 +41,139 @@ class Command:
     """Without the slash: small letters, digits and hyphens."""
     help: str
     """What it does, in a few words."""
-    run: "Callable[[Client, str], Awaitable[None] | None]"
+    run: "Callable[[Client, str], Awaitable[str | None] | str | None]"
+    """What it returns is sent to the client; it may send more itself."""
     arguments: str = ""
     """What may follow, for people to read: `[NAME]`."""
     plugin: str = ""
     """Whose it is; the server fills it in."""
+    who: Who = everyone
+    """Who may give it."""
 
     @property
     def usage(self) -> str:
         """How it is typed."""
         return f"/{self.name} {self.arguments}".rstrip()
+
+
+class _Mark(NamedTuple):
+    name: str
+    arguments: str | None
+    help: str
+    who: Who
+
+
+def command(
+    name: str,
+    arguments: str | None = None,
+    *,
+    help: str,  # noqa: A002 - that is what it is
+    who: Who = everyone,
+) -> Callable[[F], F]:
+    """Mark a function of a plugin as the command `/name`.
+
+    It is called with the client, and with each word that follows, converted to the type of its parameter: `int`,
+    `float`, `str`, a `Literal`, whatever msgspec can read from a word. A last parameter of type `str` gets all the
+    rest, and `*words` one word each. A parameter with a default need not be given. Who types something else is answered
+    with the usage: `arguments`, by default the names of the parameters. What the function returns is sent to the
+    client. Raises `ValueError` if nobody could type the name.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} cannot be a command; it has a name like 'roll' or 'roll-2'")
+
+    def mark(function: F) -> F:
+        setattr(function, _MARK, _Mark(name, arguments, help, who))
+        return function
+
+    return mark
+
+
+def is_command(function: object) -> bool:
+    """Whether a function is marked by `command`."""
+    return hasattr(function, _MARK)
+
+
+def marked_commands(plugin: object) -> Iterator[Command]:
+    """Yield the commands of the marked functions of a plugin. Raises `TypeError` for one that cannot be called so."""
+    for attribute in dir(plugin):
+        if not attribute.startswith("__") and is_command(inspect.getattr_static(plugin, attribute, None)):
+            function = getattr(plugin, attribute)
+            mark: _Mark = getattr(function, _MARK)
+            typed = _Typed(mark, function)
+            yield Command(mark.name, mark.help, typed, typed.arguments, who=mark.who)
+
+
+class _Parameter(NamedTuple):
+    name: str
+    type: Any
+    required: bool
+    takes_all: bool
+    """Whether it is `*words`."""
+
+
+class _Typed:
+    """Calls a function with what was typed."""
+
+    def __init__(self, mark: _Mark, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._parameters = _parameters(function)
+        names = [_shown(parameter) for parameter in self._parameters]
+        self.arguments = " ".join(names) if mark.arguments is None else mark.arguments
+        self._usage = f"usage: /{mark.name} {self.arguments}".rstrip()
+
+    def __call__(self, client: "Client", text: str) -> Any:
+        try:
+            arguments = list(self._convert(text.strip()))
+        except msgspec.ValidationError as error:
+            return f"{error}; {self._usage}" if str(error) else self._usage
+        return self._function(client, *arguments)
+
+    def _convert(self, text: str) -> Iterator[object]:
+        """Yield the arguments. Raises `ValidationError`, which says what is wrong, or nothing if the number is."""
+        for place, parameter in enumerate(self._parameters):
+            if parameter.takes_all:
+                yield from (_converted(word, parameter.type) for word in text.split())
+                return
+            if not text:
+                if parameter.required:
+                    raise msgspec.ValidationError
+                return
+            if parameter.type is str and place == len(self._parameters) - 1:
+                yield text
+                return
+            word, _, text = text.partition(" ")
+            text = text.lstrip()
+            yield _converted(word, parameter.type)
+        if text:
+            raise msgspec.ValidationError
+
+
+def _parameters(function: Callable[..., Any]) -> list[_Parameter]:
+    types = get_type_hints(function)
+    _, *parameters = inspect.signature(function).parameters.values()
+    return [
+        _Parameter(
+            each.name,
+            types.get(each.name, str),
+            each.default is each.empty,
+            each.kind is inspect.Parameter.VAR_POSITIONAL,
+        )
+        for each in parameters
+    ]
+
+
+def _shown(parameter: _Parameter) -> str:
+    name = parameter.name.upper()
+    if parameter.takes_all:
+        return f"[{name} ...]"
+    return name if parameter.required else f"[{name}]"
+
+
+def _converted(word: str, wanted: Any) -> object:
+    try:
+        return msgspec.convert(word, wanted, strict=False)
+    except msgspec.ValidationError as error:
+        raise msgspec.ValidationError(f"{word!r}: {error}") from None
 
 
 def command_table(contributions: Iterable[tuple[str, Iterable[Command]]]) -> Mapping[str, Command]:

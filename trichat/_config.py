@@ -31,6 +31,9 @@ class ServerOptions(Options, frozen=True, kw_only=True):
         "0.0.0.0"
     )
     port: Annotated[int, Meta(ge=0, le=65535), "The TCP port; 0 picks a free one."] = 1024
+    operators: Annotated[
+        tuple[Network, ...], "From where people may do what not everyone may: addresses and networks."
+    ] = (Network("127.0.0.0/8"), Network("::1"))
     plugins_dir: Annotated[
         str, "A folder whose .py files are plugins, all of them; relative to where the server was started."
     ] = ""

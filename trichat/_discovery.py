@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple, TypeGuard
 
+from trichat._commands import is_command
 from trichat._errors import PluginError
 
 GROUP = "trichat"
@@ -159,4 +160,5 @@ def _own_classes(module: ModuleType) -> Iterator[type]:
 
 
 def _has_hooks(factory: Factory) -> bool:
-    return any(hasattr(inspect.getattr_static(factory, name), "trichat_impl") for name in dir(factory))
+    found = (inspect.getattr_static(factory, name) for name in dir(factory) if not name.startswith("__"))
+    return any(hasattr(each, "trichat_impl") or is_command(each) for each in found)

@@ -15,6 +15,7 @@ import pluggy
 import trio
 
 from trichat import hookspecs
+from trichat._commands import Command, marked_commands
 from trichat._errors import PluginError, RequiredPluginFailed, split_failure
 from trichat._messages import Handled, Message, Refuse
 
@@ -84,6 +85,12 @@ class Plugins:
         """For each hook the plugins that implement it, as they are called."""
         return {hook: [each.plugin for each in found] for hook, found in self._hooks.items()}
 
+    def commands(self) -> Iterator[tuple[str, Iterable[Command]]]:
+        """Yield the commands of each plugin, with its name: those that it marks and those that it contributes."""
+        for name, plugin in self._manager.list_name_plugin():
+            yield name, marked_commands(plugin)
+        yield from self.contributions(hookspecs.commands)
+
     def implements(self, hook: Callable[..., object]) -> bool:
         """Whether any plugin implements `hook`."""
         return bool(self._hooks[hook.__name__])
@@ -103,8 +110,8 @@ class Plugins:
             raise PluginError(f"plugin {name!r} ({_source(plugin)}): {' '.join(str(error).split())}") from None
 
     def _check(self, plugin: object) -> None:
-        callers = self._manager.get_hookcallers(plugin)
-        if not callers:
+        callers = self._manager.get_hookcallers(plugin) or []
+        if not callers and next(marked_commands(plugin), None) is None:
             raise PluginError("it has no hooks; is @hookimpl missing?")
         for caller in callers:
             for implementation in caller.get_hookimpls():

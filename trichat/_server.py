@@ -151,7 +151,7 @@ class Server:
         # Who is needed longest is entered first: clients while there are clients, the broadcaster until the last of
         # them has left, the plugins until the last message is in the log.
         async with outlasting(lifespans.run, lifespans.stop, LIFESPANS_SHARE * grace, name="plugins"):
-            self._commands = command_table(self._plugins.contributions(hookspecs.commands))
+            self._commands = command_table(self._plugins.commands())
             async with (
                 outlasting(
                     self._broadcaster.run, self._broadcaster.close, BROADCASTER_SHARE * grace, name="broadcaster"

@@ -1,17 +1,10 @@
 """`bye`, alone on a line, leaves."""
 
-from collections.abc import Iterable
-
-from trichat import Client, Command, Handled, Message, Refuse, hookimpl
+from trichat import Client, Handled, Message, Refuse, command, hookimpl
 
 
 class Bye:
     """Lets a client leave with a goodbye."""
-
-    @hookimpl
-    def commands(self) -> Iterable[Command]:
-        """`/bye` does the same."""
-        return [Command("bye", "leave the chat (just bye does it, too)", lambda client, _: self._leave(client))]
 
     @hookimpl
     def on_join(self, client: Client) -> Refuse | None:
@@ -30,5 +23,6 @@ class Bye:
         self._leave(client)
         return Handled()
 
-    def _leave(self, client: Client) -> None:
+    @command("bye", "", help="leave the chat (just bye does it, too)")
+    def _leave(self, client: Client, *_: str) -> None:
         client.kick(f"goodbye, {client.name}")

@@ -3,9 +3,9 @@
 import inspect
 import logging
 import re
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable
 
-from trichat import Client, Command, Handled, Message, Refuse, hookimpl
+from trichat import Client, Command, Handled, Message, Refuse, command, everyone, hookimpl
 
 logger = logging.getLogger("trichat.commands")
 
@@ -27,43 +27,44 @@ class Commands:
         if typed is None:
             return None
         name, arguments = typed.groups("")
-        command = client.server.commands.get(name)
-        if command is None:
+        found = client.server.commands.get(name)
+        if found is None:
             return Refuse(f"there is no command /{name}; /help shows those there are, a space in front makes it text")
-        return _run(command, client, arguments)
+        return _run(found, client, arguments)
 
-    @hookimpl
-    def commands(self) -> Iterable[Command]:
-        """`/help` and `/who`."""
-        return [
-            Command("help", "show all commands, or what one does", _help, arguments="[COMMAND]"),
-            Command("who", "show who is here", _who),
-        ]
+    @command("help", help="show all commands, or what one does")
+    def help(self, client: Client, command: str = "") -> str:
+        """List the commands, each with its help."""
+        commands = client.server.commands
+        name = command.removeprefix("/")
+        if name and name not in commands:
+            return f"there is no command /{name}"
+        shown = [commands[name]] if name else [commands[each] for each in sorted(commands)]
+        return "\n".join(f"{each.usage} - {each.help}" for each in shown if name or _may(client, each))
+
+    @command("who", help="show who is here")
+    def who(self, client: Client) -> str:
+        """List the names, some in each line."""
+        names = [member.name for member in client.server.members(client.room)]
+        lines = [", ".join(names[start : start + NAMES_PER_LINE]) for start in range(0, len(names), NAMES_PER_LINE)]
+        return "here: " + "\n".join(lines)
+
+
+def _may(client: Client, command: Command) -> bool:
+    return command.who is everyone or client.is_operator
 
 
 async def _run(command: Command, client: Client, arguments: str) -> Handled | Refuse:
+    if not _may(client, command):
+        return Refuse(f"/{command.name} is for operators")
     try:
         answer = command.run(client, arguments)
         if inspect.isawaitable(answer):
-            await answer
+            answer = await answer
+        if answer is not None:
+            client.send(answer)
     except Exception:
         # The command is to blame, and not this plugin, which only runs it.
         logger.exception("plugin %r failed in /%s", command.plugin, command.name)
         return Refuse(f"/{command.name} of the plugin {command.plugin!r} failed")
     return Handled()
-
-
-def _help(client: Client, arguments: str) -> None:
-    commands = client.server.commands
-    name = arguments.removeprefix("/")
-    if name and name not in commands:
-        client.send(f"there is no command /{name}")
-        return
-    shown = [commands[name]] if name else [commands[each] for each in sorted(commands)]
-    client.send("\n".join(f"{command.usage} - {command.help}" for command in shown))
-
-
-def _who(client: Client, _: str) -> None:
-    names = [member.name for member in client.server.members(client.room)]
-    lines = [", ".join(names[start : start + NAMES_PER_LINE]) for start in range(0, len(names), NAMES_PER_LINE)]
-    client.send("here: " + "\n".join(lines))

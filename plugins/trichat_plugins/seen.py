@@ -2,9 +2,8 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
 
-from trichat import Client, Command, hookimpl
+from trichat import Client, command, hookimpl
 
 # Departures that are remembered; the oldest is forgotten first.
 REMEMBERED = 1000
@@ -25,18 +24,12 @@ class Seen:
             if len(self._departures) > REMEMBERED:
                 self._departures.popitem(last=False)
 
-    @hookimpl
-    def commands(self) -> Iterable[Command]:
-        """`/seen NAME`."""
-        return [Command("seen", "tell when somebody left, and how", self._seen, arguments="NAME")]
-
-    def _seen(self, client: Client, name: str) -> None:
-        if not name:
-            client.send("usage: /seen NAME")
-        elif any(member.name.casefold() == name.casefold() for member in client.server.members(client.room)):
-            client.send(f"{name} is here")
-        elif name.casefold() in self._departures:
+    @command("seen", help="tell when somebody left, and how")
+    def seen(self, client: Client, name: str) -> str:
+        """Tell what was noted."""
+        if any(member.name.casefold() == name.casefold() for member in client.server.members(client.room)):
+            return f"{name} is here"
+        if name.casefold() in self._departures:
             when, reason = self._departures[name.casefold()]
-            client.send(f"{name} left at {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(when))} UTC: {reason}")
-        else:
-            client.send(f"{name} has not left since the server started")
+            return f"{name} left at {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(when))} UTC: {reason}"
+        return f"{name} has not left since the server started"

@@ -1,9 +1,8 @@
 """`stop`, alone on a line, ends the server, for those who may."""
 
-from collections.abc import Iterable
 from typing import Annotated
 
-from trichat import Client, Command, Handled, Message, Network, Options, Refuse, hookimpl
+from trichat import Client, Handled, Message, Network, Options, Refuse, command, hookimpl
 
 
 class StopOptions(Options, frozen=True):
@@ -21,11 +20,6 @@ class Stop:
         self._options = options
 
     @hookimpl
-    def commands(self) -> Iterable[Command]:
-        """`/stop` does the same."""
-        return [Command("stop", "end the server (just stop does it, too)", lambda client, _: self._stop(client))]
-
-    @hookimpl
     def on_join(self, client: Client) -> Refuse | None:
         """Keep an impatient `stop` from becoming a name."""
         return Refuse("give a name first, and then say stop") if client.name == "stop" else None
@@ -39,7 +33,8 @@ class Stop:
         self._stop(client)
         return Handled()
 
-    def _stop(self, client: Client) -> None:
+    @command("stop", "", help="end the server (just stop does it, too)")
+    def _stop(self, client: Client, *_: str) -> None:
         if any(client.address in network for network in self._options.allow):
             client.server.stop(f"stopped by {client.name}")
         else:

@@ -4,6 +4,7 @@ import pytest
 from trichat_plugins.bye import Bye
 
 from trichat import Client, Handled, Message, Refuse, Server, hookimpl
+from trichat._commands import marked_commands
 from trichat.testing import Chat
 from trichat.wires import LineWire
 
@@ -33,7 +34,7 @@ def test_what_only_looks_like_bye_is_a_message(alice: Client, text: str) -> None
 
 
 def test_the_command_does_the_same(alice: Client) -> None:
-    [command] = Bye().commands()
+    [command] = marked_commands(Bye())
     assert command.usage == "/bye"
     command.run(alice, "")
     assert alice.ended

@@ -8,6 +8,7 @@ import pytest
 from trichat_plugins.seen import REMEMBERED, Seen
 
 from trichat import Client, Server
+from trichat._commands import marked_commands
 from trichat.testing import Chat
 from trichat.wires import LineWire
 
@@ -36,11 +37,10 @@ def ask(seen: Seen) -> Callable[[str], str]:
     """Type `/seen NAME` and return the answer."""
 
     def answer(name: str) -> str:
-        [command] = seen.commands()
-        asker = Listening("asker")
-        command.run(asker, name)
-        [heard] = asker.heard
-        return heard
+        [command] = marked_commands(seen)
+        answer = command.run(Listening("asker"), name)
+        assert isinstance(answer, str)
+        return answer
 
     return answer
 

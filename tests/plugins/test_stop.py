@@ -4,6 +4,7 @@ import pytest
 from trichat_plugins.stop import Stop, StopOptions
 
 from trichat import Client, Config, ConfigError, Handled, Message, Network, Refuse, Server, hookimpl, load_plugins
+from trichat._commands import marked_commands
 from trichat.testing import Chat
 from trichat.wires import LineWire
 
@@ -89,7 +90,7 @@ def test_it_may_be_nobody(server: Stoppable) -> None:
 
 @pytest.mark.parametrize(("address", "reasons"), [("127.0.0.1", ["stopped by alice"]), ("10.0.0.7", [])])
 def test_the_command_does_the_same(server: Stoppable, address: str, reasons: list[str]) -> None:
-    [command] = Stop(StopOptions()).commands()
+    [command] = marked_commands(Stop(StopOptions()))
     assert command.usage == "/stop"
     command.run(Listening(server, address), "")
     assert server.reasons == reasons
