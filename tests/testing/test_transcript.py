@@ -65,7 +65,7 @@ async def _play_over_tcp(text: str, *plugins: object) -> None:
         ((host, port),) = await nursery.start(server.serve)
         try:
             await play_over_tcp(Transcript.parse(text), host, port)
-        except BaseException as error:  # raised below, as it is
+        except BaseException as error:  # raised below, as it is  # noqa: ASYNC103
             failure = error
         nursery.cancel_scope.cancel()
     if failure is not None:
