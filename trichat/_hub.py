@@ -75,8 +75,10 @@ class Hub:
             client._room = ""
 
     def anyone(self) -> Sequence[Client | str]:
-        """Whoever is still known here, by address, name or room."""
-        return [*self._per_address, *self._names.values(), *(c for room in self._rooms.values() for c in room)]
+        """Whoever is still known here: by place, address, name or room."""
+        places = [f"{self._clients} places"] if self._clients else []
+        in_rooms = (client for room in self._rooms.values() for client in room)
+        return [*places, *self._per_address, *self._names.values(), *in_rooms]
 
     def members(self, room: str) -> Sequence[Client]:
         """Who is in the room now, in the order of joining."""

@@ -21,6 +21,7 @@ from trichat.testing._person import Disconnected as Disconnected
 from trichat.testing._person import NotHeard as NotHeard
 from trichat.testing._person import Person as Person
 from trichat.testing._run import Run as Run
+from trichat.testing._run import Witness as Witness
 from trichat.testing._transcript import Mismatch as Mismatch
 from trichat.testing._transcript import Transcript as Transcript
 from trichat.testing._transcript import TranscriptError as TranscriptError

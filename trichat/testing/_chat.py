@@ -79,7 +79,8 @@ class Chat:
         self.transports: list[MemoryTransport] = []
         """The server's ends of their connections."""
         self._listener = listener
-        self._log = log
+        self.log_path = log
+        """Where the chat log is, if there is one."""
 
     async def join(self, name: str, address: str = "127.0.0.1") -> Person:
         """Connect, give a name, and hear everything up to the welcome. Raises `NotHeard`."""
@@ -111,9 +112,9 @@ class Chat:
     @property
     def log(self) -> list[str]:
         """What is in the chat log, as people see it live: without dates and rooms."""
-        if not self._log.exists():
+        if not self.log_path.exists():
             return []
-        said = [line.split(" ", 2)[2] for line in self._log.read_text(encoding="utf-8").splitlines()]
+        said = [line.split(" ", 2)[2] for line in self.log_path.read_text(encoding="utf-8").splitlines()]
         return [line.removeprefix("*") if line.startswith("** ") else line for line in said]
 
     def report(self) -> str:

@@ -10,11 +10,11 @@ from typing import Any, Literal, NamedTuple
 import trio
 
 from trichat.testing._chat import Tables
-from trichat.testing._faults import Fault, Faults, Weather
+from trichat.testing._faults import Faults, Weather
 from trichat.testing._folder import scratch
 from trichat.testing._invariants import INVARIANTS, Invariant
 from trichat.testing._parts import CANCELLED, Part, Probe, Strike
-from trichat.testing._run import Disturbance, MakePlugins, Run, Scenario, play
+from trichat.testing._run import ENDS_WITHIN, Disturbance, MakePlugins, Run, Scenario, play
 
 Target = Literal["client", "hook", "lifespan", "server", "scenario", "part"]
 
@@ -47,6 +47,8 @@ class Survey:
         """Every case that was played, as `only` takes it."""
         self.broken: dict[str, list[Broken]] = {}
         """The invariants that did not hold, by case."""
+        self.happened = 0
+        """In how many of them something did go wrong."""
         self._told: list[str] = []
 
     def __str__(self) -> str:
@@ -81,7 +83,9 @@ class Player:
         invariants: Iterable[Invariant] = (),
         seed: int = 0,
         only: str = "",
+        ends_within: float = ENDS_WITHIN,
     ) -> None:
+        self._ends_within = ends_within
         self.only = only
         """The one case to play; all if it is empty."""
         self.survey = Survey()
@@ -101,10 +105,11 @@ class Player:
         faults: Faults | None = None,
         beside: Mapping[str, object] | None = None,
         instruments: Sequence[trio.abc.Instrument] = (),
+        seed: int | None = None,
     ) -> Run:
         """Play it once, with the plugins `beside` its own, and note what was broken."""
         with scratch() as folder:
-            run = Run(Path(folder), probe, disturbance, self._first)
+            run = Run(Path(folder), probe, disturbance, self._first, self._ends_within)
             faults = faults or Faults()
             faults.probe = probe
             with faults.on_disk(run.folder):
@@ -114,7 +119,7 @@ class Player:
                     plugins=self._plugins,
                     config=self._config,
                     transport=faults.transport,
-                    seed=self._seed,
+                    seed=self._seed if seed is None else seed,
                     beside=beside,
                     instruments=instruments,
                 )
@@ -123,7 +128,13 @@ class Player:
             self._first = run
         case = "" if disturbance is None else str(disturbance)
         self.survey.add(case, broken, self._tell(run, case, broken))
+        self.survey.happened += disturbance is not None and disturbance.happened
         return run
+
+    def check_only(self, known: Iterable[str]) -> None:
+        """Raise `ValueError` if `only` named a case that there is not: nothing was tried then."""
+        if self.only and not self.survey.happened:
+            raise ValueError(f"{self.only!r} never came about; there are: {', '.join(known)}")
 
     def _tell(self, run: Run, case: str, broken: list[Broken]) -> str:
         if not broken:
@@ -146,6 +157,8 @@ def _broken(run: Run, invariants: Iterable[Invariant]) -> Iterator[Broken]:
             invariant(run)
         except AssertionError as error:
             yield Broken(title(invariant), str(error))
+        except Exception as error:
+            yield Broken(title(invariant), f"it could not be looked at: {error!r}")
 
 
 def title(invariant: Invariant) -> str:
@@ -177,8 +190,9 @@ class Struck:
         if part is None or part.task is None:
             return f"{self._strike.part} was through before its checkpoint {self._strike.step}"
         place = part.place or "the end of a step"
+        where = "on its way to" if self._strike.early else "at"
         return (
-            f"{part.label} {self.verb} at its checkpoint {self._strike.step}, in the task {part.task.name},\n"
+            f"{part.label} {self.verb} {where} its checkpoint {self._strike.step}, in the task {part.task.name},\n"
             f"  at {place}"
         )
 
@@ -186,10 +200,27 @@ class Struck:
         return any(each in failure for each in self.excused)
 
 
-def _call(function: str, scenario: Scenario) -> Callable[[str], str]:
+def _call(
+    function: str, scenario: Scenario, plugins: MakePlugins, config: Tables | None, seed: int = 0
+) -> Callable[[str], str]:
     """Return what gives the one line of code that plays a case alone."""
-    name = getattr(scenario, "__name__", repr(scenario))
-    return lambda case: f"{function}({name}, ..., only={int(case) if function == 'explore' else case!r})"
+    arguments = [getattr(scenario, "__name__", repr(scenario))]
+    if plugins:
+        arguments.append(f"plugins={_code(plugins)}")
+    if config:
+        arguments.append(f"config={config!r}")
+    if seed:
+        arguments.append(f"seed={seed}")
+    return lambda case: f"{function}({', '.join(arguments)}, only={int(case) if function == 'explore' else case!r})"
+
+
+def _code(plugins: object) -> str:
+    """Write down plugins, or what makes them, by the names that they have in a program."""
+    if isinstance(plugins, Mapping):
+        return f"{{{', '.join(f'{name!r}: {_code(plugin)}' for name, plugin in plugins.items())}}}"
+    if isinstance(plugins, (list, tuple)):
+        return f"[{', '.join(map(_code, plugins))}]"
+    return str(getattr(plugins, "__name__", repr(plugins)))
 
 
 def cancel_everywhere(
@@ -200,6 +231,7 @@ def cancel_everywhere(
     targets: Collection[Target] = TARGETS,
     parts: Callable[[str], bool] = lambda _: True,
     invariants: Iterable[Invariant] = (),
+    ends_within: float = ENDS_WITHIN,
     only: str = "",
     seed: int = 0,
 ) -> Survey:
@@ -209,17 +241,25 @@ def cancel_everywhere(
     `running`; otherwise it is any code on Trio, and as a whole what is cancelled. `targets` are the kinds of parts to
     cancel: the task of a client, a call of a hook, a plugin's lifespan, the server; the whole scenario and each `part`
     of it. Of these, `parts` chooses by label (`"hook dice.on_message"`). Each is cancelled at its first checkpoint, at
-    its second, and so on, until it runs through. `invariants` are checked besides those of the kit. `only` plays one
-    case alone, named as in the text of a violation. `seed` chooses the order in which Trio lets tasks go on.
+    its second, and so on, until it runs through: once on its way there, and once while it waits. `invariants` are
+    checked besides those of the kit; `ends_within` is how many (virtual) seconds a part may take to end, where the
+    server does not grant it more. `only` plays one case alone, named as in the text of a violation. `seed` chooses the
+    order in which Trio lets tasks go on.
 
-    Returns what was played. Raises `Violation`, and whatever the scenario raises when nothing is cancelled.
+    Returns what was played. Raises `Violation`, and whatever the scenario raises when nothing is cancelled;
+    `ValueError` for an `only` or a target that there is not.
     """
-    player = Player(_call("cancel_everywhere", scenario), scenario, plugins, config, invariants, seed, only)
+    unknown = [target for target in targets if target not in TARGETS]
+    if unknown:
+        raise ValueError(f"there are no targets {unknown}; there are: {', '.join(TARGETS)}")
+    call = _call("cancel_everywhere", scenario, plugins, config, seed)
+    player = Player(call, scenario, plugins, config, invariants, seed, only, ends_within)
     first = player.play(Probe())
     player.survey.verdict()
     for part in first.probe.parts:
         if part.label.partition(" ")[0] in targets and parts(part.label):
             strike_everywhere(part.label, player)
+    player.check_only(part.label for part in first.probe.parts)
     player.survey.verdict()
     return player.survey
 
@@ -231,13 +271,14 @@ def strike_everywhere(
     disturbance: type[Struck] = Struck,
 ) -> None:
     """Strike a part at its first checkpoint, at its second, and so on, until it runs through."""
-    wanted = Strike.parse(player.only) if player.only else Strike(part, 1)
-    if wanted.part != part:
-        return
-    for step in count(wanted.step):
-        probe = Probe(Strike(part, step), act)
-        player.play(probe, disturbance(Strike(part, step), probe))
-        if probe.struck is None or player.only:
+    strikes = (Strike(part, step, early) for step in count(1) for early in (True, False))
+    if player.only:
+        only = Strike.parse(player.only)
+        strikes = (strike for strike in [only] if strike.part == part)
+    for strike in strikes:
+        probe = Probe(strike, act)
+        player.play(probe, disturbance(strike, probe))
+        if probe.struck is None and (strike.early or player.only):
             return
 
 
@@ -253,17 +294,22 @@ def fault_everywhere(
     """Play a scenario again and again, each time with a fault in another place, and check the invariants.
 
     At each receive and send of the server, the connection breaks, gives or takes a single byte, is late by ten seconds,
-    or ends; at each write to a file in the chat's folder the disk is full or fails, at each sync it fails.
-    The arguments are those of `cancel_everywhere`; `only` plays one case alone. Returns what was played. Raises
-    `Violation`, and whatever the scenario raises when nothing goes wrong.
+    or ends; at each `os.write` to a file in the chat's folder, as those of the chat log are, the disk is full or fails,
+    and at each sync it fails. The arguments are those of `cancel_everywhere`; `only` plays one case alone. Returns what
+    was played. Raises `Violation`, and whatever the scenario raises when nothing goes wrong; `ValueError` for an `only`
+    that there is not.
     """
-    player = Player(_call("fault_everywhere", scenario), scenario, plugins, config, invariants, seed)
+    call = _call("fault_everywhere", scenario, plugins, config, seed)
+    player = Player(call, scenario, plugins, config, invariants, seed, only)
     counting = Faults()
     player.play(Probe(), faults=counting)
     player.survey.verdict()
-    for fault in [Fault.parse(only)] if only else counting.possible():
-        faults = Faults(fault)
-        player.play(Probe(), faults, faults=faults)
+    possible = list(counting.possible())
+    for fault in possible:
+        if only in ("", str(fault)):
+            faults = Faults(fault)
+            player.play(Probe(), faults, faults=faults)
+    player.check_only(map(str, possible))
     player.survey.verdict()
     return player.survey
 
@@ -288,16 +334,25 @@ def explore(
     Returns what was played. Raises `Violation`, and whatever the scenario raises.
     """
     survey = Survey()
+    call = _call("explore", scenario, plugins, config)
 
     def search(seed: int, **drawn: Any) -> None:
         bound = partial(scenario, **drawn) if drawn else scenario
-        player = Player(_call("explore", scenario), bound, plugins, config, invariants, seed)
+        player = reference if not drawn else prepared(bound)
         weather = Weather(seed, drawn)
-        player.play(Probe(), weather, faults=weather, beside=weather.plugins)
-        survey.cases += player.survey.cases
+        player.play(Probe(), weather, faults=weather, beside=weather.plugins, seed=seed)
+        survey.cases.append(str(seed))
         player.survey.verdict()
 
+    def prepared(scenario: Scenario) -> Player:
+        """Play it once without any weather, as what to compare with."""
+        player = Player(call, scenario, plugins, config, invariants)
+        player.play(Probe())
+        player.survey.verdict()
+        return player
+
     if not strategies:
+        reference = prepared(scenario)
         for seed in range(seeds) if only is None else [only]:
             search(seed)
         return survey

@@ -3,7 +3,7 @@
 When one does not, hypothesis looks for the shortest dialogue in which it does not.
 """
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ from trichat.testing._folder import scratch
 from trichat.testing._invariants import ALWAYS, INVARIANTS, Invariant
 from trichat.testing._parts import Probe
 from trichat.testing._person import Disconnected, Person
-from trichat.testing._run import MakePlugins, Run, all_tasks, described, made, present
+from trichat.testing._run import MakePlugins, Run, all_tasks, described, failures_logged, made, present
 from trichat.testing._stepped import SteppedRun
 
 # Virtual seconds after which all that has begun is through, however bad the network is.
@@ -55,9 +55,11 @@ class ChatMachine(RuleBasedStateMachine):
         super().__init__()
         self._folder = scratch()
         self._probe = Probe()
-        self._run = Run(Path(self._folder.name), self._probe, None, None)
+        self._run = Run(Path(self._folder.name), self._probe)
         self._trio = SteppedRun([self._probe])
         self._stack = AsyncExitStack()
+        self._log = ExitStack()
+        self._log.enter_context(failures_logged(self._run))
         self.chat: Chat
 
     @initialize(seed=st.integers(0, 2**16))
@@ -149,6 +151,7 @@ class ChatMachine(RuleBasedStateMachine):
                 for each in (*INVARIANTS, *self.invariants_of_its_own):
                     each(self._run)
         finally:
+            self._log.close()
             self._trio.close()
             self._folder.cleanup()
 

@@ -1,12 +1,13 @@
 """The parts of a scenario that can be cancelled alone, and the probe that counts their steps and cancels one of them.
 
-A task runs from one checkpoint to the next; Trio tells an instrument of each such step before it is taken. A part is
-cancelled during its k-th step, so that the cancellation strikes at the checkpoint which ends that step: its k-th one.
+A task runs from one checkpoint to the next; Trio tells an instrument of each such step, before it is taken and after.
+Cancelled after its k-th step, a part waits at its k-th checkpoint; cancelled before, it is on its way there.
 """
 
+import ctypes
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import outcome
@@ -24,8 +25,12 @@ REASON = "trichat.testing: at this checkpoint"
 # What a call of a hook that was cancelled has failed with.
 CANCELLED = "it was cancelled by the test"
 
-# Steps that a part may take after it was cancelled, before it counts as one that will never end.
-ENDLESS = 10_000
+# What names a strike on the way to a checkpoint.
+_EARLY = " early"
+
+# Steps of all tasks while no time passes, until it counts as going on for ever; and how many are looked at together.
+ENDLESS = 30_000
+_WINDOW = 1_000
 
 
 class Abandoned(BaseException):
@@ -37,17 +42,23 @@ class Strike(NamedTuple):
 
     part: str
     step: int
+    early: bool = False
+    """Whether the part is cancelled on its way to the checkpoint, rather than while it waits there.
+
+    What is cancelled already when it comes to a wait behaves in another way than what is waiting: a lock is not even
+    tried, an event that is set is not looked at.
+    """
 
     @classmethod
     def parse(cls, text: str) -> "Strike":
         """Read what `str` has written. Raises `ValueError`."""
-        part, _, step = text.rpartition(" @ ")
+        part, _, step = text.removesuffix(_EARLY).rpartition(" @ ")
         if not part or not step.isdecimal():
             raise ValueError(f"{text!r} does not name a part and a checkpoint, as 'server @ 3' does")
-        return cls(part, int(step))
+        return cls(part, int(step), text.endswith(_EARLY))
 
     def __str__(self) -> str:
-        return f"{self.part} @ {self.step}"
+        return f"{self.part} @ {self.step}{_EARLY if self.early else ''}"
 
 
 class Part:
@@ -73,6 +84,10 @@ class Part:
         self._owner = trio.lowlevel.current_task()
         self._not_its_own = list(self._owner.child_nurseries)
 
+    def is_owned_by(self, task: Task) -> bool:
+        """Whether it is a stretch of this task."""
+        return task is self._owner
+
     def owns(self, task: Task) -> bool:
         """Whether a task that has just begun belongs to it, because its nursery was opened inside."""
         nursery = task.parent_nursery
@@ -95,7 +110,9 @@ class Part:
             yield
         except BaseException as error:  # noqa: ASYNC103 - __aexit__ decides what becomes of it
             self.delivers(error)
-            if not await self.watching(manager.__aexit__(type(error), error, error.__traceback__)):  # noqa: ASYNC102
+            leaving = manager.__aexit__(type(error), error, error.__traceback__)
+            # What it returns says whether the error goes on: that it returns says nothing.
+            if not await _Watch(leaving, self, judges=False):  # noqa: ASYNC102
                 raise
             self.returned()
         else:
@@ -124,9 +141,11 @@ class _Watch(Coroutine[Any, Any, R]):
     there for whoever asks where the task waits.
     """
 
-    def __init__(self, awaitable: Awaitable[R], part: Part) -> None:
+    def __init__(self, awaitable: Awaitable[R], part: Part, *, judges: bool = True) -> None:
         self._coroutine = awaitable if isinstance(awaitable, Coroutine) else _coroutine(awaitable)
         self._part = part
+        self._judges = judges
+        """Whether to return is to go on as if nothing had happened."""
 
     def __await__(self) -> Generator[Any, Any, R]:
         return self
@@ -143,7 +162,8 @@ class _Watch(Coroutine[Any, Any, R]):
         try:
             return self._coroutine.send(value)
         except StopIteration:
-            self._part.returned()
+            if self._judges:
+                self._part.returned()
             raise
         except BaseException as error:
             self._part.raised(error)
@@ -188,8 +208,16 @@ class Probe(trio.abc.Instrument):
         self._strike = strike
         self._act = act
         self._seen: Counter[str] = Counter()
-        self._inside: dict[Task, list[Part]] = {}
-        self._steps_since = 0
+        self._inside: dict[Task, tuple[trio.Nursery | None, list[Part]]] = {}
+        """The parts that a task belongs to, as long as it is in this nursery."""
+        self._waiting_for: tuple[Part, Task] | None = None
+        """What to strike as soon as this task waits."""
+        self.endless: list[str] = []
+        """Tasks that went on without ever waiting for anything, and had to be ended by force."""
+        self._steps = 0
+        self._idle_windows = 0
+        self._last_time = -1.0
+        self._busy: Counter[Task] = Counter()
 
     @contextmanager
     def entered(self, kind: str, name: str) -> Iterator[Part]:
@@ -199,53 +227,97 @@ class Probe(trio.abc.Instrument):
         part = Part(label if self._seen[label] == 1 else f"{label} #{self._seen[label]}")
         self.parts.append(part)
         task = trio.lowlevel.current_task()
-        around = self._inside.get(task, [])
-        self._inside[task] = [*around, part]
+        around = self._parts_of(task)
+        self._inside[task] = (task.parent_nursery, [*around, part])
         try:
             with part.scope:
-                self._step(part, task)
+                self._begin(part, task)
                 yield part
         finally:
-            self._inside[task] = around
-            part.ended_at = trio.current_time()
+            part.ended_at = self._time()
+            self._inside[task] = (task.parent_nursery, around)
 
-    def _step(self, part: Part, task: Task) -> None:
+    @staticmethod
+    def _time() -> float:
+        try:
+            return trio.current_time()
+        except RuntimeError:
+            return 0.0  # the run was given up
+
+    def _parts_of(self, task: Task) -> list[Part]:
+        """The parts that a task belongs to now: `nursery.start` moves a task to another nursery."""
+        nursery, parts = self._inside.get(task, (None, ()))
+        if nursery is not task.parent_nursery and task.parent_nursery is not None:
+            parent = task.parent_nursery.parent_task
+            own = [part for part in parts if part.is_owned_by(task)]
+            parts = [part for part in self._parts_of(parent) if not part.is_owned_by(parent) or part.owns(task)] + own
+            self._inside[task] = (task.parent_nursery, parts)
+        return [part for part in parts if part.ended_at is None]
+
+    def _begin(self, part: Part, task: Task) -> None:
+        """Count a step that begins."""
         if not self.is_looking:
             return
         part.steps += 1
-        if self._strike == (part.label, part.steps):
-            self.struck = part
-            part.struck_at = trio.current_time()
-            part.task = task
-            self._act(part)
+        if self._strike is not None and (part.label, part.steps) == self._strike[:2]:
+            if self._strike.early:
+                self._hit(part, task)
+            else:
+                self._waiting_for = (part, task)
 
-    def task_spawned(self, task: Task) -> None:
-        parent = task.parent_nursery.parent_task if task.parent_nursery else None
-        if parent in self._inside:
-            # A task of a task of a part is the part's in any case.
-            self._inside[task] = [p for p in self._inside[parent] if p._owner is not parent or p.owns(task)]
+    def _hit(self, part: Part, task: Task) -> None:
+        self.struck = part
+        part.struck_at = trio.current_time()
+        part.task = task
+        part.place = waiting_at(task)
+        self._act(part)
 
     def task_exited(self, task: Task) -> None:
         self._inside.pop(task, None)
 
     def before_task_step(self, task: Task) -> None:
-        for part in self._inside.get(task, ()):
-            self._step(part, task)
-            if part is self.struck:
-                self._steps_since += 1
-                if self._steps_since > ENDLESS:
-                    abandon(task)
+        self._look_for_endless(task)
+        for part in self._parts_of(task):
+            self._begin(part, task)
+
+    def _look_for_endless(self, task: Task) -> None:
+        """End a task that goes on and on without any time passing: one that ignores its cancellation, for example."""
+        self._steps += 1
+        if self._steps % _WINDOW == 0:
+            now = trio.current_time()
+            self._idle_windows = self._idle_windows + 1 if now == self._last_time else 0
+            self._last_time = now
+            self._busy.clear()
+        elif self._idle_windows >= ENDLESS // _WINDOW and not isinstance(task.coro, _Dead):
+            self._busy[task] += 1
+            if self._busy[task] > _WINDOW // 2:
+                self.endless.append(f"the task {task.name} goes on for ever at {waiting_at(task)}")
+                abandon(task)
 
     def after_task_step(self, task: Task) -> None:
-        if self.struck is not None and not self.struck.place and task is self.struck.task:
+        if self._waiting_for is not None and task is self._waiting_for[1]:
+            part, self._waiting_for = self._waiting_for[0], None
+            if part.ended_at is None:
+                self._hit(part, task)
+        elif self.struck is not None and not self.struck.place and task is self.struck.task:
             self.struck.place = waiting_at(task)
 
 
+class _Dead:
+    """What stands in for a coroutine that does not end by any other means."""
+
+    cr_frame = cr_await = None
+    cr_running = False
+
+    def send(self, _: object) -> None:
+        raise Abandoned("it ignores its cancellation")
+
+
 def abandon(task: Task) -> None:
-    """End a task that ignores its cancellation, by all means: its run is over anyway."""
-    with suppress(BaseException):
-        while True:
-            task.coro.throw(Abandoned("it ignores its cancellation"))
+    """Let a task that ignores its cancellation take no further step: its run is over anyway."""
+    # Python would close a coroutine that nobody holds, and this one would ignore that as well: so it stays for ever.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(task.coro))
+    task.coro = _Dead()  # type: ignore[assignment]
 
 
 PROBE: trio.lowlevel.RunVar[Probe | None] = trio.lowlevel.RunVar("trichat.testing.PROBE", None)

@@ -77,7 +77,7 @@ async def chat(
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "TranscriptFile | None":
     """Collect transcripts."""
     patterns: list[str] = parent.config.getini(TRANSCRIPTS)
-    if any(file_path.relative_to(parent.config.rootpath).match(pattern) for pattern in patterns):
+    if any(file_path.match(pattern) for pattern in patterns):
         return TranscriptFile.from_parent(parent, path=file_path)
     return None
 

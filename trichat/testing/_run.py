@@ -8,16 +8,18 @@ import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Protocol
 
-import outcome
 import trio
 from trio.lowlevel import Task
 
+from trichat import hookspecs
 from trichat._client import Client
 from trichat._discovery import is_factory
-from trichat._errors import StartError, TrichatError, leaves
+from trichat._errors import StartError, leaves
 from trichat._messages import Message
 from trichat._tasks import tasks_below, waiting_at
 from trichat.hookspecs import hookimpl
@@ -36,7 +38,13 @@ MakePlugins = Plugins | Callable[[], Plugins]
 """The plugins of a scenario: factories, or a function that makes them, because each run needs new ones."""
 
 # In virtual time, so long that whatever has not ended by then never will.
-FOR_EVER = 7 * 24 * 3600.0
+FOR_EVER = 2 * 3600.0
+
+# Virtual seconds that a part may take to end after it was cancelled, unless somebody says otherwise.
+ENDS_WITHIN = 6.0
+
+# What the cancellation says that ends a run by force.
+ENDED = "trichat.testing: it would wait for ever"
 
 # Virtual seconds after which nothing of a disturbance is under way any more.
 AFTERMATH = 15.0
@@ -45,17 +53,6 @@ AFTERMATH = 15.0
 VISIT = 60.0
 
 _WIRE = LineWire(4096)
-
-# What a scenario may end with after a strike: expectations that could not be met any more.
-_DISAPPOINTMENTS = (
-    AssertionError,
-    TrichatError,
-    OSError,
-    trio.TooSlowError,
-    trio.BrokenResourceError,
-    trio.ClosedResourceError,
-    trio.EndOfChannel,
-)
 
 
 class Disturbance(Protocol):
@@ -103,7 +100,16 @@ class Witness:
 class Run:
     """What a run of a scenario has come to, for invariants to look at."""
 
-    def __init__(self, folder: Path, probe: Probe, disturbance: Disturbance | None, before: "Run | None") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        probe: Probe,
+        disturbance: Disturbance | None = None,
+        before: "Run | None" = None,
+        ends_within: float = ENDS_WITHIN,
+    ) -> None:
+        self.ends_within = ends_within
+        """Virtual seconds that a part may take to end after it was cancelled; more where the server grants more."""
         self.folder = folder
         """Where the chat log is, and whatever else plugins wrote."""
         self.probe = probe
@@ -135,7 +141,7 @@ class Run:
     @property
     def log(self) -> str:
         """What is in the chat log; empty if there is none."""
-        path = self.folder / "chat_log.txt"
+        path = self.chat.log_path if self.chat is not None else self.folder / "chat_log.txt"
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
     @property
@@ -173,8 +179,9 @@ def play(
     It is played in the folder of the run, so that what a plugin writes there goes with it.
     """
     files = _open_files()
+    _check(scenario)
     named = {**made(plugins), **(beside or {})}
-    with schedule(seed), _failures_logged(run), chdir(run.folder):
+    with schedule(seed), failures_logged(run), chdir(run.folder):
         _clock.run(_play, scenario, run, named, config, transport, instruments=[run.probe, *instruments])
     left = _open_files() - files
     if left:
@@ -184,8 +191,19 @@ def play(
     return run
 
 
+def _check(scenario: Scenario) -> None:
+    """Raise what tells whoever mistook something, before Trio raises something else."""
+    if trio.lowlevel.in_trio_run():
+        raise RuntimeError("this runs Trio again and again itself: call it from a plain def, not from an async def")
+    function = scenario.func if isinstance(scenario, partial) else scenario
+    if not inspect.iscoroutinefunction(function) and not inspect.iscoroutinefunction(type(function).__call__):
+        raise TypeError(f"{scenario!r} is no scenario: a scenario is an async def")
+
+
 def made(plugins: MakePlugins) -> dict[str, object]:
     """Return plugins for one run, by name. Raises `TypeError` for those that have been in use before."""
+    if isinstance(plugins, (str, Path, ModuleType, type)):
+        raise TypeError(f"{plugins!r} is one plugin: give a list of them")
     new = plugins if isinstance(plugins, (Mapping, Sequence)) or not callable(plugins) else plugins()
     named = by_name(new)
     for name, plugin in named.items():
@@ -211,14 +229,20 @@ async def _play(
         else:
             with part_of("scenario", "") as part:
                 await part.watching(scenario())
-    except BaseException as error:  # noqa: ASYNC103 - the run is over: what came out of it is what is looked at
-        if not run.disturbed and not run.endless:
+    except BaseException as error:
+        # The run is over: what came out of it is what is looked at.
+        if not _is_a_result(error) or not (run.disturbed or run.endless or run.probe.endless):
             raise
-        unforeseen = [leaf for leaf in leaves(error) if not isinstance(leaf, (StartError, Abandoned))]
+        unforeseen = [leaf for leaf in leaves(error) if not isinstance(leaf, (StartError, Abandoned, trio.Cancelled))]
         # What an ordinary scenario raises when it is cancelled is its own business, and looked at elsewhere.
         run.crashes += [repr(leaf) for leaf in unforeseen if takes_chat(scenario)]
     finally:
-        run.left_behind += [described(task) for task in all_tasks() if task not in before and _is_not_ours(task)]
+        run.left_behind += [described(task) for task in all_tasks() if task not in before and _is_of_run(task)]
+
+
+def _is_a_result(error: BaseException) -> bool:
+    """Whether an error is the run's, and not that of whoever pressed Ctrl-C."""
+    return all(isinstance(leaf, (Exception, Abandoned, trio.Cancelled)) for leaf in leaves(error))
 
 
 async def _play_chat(
@@ -230,7 +254,8 @@ async def _play_chat(
         run.has_started = True
         try:
             await scenario(chat)
-        except _DISAPPOINTMENTS:
+        except Exception:
+            # Whatever it expected, it expected of a chat in which nothing goes wrong.
             if not run.disturbed:
                 raise
         # What was late, or had to time out, has come by then.
@@ -277,7 +302,7 @@ def as_heard(message: Message) -> str:
 async def _visit(chat: Chat, run: Run) -> None:
     # Whoever looks is not part of what is looked at.
     run.probe.is_looking = False
-    with suppress(*_DISAPPOINTMENTS):
+    with suppress(AssertionError, OSError):
         newcomer = chat.connect_silently(name="newcomer")
         run.newcomer = newcomer.heard
         await newcomer.say("newcomer", "is anybody here?")
@@ -288,17 +313,23 @@ async def _visit(chat: Chat, run: Run) -> None:
 
 
 async def _end_by_force(run: Run) -> None:
+    """When nothing else happens any more, note who still waits, and end it: it would do so for ever."""
     await trio.sleep(FOR_EVER)
-    # Nothing but this happens any more, so that whoever still waits would do so for ever.
     root = trio.lowlevel.current_root_task()
     assert root is not None
+    stuck = [task for task in tasks_below(root) if _is_leaf(task) and _is_of_run(task)]
+    # The server's own tasks wait for whoever it is.
+    culprits = [task for task in stuck if not _is_at_server_code(task)]
+    run.endless += [described(task) for task in culprits or stuck]
     for _ in range(100):
-        stuck = [task for task in tasks_below(root) if _is_leaf(task) and _is_not_ours(task)]
-        if not stuck:
-            return
-        for task in stuck:
-            run.endless.append(described(task))
-            trio.lowlevel.reschedule(task, outcome.Error(Abandoned("it waits for ever")))
+        # What holds a cancellation off is a shield: without one, everything that waits ends.
+        for scope in gc.get_objects():
+            if type(scope) is trio.CancelScope and scope.shield:
+                scope.shield = False
+        for task in tasks_below(root):
+            for nursery in task.child_nurseries:
+                if _is_of_run(task):
+                    nursery.cancel_scope.cancel(ENDED)
         await _clock.idle()
 
 
@@ -306,9 +337,16 @@ def _is_leaf(task: Task) -> bool:
     return not any(nursery.child_tasks for nursery in task.child_nurseries)
 
 
-def _is_not_ours(task: Task) -> bool:
+def _is_at_server_code(task: Task) -> bool:
+    """Whether what a task waits for is written in the server itself."""
+    own = [frame.f_code.co_filename for frame, _ in task.iter_await_frames()]
+    outside_trio = [file for file in own if not file.startswith((str(Path(trio.__file__).parent), "<"))]
+    return bool(outside_trio) and Path(outside_trio[-1]).parent == Path(hookspecs.__file__).parent
+
+
+def _is_of_run(task: Task) -> bool:
     """Whether a task is neither Trio's own nor the one that ends by force."""
-    return not task.name.startswith(("trio.", "<", _end_by_force.__module__ + "._end_by_force"))
+    return not task.name.startswith(("trio._", "<", f"{_end_by_force.__module__}.{_end_by_force.__name__}"))
 
 
 def described(task: Task) -> str:
@@ -334,7 +372,7 @@ def _open_files() -> Counter[str]:
 
 
 @contextmanager
-def _failures_logged(run: Run) -> Iterator[None]:
+def failures_logged(run: Run) -> Iterator[None]:
     """Note what the server logs as errors, and keep it from the terminal: there will be hundreds of runs."""
     handler = _Failures(run)
     logger = logging.getLogger("trichat")

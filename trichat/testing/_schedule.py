@@ -14,14 +14,20 @@ from unittest import mock
 
 @contextmanager
 def schedule(seed: int) -> Iterator[None]:
-    """Let Trio run inside in the one order that belongs to `seed`. Raises `ImportError` without hypothesis."""
+    """Let Trio run inside in the one order that belongs to `seed`, and `random` give its one sequence.
+
+    From the first use on, Trio orders the tasks of the whole process by that chance alone. Raises `ImportError` without
+    hypothesis.
+    """
     chance = _chance_of_trio()
-    before = chance.getstate()
+    before, before_of_all = chance.getstate(), random.getstate()
     chance.seed(seed)
+    random.seed(seed)
     try:
         yield
     finally:
         chance.setstate(before)
+        random.setstate(before_of_all)
 
 
 @cache

@@ -120,13 +120,19 @@ async def play_over_tcp(transcript: Transcript, host: str, port: int) -> None:
 
     Raises `Mismatch`, and `OSError` if there is no server.
     """
+    failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         stage = _OverTcp(host, port, nursery)
         try:
             await _play(transcript, stage)
+        except (Mismatch, OSError) as error:
+            # Raised below, so that it comes out as it is, and not as one of a group.
+            failure = error
         finally:
             stage.close()
             nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 class _Stage(Protocol):
