@@ -9,7 +9,7 @@ import trio
 from trichat._choices import load_plugins
 from trichat._config import Config
 from trichat._discovery import is_factory, name_of
-from trichat._errors import PluginError, one_for_all
+from trichat._errors import PluginError, leaves, one_for_all
 from trichat._listener import Accept, Address
 from trichat._server import Server
 from trichat._tasks import task_tree
@@ -152,19 +152,26 @@ async def running(
 @asynccontextmanager
 async def serving(chat: Chat) -> AsyncIterator[None]:
     """Run the server of a chat, and stop it at the end of the block. Raises `StartError`."""
-    failure: Exception | None = None
+    failure: BaseException | None = None
     with one_for_all():
         async with trio.open_nursery() as nursery:
             await nursery.start(chat.server.serve)
             try:
                 yield
                 chat.server.stop()
-            except Exception as error:
+            except BaseException as error:
+                if is_cancelled(error):
+                    raise
                 # Raised below, so that it comes out as it is, and not as one of a group.
                 failure = error
                 nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+def is_cancelled(error: BaseException) -> bool:
+    """Whether there is a cancellation in an error, which has to pass."""
+    return any(isinstance(leaf, trio.Cancelled) for leaf in leaves(error))
 
 
 def make_chat(plugins: Plugins, config: Tables | None, folder: Path, transport: Connect = MemoryTransport) -> Chat:

@@ -38,9 +38,13 @@ class Dialogue:
 
     def _note_time(self) -> None:
         now = trio.current_time()
-        if self._now is not None and round(now - self._now) >= 1:
-            self._entries.append((None, f"--- {round(now - self._now)}s"))
-        self._now = now
+        if self._now is None:
+            self._now = now
+        # Whole seconds; the rest counts with what follows.
+        seconds = int(now - self._now + 0.0005)
+        if seconds:
+            self._entries.append((None, f"--- {seconds}s"))
+            self._now += seconds
 
     def __len__(self) -> int:
         return len(self._entries)

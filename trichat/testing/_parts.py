@@ -29,7 +29,7 @@ CANCELLED = "it was cancelled by the test"
 _EARLY = " early"
 
 # Steps of all tasks while no time passes, until it counts as going on for ever; and how many are looked at together.
-ENDLESS = 30_000
+ENDLESS = 10_000
 _WINDOW = 1_000
 
 
@@ -300,7 +300,8 @@ class Probe(trio.abc.Instrument):
             if part.ended_at is None:
                 self._hit(part, task)
         elif self.struck is not None and not self.struck.place and task is self.struck.task:
-            self.struck.place = waiting_at(task)
+            # On its way there, the place is where it comes to wait, unless it leaves the part before.
+            self.struck.place = waiting_at(task) if self.struck.ended_at is None else ""
 
 
 class _Dead:

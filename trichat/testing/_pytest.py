@@ -4,6 +4,7 @@ The names of the fixtures are all that a test needs; nothing of this module is t
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run tests in virtual time that ask for it, also where only one of their fixtures does."""
     for item in items:
         if "virtual_time" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.trio(run=_run), append=False)
+            item.add_marker(pytest.mark.trio(run=partial(_run, item)), append=False)
 
 
 def _run(
-    test: Callable[[], Awaitable[Any]], clock: trio.abc.Clock | None, instruments: Sequence[trio.abc.Instrument]
+    item: pytest.Function,
+    test: Callable[[], Awaitable[Any]],
+    clock: trio.abc.Clock | None,  # noqa: ARG001 - it is there only where the test itself asks for it
+    instruments: Sequence[trio.abc.Instrument],
 ) -> None:
-    _clock.run(test, clock=clock if isinstance(clock, MockClock) else None, instruments=instruments)
+    _clock.run(test, clock=item.funcargs["virtual_time"], instruments=instruments)
 
 
 @pytest.fixture
@@ -69,9 +73,16 @@ async def chat(
 ) -> AsyncIterator[Chat]:
     """A server in memory and in virtual time; it writes to `tmp_path`."""
     marker = request.node.get_closest_marker("chat")
-    given = marker.kwargs if marker else {}
-    async with running(given.get("plugins", chat_plugins), given.get("config", chat_config), folder=tmp_path) as chat:
+    plugins, config = _marked(*marker.args, **marker.kwargs) if marker else (None, None)
+    plugins = chat_plugins if plugins is None else plugins
+    config = chat_config if config is None else config
+    async with running(plugins, config, folder=tmp_path) as chat:
         yield chat
+
+
+def _marked(plugins: Plugins | None = None, config: Tables | None = None) -> tuple[Plugins | None, Tables | None]:
+    """The arguments of the marker."""
+    return plugins, config
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "TranscriptFile | None":

@@ -24,7 +24,7 @@ from trichat._messages import Message
 from trichat._tasks import tasks_below, waiting_at
 from trichat.hookspecs import hookimpl
 from trichat.testing import _clock
-from trichat.testing._chat import Chat, Connect, Plugins, Tables, by_name, make_chat, serving
+from trichat.testing._chat import Chat, Connect, Plugins, Tables, by_name, is_cancelled, make_chat, serving
 from trichat.testing._parts import PROBE, Abandoned, Part, Probe, part_of
 from trichat.testing._person import Person
 from trichat.testing._pipe import MemoryTransport
@@ -242,7 +242,7 @@ async def _play(
 
 def _is_a_result(error: BaseException) -> bool:
     """Whether an error is the run's, and not that of whoever pressed Ctrl-C."""
-    return all(isinstance(leaf, (Exception, Abandoned, trio.Cancelled)) for leaf in leaves(error))
+    return not any(isinstance(leaf, (KeyboardInterrupt, SystemExit, GeneratorExit)) for leaf in leaves(error))
 
 
 async def _play_chat(
@@ -254,9 +254,9 @@ async def _play_chat(
         run.has_started = True
         try:
             await scenario(chat)
-        except Exception:
+        except BaseException as error:
             # Whatever it expected, it expected of a chat in which nothing goes wrong.
-            if not run.disturbed:
+            if not run.disturbed or not _is_a_result(error) or is_cancelled(error):
                 raise
         # What was late, or had to time out, has come by then.
         await trio.sleep(AFTERMATH)

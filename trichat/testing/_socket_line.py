@@ -43,8 +43,9 @@ class SocketLine:
 
     def reset(self) -> None:
         """Break the connection, as a machine does that was switched off and on."""
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        self.close()
+        if not self.closed:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            self.close()
 
     def stop_reading(self) -> None:
         """Take no more than the kernel does for somebody who does not read."""

@@ -125,7 +125,7 @@ async def play_over_tcp(transcript: Transcript, host: str, port: int) -> None:
         stage = _OverTcp(host, port, nursery)
         try:
             await _play(transcript, stage)
-        except (Mismatch, OSError) as error:
+        except (AssertionError, TrichatError, OSError) as error:
             # Raised below, so that it comes out as it is, and not as one of a group.
             failure = error
         finally:
