@@ -40,9 +40,9 @@ class Dialogue:
         now = trio.current_time()
         if self._now is None:
             self._now = now
-        # Whole seconds; the rest counts with what follows.
-        seconds = int(now - self._now + 0.0005)
-        if seconds:
+        # Whole seconds; what is left over, or was given too early, counts with what follows.
+        seconds = round(now - self._now)
+        if seconds > 0:
             self._entries.append((None, f"--- {seconds}s"))
             self._now += seconds
 

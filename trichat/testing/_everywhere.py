@@ -156,7 +156,8 @@ def _broken(run: Run, invariants: Iterable[Invariant]) -> Iterator[Broken]:
         try:
             invariant(run)
         except AssertionError as error:
-            yield Broken(title(invariant), str(error))
+            # pytest adds to an assertion what the values were, in words that differ from run to run.
+            yield Broken(title(invariant), str(error).partition("\nassert ")[0])
         except Exception as error:
             yield Broken(title(invariant), f"it could not be looked at: {error!r}")
 

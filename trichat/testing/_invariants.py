@@ -15,7 +15,10 @@ from trichat.testing._run import Run, as_heard
 
 Invariant = Callable[[Run], None]
 
-_LOG_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z \S+ .*")
+_LOG_LINE = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z \S+ "  # date and room
+    r"(?:\*\* .*|\* .+ (?:joined|left)|[^*:][^:]*: .*)"  # the server, somebody who comes or goes, a person
+)
 
 
 def cancellation_passed(run: Run) -> None:

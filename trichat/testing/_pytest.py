@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run tests in virtual time that ask for it, also where only one of their fixtures does."""
     for item in items:
-        if "virtual_time" in getattr(item, "fixturenames", ()):
+        if isinstance(item, pytest.Function) and "virtual_time" in item.fixturenames:
             item.add_marker(pytest.mark.trio(run=partial(_run, item)), append=False)
 
 
@@ -42,7 +42,8 @@ def _run(
     clock: trio.abc.Clock | None,  # noqa: ARG001 - it is there only where the test itself asks for it
     instruments: Sequence[trio.abc.Instrument],
 ) -> None:
-    _clock.run(test, clock=item.funcargs["virtual_time"], instruments=instruments)
+    virtual_time = item.funcargs["virtual_time"]
+    _clock.run(test, clock=virtual_time if isinstance(virtual_time, MockClock) else None, instruments=instruments)
 
 
 @pytest.fixture
