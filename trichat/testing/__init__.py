@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from trichat.testing._chat import Chat as Chat
 from trichat.testing._chat import running as running
 from trichat.testing._clock import run as run
+from trichat.testing._conformance import NoSuchCase as NoSuchCase
 from trichat.testing._conformance import Result as Result
 from trichat.testing._conformance import Subject as Subject
 from trichat.testing._conformance import check_plugin as check_plugin

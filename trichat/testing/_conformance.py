@@ -18,7 +18,7 @@ from trichat._choices import choose_plugins
 from trichat._client import Client
 from trichat._config import Config
 from trichat._discovery import Factory, find_plugins, name_of
-from trichat._errors import ConfigError, TrichatError
+from trichat._errors import ConfigError, TrichatError, leaves
 from trichat.hookspecs import hookimpl
 from trichat.testing import _clock
 from trichat.testing._blocking import BlockFinder
@@ -67,6 +67,8 @@ class Subject:
         self.plugin = plugin
         self.name, self.extra = _find(plugin)
         table = dict((config or Config()).plugins.get(self.name, {}))
+        if table.get("enabled") is False:
+            raise ConfigError([f"{config.source if config else ''}: the plugin {self.name!r} is turned off"])
         if self.name == "chat_log":
             table.pop("path", None)  # what is said here is for no log that somebody keeps
         self.config: Tables = {
@@ -134,16 +136,34 @@ class Check(NamedTuple):
     """Whether `only` can choose among them."""
 
 
+class NoSuchCase(TrichatError):
+    """There is no such case among those of a plugin; nothing was tried."""
+
+
 def check_plugin(subject: Subject) -> Iterator[Result]:
     """Try everything, and yield each result as soon as it is there. If the plugin cannot be used, that ends it.
 
     What its dialogues write goes to folders of their own, unless the plugin was told another place by its options.
+    Raises `NoSuchCase`.
     """
-    for check in [check for check in CHECKS if not subject.only or check.has_cases]:
+    if subject.only:
+        yield from _the_one_case(subject)
+        return
+    for check in CHECKS:
         result = _try(check, subject)
         yield result
         if result.failure and check is CHECKS[0]:
             return
+
+
+def _the_one_case(subject: Subject) -> Iterator[Result]:
+    found = False
+    for check in [check for check in CHECKS if check.has_cases]:
+        with suppress(NoSuchCase):
+            yield _try(check, subject)
+            found = True
+    if not found:
+        raise NoSuchCase(f"{subject.only!r} is no case of the plugin {subject.name!r}, or never came about")
 
 
 def _try(check: Check, subject: Subject) -> Result:
@@ -153,9 +173,13 @@ def _try(check: Check, subject: Subject) -> Result:
     logger.addHandler(handler)
     try:
         return Result(check.name, "", check.run(subject))
+    except NoSuchCase:
+        raise
     except (AssertionError, TrichatError) as error:
         return Result(check.name, str(error) or repr(error), "")
     except BaseExceptionGroup as group:
+        if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves(group)):
+            raise KeyboardInterrupt from None
         return Result(check.name, "\n".join(map(repr, group.exceptions)), "")
     except Exception as error:
         return Result(check.name, f"{type(error).__name__}: {error}", "")
@@ -242,8 +266,15 @@ def _cancelled(kind: str, subject: Subject) -> str:
     for part in first.probe.parts:
         if part.label.partition(" ")[0] == kind:
             strike_everywhere(part.label, player)
+    _see_case(player)
     player.survey.verdict()
     return f"{len(player.survey.cases) - 1} checkpoints"
+
+
+def _see_case(player: Player) -> None:
+    """Raise `NoSuchCase` if the one case that was asked for is not among those of this check."""
+    if player.only and not player.survey.happened:
+        raise NoSuchCase(player.only)
 
 
 class _HangUp(Struck):
@@ -268,6 +299,7 @@ def _hang_up(subject: Subject) -> str:
     for part in first.probe.parts:
         if part.label.startswith("hook "):
             strike_everywhere(part.label, player, reset_speaker, _HangUp)
+    _see_case(player)
     player.survey.verdict()
     return f"{len(player.survey.cases) - 1} checkpoints"
 
@@ -309,6 +341,7 @@ def _beside(subject: Subject, *, hangs: bool) -> str:
             if subject.only not in ("", str(neighbour)):
                 continue
             player.play(Probe(), neighbour, beside={"neighbour": neighbour.plugin})
+    _see_case(player)
     player.survey.verdict()
     return f"{len(HOOKS)} hooks, before and after it"
 

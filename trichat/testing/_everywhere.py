@@ -253,6 +253,8 @@ def cancel_everywhere(
     unknown = [target for target in targets if target not in TARGETS]
     if unknown:
         raise ValueError(f"there are no targets {unknown}; there are: {', '.join(TARGETS)}")
+    if only:
+        Strike.parse(only)
     call = _call("cancel_everywhere", scenario, plugins, config, seed)
     player = Player(call, scenario, plugins, config, invariants, seed, only, ends_within)
     first = player.play(Probe())
@@ -274,8 +276,7 @@ def strike_everywhere(
     """Strike a part at its first checkpoint, at its second, and so on, until it runs through."""
     strikes = (Strike(part, step, early) for step in count(1) for early in (True, False))
     if player.only:
-        only = Strike.parse(player.only)
-        strikes = (strike for strike in [only] if strike.part == part)
+        strikes = (strike for strike in Strike.named(player.only) if strike.part == part)
     for strike in strikes:
         probe = Probe(strike, act)
         player.play(probe, disturbance(strike, probe))

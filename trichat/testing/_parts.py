@@ -7,7 +7,7 @@ Cancelled after its k-th step, a part waits at its k-th checkpoint; cancelled be
 import ctypes
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from typing import Any, NamedTuple, TypeVar
 
 import outcome
@@ -56,6 +56,12 @@ class Strike(NamedTuple):
         if not part or not step.isdecimal():
             raise ValueError(f"{text!r} does not name a part and a checkpoint, as 'server @ 3' does")
         return cls(part, int(step), text.endswith(_EARLY))
+
+    @classmethod
+    def named(cls, text: str) -> "Iterator[Strike]":
+        """Yield the strike that `str` has written, if it is one."""
+        with suppress(ValueError):
+            yield cls.parse(text)
 
     def __str__(self) -> str:
         return f"{self.part} @ {self.step}{_EARLY if self.early else ''}"

@@ -1,8 +1,11 @@
 """A person's end of a connection over TCP."""
 
+import os
 import socket
 
 import trio
+
+from trichat._errors import leaves
 
 
 class SocketLine:
@@ -16,8 +19,12 @@ class SocketLine:
 
     @classmethod
     async def connect(cls, host: str, port: int) -> "SocketLine":
-        """Connect. Raises `OSError`."""
-        return cls((await trio.open_tcp_stream(host, port)).socket)
+        """Connect. Raises `OSError`, that of the first address if there are several."""
+        try:
+            return cls((await trio.open_tcp_stream(host, port)).socket)
+        except OSError as error:
+            numbers = [each.errno for each in leaves(error.__cause__ or error) if isinstance(each, OSError)]
+            raise OSError(numbers[0], os.strerror(numbers[0])) if numbers and numbers[0] else error from None
 
     async def send(self, data: bytes) -> None:
         """Send all of `data`. Raises `OSError` if the connection is closed."""
