@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trichat import Config, Meta, Network, Options, ServerOptions
-from trichat._config import to_options
 from trichat._choices import Choice, choose_plugins
+from trichat._config import to_options
 from trichat._toml import render
 
 ASSIGNMENT = re.compile(r"(\w+) = ")

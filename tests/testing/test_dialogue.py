@@ -43,7 +43,7 @@ async def test_every_line_of_it_is_a_line_of_a_transcript(chat: Chat) -> None:
     bob.reset()
     await alice.say("bye")
     await alice.rest()
-    played = Transcript.parse(str(chat.dialogue))
+    played = Transcript.parse("\n".join(chat.dialogue.lines()))
     assert [entry.text for entry in played.entries] == chat.dialogue.lines()
     for what in ("bob!!", "alice<", "--- 30s", "alice>   and a space in front"):
         assert what in chat.dialogue.lines()
@@ -51,7 +51,7 @@ async def test_every_line_of_it_is_a_line_of_a_transcript(chat: Chat) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "noted"),
-    [((30,), ["--- 30s"]), ((0.4,), []), ((0.6,), ["--- 1s"]), ((1, 2), ["--- 3s"]), ((), [])],
+    [((30,), ["--- 30s"]), ((0.4,), []), ((1, 2), ["--- 3s"]), ((), [])],
 )
 async def test_time_that_passes_between_two_lines_is_noted_in_whole_seconds(
     virtual_time: object, seconds: Iterable[float], noted: list[str]
@@ -88,6 +88,15 @@ async def test_lines_can_be_asked_for_from_any_on() -> None:
     dialogue.note(person("bob"), "> two")
     assert dialogue.lines(since) == ["bob> two"]
     assert len(dialogue) == 2
+
+
+async def test_a_long_line_is_shown_in_part_but_kept_as_it_is() -> None:
+    dialogue = Dialogue()
+    dialogue.note(person("alice"), f"> {'x' * 1000}")
+    assert dialogue.lines() == [f"alice> {'x' * 1000}"]
+    assert str(dialogue).startswith("alice> xxxxxxxxxx")
+    assert str(dialogue).endswith("xxxxx...")
+    assert len(str(dialogue)) < 250
 
 
 async def test_somebody_may_be_named_after_the_first_lines() -> None:

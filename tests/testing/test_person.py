@@ -56,7 +56,7 @@ async def test_another_line_than_the_expected_one_is_told_with_all_that_leads_to
         "    and has not been asked for 'alice: four'\n"
     )
     dialogue = text.partition("the dialogue so far:\n")[2].partition("the tasks:\n")[0]
-    assert [line.strip() for line in dialogue.splitlines()] == chat.dialogue.lines()
+    assert [line.removeprefix("    ") for line in dialogue.splitlines()] == str(chat.dialogue).splitlines()
     assert "    alice> one\n    alice> two\n" in dialogue
     tasks = text.partition("the tasks:\n")[2]
     assert "client alice  at _transport.py" in tasks or "client alice  at _pipe.py" in tasks
@@ -299,6 +299,13 @@ async def test_it_is_known_what_the_chat_calls_somebody_and_how_long(chat: Chat)
     await guest.say("bye")
     await guest.rest()
     assert guest.chat_name == ""
+
+
+@pytest.mark.parametrize("name", ["a;b", "here", "Zoë, the first"])
+async def test_it_is_known_whatever_the_name_is(chat: Chat, name: str) -> None:
+    person = await chat.join(name)
+    assert person.chat_name == name
+    assert [member.name for member in chat.server.members()] == [name]
 
 
 @pytest.mark.parametrize("leave", [Person.hang_up, Person.reset])

@@ -342,7 +342,11 @@ def explore(
         bound = partial(scenario, **drawn) if drawn else scenario
         player = reference if not drawn else prepared(bound)
         weather = Weather(seed, drawn)
-        player.play(Probe(), weather, faults=weather, beside=weather.plugins, seed=seed)
+        try:
+            player.play(Probe(), weather, faults=weather, beside=weather.plugins, seed=seed)
+        except Exception as error:
+            error.add_note(f"{weather.describe()}; this case alone: {call(str(weather))}")
+            raise
         survey.cases.append(str(seed))
         player.survey.verdict()
 

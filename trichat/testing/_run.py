@@ -269,8 +269,10 @@ async def _play_chat(
 def present(run: Run) -> dict[Person, int]:
     """Return who is in the chat now, and how many messages have been sent by now."""
     assert run.chat is not None
-    members = {member.name for member in run.chat.server.members()}
-    return {person: len(run.witness.sent) for person in run.chat.people if person.chat_name in members}
+    # Of two who gave one name, the one who came later has it: the other one's connection broke.
+    latest = {person.chat_name: person for person in run.chat.people if person.chat_name}
+    members = (latest.get(member.name) for member in run.chat.server.members())
+    return {person: len(run.witness.sent) for person in members if person is not None}
 
 
 def unanswered(run: Run) -> dict[str, int]:

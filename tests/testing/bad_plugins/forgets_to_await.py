@@ -1,0 +1,9 @@
+"""Greets. Bad: what `say` returns is never awaited, so that nobody hears it."""
+
+from trichat import Client, hookimpl
+
+
+class Greeter:
+    @hookimpl
+    def on_join(self, client: Client) -> None:
+        client.server.say("lobby", f"say hello to {client.name}")  # type: ignore[unused-coroutine]

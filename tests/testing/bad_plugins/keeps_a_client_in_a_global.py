@@ -1,0 +1,15 @@
+"""Tells who spoke last. Bad: it does so in a global, which outlives the server."""
+
+from trichat import Client, Message, command, hookimpl
+
+last_speakers: dict[str, Client] = {}
+
+
+@hookimpl
+def on_message(client: Client, message: Message) -> None:
+    last_speakers[message.room] = client
+
+
+@command("last", help="tell who spoke last")
+def last(client: Client) -> str:
+    return f"it was {last_speakers[client.room].name}"

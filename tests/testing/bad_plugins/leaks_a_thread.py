@@ -1,0 +1,21 @@
+"""Counts who joins, in a thread. Bad: nothing ends it."""
+
+import threading
+from queue import SimpleQueue
+
+from trichat import Client, hookimpl
+
+
+class Visitors:
+    def __init__(self) -> None:
+        self.count = 0
+        self._names = SimpleQueue[str]()
+        threading.Thread(target=self._work, name="visitors", daemon=True).start()
+
+    @hookimpl
+    def on_join(self, client: Client) -> None:
+        self._names.put(client.name)
+
+    def _work(self) -> None:
+        while self._names.get():
+            self.count += 1

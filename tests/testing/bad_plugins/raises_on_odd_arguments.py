@@ -1,0 +1,11 @@
+"""`/roll SIDES` rolls a die. Bad: it takes for granted that what follows is a number."""
+
+import random
+
+from trichat import Client, command
+
+
+class Dice:
+    @command("roll", help="roll a die")
+    def roll(self, client: Client, sides: str) -> str:
+        return f"you rolled {random.randint(1, int(sides))}"

@@ -1,0 +1,19 @@
+"""Puts its title behind a link. Bad: whatever goes wrong, a cancellation included, the line goes on without one."""
+
+import trio
+
+from trichat import Message, hookimpl
+
+
+class LinkTitles:
+    @hookimpl
+    async def on_message(self, message: Message) -> Message | None:
+        try:
+            title = await self._title_of(message.text)
+        except BaseException:  # noqa: ASYNC103
+            return None  # noqa: ASYNC104 - better a line without its title than none
+        return message.with_text(f"{message.text} ({title})") if title else None
+
+    async def _title_of(self, text: str) -> str:
+        await trio.lowlevel.checkpoint()  # in its place: what asks the web server
+        return "an example" if text.startswith("http://") else ""
