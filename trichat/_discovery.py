@@ -51,7 +51,7 @@ def find_plugins(folder: str = "", extra: Extra = ()) -> list[Found]:
     of its own. Raises `PluginError` if there is no such folder, or if two have one name.
     """
     found: dict[str, Found] = {}
-    for plugin in (*sorted(_installed(), key=attrgetter("name")), *_in_folder(folder), *_named(extra)):
+    for plugin in (*sorted(_points(), key=attrgetter("name")), *_in_folder(folder), *_named(extra)):
         if plugin.name in found:
             raise PluginError(
                 f"there are two plugins of the name {plugin.name!r} ({found[plugin.name].origin} and {plugin.origin}); "
@@ -62,16 +62,15 @@ def find_plugins(folder: str = "", extra: Extra = ()) -> list[Found]:
 
 
 @cache
-def _points() -> Sequence[EntryPoint]:
-    """What is installed. Looking it up reads a file of every package."""
-    return list(entry_points(group=GROUP))
+def _points() -> Sequence[Found]:
+    """What is installed. Looking it up reads files of every package."""
+    return [_found(point) for point in entry_points(group=GROUP)]
 
 
-def _installed() -> Iterator[Found]:
-    for point in _points():
-        package = point.dist.name if point.dist is not None else "an unknown package"
-        version = point.dist.version if point.dist is not None else ""
-        yield Found(point.name, package, version, package == "trichat", partial(_load, point))
+def _found(point: EntryPoint) -> Found:
+    package = point.dist.name if point.dist is not None else "an unknown package"
+    version = point.dist.version if point.dist is not None else ""
+    return Found(point.name, package, version, package == "trichat", partial(_load, point))
 
 
 def _load(point: EntryPoint) -> Factory:

@@ -156,6 +156,9 @@ FAULTS: Mapping[str, Fault] = {
     "hangs": in_each(
         [HANG_UP, HANGING, FLOOD], "plugin 'hangs' failed in on_message: it took longer than hook_timeout"
     ),
+    "slows_everybody_down": in_each(
+        [SLOW_READER, FLOOD], "plugin 'slows_everybody_down' failed in on_broadcast: it took longer than hook_timeout"
+    ),
     # Errors
     "raises_on_odd_arguments": in_each([DIALOGUE, RELOAD, TWO], "plugin 'raises_on_odd_arguments' failed in /roll"),
     "raises_on_odd_lines": in_each(

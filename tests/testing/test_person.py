@@ -301,6 +301,16 @@ async def test_it_is_known_what_the_chat_calls_somebody_and_how_long(chat: Chat)
     assert guest.chat_name == ""
 
 
+async def test_what_somebody_was_kept_from_saying_was_not_said(chat: Chat, alice: Person) -> None:
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await alice.say("never said")
+    assert scope.cancelled_caught
+    assert alice.said_since_welcome == 0
+    assert "alice> never said" not in chat.dialogue.lines()
+    await alice.hears_nothing()
+
+
 @pytest.mark.parametrize("name", ["a;b", "here", "Zoë, the first"])
 async def test_it_is_known_whatever_the_name_is(chat: Chat, name: str) -> None:
     person = await chat.join(name)

@@ -159,7 +159,7 @@ async def serving(chat: Chat) -> AsyncIterator[None]:
             try:
                 yield
                 chat.server.stop()
-            except BaseException as error:
+            except BaseException as error:  # noqa: ASYNC103 - it is raised below
                 if is_cancelled(error):
                     raise
                 # Raised below, so that it comes out as it is, and not as one of a group.

@@ -333,7 +333,7 @@ class _Neighbour:
 
 def _beside(subject: Subject, *, hangs: bool) -> str:
     # Each line may run into the deadline: with the usual one, the end would be far away.
-    player = _player(subject, hook_timeout=0.05)
+    player = _player(subject, hook_timeout=1.0)
     player.play(Probe())
     for hook in HOOKS:
         for first in (True, False):

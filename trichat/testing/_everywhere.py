@@ -370,6 +370,7 @@ def explore(
         derandomize=True,
         database=None,
         deadline=None,
+        phases=[hypothesis.Phase.generate, hypothesis.Phase.shrink],
         suppress_health_check=list(hypothesis.HealthCheck),
     )
     settings(hypothesis.given(seed=chosen, **strategies)(search))()

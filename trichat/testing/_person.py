@@ -20,7 +20,7 @@ _GLANCE = 0.001
 
 GREETING = "* welcome to trichat; type your name and press Enter"
 
-_WELCOME = re.compile(r"\* welcome, ([^;]*);")
+_WELCOME = re.compile(r"\* welcome, (.*?); (?:here: |you are the first here)")
 
 
 class NotHeard(AssertionError):
@@ -102,10 +102,11 @@ class Person:
 
     async def say(self, *lines: str) -> None:
         """Type lines, all at once. Raises `Disconnected`."""
+        await self.send("".join(f"{line}\n" for line in lines).encode())
+        # Only now: who is kept from saying something has not said it.
         for line in lines:
             self._dialogue.note(self, f"> {line}")
             self.said_since_welcome += self.chat_name != "" and line.strip() != ""
-        await self.send("".join(f"{line}\n" for line in lines).encode())
 
     async def send(self, data: bytes) -> None:
         """Send bytes that are no whole lines, or not even text. Raises `Disconnected`."""

@@ -33,7 +33,7 @@ class Pipe:
     @property
     def has_room(self) -> bool:
         """Whether `write` would take something, or fail."""
-        return self._broken or len(self._data) < self.capacity
+        return self._broken or self._ended or len(self._data) < self.capacity
 
     def write(self, data: Bytes) -> int:
         """Take what fits of `data`, and return how many bytes that is. Raises `BrokenPipeError` if nobody reads."""
@@ -67,6 +67,11 @@ class Pipe:
         del self._data[:most]
         self._tell()
         return data
+
+    def widen(self) -> None:
+        """Take everything from now on."""
+        self.capacity = math.inf
+        self._tell()
 
     def end(self) -> None:
         """Let the reader find the end behind what is on its way."""
@@ -172,5 +177,4 @@ class MemoryLine:
 
     def read_on(self) -> None:
         """Take everything again."""
-        self._incoming.capacity = math.inf
-        self._incoming.read_nowait(0)
+        self._incoming.widen()

@@ -12,6 +12,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from trichat._errors import TrichatError
 from trichat.testing import _clock
 from trichat.testing._chat import Chat, Plugins, Tables, running
 from trichat.testing._transcript import Mismatch, play_file
@@ -114,7 +115,9 @@ class TranscriptItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show the difference alone: the traceback would tell nothing about the chat."""
-        return str(excinfo.value) if isinstance(excinfo.value, Mismatch) else super().repr_failure(excinfo, style)
+        if isinstance(excinfo.value, (Mismatch, TrichatError)):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:
         """Where it is."""

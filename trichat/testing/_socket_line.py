@@ -56,7 +56,8 @@ class SocketLine:
 
     def stop_reading(self) -> None:
         """Take no more than the kernel does for somebody who does not read."""
-        self._reads = trio.Event()
+        if self._reads.is_set():
+            self._reads = trio.Event()
 
     def read_on(self) -> None:
         """Take everything again."""
