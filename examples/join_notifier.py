@@ -49,6 +49,8 @@ class JoinNotifier:
         for number, message in enumerate(joined):
             try:
                 self._send.send_nowait(message)
+            except trio.ClosedResourceError:
+                break  # it is being left
             except trio.WouldBlock:
                 logger.warning("%s is too slow: %d joins are not in it", self._path, len(joined) - number)
                 break

@@ -102,11 +102,12 @@ class Person:
 
     async def say(self, *lines: str) -> None:
         """Type lines, all at once. Raises `Disconnected`."""
-        await self.send("".join(f"{line}\n" for line in lines).encode())
-        # Only now: who is kept from saying something has not said it.
         for line in lines:
             self._dialogue.note(self, f"> {line}")
-            self.said_since_welcome += self.chat_name != "" and line.strip() != ""
+        is_in = self.chat_name != ""
+        await self.send("".join(f"{line}\n" for line in lines).encode())
+        # Only now: who is kept from saying something has not said it.
+        self.said_since_welcome += sum(is_in and line.strip() != "" for line in lines)
 
     async def send(self, data: bytes) -> None:
         """Send bytes that are no whole lines, or not even text. Raises `Disconnected`."""
