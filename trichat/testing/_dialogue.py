@@ -36,6 +36,11 @@ class Dialogue:
         if what.startswith((">", "+")):
             self.last_speaker = person
 
+    def take_back(self, person: "Person", what: str) -> None:
+        """Strike out what was noted last of this: it did not happen."""
+        place = max(index for index, entry in enumerate(self._entries) if entry == (person, what))
+        del self._entries[place]
+
     def _note_time(self) -> None:
         now = trio.current_time()
         if self._now is None:

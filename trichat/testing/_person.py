@@ -105,8 +105,13 @@ class Person:
         for line in lines:
             self._dialogue.note(self, f"> {line}")
         is_in = self.chat_name != ""
-        await self.send("".join(f"{line}\n" for line in lines).encode())
-        # Only now: who is kept from saying something has not said it.
+        try:
+            await self.send("".join(f"{line}\n" for line in lines).encode())
+        except trio.Cancelled:
+            # Who is kept from saying something has not said it.
+            for line in lines:
+                self._dialogue.take_back(self, f"> {line}")
+            raise
         self.said_since_welcome += sum(is_in and line.strip() != "" for line in lines)
 
     async def send(self, data: bytes) -> None:
