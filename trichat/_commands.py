@@ -95,8 +95,9 @@ def is_command(function: object) -> bool:
 
 def marked_commands(plugin: object) -> Iterator[Command]:
     """Yield the commands of the marked functions of a plugin. Raises `TypeError` for one that cannot be called so."""
+    own = getattr(plugin, "__dict__", {})
     for attribute in dir(plugin):
-        if not attribute.startswith("__") and is_command(inspect.getattr_static(plugin, attribute, None)):
+        if not attribute.startswith("__") and is_command(own.get(attribute, getattr(type(plugin), attribute, None))):
             function = getattr(plugin, attribute)
             mark: _Mark = getattr(function, _MARK)
             typed = _Typed(mark, function)

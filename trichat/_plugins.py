@@ -51,11 +51,18 @@ class Misbehaved(Exception):
     """What a plugin did is known from outside, so that a traceback would only show this file."""
 
 
+def _may_have(plugin: object, name: str, mark: str) -> bool:
+    """Whether an attribute may be a function with this mark: what an object has of its own, always."""
+    return name in getattr(plugin, "__dict__", ()) or hasattr(getattr(type(plugin), name, None), mark)
+
+
 class _Manager(pluggy.PluginManager):
     """Looks for hooks where they can be: nearly all names of an object are Python's own, and looking is slow."""
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
-        return None if name.startswith("__") else super().parse_hookimpl_opts(plugin, name)
+        if name.startswith("__") or not _may_have(plugin, name, "trichat_impl"):
+            return None
+        return super().parse_hookimpl_opts(plugin, name)
 
     def parse_hookspec_opts(self, module_or_class: ModuleType | type, name: str) -> pluggy.HookspecOpts | None:
         return None if name.startswith("__") else super().parse_hookspec_opts(module_or_class, name)
