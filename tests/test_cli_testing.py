@@ -126,7 +126,7 @@ def test_lines_of_its_author_are_said(tmp_path: Path, recorder: Path) -> None:
 def test_its_options_are_read_from_the_configuration(tmp_path: Path, recorder: Path) -> None:
     ended = check_plugin("recorder.py", "--config", "chat.toml", "--only", QUICK, cwd=tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert "hello" in (tmp_path / "heard.txt").read_text().splitlines()
+    assert "good morning" in (tmp_path / "heard.txt").read_text().splitlines()
 
 
 def test_without_a_configuration_its_options_have_their_defaults(tmp_path: Path, recorder: Path) -> None:

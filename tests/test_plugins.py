@@ -232,6 +232,23 @@ def test_it_is_known_which_hooks_a_plugin_has(plugins: Plugins) -> None:
         pytest.param(
             {"a": {}, "b": {"trylast": True}, "c": {"trylast": True}}, "abc", id="the last of two trylast last"
         ),
+    ],
+)
+async def test_plugins_are_called_in_order(
+    plugins: Plugins, client: Client, calls: list[str], registered: dict[str, Place], called: str
+) -> None:
+    for name, place in registered.items():
+        note = noting(calls, name)
+        plugins.register(name, Made(on_connect=note, on_message=note, on_disconnect=note, **place))
+    await plugins.ask(hookspecs.on_connect, client=client)
+    await plugins.ask_message(client, HELLO)
+    await plugins.tell(hookspecs.on_disconnect, client=client, reason="")
+    assert "".join(calls) == 3 * called
+
+
+@pytest.mark.parametrize(
+    ("registered", "called"),
+    [
         pytest.param({"a": {"required": True}, "b": {}, "c": {}}, "acb", id="required before all"),
         pytest.param(
             {"a": {"required": True, "trylast": True}, "b": {}, "c": {"tryfirst": True}},
@@ -245,16 +262,23 @@ def test_it_is_known_which_hooks_a_plugin_has(plugins: Plugins) -> None:
         ),
     ],
 )
-async def test_plugins_are_called_in_order(
-    plugins: Plugins, client: Client, calls: list[str], registered: dict[str, Place], called: str
+async def test_what_is_required_is_told_first_of_a_batch_and_of_nothing_else(
+    plugins: Plugins, calls: list[str], client: Client, registered: dict[str, Place], called: str
 ) -> None:
     for name, place in registered.items():
-        note = noting(calls, name)
-        plugins.register(name, Made(on_connect=note, on_message=note, on_disconnect=note, **place))
+        plugins.register(name, Made(on_broadcast=noting(calls, name), on_connect=noting(calls, name.upper()), **place))
+    await plugins.tell(hookspecs.on_broadcast, messages=[HELLO])
+    assert "".join(calls) == called
+    calls.clear()
     await plugins.ask(hookspecs.on_connect, client=client)
-    await plugins.ask_message(client, HELLO)
-    await plugins.tell(hookspecs.on_disconnect, client=client, reason="")
-    assert "".join(calls) == 3 * called
+    order = sorted(registered, key=lambda name: (_rank(registered[name]), -ord(name)))
+    assert calls == [name.upper() for name in order]
+
+
+def _rank(place: Place) -> int:
+    return {(True, False): 0, (False, False): 1, (False, True): 2}[
+        place.get("tryfirst", False), place.get("trylast", False)
+    ]
 
 
 # Asking.

@@ -220,7 +220,8 @@ def _check_plugin(arguments: argparse.Namespace) -> bool:
             failed.append(result)
     for result in failed:
         print(f"\n{result.check}\n{textwrap.indent(result.failure, '    ')}")
-    print(f"\n{subject.name}: {f'{len(failed)} checks failed' if failed else 'good'}")
+    count = f"{len(failed)} check{'s' if len(failed) > 1 else ''} failed"
+    print(f"\n{subject.name}: {count if failed else 'good'}")
     return not failed
 
 

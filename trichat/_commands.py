@@ -104,6 +104,11 @@ def marked_commands(plugin: object) -> Iterator[Command]:
             yield Command(mark.name, mark.help, typed, typed.arguments, who=mark.who)
 
 
+def parameter_types(command: Command) -> list[Any]:
+    """Return the types of what may follow a command that is a marked function; nothing for any other."""
+    return [each.type for each in command.run.parameters] if isinstance(command.run, _Typed) else []
+
+
 class _Parameter(NamedTuple):
     name: str
     type: Any
@@ -117,8 +122,8 @@ class _Typed:
 
     def __init__(self, mark: _Mark, function: Callable[..., Any]) -> None:
         self._function = function
-        self._parameters = _parameters(function)
-        names = [_shown(parameter) for parameter in self._parameters]
+        self.parameters = _parameters(function)
+        names = [_shown(parameter) for parameter in self.parameters]
         self.arguments = " ".join(names) if mark.arguments is None else mark.arguments
         self._usage = f"usage: /{mark.name} {self.arguments}".rstrip()
 
@@ -131,7 +136,7 @@ class _Typed:
 
     def _convert(self, text: str) -> Iterator[object]:
         """Yield the arguments. Raises `ValidationError`, which says what is wrong, or nothing if the number is."""
-        for place, parameter in enumerate(self._parameters):
+        for place, parameter in enumerate(self.parameters):
             if parameter.takes_all:
                 yield from (_converted(word, parameter.type) for word in text.split())
                 return
@@ -139,7 +144,7 @@ class _Typed:
                 if parameter.required:
                     raise msgspec.ValidationError
                 return
-            if parameter.type is str and place == len(self._parameters) - 1:
+            if parameter.type is str and place == len(self.parameters) - 1:
                 yield text
                 return
             word, _, text = text.partition(" ")

@@ -143,7 +143,8 @@ class Plugins:
             if caller.name in CONTRIBUTING:
                 registered = self.names
                 found.sort(key=lambda implementation: registered.index(implementation.plugin))
-            else:
+            elif caller.name == "on_broadcast":
+                # What a required plugin stops has been seen by no other one.
                 found.sort(key=lambda implementation: not implementation.required)
             ordered = self._in_order(found)
             self._hooks[caller.name] = list(self._without_crashed(caller.name, ordered))

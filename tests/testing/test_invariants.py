@@ -468,7 +468,9 @@ def test_a_line_is_lost() -> None:
     def search() -> Survey:
         return cancel_everywhere(scenario, plugins={"one": OneAtATime}, targets=["hook"], config=NO_LOG)
 
-    assert broken(search, no_line_is_lost, "hook one.on_message @ 1") == ("bob has no answer to 1 of the lines")
+    assert broken(search, no_line_is_lost, "hook one.on_message @ 1") == (
+        "what became of ['hello, alice'], which bob said? bob was told nothing"
+    )
 
 
 # The server goes on for others.

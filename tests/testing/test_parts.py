@@ -11,7 +11,7 @@ import trio
 from trio.lowlevel import checkpoint
 
 from trichat.testing import part, run
-from trichat.testing._parts import ENDLESS, PROBE, Abandoned, Part, Probe, Strike, part_of
+from trichat.testing._parts import PROBE, Part, Probe, Strike, part_of
 
 
 def probed(async_fn: Callable[[], Awaitable[object]], strike: str = "") -> Probe:
@@ -481,26 +481,6 @@ def test_a_strike_reads_what_it_has_written(label: str) -> None:
 def test_what_is_no_strike_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="does not name a part and a checkpoint, as 'server @ 3' does"):
         Strike.parse(text)
-
-
-def test_a_task_that_ignores_its_cancellation_is_ended_all_the_same() -> None:
-    attempts = 0
-
-    async def stubborn() -> None:
-        nonlocal attempts
-        while attempts < 100 * ENDLESS:
-            try:
-                await trio.sleep(1)
-            except trio.Cancelled:  # noqa: ASYNC103
-                attempts += 1
-
-    async def scenario() -> None:
-        with part("stubborn"):
-            await stubborn()
-
-    with pytest.raises(Abandoned):
-        probed(scenario, "part stubborn @ 1")
-    assert 0 < attempts < 100 * ENDLESS
 
 
 def test_a_part_is_of_a_kind() -> None:

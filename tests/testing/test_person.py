@@ -295,7 +295,7 @@ async def test_it_is_known_what_the_chat_calls_somebody_and_how_long(chat: Chat)
     await guest.hears_up_to("* welcome, ")
     assert guest.chat_name == "Zoë"
     await guest.say("one", "", "two")
-    assert guest.said_since_welcome == 2, "a blank line says nothing"
+    assert len(guest.said) == 2, "a blank line says nothing"
     await guest.say("bye")
     await guest.rest()
     assert guest.chat_name == ""
@@ -306,7 +306,7 @@ async def test_what_somebody_was_kept_from_saying_was_not_said(chat: Chat, alice
         scope.cancel()
         await alice.say("never said")
     assert scope.cancelled_caught
-    assert alice.said_since_welcome == 0
+    assert alice.said == []
     assert "alice> never said" not in chat.dialogue.lines()
     await alice.hears_nothing()
 

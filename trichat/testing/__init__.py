@@ -4,10 +4,9 @@ from typing import TYPE_CHECKING
 
 from trichat.testing._chat import Chat as Chat
 from trichat.testing._chat import running as running
+from trichat.testing._checks import NoSuchCase as NoSuchCase
 from trichat.testing._clock import run as run
-from trichat.testing._conformance import NoSuchCase as NoSuchCase
 from trichat.testing._conformance import Result as Result
-from trichat.testing._conformance import Subject as Subject
 from trichat.testing._conformance import check_plugin as check_plugin
 from trichat.testing._everywhere import Survey as Survey
 from trichat.testing._everywhere import Violation as Violation
@@ -22,13 +21,14 @@ from trichat.testing._person import Disconnected as Disconnected
 from trichat.testing._person import NotHeard as NotHeard
 from trichat.testing._person import Person as Person
 from trichat.testing._run import Run as Run
-from trichat.testing._run import Witness as Witness
+from trichat.testing._subject import Subject as Subject
 from trichat.testing._transcript import Mismatch as Mismatch
 from trichat.testing._transcript import Transcript as Transcript
 from trichat.testing._transcript import TranscriptError as TranscriptError
 from trichat.testing._transcript import play as play
 from trichat.testing._transcript import play_file as play_file
 from trichat.testing._transcript import play_over_tcp as play_over_tcp
+from trichat.testing._witness import Witness as Witness
 
 if TYPE_CHECKING:
     from trichat.testing._machine import ChatMachine as ChatMachine

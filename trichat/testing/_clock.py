@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import trio
 from trio.testing import MockClock, active_thread_count, wait_all_tasks_blocked, wait_all_threads_completed
 
+from trichat.testing._endless import EndlessGuard
+
 R = TypeVar("R")
 
 
@@ -30,7 +32,7 @@ def run(
 
 def guarded(clock: MockClock) -> Sequence[trio.abc.Instrument]:
     """Return the instruments that a run with this clock needs."""
-    return [_ThreadGuard(clock)]
+    return [_ThreadGuard(clock), EndlessGuard()]
 
 
 async def idle() -> None:

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 _DATE = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\]")
 
 # Characters of a line that are shown to whoever reads a whole dialogue.
-WIDTH = 120
+WIDTH = 200
+
+# Lines of a dialogue that are shown: a quarter of them from its beginning.
+LENGTH = 80
 
 
 def without_date(line: str) -> str:
@@ -59,4 +62,8 @@ class Dialogue:
         return [f"{person.name}{what}" if person else what for person, what in self._entries[since:]]
 
     def __str__(self) -> str:
-        return "\n".join(line if len(line) <= WIDTH else f"{line[:WIDTH]}..." for line in self.lines())
+        """Return all of it, or of a long one the beginning and the end, as text."""
+        lines = [line if len(line) <= WIDTH else f"{line[:WIDTH]}..." for line in self.lines()]
+        if len(lines) > LENGTH:
+            lines[LENGTH // 4 : -LENGTH * 3 // 4] = [f"# ... {len(lines) - LENGTH} lines ..."]
+        return "\n".join(lines)

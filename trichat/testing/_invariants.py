@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from trichat._messages import LOBBY, Message
+from trichat.testing._lines import as_heard
 from trichat.testing._parts import Part
 from trichat.testing._person import Person
-from trichat.testing._run import Run, as_heard
+from trichat.testing._run import Run
 
 Invariant = Callable[[Run], None]
 
@@ -29,8 +30,7 @@ def cancellation_passed(run: Run) -> None:
 
 def ended_in_time(run: Run) -> None:
     """What was cancelled ended soon."""
-    assert not run.endless, f"it would have waited for ever: {'; '.join(run.endless)}"
-    assert not run.probe.endless, "; ".join(run.probe.endless)
+    assert not run.endless, "; ".join(run.endless)
     part = run.struck
     if part is not None and part.struck_at is not None and part.ended_at is not None:
         took = part.ended_at - part.struck_at
@@ -57,8 +57,8 @@ def server_did_not_crash(run: Run) -> None:
 
 
 def nothing_left(run: Run) -> None:
-    """No task, stream or file is left."""
-    assert not run.left_behind, "; ".join(run.left_behind)
+    """No task, thread, stream or file is left."""
+    assert not run.left_behind, "; ".join(dict.fromkeys(run.left_behind))
     if run.chat is not None:
         people = [p.name for p, t in zip(run.chat.people, run.chat.transports, strict=True) if not t.closed]
         assert not people, f"the server never closed its end of the connection of {', '.join(people)}"
@@ -181,10 +181,28 @@ def server_goes_on(run: Run) -> None:
 
 def no_line_is_lost(run: Run) -> None:
     """No line is taken without an answer."""
-    before = {} if run.before is None else run.before.unanswered
-    for name, count in run.unanswered.items():
-        if run.before is not None:
-            assert count <= before.get(name, 0), f"{name} has no answer to {count} of the lines"
+    if run.before is None:
+        return
+    for name in run.fates.keys() & run.before.fates.keys():
+        now, before = run.fates[name], run.before.fates[name]
+        lost = now.lost(before)
+        assert len(lost) <= now.told(before), (
+            f"what became of {sorted(lost)}, which {name} said? {name} was told nothing"
+        )
+        assert now.unanswered <= before.unanswered, f"{name} has no answer to {now.unanswered} of the lines"
+
+
+def history_is_whole(run: Run) -> None:
+    """Somebody who comes afterwards is shown all that was sent before."""
+    if run.before is None or (run.struck is not None and run.struck.label.startswith("lifespan ")):
+        return  # whose lifespan has ended is asked for nothing any more
+    shown_before = {line.partition("] ")[2] for line in run.before.newcomer if line.startswith("[2")}
+    shown = {line.partition("] ")[2] for line in run.newcomer if line.startswith("[2")}
+    can_be_shown = not any(line.startswith("* the history cannot be shown") for line in run.newcomer)
+    if can_be_shown and any(line.startswith("* welcome, ") for line in run.newcomer):
+        sent = {as_heard(message) for message in run.witness.sent if message.kind in ("said", "notice")}
+        missing = (shown_before & sent) - shown
+        assert not missing, f"somebody who came afterwards was not shown {sorted(missing)}"
 
 
 def plugins_did_not_fail(run: Run) -> None:
@@ -206,6 +224,7 @@ INVARIANTS: Sequence[Invariant] = (
     log_comes_first,
     views_agree,
     no_line_is_lost,
+    history_is_whole,
     server_goes_on,
     plugins_did_not_fail,
 )

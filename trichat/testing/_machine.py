@@ -15,9 +15,11 @@ from trichat.testing._chat import Chat, Tables, running
 from trichat.testing._faults import Weather
 from trichat.testing._folder import scratch
 from trichat.testing._invariants import ALWAYS, INVARIANTS, Invariant
+from trichat.testing._leftovers import all_tasks, described
+from trichat.testing._logged import failures_logged
 from trichat.testing._parts import Probe
 from trichat.testing._person import Disconnected, Person
-from trichat.testing._run import MakePlugins, Run, all_tasks, described, failures_logged, made, present
+from trichat.testing._run import MakePlugins, Run, made, present
 from trichat.testing._stepped import SteppedRun
 
 # Virtual seconds after which all that has begun is through, however bad the network is.
@@ -59,7 +61,7 @@ class ChatMachine(RuleBasedStateMachine):
         self._trio = SteppedRun([self._probe])
         self._stack = AsyncExitStack()
         self._log = ExitStack()
-        self._log.enter_context(failures_logged(self._run))
+        self._log.enter_context(failures_logged(self._run.failures))
         self.chat: Chat
 
     @initialize(seed=st.integers(0, 2**16))

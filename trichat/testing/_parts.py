@@ -4,7 +4,6 @@ A task runs from one checkpoint to the next; Trio tells an instrument of each su
 Cancelled after its k-th step, a part waits at its k-th checkpoint; cancelled before, it is on its way there.
 """
 
-import ctypes
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
@@ -16,6 +15,7 @@ from trio.lowlevel import Task
 
 from trichat._errors import leaves
 from trichat._tasks import waiting_at
+from trichat.testing._endless import Abandoned
 
 R = TypeVar("R")
 
@@ -27,14 +27,6 @@ CANCELLED = "it was cancelled by the test"
 
 # What names a strike on the way to a checkpoint.
 _EARLY = " early"
-
-# Steps of all tasks while no time passes, until it counts as going on for ever; and how many are looked at together.
-ENDLESS = 10_000
-_WINDOW = 1_000
-
-
-class Abandoned(BaseException):
-    """Raised in a task that does not end, however often it is cancelled, so that the test can."""
 
 
 class Strike(NamedTuple):
@@ -143,8 +135,8 @@ class Part:
 class _Watch(Coroutine[Any, Any, R]):
     """Stands between Trio and a coroutine, and sees what is sent in and what comes out.
 
-    Trio sends a task the outcome of its wait, and a cancellation is such an outcome. The attributes of a coroutine are
-    there for whoever asks where the task waits.
+    Trio sends a task the outcome of its wait, and a cancellation is such an outcome. All other attributes are those of
+    the coroutine, for whoever asks where the task waits.
     """
 
     def __init__(self, awaitable: Awaitable[R], part: Part, *, judges: bool = True) -> None:
@@ -181,17 +173,19 @@ class _Watch(Coroutine[Any, Any, R]):
     def close(self) -> None:
         self._coroutine.close()
 
-    @property
-    def cr_frame(self) -> Any:
-        return self._coroutine.cr_frame  # type: ignore[attr-defined]
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._coroutine, name)
 
-    @property
-    def cr_await(self) -> Any:
-        return self._coroutine.cr_await  # type: ignore[attr-defined]
 
-    @property
-    def cr_running(self) -> bool:
-        return bool(self._coroutine.cr_running)  # type: ignore[attr-defined]
+class _Child(_Watch[Any]):
+    """Watches a task of a part: what comes out of it goes into the part, and is nothing to judge it by."""
+
+    def send(self, value: Any) -> Any:
+        try:
+            return self._coroutine.send(value)
+        except BaseException as error:
+            self._part.delivers(error)
+            raise
 
 
 async def _coroutine(awaitable: Awaitable[R]) -> R:
@@ -218,12 +212,6 @@ class Probe(trio.abc.Instrument):
         """The parts that a task belongs to, as long as it is in this nursery."""
         self._waiting_for: tuple[Part, Task] | None = None
         """What to strike as soon as this task waits."""
-        self.endless: list[str] = []
-        """Tasks that went on without ever waiting for anything, and had to be ended by force."""
-        self._steps = 0
-        self._idle_windows = 0
-        self._last_time = -1.0
-        self._busy: Counter[Task] = Counter()
 
     @contextmanager
     def entered(self, kind: str, name: str) -> Iterator[Part]:
@@ -278,27 +266,20 @@ class Probe(trio.abc.Instrument):
         part.place = waiting_at(task)
         self._act(part)
 
+    def task_spawned(self, task: Task) -> None:
+        # Who waits for a nursery to end is not sent a cancellation: it comes out of the children.
+        nursery = task.parent_nursery
+        if nursery is not None and nursery.parent_task is not None:
+            for part in self._inside.get(nursery.parent_task, (None, ()))[1]:
+                if part.owns(task):
+                    task.coro = _Child(task.coro, part)  # type: ignore[assignment]
+
     def task_exited(self, task: Task) -> None:
         self._inside.pop(task, None)
 
     def before_task_step(self, task: Task) -> None:
-        self._look_for_endless(task)
         for part in self._parts_of(task):
             self._begin(part, task)
-
-    def _look_for_endless(self, task: Task) -> None:
-        """End a task that goes on and on without any time passing: one that ignores its cancellation, for example."""
-        self._steps += 1
-        if self._steps % _WINDOW == 0:
-            now = trio.current_time()
-            self._idle_windows = self._idle_windows + 1 if now == self._last_time else 0
-            self._last_time = now
-            self._busy.clear()
-        elif self._idle_windows >= ENDLESS // _WINDOW and not isinstance(task.coro, _Dead):
-            self._busy[task] += 1
-            if self._busy[task] > _WINDOW // 2:
-                self.endless.append(f"the task {task.name} goes on for ever at {waiting_at(task)}")
-                abandon(task)
 
     def after_task_step(self, task: Task) -> None:
         if self._waiting_for is not None and task is self._waiting_for[1]:
@@ -308,23 +289,6 @@ class Probe(trio.abc.Instrument):
         elif self.struck is not None and not self.struck.place and task is self.struck.task:
             # On its way there, the place is where it comes to wait, unless it leaves the part before.
             self.struck.place = waiting_at(task) if self.struck.ended_at is None else ""
-
-
-class _Dead:
-    """What stands in for a coroutine that does not end by any other means."""
-
-    cr_frame = cr_await = None
-    cr_running = False
-
-    def send(self, _: object) -> None:
-        raise Abandoned("it ignores its cancellation")
-
-
-def abandon(task: Task) -> None:
-    """Let a task that ignores its cancellation take no further step: its run is over anyway."""
-    # Python would close a coroutine that nobody holds, and this one would ignore that as well: so it stays for ever.
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(task.coro))
-    task.coro = _Dead()  # type: ignore[assignment]
 
 
 PROBE: trio.lowlevel.RunVar[Probe | None] = trio.lowlevel.RunVar("trichat.testing.PROBE", None)

@@ -71,8 +71,8 @@ class Person:
         """Whether it takes what is sent to it: no more after `stop_reading`."""
         self.chat_name = ""
         """What the chat calls it, from its welcome until the connection ends; empty before and after."""
-        self.said_since_welcome = 0
-        """Lines that it has said meanwhile."""
+        self.said: list[str] = []
+        """The lines that it has said meanwhile."""
         self._dialogue = dialogue
         self._report = report
         """What to add to a failure."""
@@ -112,7 +112,7 @@ class Person:
             for line in lines:
                 self._dialogue.take_back(self, f"> {line}")
             raise
-        self.said_since_welcome += sum(is_in and line.strip() != "" for line in lines)
+        self.said += [line.strip() for line in lines if is_in and line.strip()]
 
     async def send(self, data: bytes) -> None:
         """Send bytes that are no whole lines, or not even text. Raises `Disconnected`."""

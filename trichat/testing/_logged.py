@@ -1,0 +1,53 @@
+"""What the server logs as errors during a run, with the exception and the line that it came from."""
+
+import logging
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import trio
+
+_TRIO = str(Path(trio.__file__).parent)
+_PYTHON = str(Path(logging.__file__).parents[1])
+
+
+@contextmanager
+def failures_logged(failures: list[str]) -> Iterator[None]:
+    """Add to `failures` what the server logs as errors, and keep it from the terminal: there are hundreds of runs."""
+    handler = _Failures(failures)
+    logger = logging.getLogger("trichat")
+    before = logger.propagate
+    logger.propagate = False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = before
+
+
+class _Failures(logging.Handler):
+    def __init__(self, failures: list[str]) -> None:
+        super().__init__(logging.ERROR)
+        self._failures = failures
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        origin = "" if error is None else f"\n  {raised_at(error)}"
+        self._failures.append(f"{record.getMessage()}{origin}")
+
+
+def raised_at(error: BaseException) -> str:
+    """Return the type of an error, and the innermost line of its traceback that is neither Trio's nor Python's own."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if not _is_library(each.filename)]
+    if not frames:
+        return type(error).__name__
+    last = frames[-1]
+    return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno} in {last.name}: {last.line}"
+
+
+def _is_library(file: str) -> bool:
+    return file.startswith((_TRIO, "<")) or (file.startswith(_PYTHON) and "site-packages" not in file)
