@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
+from page_kit import on_one_line
 
 import trichat
 from trichat import Config, ServerOptions, hookspecs, load_plugins
@@ -75,10 +76,6 @@ def snippets(page: Path) -> Iterator[Snippet]:
 
 def text_of(page: Path) -> str:
     return page.read_text(encoding="utf-8") if page.exists() else ""
-
-
-def on_one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 SNIPPETS = [snippet for page in PAGES for snippet in snippets(page)]
