@@ -3,12 +3,12 @@
 import os
 import subprocess
 import sys
-import sysconfig
 import tomllib
-import venv
 from pathlib import Path
 
 import pytest
+from environment_kit import make_environment
+from page_kit import bash
 from process_kit import PATIENCE, is_root, trichat
 
 from trichat import PluginError
@@ -69,33 +69,21 @@ def test_the_plugin_is_about_ten_lines_besides_its_docstrings(tmp_path: Path) ->
     assert len(lines) <= 10
 
 
-@pytest.fixture(scope="module")
-def python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Python of an environment of its own, which has what this one has."""
-    folder = tmp_path_factory.mktemp("environment")
-    venv.create(folder, with_pip=False, symlinks=True)
-    variables = {"base": str(folder), "platbase": str(folder)}
-    site = Path(sysconfig.get_path("purelib", "venv", variables))
-    (site / "ours.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
-    return str(folder / "bin" / "python")
-
-
-def test_once_it_is_installed_trichat_shows_it_and_a_table_turns_it_on(python: str, tmp_path: Path) -> None:
+def test_once_it_is_installed_trichat_shows_it_and_a_table_turns_it_on(tmp_path: Path) -> None:
     folder = new_plugin("dice", tmp_path)
+    programs = make_environment(tmp_path / "environment")
 
-    def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [python, "-m", *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE * 3, check=True
-        )
-        return done.stdout
+    def typed(command: str) -> str:
+        return bash(command, tmp_path, programs)
 
-    run("pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "-e", str(folder))
-    row = next(line.split() for line in run("trichat", "plugins").splitlines() if line.startswith("dice"))
-    assert row == ["dice", "0.1.0", "trichat-dice", "off"]
+    def row() -> list[str]:
+        return next(line.split() for line in typed("trichat plugins").splitlines() if line.startswith("dice"))
+
+    assert typed(f"pip install -e {folder}") == ""
+    assert row() == ["dice", "0.1.0", "trichat-dice", "off"]
     (tmp_path / "trichat.toml").write_text("[plugins.dice]\n")
-    row = next(line.split() for line in run("trichat", "plugins").splitlines() if line.startswith("dice"))
-    assert row == ["dice", "0.1.0", "trichat-dice", "on", "on_message"]
-    assert "who says `!dice` is answered" in run("trichat", "plugins", "dice")
+    assert row() == ["dice", "0.1.0", "trichat-dice", "on", "on_message"]
+    assert "who says `!dice` is answered" in typed("trichat plugins dice")
 
 
 @pytest.mark.parametrize(
