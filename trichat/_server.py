@@ -61,7 +61,7 @@ class Server:
         self._house = House(
             options, self._hub, self._plugins, self._broadcaster, Replay(self._plugins, options.hook_timeout)
         )
-        self._storages = Storages(Path(options.data_dir), STORAGE_SHARE * options.shutdown_timeout)
+        self._storages = Storages(Path(options.data_dir).absolute(), STORAGE_SHARE * options.shutdown_timeout)
         self._commands: Mapping[str, Command] = {}
         self._nursery: trio.Nursery | None = None
         """Where sessions run; there while connections are taken."""
