@@ -67,3 +67,15 @@ async def test_the_name_of_who_left_is_free_at_once(chat: Chat) -> None:
     alice.hang_up()
     await chat.settled()
     await (await chat.join("ALICE")).hears_nothing()
+
+
+async def test_what_plugins_keep_of_it_goes_with_it(chat: Chat, guest: Guest) -> None:
+    alice = await chat.join("alice")
+    first = guest.client
+    first.data["guest"] = ["hello"]
+    assert chat.server.members()[0].data == {"guest": ["hello"]}
+    alice.hang_up()
+    await chat.settled()
+    await chat.join("alice")
+    assert guest.client is not first
+    assert guest.client.data == {}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
+from page_kit import on_one_line
 
 import trichat
 from trichat import Config, ServerOptions, hookspecs, load_plugins
@@ -76,10 +77,6 @@ def snippets(page: Path) -> Iterator[Snippet]:
 
 def text_of(page: Path) -> str:
     return page.read_text(encoding="utf-8") if page.exists() else ""
-
-
-def on_one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 SNIPPETS = [snippet for page in PAGES for snippet in snippets(page)]
@@ -207,6 +204,37 @@ def test_each_public_name_has_a_docstring() -> None:
         return bool(docstring.strip()) and not docstring.startswith(generated)
 
     assert [name for name, value in public_names() if not is_written(name, value)] == []
+
+
+# What a plugin is given, and what the hooks' page calls it.
+GIVEN = {trichat.Client: "client", trichat.Server: "server", trichat.Storage: "storage", trichat.Message: "message"}
+
+
+def members_given() -> Iterator[str]:
+    for owner, name in GIVEN.items():
+        of_instance = re.findall(r"^        self\.([a-z]\w*)\b[^=\n]* = ", inspect.getsource(owner), re.MULTILINE)
+        for member in dict.fromkeys([*vars(owner), *getattr(owner, "__struct_fields__", ()), *of_instance]):
+            if not member.startswith("_"):
+                yield f"{name}.{member}"
+
+
+@pytest.mark.parametrize("member", [*members_given()])
+def test_each_member_of_what_a_plugin_is_given_is_in_a_table_of_the_hooks_page(member: str) -> None:
+    rows = [line for line in text_of(HOOKS_PAGE).splitlines() if line.startswith("| `")]
+    assert any(re.search(rf"`(?:await )?{member}\b", row) for row in rows)
+
+
+def test_the_public_names_are_these() -> None:
+    tree = ast.parse(text_of(ROOT / "trichat" / "__init__.py"))
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    assert sorted(f"{alias.asname}" for node in imports for alias in node.names) == sorted(
+        [
+            *("Address", "Client", "Command", "Config", "ConfigError", "Handled", "LOBBY", "Listener", "Message"),
+            *("Meta", "Network", "Options", "PluginError", "Refuse", "Server", "ServerOptions", "StartError"),
+            *("Storage", "StorageError", "TcpListener", "TrichatError", "__version__", "command", "everyone"),
+            *("hookimpl", "load_config", "load_plugins", "operators"),
+        ]
+    )
 
 
 # 4. The configuration

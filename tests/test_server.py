@@ -1,14 +1,26 @@
 """The server as a whole, as a program that embeds it sees it."""
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
 import trio
 from trio.testing import memory_stream_pair
 
-from trichat import Command, Config, PluginError, Server, ServerOptions, StartError, TrichatError, hookimpl
+from trichat import (
+    Command,
+    Config,
+    Message,
+    PluginError,
+    Server,
+    ServerOptions,
+    StartError,
+    TrichatError,
+    hookimpl,
+    operators,
+)
+from trichat._broadcaster import CAPACITY
 from trichat._tasks import task_tree
 from trichat.testing import Chat, running
 
@@ -129,6 +141,114 @@ async def test_the_members_of_a_room_are_in_the_order_of_joining(chat: Chat) -> 
     for name in ("carol", "alice", "bob"):
         await chat.join(name)
     assert [client.name for client in chat.server.members()] == ["carol", "alice", "bob"]
+
+
+async def test_the_clients_are_all_who_are_connected_and_stay(chat: Chat) -> None:
+    await chat.join("carol")
+    guest = await chat.connect("10.0.0.7")
+    alice = await chat.join("alice")
+    assert [(client.name, client.address) for client in chat.server.clients] == [
+        ("carol", "127.0.0.1"),
+        ("", "10.0.0.7"),
+        ("alice", "127.0.0.1"),
+    ]
+    guest.hang_up()
+    await alice.say("bye")
+    await chat.settled()
+    assert [client.name for client in chat.server.clients] == ["carol"]
+
+
+async def test_who_is_on_the_way_out_is_no_client_any_more(chat: Chat) -> None:
+    await chat.join("alice")
+    [client] = chat.server.clients
+    client.kick("enough")
+    assert chat.server.clients == []
+
+
+async def test_the_rooms_are_those_that_somebody_is_in(chat: Chat) -> None:
+    assert chat.server.rooms == []
+    alice = await chat.join("alice")
+    assert chat.server.rooms == ["lobby"]
+    alice.hang_up()
+    await chat.settled()
+    assert chat.server.rooms == []
+
+
+async def test_a_notice_reaches_who_is_there_and_is_not_in_the_log(chat: Chat) -> None:
+    alice, bob = await chat.join("alice"), await chat.join("bob", "10.0.0.7")
+    await alice.hears("* bob joined")
+    guest = await chat.connect()
+    chat.server.notice("a restart\nin an hour")
+    await alice.hears("* a restart", "* in an hour")
+    await bob.hears("* a restart", "* in an hour")
+    await guest.hears_nothing()
+    assert chat.log == ["* alice joined", "* bob joined"]
+
+
+async def test_a_notice_may_be_for_operators_alone(chat: Chat) -> None:
+    alice, bob = await chat.join("alice"), await chat.join("bob", "10.0.0.7")
+    await alice.hears("* bob joined")
+    chat.server.notice("the disk is nearly full", who=operators)
+    await alice.hears("* the disk is nearly full")
+    await bob.hears_nothing()
+
+
+async def test_a_notice_may_be_for_one_room(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    chat.server.notice("to the lobby", room="lobby")
+    chat.server.notice("to others", room="elsewhere")
+    await alice.hears("* to the lobby")
+    await alice.hears_nothing()
+
+
+class Echo:
+    """Answers each `!ping` from within `on_broadcast`, as often as it was told to."""
+
+    def __init__(self, times: int = 1) -> None:
+        self._times = times
+        self.refused = 0
+        self._server: Server
+
+    @hookimpl
+    @asynccontextmanager
+    async def lifespan(self, server: Server) -> AsyncIterator[None]:
+        self._server = server
+        yield
+
+    @hookimpl
+    def on_broadcast(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            if message.text == "!ping":
+                for number in range(self._times):
+                    try:
+                        self._server.say_nowait(message.room, f"pong {number}")
+                    except trio.WouldBlock:
+                        self.refused += 1
+
+
+@pytest.mark.chat(plugins=[Echo()])
+async def test_who_cannot_wait_says_it_now_and_it_comes_behind_what_it_answers(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    await alice.say("!ping", "thanks")
+    await alice.hears("alice: !ping", "alice: thanks", "* pong 0")
+    assert chat.log[-3:] == ["alice: !ping", "alice: thanks", "* pong 0"]
+
+
+async def test_a_flood_of_answers_is_refused_and_holds_up_nobody(virtual_time: object) -> None:
+    echo = Echo(2000)
+    async with running([echo]) as chat:
+        alice = await chat.join("alice")
+        await alice.say("!ping")
+        await alice.hears("alice: !ping", *(f"* pong {number}" for number in range(CAPACITY)))
+        await alice.say("thanks")
+        await alice.hears("alice: thanks")
+    assert echo.refused == 2000 - CAPACITY
+
+
+async def test_saying_something_at_once_after_the_end_does_nothing(virtual_time: object) -> None:
+    async with running() as chat:
+        pass
+    chat.server.say_nowait("lobby", "too late")
 
 
 @pytest.mark.parametrize("option", ["max_clients", "max_clients_per_address"])

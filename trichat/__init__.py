@@ -19,6 +19,7 @@ from trichat._config import load_config as load_config
 from trichat._errors import ConfigError as ConfigError
 from trichat._errors import PluginError as PluginError
 from trichat._errors import StartError as StartError
+from trichat._errors import StorageError as StorageError
 from trichat._errors import TrichatError as TrichatError
 from trichat._listener import Address as Address
 from trichat._listener import Listener as Listener
@@ -29,5 +30,6 @@ from trichat._messages import Message as Message
 from trichat._messages import Refuse as Refuse
 from trichat._network import Network as Network
 from trichat._server import Server as Server
+from trichat._storage import Storage as Storage
 from trichat._version import __version__ as __version__
 from trichat.hookspecs import hookimpl as hookimpl

@@ -110,13 +110,16 @@ class Broadcaster:
 
         Raises `RuntimeError` where waiting would never end: in the broadcaster's own task, when the channel is full.
         """
-        said = _Said(message, client)
         try:
-            self._send.send_nowait(said)
+            self.publish_nowait(message, client)
         except trio.WouldBlock:
             if trio.lowlevel.current_task() is self._task:
                 raise RuntimeError("the channel is full; say it from a task of your own, not in on_broadcast") from None
-            await self._send.send(said)
+            await self._send.send(_Said(message, client))
+
+    def publish_nowait(self, message: Message, client: Client | None = None) -> None:
+        """Do what `publish` does, or raise `trio.WouldBlock` if that would have to wait."""
+        self._send.send_nowait(_Said(message, client))
 
     async def join(self, client: Client, room: str = LOBBY) -> int:
         """Put the client into the room, at its place in the order, and tell the others.

@@ -1,4 +1,4 @@
-"""The command line: `trichat serve`, `check`, `config`, `plugins`, `transcript` and `check-plugin`."""
+"""The command line: `trichat serve`, `check`, `config`, `plugins`, `new-plugin`, `transcript`, `check-plugin`."""
 
 import argparse
 import logging
@@ -77,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("name", nargs="?", metavar="NAME", help="the one to show")
     command.set_defaults(command=_plugins)
 
+    command = commands.add_parser("new-plugin", help="write a plugin that works, with its test, into a new folder")
+    command.add_argument("name", metavar="NAME", help="the plugin's name, and the folder's")
+    command.set_defaults(command=_new_plugin)
     command = commands.add_parser("transcript", help="play a dialogue, and say whether people heard what it says")
     command.add_argument("file", type=Path, nargs="+", metavar="FILE", help="a transcript")
     command.add_argument(
@@ -186,6 +189,13 @@ def _plugins(arguments: argparse.Namespace) -> None:
     faults += unknown_tables([item.found for item in inventory.items], config)
     if faults:
         raise ConfigError(faults)
+
+
+def _new_plugin(arguments: argparse.Namespace) -> None:
+    from trichat._new_plugin import new_plugin  # only this command needs it
+
+    folder = new_plugin(arguments.name, Path())
+    print(f"{folder}: a plugin with its test; try `cd {folder} && pytest`, and go on with its README.md")
 
 
 def _transcript(arguments: argparse.Namespace) -> bool:

@@ -1,6 +1,6 @@
 """A client, as plugins see it."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -14,13 +14,26 @@ if TYPE_CHECKING:
 class Client:
     """One connection, and the person or bot behind it. Whatever is done to it returns at once."""
 
-    __slots__ = ("_address", "_conversation", "_farewell", "_name", "_outbox", "_reason", "_room", "_wire", "server")
+    __slots__ = (
+        "_address",
+        "_conversation",
+        "_farewell",
+        "_name",
+        "_outbox",
+        "_reason",
+        "_room",
+        "_wire",
+        "data",
+        "server",
+    )
 
     _outbox: Outbox
 
     def __init__(self, server: "Server", address: str, wire: Wire) -> None:
         self.server = server
         """The server that it is connected to."""
+        self.data: dict[str, Any] = {}
+        """What plugins keep of it, each under its own name. It goes with the client."""
         self._address = address
         self._name = ""
         self._room = ""

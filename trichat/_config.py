@@ -37,6 +37,12 @@ class ServerOptions(Options, frozen=True, kw_only=True):
     plugins_dir: Annotated[
         str, "A folder whose .py files are plugins, all of them; relative to where the server was started."
     ] = ""
+    data_dir: Annotated[
+        str,
+        Meta(min_length=1),
+        "Where plugins keep what survives a restart, each in a folder of its own that is made when it needs it; "
+        "relative to where the server was started.",
+    ] = "trichat_data"
     max_clients: Annotated[int, Meta(ge=1), "Connections at a time."] = 10_000
     max_clients_per_address: Annotated[int, Meta(ge=1), "Connections at a time from one address."] = 1_000
     max_line_bytes: Annotated[

@@ -25,6 +25,10 @@ class PluginError(TrichatError):
     """A plugin is not made as a plugin has to be: its author has to act."""
 
 
+class StorageError(TrichatError, OSError):
+    """What a plugin keeps cannot be read or written: the disk is full, the file is broken. The text says which."""
+
+
 class RequiredPluginFailed(TrichatError):
     """A plugin that the messages cannot do without failed on a batch, so the batch was not sent."""
 

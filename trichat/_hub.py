@@ -16,24 +16,24 @@ class Hub:
     def __init__(self, *, max_clients: int, max_clients_per_address: int) -> None:
         self._max_clients = max_clients
         self._max_clients_per_address = max_clients_per_address
-        self._clients = 0
+        self._clients: dict[Client, None] = {}
         self._per_address: Counter[str] = Counter()
         self._names: dict[str, Client] = {}
         self._rooms: dict[str, dict[Client, None]] = {}
 
     def admit(self, client: Client) -> str | None:
         """Make room for a connection, until `dismiss`; or return why there is none."""
-        if self._clients >= self._max_clients:
+        if len(self._clients) >= self._max_clients:
             return f"the server is full ({self._max_clients} clients)"
         if self._per_address[client.address] >= self._max_clients_per_address:
             return f"too many connections from {client.address} ({self._max_clients_per_address})"
-        self._clients += 1
+        self._clients[client] = None
         self._per_address[client.address] += 1
         return None
 
     def dismiss(self, client: Client) -> None:
         """Give up the place that `admit` gave."""
-        self._clients -= 1
+        del self._clients[client]
         self._per_address[client.address] -= 1
         if not self._per_address[client.address]:
             del self._per_address[client.address]
@@ -76,9 +76,17 @@ class Hub:
 
     def anyone(self) -> Sequence[Client | str]:
         """Whoever is still known here: by place, address, name or room."""
-        places = [f"{self._clients} places"] if self._clients else []
+        places = [f"{len(self._clients)} places"] if self._clients else []
         in_rooms = (client for room in self._rooms.values() for client in room)
         return [*places, *self._per_address, *self._names.values(), *in_rooms]
+
+    def clients(self) -> Sequence[Client]:
+        """Who is connected, in the order of arrival, but for those who are on their way out."""
+        return [client for client in self._clients if not client.ended]
+
+    def rooms(self) -> Sequence[str]:
+        """The rooms that somebody is in."""
+        return list(self._rooms)
 
     def members(self, room: str) -> Sequence[Client]:
         """Who is in the room now, in the order of joining."""

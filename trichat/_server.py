@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import trio
 
@@ -10,7 +11,7 @@ from trichat import hookspecs
 from trichat._broadcaster import Broadcaster
 from trichat._choices import load_plugins
 from trichat._client import Client
-from trichat._commands import Command, command_table
+from trichat._commands import Command, Who, command_table, everyone
 from trichat._config import Config, ServerOptions
 from trichat._errors import one_for_all
 from trichat._hub import Hub
@@ -21,13 +22,15 @@ from trichat._plugins import Plugins
 from trichat._replay import Replay
 from trichat._sequencer import Sequencer
 from trichat._session import House, Session
+from trichat._storage import Storage, Storages
 from trichat._transport import StreamTransport, Transport
 from trichat.wires import LineWire, Wire
 
 logger = logging.getLogger("trichat")
 
-# How shutdown_timeout is shared out: the clients' goodbyes, then the last batches, then the plugins' lifespans.
-CLIENTS_SHARE, BROADCASTER_SHARE, LIFESPANS_SHARE = 0.6, 0.2, 0.2
+# How shutdown_timeout is shared out: the clients' goodbyes, then the last batches, then the plugins' lifespans and
+# what they store.
+CLIENTS_SHARE, BROADCASTER_SHARE, LIFESPANS_SHARE, STORAGE_SHARE = 0.6, 0.2, 0.15, 0.05
 
 
 class Server:
@@ -58,6 +61,7 @@ class Server:
         self._house = House(
             options, self._hub, self._plugins, self._broadcaster, Replay(self._plugins, options.hook_timeout)
         )
+        self._storages = Storages(Path(options.data_dir).absolute(), STORAGE_SHARE * options.shutdown_timeout)
         self._commands: Mapping[str, Command] = {}
         self._nursery: trio.Nursery | None = None
         """Where sessions run; there while connections are taken."""
@@ -85,6 +89,16 @@ class Server:
         """The slash commands by name; empty before the start."""
         return self._commands
 
+    @property
+    def clients(self) -> Sequence[Client]:
+        """Who is connected, in the order of arrival; those without a name yet are among them."""
+        return self._hub.clients()
+
+    @property
+    def rooms(self) -> Sequence[str]:
+        """The rooms that somebody is in."""
+        return self._hub.rooms()
+
     def members(self, room: str = LOBBY) -> Sequence[Client]:
         """Who is in a room, in the order of joining."""
         return self._hub.members(room)
@@ -97,6 +111,28 @@ class Server:
         """
         with suppress(trio.ClosedResourceError):
             await self._broadcaster.publish(Message(text, room=room, kind="notice"))
+
+    def say_nowait(self, room: str, text: str) -> None:
+        """Do what `say` does, at once: for `on_broadcast`, and wherever nothing can wait.
+
+        It is in the next batch, behind the one that `on_broadcast` is told of. Raises `trio.WouldBlock` if the server
+        is so busy that it would have to wait; then nobody hears it.
+        """
+        with suppress(trio.ClosedResourceError):
+            self._broadcaster.publish_nowait(Message(text, room=room, kind="notice"))
+
+    def notice(self, text: str, *, room: str | None = None, who: Who = everyone) -> None:
+        """Tell each one who is in a room now, or in that `room`, or only `operators` among them, `* text`.
+
+        It returns at once, has no place in the one order, and is not in the log: nobody sees it who comes later.
+        """
+        for client in self.clients if room is None else self.members(room):
+            if client.room and (who is everyone or client.is_operator):
+                client.send(text)
+
+    def storage(self, plugin: str) -> Storage:
+        """What a plugin keeps over a restart, by the plugin's name. Nothing is opened before it is used."""
+        return self._storages.of(plugin)
 
     async def reload(self) -> None:
         """Let the plugins open their files anew."""
@@ -150,7 +186,10 @@ class Server:
         )
         # Who is needed longest is entered first: clients while there are clients, the broadcaster until the last of
         # them has left, the plugins until the last message is in the log.
-        async with outlasting(lifespans.run, lifespans.stop, LIFESPANS_SHARE * grace, name="plugins"):
+        async with (
+            self._storages.serving(),
+            outlasting(lifespans.run, lifespans.stop, LIFESPANS_SHARE * grace, name="plugins"),
+        ):
             self._commands = command_table(self._plugins.commands())
             async with (
                 outlasting(

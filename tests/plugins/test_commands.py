@@ -7,7 +7,7 @@ import pytest
 import trio
 from trichat_plugins.commands import NAMES_PER_LINE, Commands
 
-from trichat import Client, Command, Message, Refuse, Server, hookimpl
+from trichat import Client, Command, Message, Refuse, Server, command, hookimpl
 from trichat.testing import Chat, running
 from trichat.wires import LineWire
 
@@ -196,6 +196,23 @@ async def test_a_command_that_fails_is_refused_and_the_chat_goes_on(
     [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], ValueError)
+
+
+async def test_a_command_that_fails_because_of_the_disk_is_logged_in_one_sentence(
+    virtual_time: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Keeper:
+        @command("keep", help="keep something")
+        async def keep(self, client: Client) -> None:
+            await client.server.storage("keeper").set("key", 1)
+
+    async with running([Keeper], {"server": {"data_dir": "/dev/null"}}) as chat:
+        alice = await chat.join("alice")
+        await alice.say("/keep")
+        await alice.hears("* not sent: /keep of the plugin 'keeper' failed")
+    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.getMessage() == "plugin 'keeper' failed in /keep: /dev/null/keeper: Not a directory"
+    assert record.exc_info is None
 
 
 @pytest.mark.chat(plugins=[Games], config={"server": {"hook_timeout": 0.25}})

@@ -205,10 +205,12 @@ def by_name(plugins: Plugins) -> dict[str, object]:
 
 
 def _with_log_in(folder: Path, config: Tables) -> Tables:
-    """What the test says, with a chat log that goes where the test can clear it away."""
+    """What the test says, with a chat log and storage where the test can clear them away."""
     plugins = config.get("plugins", {})
+    server: object = config.get("server", {})
     given = plugins.get("chat_log", {}) if isinstance(plugins, Mapping) else {}
-    if not isinstance(plugins, Mapping) or not isinstance(given, Mapping):
+    if not isinstance(server, Mapping) or not isinstance(plugins, Mapping) or not isinstance(given, Mapping):
         return config  # which is refused
     chat_log = {"path": str(folder / "chat_log.txt"), "fsync": "never", **given}
-    return {**config, "plugins": {**plugins, "chat_log": chat_log}}
+    server = {"data_dir": str(folder / "trichat_data"), **server}
+    return {**config, "server": server, "plugins": {**plugins, "chat_log": chat_log}}

@@ -1,0 +1,24 @@
+"""A virtual environment of its own for a test that installs something, without the network."""
+
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+
+def make_environment(folder: Path) -> Path:
+    """Make an environment that has all that this one has, and return the folder of its programs.
+
+    Its `pip` takes what is there already, and fetches nothing.
+    """
+    venv.create(folder, with_pip=False, symlinks=True)
+    variables = {"base": str(folder), "platbase": str(folder)}
+    site = Path(sysconfig.get_path("purelib", "venv", variables))
+    (site / "ours.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
+    programs = folder / "bin"
+    quietly = "--quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index"
+    for program, options in {"pip": quietly, "trichat": "", "pytest": ""}.items():
+        path = programs / program
+        path.write_text(f'#!/bin/sh\nexec "{programs / Path(sys.executable).name}" -m {program} "$@" {options}\n')
+        path.chmod(0o755)
+    return programs

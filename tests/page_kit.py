@@ -1,0 +1,175 @@
+"""Pages of the documentation, to be run: their files are written, their commands typed, their outputs compared."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+from trichat.testing import play_file
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+
+
+class Block(NamedTuple):
+    """A block of a page, between two fences."""
+
+    line: int
+    section: str
+    """The heading of the second level that it is under."""
+    language: str
+    file: str
+    """What the text before it calls it; empty if it is no file."""
+    text: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}"
+
+    @property
+    def is_signature(self) -> bool:
+        return bool(re.fullmatch(r"def .*\) -> \w+: \.\.\.\n", self.text, re.DOTALL))
+
+    @property
+    def commands(self) -> list[tuple[str, str]]:
+        """Each command of a block of the console, with the output that it shows."""
+        parts = re.split(r"^\$ (.*)\n", self.text, flags=re.MULTILINE)
+        return list(zip(parts[1::2], parts[2::2], strict=True))
+
+
+class Page:
+    """A page, block by block; each heading of the second level is a scene.
+
+    The commands in `not_run` are only there to be read: they need the network, never end, or tell how fast the machine
+    is. Programs are looked for in `bin` first, and then where this Python is.
+    """
+
+    def __init__(self, path: Path, not_run: Sequence[str] = ()) -> None:
+        self.path = path
+        self.text = path.read_text(encoding="utf-8") if path.exists() else ""
+        self.blocks = list(_blocks(self.text))
+        self.scenes = {section: list(found) for section, found in groupby(self.blocks, key=lambda block: block.section)}
+        self.files = [block for block in self.blocks if block.file]
+        self.commands = [command for block in self.blocks for command in block.commands]
+        self._not_run = tuple(not_run)
+
+    def enter(self, scene: str, folder: Path) -> None:
+        """Write the files that the scenes before this one have left, but for their tests: they were run there."""
+        for section, found in self.scenes.items():
+            if section == scene:
+                return
+            for block in found:
+                if block.file and not block.file.startswith("test_"):
+                    (folder / block.file).write_text(block.text, encoding="utf-8")
+
+    def run(self, scene: str, folder: Path, bin: Path = BIN) -> None:  # noqa: A002 - that is what it is called
+        """Write the files of a scene, run its commands, and compare what they print. Its tests pass in any case."""
+        self.enter(scene, folder)
+        waiting: dict[str, Path] = {}
+        for block in self.scenes[scene]:
+            if block.file:
+                path = folder / block.file
+                path.write_text(block.text, encoding="utf-8")
+                if block.language == "python" and block.file.startswith("test_"):
+                    waiting[block.file] = path
+            for command, output in block.commands:
+                if not command.startswith(self._not_run) and "--connect" not in command:
+                    assert_shown(command, output, bash(command, folder, bin))
+                    for file in [file for file in waiting if file in command]:
+                        del waiting[file]
+        if waiting:
+            real = bash(f"pytest -q {' '.join(waiting)}", folder, bin)
+            assert re.search(r"^\d+ passed in [\d.]+s$", real, re.MULTILINE), real
+
+    def play(self, block: Block, folder: Path) -> None:
+        """Play the transcript in a block."""
+        self.enter(block.section, folder)
+        for file in [*self.scenes[block.section], block]:
+            if file.file and file.line <= block.line:
+                (folder / file.file).write_text(file.text, encoding="utf-8")
+        play_file(folder / block.file)
+
+    def is_used(self, block: Block) -> bool:
+        """Whether the page does something with a block of Python: a command, a transcript or another file names it."""
+        module = block.file.removesuffix(".py")
+        is_imported = any(re.search(rf"^from {module} import", other.text, re.MULTILINE) for other in self.files)
+        is_played = any(f'"{block.file}"' in other.text for other in self.files if other is not block)
+        is_typed = any(block.file in command for command, _ in self.commands)
+        return bool(block.file) and (block.file.startswith("test_") or is_imported or is_played or is_typed)
+
+
+def _blocks(text: str) -> Iterator[Block]:
+    section = before = ""
+    lines = enumerate(text.splitlines(), 1)
+    for number, line in lines:
+        if line.startswith("```"):
+            inside = iter(lambda: next(lines)[1], "```")
+            named = re.search(r"`([\w.]+\.(?:py|txt|toml))`(?: again)?[^`]*:$", before)
+            content = "".join(f"{each}\n" for each in inside)
+            yield Block(number, section, line.removeprefix("```"), named[1] if named else "", content)
+            before = ""
+        elif line.startswith("## "):
+            section = line.strip("# `")
+        elif line.strip():
+            before = f"{before} {line}"
+        else:
+            # What a name stands in is a paragraph, and the block comes behind it.
+            before = before if before.endswith(":") else ""
+
+
+def bash(command: str, folder: Path, bin: Path = BIN) -> str:  # noqa: A002
+    """Run a command as somebody would type it who has activated the environment, and return what it prints."""
+    surroundings = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    surroundings |= {
+        "PATH": os.pathsep.join([str(bin), str(BIN), os.environ["PATH"]]),
+        "COLUMNS": "80",
+        "PYTEST_ADDOPTS": "-p no:cacheprovider",
+        # A file that is written twice within a second would be taken for the old one.
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env=surroundings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return f"{done.stdout}{'' if done.returncode in (0, 1, 2) else f'exit status {done.returncode}'}"
+
+
+def shown(output: str) -> re.Pattern[str]:
+    """What matches an output like the one that is shown: `...` stands for whatever was left out.
+
+    Counts and durations may differ, as they do with each change of the server.
+    """
+    pattern = ""
+    for line in output.splitlines():
+        if line.strip() == "...":
+            pattern += r"(?:.*\n)*?"
+            continue
+        escaped = ".*".join(re.escape(part) for part in on_one_line(line).split("..."))
+        escaped = re.sub(
+            r"\d+(?:\\\.\d+)?(?=s\b|\\ (?:s|ms|cases|more\\ cases|of\\ them|checkpoints|lines\\ said|heard)\b)",
+            r"[\\d.]+",
+            escaped,
+        )
+        escaped = re.sub(r"(?<=checkpoint\\ )\d+|(?<=@\\ )\d+|(?<=\\#)\d+", r"\\d+", escaped)
+        pattern += escaped + r"\n"
+    return re.compile(pattern)
+
+
+def assert_shown(command: str, output: str, real: str) -> None:
+    """Compare what a command has printed with what the page shows."""
+    real = "".join(f"{on_one_line(line)}\n" for line in real.splitlines())
+    assert shown(output).fullmatch(real), f"$ {command}\n{real}\n\nbut the page shows\n\n{output}"
+
+
+def on_one_line(text: str) -> str:
+    """Without what only breaks or aligns."""
+    return " ".join(text.split())

@@ -1,0 +1,103 @@
+"""`docs/writing-plugins.md`: each of its files is written, each command typed, each output compared."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from environment_kit import make_environment
+from page_kit import ROOT, Block, Page
+from process_kit import served
+from test_documented import HOOKS, snippets, text_of
+
+PAGE = Page(ROOT / "docs" / "writing-plugins.md", ["trichat serve", "nc "])
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_environment(tmp_path_factory.mktemp("environment"))
+
+
+# 1. The snippets
+
+
+@pytest.mark.parametrize("scene", [*PAGE.scenes])
+def test_the_files_of_a_section_run_and_its_commands_print_what_it_shows(
+    scene: str, tmp_path: Path, programs: Path
+) -> None:
+    PAGE.run(scene, tmp_path, programs)
+
+
+@pytest.mark.parametrize("block", [block for block in PAGE.files if block.file.endswith(".txt")], ids=str)
+def test_each_transcript_plays(block: Block, tmp_path: Path) -> None:
+    PAGE.play(block, tmp_path)
+
+
+def test_who_types_the_first_plugin_and_starts_it_sees_what_the_page_shows(tmp_path: Path) -> None:
+    scene = "The first plugin"
+    [(serve, banner), (_, dialogue)] = [command for block in PAGE.scenes[scene] for command in block.commands]
+    for block in PAGE.scenes[scene]:
+        if block.file:
+            (tmp_path / block.file).write_text(block.text, encoding="utf-8")
+    with served(tmp_path, *shlex.split(serve)[2:]) as server:
+        assert server.banner[1:3] == banner.splitlines()[1:3]
+        alice = server.connect()
+        for line in dialogue.splitlines():
+            if line.startswith(("* ", "alice: ")):
+                alice.reads(line)
+            else:
+                alice.say(line)
+
+
+@pytest.mark.parametrize("block", [block for block in PAGE.blocks if block.language == "python"], ids=str)
+def test_each_snippet_of_python_is_a_file_that_a_command_a_transcript_or_another_file_uses(block: Block) -> None:
+    assert PAGE.is_used(block)
+
+
+def test_no_snippet_of_python_is_overlooked() -> None:
+    assert [block.text for block in PAGE.blocks if block.language == "python"] == [
+        snippet.code for snippet in snippets(PAGE.path)
+    ]
+
+
+def test_the_first_plugin_has_about_ten_lines() -> None:
+    [first] = [block for block in PAGE.scenes["The first plugin"] if block.language == "python"]
+    assert len([line for line in first.text.splitlines() if line]) <= 10
+
+
+# 2. The table, and the links
+
+
+def rows() -> list[str]:
+    """The rows of the table of what one may want to do."""
+    table = PAGE.text.partition("| I want to … |")[2].partition("\n\n")[0]
+    return [line for line in table.splitlines()[2:] if line.startswith("| ")]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_the_table_leads_to_each_hook(hook: str) -> None:
+    assert any(f"[`{hook}`](hooks.md#{hook})" in row for row in rows())
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link to a heading of the page may be."""
+    headings = re.findall(r"^#+ (.*)", text_of(page), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)]+)\)", PAGE.text))))
+def test_each_link_leads_somewhere(link: str) -> None:
+    file, _, anchor = link.partition("#")
+    target = PAGE.path.parent / file if file else PAGE.path
+    assert target.exists()
+    assert not anchor or anchor in anchors(target)
+
+
+def test_every_example_is_in_the_table_of_examples() -> None:
+    files = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+    assert sorted(re.findall(r"^\| \[(\w+\.py)\]\(\.\./examples/\1\)", PAGE.text, re.MULTILINE)) == files
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/hooks.md", "docs/configuration.md"])
+def test_the_page_is_found_from_others(page: str) -> None:
+    assert "writing-plugins.md)" in text_of(ROOT / page)
