@@ -11,11 +11,11 @@ from trichat.testing._logged import failures_logged, raised_at
 logger = logging.getLogger("trichat.some.module")
 
 
-def failure(raise_it: object) -> BaseException:
+def failure(raise_it: object) -> Exception:
     assert callable(raise_it)
     try:
         raise_it()
-    except BaseException as error:
+    except Exception as error:
         return error
     raise AssertionError("it did not fail")
 
@@ -77,7 +77,7 @@ def test_the_line_is_of_who_called_the_library(raise_it: object, said: str) -> N
 
 
 def test_of_a_group_it_is_the_first() -> None:
-    group = BaseExceptionGroup("several", [failure(broken_json), ValueError("no")])
+    group = ExceptionGroup("several", [failure(broken_json), ValueError("no")])
     assert raised_at(group).startswith("JSONDecodeError at test_logged.py:")
 
 

@@ -13,7 +13,7 @@ class Dictionaries:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._look_up, message.text, found)
                 nursery.start_soon(self._look_up, message.text, found)
-        except* trio.Cancelled:
+        except* trio.Cancelled:  # noqa: ASYNC103
             pass
         return message.with_text(found[0]) if found else None
 
