@@ -478,7 +478,7 @@ async def test_everyone_is_told_whatever_they_return(
     assert calls == ["first", "second"]
 
 
-def telling(plugins: Plugins, client: Client) -> dict[str, Callable[[], Awaitable[None]]]:
+def telling(plugins: Plugins, client: Client) -> dict[str, Callable[[], Awaitable[object]]]:
     return {
         "on_broadcast": lambda: plugins.tell(hookspecs.on_broadcast, messages=[HELLO]),
         "on_disconnect": lambda: plugins.tell(hookspecs.on_disconnect, client=client, reason=""),
