@@ -140,11 +140,11 @@ async def _request(stream: trio.SocketStream) -> str:
     """Receive a line, or what there is of it when the other side says no more."""
     received = b""
     with trio.fail_after(REQUEST_TIMEOUT):
-        while b"\n" not in received and len(received) <= MAX_REQUEST:
+        while True:
             data = await stream.receive_some(MAX_REQUEST)
-            if not data:
-                break
             received += data
+            if not data or b"\n" in data or len(received) >= MAX_REQUEST:
+                break
     line = received.partition(b"\n")[0][:MAX_REQUEST]
     return line.decode(errors="replace").strip()
 
