@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: serve test check lint clean
+.PHONY: serve test check lint regression bench clean
 
 serve: .venv/.serve
 	$(BIN)/trichat serve $(ARGS)
@@ -16,7 +16,7 @@ test: .venv/.dev
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-check: lint test
+check: lint test regression
 
 lint: .venv/.dev
 	$(BIN)/ruff format --check .
@@ -26,8 +26,16 @@ lint: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# What a message costs, beside the floor: twenty seconds.
+regression: .venv/.dev
+	PYTHONPATH=benchmarks $(BIN)/python benchmarks/check_regression.py
+
+# Half an hour; `make bench ARGS="--quick --rows small"` is a glance. Peers are taken from PATH.
+bench: .venv/.bench
+	PYTHONPATH=benchmarks $(BIN)/python -m bench $(ARGS)
+
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* dist
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* dist benchmarks/build
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -41,4 +49,8 @@ clean:
 
 .venv/.dev: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ .venv/.serve
+
+.venv/.bench: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@ .venv/.serve

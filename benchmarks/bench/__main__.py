@@ -1,0 +1,94 @@
+"""`make bench`: measures what `rows.py` says, writes `results.md` and the plots.
+
+It ends with status 1 if any message was lost or out of order.
+"""
+
+import argparse
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from bench.build import BENCHMARKS, NoCompiler, build
+from bench.measure import Run, measure
+from bench.processes import Bystanders, raise_file_limit
+from bench.results import Outcome, summarize
+from bench.rows import FIGURES, Row, select
+from bench.servers import Server, find_servers
+from bench.tables import results
+
+Runs = dict[tuple[str, str], list[Run]]
+"""By row and server."""
+
+
+def main() -> int:
+    """Run the benchmark, and return the exit status."""
+    arguments = _parser().parse_args()
+    try:
+        rows = select(arguments.rows, quick=arguments.quick)
+        for program in ("load", "floor"):
+            build(program)
+    except (ValueError, NoCompiler) as problem:
+        print(f"bench: {problem}", file=sys.stderr)
+        return 2
+    raise_file_limit()
+    servers, absent = find_servers()
+    for name in absent:
+        print(f"{name} is not installed, and left out")
+    started, others = time.monotonic(), Bystanders()
+    runs = run_all(rows, servers, repeat=1 if arguments.quick else arguments.repeat, quick=arguments.quick)
+    outcome = summarize(rows, runs, others.share())
+    print(f"\n{outcome.goals_in_words()}\n\n{time.monotonic() - started:.0f} s, {outcome.others:.0%} of the machine for others")
+    if not arguments.quick:
+        _write(outcome, servers, absent)
+    return _tell_faults(outcome)
+
+
+def _write(outcome: Outcome, servers: Mapping[str, Server], absent: Sequence[str]) -> None:
+    (BENCHMARKS / "results.md").write_text(results(outcome, servers, absent))
+    try:
+        from bench.plots import draw_all
+    except ModuleNotFoundError as missing:
+        print(f"no plots: {missing}")
+    else:
+        draw_all(outcome, BENCHMARKS / "plots")
+
+
+def run_all(rows: list[Row], servers: dict[str, Server], repeat: int, *, quick: bool) -> Runs:
+    """Run everything, interleaved: each server once in each row, and then all over again."""
+    runs: Runs = defaultdict(list)
+    for turn in range(repeat):
+        for row in rows:
+            for name in row.servers:
+                # What could not be done once, in a minute's patience, is not tried again.
+                if name in servers and not any(run.failure for run in runs[row.key, name]):
+                    run = measure(row, servers[name], quick=quick)
+                    runs[row.key, name].append(run)
+                    print(f"{turn + 1}/{repeat} {row.key:<14} {name:<22} {_in_words(row, run)}", flush=True)
+    return runs
+
+
+def _in_words(row: Row, run: Run) -> str:
+    if run.failure:
+        return run.failure
+    figures = (f"{run.figures[key] * FIGURES[key].scale:10.3f} {FIGURES[key].unit:<4}" for key in row.shows)
+    limit = " (limited by the load generator)" if run.limited_by_load else ""
+    return f"{' '.join(figures)}{limit} {run.faults}"
+
+
+def _tell_faults(outcome: Outcome) -> int:
+    for fault in outcome.faults:
+        print(f"bench: {fault}", file=sys.stderr)
+    return 1 if outcome.faults else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bench", description="Measure trichat beside a floor and its peers.")
+    parser.add_argument("--rows", default="", help="only these rows, separated by commas; the beginning is enough")
+    parser.add_argument("--repeat", type=int, default=3, help="how often, for the medians (3)")
+    parser.add_argument("--quick", action="store_true", help="once, a second each, no results.md: for a glance")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

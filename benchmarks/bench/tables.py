@@ -1,0 +1,107 @@
+"""`results.md`: ratios to the floor and to the best peer, with the absolute figures beside them."""
+
+import os
+import platform
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.results import Judgement, Outcome
+from bench.rows import BEST_PEER, FIGURES, Row
+from bench.servers import FLOOR, Server
+
+INTRODUCTION = """\
+# Results
+
+Made by `make bench`, see [README.md](README.md); not edited by hand. What a figure means on another machine, or on this
+one on another day, is in the ratios: all servers of a row ran one after the other, {repeat} times over, and each figure
+is the median. Absolute figures are only beside them.
+"""
+
+NOTES = """\
+`× floor` and `× best peer` say how many times that of the floor, or of the peer that is best at this, a figure is. CPU
+is that of the server process, kernel time included, for each copy of a message that reached a client. † the load
+generator had more to do than the server, so that a rate is its own, not the server's.
+"""
+
+
+def results(outcome: Outcome, servers: Mapping[str, Server], absent: Sequence[str]) -> str:
+    """Return the page."""
+    shown = {name for row in outcome.rows for name in row.servers}
+    parts = [
+        INTRODUCTION.format(repeat=outcome.repeat),
+        _table(["", "on this run"], _circumstances(outcome, [servers[name] for name in servers if name in shown], absent)),
+        "## Goals\n",
+        _table(
+            ["work", "figure", "goal", "reached", ""], [_goal_cells(judgement) for judgement in outcome.judgements()]
+        ),
+        "## Figures\n",
+        NOTES,
+        *(part for row in outcome.rows for part in _row_parts(outcome, row)),
+    ]
+    return "\n".join(parts)
+
+
+def _circumstances(outcome: Outcome, servers: Sequence[Server], absent: Sequence[str]) -> Iterator[list[str]]:
+    yield ["date", f"{datetime.now(UTC):%Y-%m-%d}"]
+    yield ["machine", f"{os.cpu_count()} cores, {_processor()}; the server on one, the load generator on another"]
+    yield ["others on it", f"other processes took {outcome.others:.0%} of the machine meanwhile"]
+    yield ["system", f"{platform.system()} {platform.release()}"]
+    for server in servers:
+        yield [server.name, server.version]
+    for name in absent:
+        yield [name, "not installed, left out"]
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _goal_cells(judgement: Judgement) -> list[str]:
+    row, goal = judgement.row, judgement.goal
+    met = {True: "met", False: "**missed**", None: "not measured"}[judgement.met]
+    reached = "" if judgement.reached is None else f"{judgement.reached:.3g}"
+    if reached and goal.of:
+        reached += f" × {judgement.against}"
+    figure = FIGURES[goal.figure].name + ("" if goal.server == "trichat" else f" ({goal.server})")
+    return [row.key, figure, str(goal), reached, met]
+
+
+def _row_parts(outcome: Outcome, row: Row) -> Iterator[str]:
+    yield f"### {row.key}: {row.title}\n"
+    header = ["server"]
+    for figure in row.shows:
+        header += [f"{FIGURES[figure].name}, {FIGURES[figure].unit}", "× floor", f"× {BEST_PEER}"]
+    known = [server for server in row.servers if _is_known(outcome, row, server)]
+    yield _table(*_without_empty_columns(header, [list(_server_cells(outcome, row, server)) for server in known]))
+
+
+def _without_empty_columns(header: list[str], lines: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    kept = [place for place in range(len(header)) if any(line[place] for line in lines)]
+    return [header[place] for place in kept], [[line[place] for place in kept] for line in lines]
+
+
+def _is_known(outcome: Outcome, row: Row, server: str) -> bool:
+    return (row.key, server) in outcome.medians or (row.key, server) in outcome.failures
+
+
+def _server_cells(outcome: Outcome, row: Row, server: str) -> Iterator[str]:
+    failure = outcome.failures.get((row.key, server))
+    yield server + (" †" if (row.key, server) in outcome.limited else "")
+    for figure in row.shows:
+        value = outcome.figure(row.key, server, figure)
+        if value is None:
+            yield failure or ""
+            yield from ("", "")
+            failure = ""
+            continue
+        yield f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+        for other in (FLOOR, BEST_PEER):
+            ratio = outcome.ratio(row.key, server, figure, other)
+            yield "" if ratio is None else f"{ratio:.2f}"
+
+
+def _table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    out = [header, ["---"] * len(header), *lines]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in out)
