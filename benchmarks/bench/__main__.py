@@ -38,7 +38,9 @@ def main() -> int:
     started, others = time.monotonic(), Bystanders()
     runs = run_all(rows, servers, repeat=1 if arguments.quick else arguments.repeat, quick=arguments.quick)
     outcome = summarize(rows, runs, others.share())
-    print(f"\n{outcome.goals_in_words()}\n\n{time.monotonic() - started:.0f} s, {outcome.others:.0%} of the machine for others")
+    print(
+        f"\n{outcome.goals_in_words()}\n\n{time.monotonic() - started:.0f} s, {outcome.others:.0%} of the machine for others"
+    )
     if not arguments.quick:
         _write(outcome, servers, absent)
     return _tell_faults(outcome)

@@ -85,7 +85,14 @@ class RunningLoad:
 
     def __init__(self, load: Load, port: int, wire: str) -> None:
         options = [f"--{name}={value}".split("=") for name, value in asdict(load).items()]
-        command = [str(build("load")), "--port", str(port), "--wire", wire, *(word for pair in options for word in pair)]
+        command = [
+            str(build("load")),
+            "--port",
+            str(port),
+            "--wire",
+            wire,
+            *(word for pair in options for word in pair),
+        ]
         with pinned(cores()[1]):
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -142,5 +149,3 @@ def under_load(load: Load, port: int, wire: str = "line") -> Iterator[RunningLoa
         yield running
     finally:
         running.end()
-
-

@@ -30,7 +30,9 @@ def results(outcome: Outcome, servers: Mapping[str, Server], absent: Sequence[st
     shown = {name for row in outcome.rows for name in row.servers}
     parts = [
         INTRODUCTION.format(repeat=outcome.repeat),
-        _table(["", "on this run"], _circumstances(outcome, [servers[name] for name in servers if name in shown], absent)),
+        _table(
+            ["", "on this run"], _circumstances(outcome, [servers[name] for name in servers if name in shown], absent)
+        ),
         "## Goals\n",
         _table(
             ["work", "figure", "goal", "reached", ""], [_goal_cells(judgement) for judgement in outcome.judgements()]
