@@ -73,7 +73,8 @@ def main() -> int:
     try:
         for program in ("load", "floor"):
             build(program)
-        return 0 if all([check(server, limit) for limit in LIMITS]) else 1
+        within = [check(server, limit) for limit in LIMITS]
+        return 0 if all(within) else 1
     except NoCompiler as problem:
         print(f"what a message costs was not checked: {problem}")
         return 0

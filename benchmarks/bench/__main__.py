@@ -6,19 +6,16 @@ It ends with status 1 if any message was lost or out of order.
 import argparse
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
 
-from bench.build import BENCHMARKS, NoCompiler, build
+from bench.build import BENCHMARKS, BUILD, NoCompiler, build
 from bench.measure import Run, measure
 from bench.processes import Bystanders, raise_file_limit
-from bench.results import Outcome, summarize
+from bench.results import Outcome, Record, Taken, summarize
 from bench.rows import FIGURES, Row, select
 from bench.servers import Server, find_servers
 from bench.tables import results
 
-Runs = dict[tuple[str, str], list[Run]]
-"""By row and server."""
+LAST = BUILD / "last.json"
 
 
 def main() -> int:
@@ -31,43 +28,42 @@ def main() -> int:
     except (ValueError, NoCompiler) as problem:
         print(f"bench: {problem}", file=sys.stderr)
         return 2
-    raise_file_limit()
     servers, absent = find_servers()
-    for name in absent:
-        print(f"{name} is not installed, and left out")
-    started, others = time.monotonic(), Bystanders()
-    runs = run_all(rows, servers, repeat=1 if arguments.quick else arguments.repeat, quick=arguments.quick)
-    outcome = summarize(rows, runs, others.share())
-    print(
-        f"\n{outcome.goals_in_words()}\n\n{time.monotonic() - started:.0f} s, {outcome.others:.0%} of the machine for others"
-    )
-    if not arguments.quick:
-        _write(outcome, servers, absent)
-    return _tell_faults(outcome)
-
-
-def _write(outcome: Outcome, servers: Mapping[str, Server], absent: Sequence[str]) -> None:
-    (BENCHMARKS / "results.md").write_text(results(outcome, servers, absent))
-    try:
-        from bench.plots import draw_all
-    except ModuleNotFoundError as missing:
-        print(f"no plots: {missing}")
+    if arguments.render:
+        record = Record.read(LAST)
     else:
-        draw_all(outcome, BENCHMARKS / "plots")
+        raise_file_limit()
+        for name in absent:
+            print(f"{name} is not installed, and left out")
+        record = run_all(rows, servers, repeat=1 if arguments.quick else arguments.repeat, quick=arguments.quick)
+        record.write(LAST)
+    outcome = summarize(rows, record)
+    print(f"\n{outcome.goals_in_words()}\n")
+    print(f"{record.seconds:.0f} s; other processes took {record.others:.0%} of the machine")
+    if not arguments.quick:
+        (BENCHMARKS / "results.md").write_text(results(outcome, servers, absent))
+        _draw(outcome)
+    for fault in outcome.faults:
+        print(f"bench: {fault}", file=sys.stderr)
+    return 1 if outcome.faults else 0
 
 
-def run_all(rows: list[Row], servers: dict[str, Server], repeat: int, *, quick: bool) -> Runs:
+def run_all(rows: list[Row], servers: dict[str, Server], repeat: int, *, quick: bool) -> Record:
     """Run everything, interleaved: each server once in each row, and then all over again."""
-    runs: Runs = defaultdict(list)
+    began, others = time.monotonic(), Bystanders()
+    taken: list[Taken] = []
+    failed: set[tuple[str, str]] = set()
     for turn in range(repeat):
         for row in rows:
             for name in row.servers:
                 # What could not be done once, in a minute's patience, is not tried again.
-                if name in servers and not any(run.failure for run in runs[row.key, name]):
+                if name in servers and (row.key, name) not in failed:
                     run = measure(row, servers[name], quick=quick)
-                    runs[row.key, name].append(run)
+                    taken.append(Taken(row.key, name, run))
+                    if run.failure:
+                        failed.add((row.key, name))
                     print(f"{turn + 1}/{repeat} {row.key:<14} {name:<22} {_in_words(row, run)}", flush=True)
-    return runs
+    return Record(taken, time.time(), time.monotonic() - began, others.share())
 
 
 def _in_words(row: Row, run: Run) -> str:
@@ -78,10 +74,13 @@ def _in_words(row: Row, run: Run) -> str:
     return f"{' '.join(figures)}{limit} {run.faults}"
 
 
-def _tell_faults(outcome: Outcome) -> int:
-    for fault in outcome.faults:
-        print(f"bench: {fault}", file=sys.stderr)
-    return 1 if outcome.faults else 0
+def _draw(outcome: Outcome) -> None:
+    try:
+        from bench.plots import draw_all
+    except ModuleNotFoundError as missing:
+        print(f"no plots: {missing}")
+    else:
+        draw_all(outcome, BENCHMARKS / "plots")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -89,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", default="", help="only these rows, separated by commas; the beginning is enough")
     parser.add_argument("--repeat", type=int, default=3, help="how often, for the medians (3)")
     parser.add_argument("--quick", action="store_true", help="once, a second each, no results.md: for a glance")
+    parser.add_argument("--render", action="store_true", help="run nothing; write the page of the last run anew")
     return parser
 
 

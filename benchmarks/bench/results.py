@@ -1,12 +1,44 @@
 """What the runs amount to: medians, ratios, and which goals are met."""
 
 import statistics
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
 
 from bench.measure import Run
 from bench.rows import BEST_PEER, FIGURES, Goal, Row
 from bench.servers import PEERS
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """A run, and of what."""
+
+    row: str
+    server: str
+    run: Run
+
+
+class Record(msgspec.Struct, frozen=True):
+    """All runs, in their order, and the circumstances."""
+
+    runs: Sequence[Taken]
+    ended: float
+    """When, in seconds since 1970."""
+    seconds: float
+    others: float
+    """What share of the machine other processes took meanwhile."""
+
+    @classmethod
+    def read(cls, path: Path) -> "Record":
+        """Read what `write` has written."""
+        return msgspec.json.decode(path.read_bytes(), type=cls)
+
+    def write(self, path: Path) -> None:
+        """Keep it, so that the page can be made anew."""
+        path.write_bytes(msgspec.json.encode(self))
 
 
 @dataclass(frozen=True)
@@ -31,9 +63,14 @@ class Judgement:
 
     def __str__(self) -> str:
         word = {True: "met", False: "MISSED", None: "not measured"}[self.met]
-        reached = "" if self.reached is None else f"{self.reached:.3g}" + (f" × {self.against}" if self.goal.of else "")
         name = f"{self.goal.server}: {FIGURES[self.goal.figure].name}"
-        return f"{word:<13} {self.row.key:<13} {name} {self.goal}: {reached}"
+        return f"{word:<13} {self.row.key:<13} {name} {self.goal}: {self.reached_in_words()}"
+
+    def reached_in_words(self) -> str:
+        """Return what was reached, and against whom; nothing if it was not measured."""
+        if self.reached is None:
+            return ""
+        return f"{self.reached:.3g}" + (f" × {self.against}" if self.goal.of else "")
 
 
 @dataclass(frozen=True)
@@ -47,8 +84,7 @@ class Outcome:
     """Row and server, where the load generator was the limit."""
     faults: Sequence[str]
     repeat: int
-    others: float
-    """What share of the machine other processes took meanwhile."""
+    record: Record
 
     def figure(self, row: str, server: str, figure: str) -> float | None:
         """Return a median, in the figure's unit."""
@@ -86,11 +122,14 @@ class Outcome:
         return "\n".join(map(str, self.judgements()))
 
 
-def summarize(rows: Sequence[Row], runs: Mapping[tuple[str, str], Sequence[Run]], others: float = 0.0) -> Outcome:
+def summarize(rows: Sequence[Row], record: Record) -> Outcome:
     """Make medians of the runs."""
+    runs: dict[tuple[str, str], list[Run]] = defaultdict(list)
+    for taken in record.runs:
+        runs[taken.row, taken.server].append(taken.run)
     done = {key: [run for run in each if not run.failure] for key, each in runs.items()}
     return Outcome(
-        rows,
+        [row for row in rows if any(taken.row == row.key for taken in record.runs)],
         medians={
             key: {name: statistics.median(run.figures[name] for run in each) for name in each[0].figures}
             for key, each in done.items()
@@ -100,5 +139,5 @@ def summarize(rows: Sequence[Row], runs: Mapping[tuple[str, str], Sequence[Run]]
         limited=[key for key, each in done.items() if 2 * sum(run.limited_by_load for run in each) > len(each)],
         faults=[f"{row}: {server}: {run.faults}" for (row, server), each in runs.items() for run in each if run.faults],
         repeat=max((len(each) for each in runs.values()), default=0),
-        others=others,
+        record=record,
     )

@@ -45,9 +45,12 @@ def results(outcome: Outcome, servers: Mapping[str, Server], absent: Sequence[st
 
 
 def _circumstances(outcome: Outcome, servers: Sequence[Server], absent: Sequence[str]) -> Iterator[list[str]]:
-    yield ["date", f"{datetime.now(UTC):%Y-%m-%d}"]
+    yield [
+        "date",
+        f"{datetime.fromtimestamp(outcome.record.ended, UTC):%Y-%m-%d}, {outcome.record.seconds / 60:.0f} minutes",
+    ]
     yield ["machine", f"{os.cpu_count()} cores, {_processor()}; the server on one, the load generator on another"]
-    yield ["others on it", f"other processes took {outcome.others:.0%} of the machine meanwhile"]
+    yield ["others on it", f"other processes took {outcome.record.others:.0%} of the machine meanwhile"]
     yield ["system", f"{platform.system()} {platform.release()}"]
     for server in servers:
         yield [server.name, server.version]
@@ -63,11 +66,8 @@ def _processor() -> str:
 def _goal_cells(judgement: Judgement) -> list[str]:
     row, goal = judgement.row, judgement.goal
     met = {True: "met", False: "**missed**", None: "not measured"}[judgement.met]
-    reached = "" if judgement.reached is None else f"{judgement.reached:.3g}"
-    if reached and goal.of:
-        reached += f" × {judgement.against}"
     figure = FIGURES[goal.figure].name + ("" if goal.server == "trichat" else f" ({goal.server})")
-    return [row.key, figure, str(goal), reached, met]
+    return [row.key, figure, str(goal), judgement.reached_in_words(), met]
 
 
 def _row_parts(outcome: Outcome, row: Row) -> Iterator[str]:
