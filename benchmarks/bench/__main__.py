@@ -4,6 +4,7 @@ It ends with status 1 if any message was lost or out of order.
 """
 
 import argparse
+import signal
 import sys
 import time
 
@@ -21,6 +22,8 @@ LAST = BUILD / "last.json"
 def main() -> int:
     """Run the benchmark, and return the exit status."""
     arguments = _parser().parse_args()
+    # So that what runs is ended on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         rows = select(arguments.rows, quick=arguments.quick)
         for program in ("load", "floor"):

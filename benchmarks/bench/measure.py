@@ -38,7 +38,8 @@ def measure(row: Row, server: Server, *, quick: bool = False) -> Run:
             with pinned(cores()[0]):
                 process = Process(command, folder, port)
             try:
-                return _under_load(row, shortened(row.load) if quick else row.load, server, process, port)
+                load = shortened(row.load) if quick else row.load
+                return _under_load(row, fitting(load, server), server, process, port)
             finally:
                 process.end()
         except (DidNotStart, LoadFailed) as failure:
@@ -94,6 +95,11 @@ def shortened(load: Load) -> Load:
     return dataclasses.replace(
         load, seconds=min(load.seconds, 1.0), messages=min(load.messages, load.rate) if load.rate else load.messages
     )
+
+
+def fitting(load: Load, server: Server) -> Load:
+    """Return the same load, with clients coming in no faster than the server can take them."""
+    return dataclasses.replace(load, burst=min(load.burst, server.burst))
 
 
 def write_log(path: Path, lines: int) -> None:

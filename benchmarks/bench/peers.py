@@ -94,6 +94,8 @@ class Peer:
     arguments: tuple[str, ...]
     files: Callable[[Path, int], dict[str, str]]
     """Takes the program and a port, and returns the files to write, with their content."""
+    burst: int = 500
+    """How many clients may come in at a time: with more than its queue of connections holds, some wait for seconds."""
     prepare: tuple[str, ...] = ()
     """The arguments of a run before the first one."""
 
@@ -137,7 +139,7 @@ def _ergo(_: Path, port: int) -> dict[str, str]:
 
 
 PEERS = {
-    "ngircd": Peer("ngircd", "--version", ("-n", "-f", "{folder}/ngircd.conf"), _ngircd),
+    "ngircd": Peer("ngircd", "--version", ("-n", "-f", "{folder}/ngircd.conf"), _ngircd, burst=8),
     "inspircd": Peer(
         "inspircd",
         "--version",

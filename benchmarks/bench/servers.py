@@ -27,6 +27,8 @@ class Server:
     command: Callable[[Path, int], Command]
     """Takes a folder, which it may fill, and a port."""
     wire: str = "line"
+    burst: int = 500
+    """How many clients may come in at a time, where the row does not want them all at once."""
     one_order: bool = True
     """Whether all members of a room see its messages in one order; not only those of each sender."""
 
@@ -83,5 +85,5 @@ def find_servers() -> tuple[dict[str, Server], list[str]]:
         if program is None:
             absent.append(name)
         else:
-            found[name] = Server(name, peer.version(program), peer.commands(program), wire="irc")
+            found[name] = Server(name, peer.version(program), peer.commands(program), wire="irc", burst=peer.burst)
     return found, absent
