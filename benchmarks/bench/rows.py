@@ -122,6 +122,17 @@ ROWS = (
             Goal("cpu", most=1.0, of=BEST_PEER),
         ),
     ),
+    *(
+        Row(
+            key=f"latency-{clients}",
+            title=f"fan-out: {rate} messages a second to {clients:,} clients",
+            load=Load(clients, senders=10, messages=6 * rate, rate=rate, seconds=20, burst=MANY),
+            servers=(TRICHAT, FLOOR),
+            shows=("cpu", "p50", "p99"),
+            slow=True,
+        )
+        for clients, rate in ((2_000, 10), (5_000, 5))
+    ),
     Row(
         key="small-room",
         title="a small room, saturated: 10 clients, 2 of them talk",
