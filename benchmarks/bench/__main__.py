@@ -12,7 +12,7 @@ from bench.build import BENCHMARKS, BUILD, NoCompiler, build
 from bench.measure import Run, measure
 from bench.processes import Bystanders, raise_file_limit
 from bench.results import Outcome, Record, Taken, summarize
-from bench.rows import FIGURES, Row, select
+from bench.rows import FIGURES, ROWS, Row, select
 from bench.servers import Server, find_servers
 from bench.tables import results
 
@@ -39,8 +39,10 @@ def main() -> int:
         for name in absent:
             print(f"{name} is not installed, and left out")
         record = run_all(rows, servers, repeat=1 if arguments.quick else arguments.repeat, quick=arguments.quick)
-        record.write(LAST)
-    outcome = summarize(rows, record)
+        if not arguments.quick:
+            record = Record.read(LAST).with_rows_of(record) if arguments.add else record
+            record.write(LAST)
+    outcome = summarize(rows if arguments.quick else ROWS, record)
     print(f"\n{outcome.goals_in_words()}\n")
     print(f"{record.seconds:.0f} s; other processes took {record.others:.0%} of the machine")
     if not arguments.quick:
@@ -91,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", default="", help="only these rows, separated by commas; the beginning is enough")
     parser.add_argument("--repeat", type=int, default=3, help="how often, for the medians (3)")
     parser.add_argument("--quick", action="store_true", help="once, a second each, no results.md: for a glance")
+    parser.add_argument("--add", action="store_true", help="keep the rows of the last run that are not run now")
     parser.add_argument("--render", action="store_true", help="run nothing; write the page of the last run anew")
     return parser
 

@@ -36,6 +36,14 @@ class Record(msgspec.Struct, frozen=True):
         """Read what `write` has written."""
         return msgspec.json.decode(path.read_bytes(), type=cls)
 
+    def with_rows_of(self, later: "Record") -> "Record":
+        """Return this with all rows replaced that `later` has."""
+        replaced = {taken.row for taken in later.runs}
+        kept = [taken for taken in self.runs if taken.row not in replaced]
+        seconds = self.seconds + later.seconds
+        others = (self.others * self.seconds + later.others * later.seconds) / seconds if seconds else 0.0
+        return Record([*kept, *later.runs], later.ended, seconds, others)
+
     def write(self, path: Path) -> None:
         """Keep it, so that the page can be made anew."""
         path.write_bytes(msgspec.json.encode(self))

@@ -91,7 +91,7 @@ def _fan_out(clients: int, *servers: str, goals: tuple[Goal, ...] = (), slow: bo
     return Row(
         key=f"fan-out-{clients}",
         title=f"fan-out, saturated: {clients:,} clients, 10 of them talk",
-        load=Load(clients, senders=10, messages=1_000_000, window=SATURATED, burst=MANY),
+        load=Load(clients, senders=10, messages=1_000_000, window=SATURATED, burst=MANY, limit=max(60, clients / 50)),
         servers=(TRICHAT, FLOOR, *servers),
         shows=("cpu", "rate"),
         goals=goals,
@@ -168,7 +168,7 @@ ROWS = (
     Row(
         key="idle",
         title="10,000 clients, idle",
-        load=Load(10_000, burst=MANY),
+        load=Load(10_000, burst=MANY, limit=200),
         servers=(TRICHAT, FLOOR),
         shows=("memory", "idle"),
         goals=(Goal("memory", most=9.0), Goal("idle", most=1.0)),

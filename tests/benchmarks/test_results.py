@@ -82,3 +82,11 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     record = Record([Taken("talk", "floor", Run({"cpu": 1.0}, "1 missing", True, ""))], 1.0, 2.0, 0.5)
     record.write(tmp_path / "last.json")
     assert Record.read(tmp_path / "last.json") == record
+
+
+def test_rows_that_are_run_again_are_replaced() -> None:
+    old = Record([Taken("talk", "floor", run(1.0)), Taken("idle", "floor", run(2.0))], 1.0, 30.0, 0.5)
+    new = Record([Taken("talk", "floor", run(3.0))], 2.0, 10.0, 0.1)
+    both = old.with_rows_of(new)
+    assert both.runs == [Taken("idle", "floor", run(2.0)), Taken("talk", "floor", run(3.0))]
+    assert (both.ended, both.seconds, both.others) == (2.0, 40.0, pytest.approx(0.4))
