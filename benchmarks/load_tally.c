@@ -3,7 +3,7 @@
 
 uint64_t tally_received, tally_out_of_order;
 
-static uint32_t clients, senders;
+static uint32_t senders;
 static uint32_t *expected;    /* for each client and sender the number that has to come next */
 static uint64_t *orders;      /* for each client a hash of all that it got, in its order */
 
@@ -30,10 +30,9 @@ static uint64_t least_of_class(unsigned class)
 
 void tally_begin(uint32_t client_count, uint32_t sender_count)
 {
-    clients = client_count;
     senders = sender_count;
-    expected = calloc((size_t)clients * senders + 1, sizeof *expected);
-    orders = calloc(clients, sizeof *orders);
+    expected = calloc((size_t)client_count * senders + 1, sizeof *expected);
+    orders = calloc(client_count, sizeof *orders);
     if (expected == NULL || orders == NULL) {
         perror("calloc");
         exit(1);

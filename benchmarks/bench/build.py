@@ -12,7 +12,7 @@ BUILD = BENCHMARKS / "build"
 FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra")
 
 PROGRAMS = {
-    "load": ("load.c", "load_wire.c", "load_tally.c"),
+    "load": ("load.c", "load_options.c", "load_clients.c", "load_wire.c", "load_tally.c"),
     "floor": ("floor.c",),
 }
 HEADERS = ("load.h", "buffer.h")
