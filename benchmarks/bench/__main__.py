@@ -31,11 +31,11 @@ def main() -> int:
     except (ValueError, NoCompiler) as problem:
         print(f"bench: {problem}", file=sys.stderr)
         return 2
-    servers, absent = find_servers()
     if arguments.render:
         record = Record.read(LAST)
     else:
         raise_file_limit()
+        servers, absent = find_servers()
         for name in absent:
             print(f"{name} is not installed, and left out")
         record = run_all(rows, servers, repeat=1 if arguments.quick else arguments.repeat, quick=arguments.quick)
@@ -46,7 +46,7 @@ def main() -> int:
     print(f"\n{outcome.goals_in_words()}\n")
     print(f"{record.seconds:.0f} s; other processes took {record.others:.0%} of the machine")
     if not arguments.quick:
-        (BENCHMARKS / "results.md").write_text(results(outcome, servers, absent))
+        (BENCHMARKS / "results.md").write_text(results(outcome))
         _draw(outcome)
     for fault in outcome.faults:
         print(f"bench: {fault}", file=sys.stderr)
@@ -68,7 +68,8 @@ def run_all(rows: list[Row], servers: dict[str, Server], repeat: int, *, quick: 
                     if run.failure:
                         failed.add((row.key, name))
                     print(f"{turn + 1}/{repeat} {row.key:<14} {name:<22} {_in_words(row, run)}", flush=True)
-    return Record(taken, time.time(), time.monotonic() - began, others.share())
+    versions = {name: server.version for name, server in servers.items() if any(name in row.servers for row in rows)}
+    return Record(taken, time.time(), time.monotonic() - began, others.share(), versions)
 
 
 def _in_words(row: Row, run: Run) -> str:

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 
 from bench.results import Outcome
 from bench.rows import Row
 from bench.servers import FLOOR
+from bench.words import short
 
 COLORS = {
     "trichat": "#0b6e4f",
@@ -52,7 +54,7 @@ def _growth(outcome: Outcome, rows: list[Row]) -> Picture:
     clients = [row.load.clients for row in rows]
     axes.set_xticks(clients, [f"{count:,}" for count in clients])
     axes.minorticks_off()
-    ticks = [0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 20, 50]
+    ticks = [0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 20, 50, 100, 200]
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.grid(alpha=0.3)
     axes.legend()
@@ -60,36 +62,65 @@ def _growth(outcome: Outcome, rows: list[Row]) -> Picture:
 
 
 def _ratios(outcome: Outcome, rows: list[Row]) -> Picture:
-    picture = Picture(figsize=(8, 0.75 * len(rows) + 1.2), layout="constrained")
-    axes = picture.subplots()
-    servers = [server for server in COLORS if server != FLOOR]
-    height = 0.8 / len(servers)
-    for place, server in enumerate(servers):
-        bars = [(y, outcome.ratio(row.key, server, "cpu", FLOOR)) for y, row in enumerate(rows)]
-        shown = [(y + (place + 0.5) * height - 0.4, ratio) for y, ratio in bars if ratio is not None]
-        if shown:
-            heights, widths = zip(*shown, strict=True)
-            drawn = axes.barh(heights, widths, height, color=COLORS[server], label=server)
-            axes.bar_label(drawn, [f"{width:.2g}" for width in widths], padding=2, fontsize=7)
+    shown = _entries(outcome, rows, "cpu", without=FLOOR)
+    picture, axes = _listing(shown)
+    for y, row, server in shown:
+        ratio = outcome.ratio(row.key, server, "cpu", FLOOR)
+        if ratio is not None:
+            drawn = axes.barh(y, ratio, 0.8, color=COLORS[server])
+            axes.bar_label(drawn, [short(ratio)], padding=2, fontsize=7)
     axes.axvline(1, color=COLORS[FLOOR], linewidth=1)
     axes.set(xscale="log", xlabel="times the floor")
     axes.set_title("CPU of the server per delivery, as a multiple of the floor")
-    axes.set_yticks(range(len(rows)), [row.key for row in rows])
-    axes.invert_yaxis()
-    axes.legend(fontsize=8)
+    axes.margins(x=0.1)
     return picture
 
 
 def _latencies(outcome: Outcome, rows: list[Row]) -> Picture:
-    picture = Picture(figsize=(8, 3.2 * len(rows)), layout="constrained")
-    for axes, row in zip(picture.subplots(len(rows), 1, squeeze=False)[:, 0], rows, strict=True):
-        servers = [server for server in row.servers if outcome.figure(row.key, server, "p50") is not None]
-        for figure, shift, alpha in (("p50", -0.2, 1.0), ("p99", 0.2, 0.5)):
-            values = [outcome.figure(row.key, server, figure) or 0 for server in servers]
-            places = [place + shift for place in range(len(servers))]
-            drawn = axes.bar(places, values, 0.4, color=[COLORS[server] for server in servers], alpha=alpha)
-            axes.bar_label(drawn, [f"{value:.3g}" for value in values], fontsize=7)
-        axes.set(yscale="log", ylabel="ms", title=f"{row.title}: median, and 99th percentile (paler)")
-        axes.set_xticks(range(len(servers)), servers)
-        axes.margins(y=0.15)
+    shown = _entries(outcome, rows, "p50")
+    picture, axes = _listing(shown)
+    for y, row, server in shown:
+        median, late = (outcome.figure(row.key, server, figure) or 0.0 for figure in ("p50", "p99"))
+        axes.plot([median, late], [y, y], color=COLORS[server], linewidth=2)
+        axes.plot(median, y, "o", color=COLORS[server])
+        axes.plot(late, y, "|", color=COLORS[server], markersize=10)
+        words = f"{short(median)} to {short(late)}"
+        axes.annotate(words, (late, y), (8, -3), textcoords="offset points", fontsize=7)
+    axes.set(xscale="log", xlabel="ms")
+    axes.set_title("Latency: median (dot) to 99th percentile (bar)")
+    axes.margins(x=0.15)
     return picture
+
+
+Entry = tuple[int, Row, str]
+"""A line of a listing, and the row and the server that it is about."""
+
+
+def _entries(outcome: Outcome, rows: list[Row], figure: str, without: str = "") -> list[Entry]:
+    """Return a line for each server that has the figure, with a free one above each row."""
+    entries: list[Entry] = []
+    y = 0
+    for row in rows:
+        servers = [name for name in COLORS if name != without and outcome.figure(row.key, name, figure) is not None]
+        if servers:
+            y += 1  # for the name of the row
+            entries.extend((y + place, row, server) for place, server in enumerate(servers))
+            y += len(servers)
+    return entries
+
+
+def _listing(entries: list[Entry]) -> tuple[Picture, Axes]:
+    """Return an empty picture that has names at its left side."""
+    picture = Picture(figsize=(8, 0.2 * (entries[-1][0] if entries else 1) + 1.5), layout="constrained")
+    axes = picture.subplots()
+    headings = {row.key: y - 1 for y, row, _ in reversed(entries)}
+    axes.set_yticks(
+        [y for y, _, _ in entries] + list(headings.values()), [server for _, _, server in entries] + list(headings)
+    )
+    for label in axes.get_yticklabels():
+        label.set_fontweight("bold" if label.get_text() in headings else "normal")
+        label.set_fontsize(8)
+    axes.tick_params(axis="y", length=0)
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    return picture, axes

@@ -11,6 +11,7 @@ import msgspec
 from bench.measure import Run
 from bench.rows import BEST_PEER, FIGURES, Goal, Row
 from bench.servers import PEERS
+from bench.words import short
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -30,6 +31,8 @@ class Record(msgspec.Struct, frozen=True):
     seconds: float
     others: float
     """What share of the machine other processes took meanwhile."""
+    versions: dict[str, str]
+    """Of the servers that were there."""
 
     @classmethod
     def read(cls, path: Path) -> "Record":
@@ -42,7 +45,7 @@ class Record(msgspec.Struct, frozen=True):
         kept = [taken for taken in self.runs if taken.row not in replaced]
         seconds = self.seconds + later.seconds
         others = (self.others * self.seconds + later.others * later.seconds) / seconds if seconds else 0.0
-        return Record([*kept, *later.runs], later.ended, seconds, others)
+        return Record([*kept, *later.runs], later.ended, seconds, others, {**self.versions, **later.versions})
 
     def write(self, path: Path) -> None:
         """Keep it, so that the page can be made anew."""
@@ -78,7 +81,7 @@ class Judgement:
         """Return what was reached, and against whom; nothing if it was not measured."""
         if self.reached is None:
             return ""
-        return f"{self.reached:.3g}" + (f" × {self.against}" if self.goal.of else "")
+        return short(self.reached) + (f" × {self.against}" if self.goal.of else "")
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,15 @@ class Figure:
     """From what `measure.py` counts in (seconds, bytes) to `unit`."""
     more_is_better: bool = False
 
+    @property
+    def heading(self) -> str:
+        """Its name, with its unit."""
+        return f"{self.name}, {self.unit}" if self.unit else self.name
+
 
 FIGURES = {
     "cpu": Figure("CPU of the server per delivery", "µs", 1e6),
-    "rate": Figure("messages a second", "/s", more_is_better=True),
+    "rate": Figure("messages a second", "", more_is_better=True),
     "p50": Figure("latency, median", "ms", 1e3),
     "p99": Figure("latency, 99th percentile", "ms", 1e3),
     "told": Figure("all in, and told", "s"),
@@ -63,9 +68,9 @@ class Goal:
     server: str = TRICHAT
 
     def __str__(self) -> str:
-        limit = f"≤ {self.most:g}" if self.most is not None else f"≥ {self.least:g}"
+        limit = f"≤ {self.most:,g}" if self.most is not None else f"≥ {self.least:,g}"
         if not self.of:
-            return f"{limit} {FIGURES[self.figure].unit}"
+            return f"{limit} {FIGURES[self.figure].unit}".rstrip()
         return f"{limit} × {self.of}" + (f" in {self.row}" if self.row else "")
 
 

@@ -2,13 +2,14 @@
 
 import os
 import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.results import Judgement, Outcome
+from bench.results import Judgement, Outcome, Record
 from bench.rows import BEST_PEER, FIGURES, Row
-from bench.servers import FLOOR, Server
+from bench.servers import FLOOR, PEERS
+from bench.words import short
 
 INTRODUCTION = """\
 # Results
@@ -25,14 +26,11 @@ generator had more to do than the server, so that a rate is its own, not the ser
 """
 
 
-def results(outcome: Outcome, servers: Mapping[str, Server], absent: Sequence[str]) -> str:
+def results(outcome: Outcome) -> str:
     """Return the page."""
-    shown = {name for row in outcome.rows for name in row.servers}
     parts = [
         INTRODUCTION.format(repeat=outcome.repeat),
-        _table(
-            ["", "on this run"], _circumstances(outcome, [servers[name] for name in servers if name in shown], absent)
-        ),
+        _table(["", "on this run"], _circumstances(outcome.record)),
         "## Goals\n",
         _table(
             ["work", "figure", "goal", "reached", ""], [_goal_cells(judgement) for judgement in outcome.judgements()]
@@ -44,18 +42,16 @@ def results(outcome: Outcome, servers: Mapping[str, Server], absent: Sequence[st
     return "\n".join(parts)
 
 
-def _circumstances(outcome: Outcome, servers: Sequence[Server], absent: Sequence[str]) -> Iterator[list[str]]:
-    yield [
-        "date",
-        f"{datetime.fromtimestamp(outcome.record.ended, UTC):%Y-%m-%d}, {outcome.record.seconds / 60:.0f} minutes",
-    ]
+def _circumstances(record: Record) -> Iterator[list[str]]:
+    yield ["date", f"{datetime.fromtimestamp(record.ended, UTC):%Y-%m-%d}, {record.seconds / 60:.0f} minutes"]
     yield ["machine", f"{os.cpu_count()} cores, {_processor()}; the server on one, the load generator on another"]
-    yield ["others on it", f"other processes took {outcome.record.others:.0%} of the machine meanwhile"]
+    yield ["others on it", f"other processes took {record.others:.0%} of the machine meanwhile"]
     yield ["system", f"{platform.system()} {platform.release()}"]
-    for server in servers:
-        yield [server.name, server.version]
-    for name in absent:
-        yield [name, "not installed, left out"]
+    for server, version in record.versions.items():
+        yield [server, version]
+    for peer in PEERS:
+        if peer not in record.versions:
+            yield [peer, "not installed, left out"]
 
 
 def _processor() -> str:
@@ -74,7 +70,7 @@ def _row_parts(outcome: Outcome, row: Row) -> Iterator[str]:
     yield f"### {row.key}: {row.title}\n"
     header = ["server"]
     for figure in row.shows:
-        header += [f"{FIGURES[figure].name}, {FIGURES[figure].unit}", "× floor", f"× {BEST_PEER}"]
+        header += [FIGURES[figure].heading, "× floor", f"× {BEST_PEER}"]
     known = [server for server in row.servers if _is_known(outcome, row, server)]
     yield _table(*_without_empty_columns(header, [list(_server_cells(outcome, row, server)) for server in known]))
 
@@ -98,10 +94,10 @@ def _server_cells(outcome: Outcome, row: Row, server: str) -> Iterator[str]:
             yield from ("", "")
             failure = ""
             continue
-        yield f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+        yield short(value)
         for other in (FLOOR, BEST_PEER):
             ratio = outcome.ratio(row.key, server, figure, other)
-            yield "" if ratio is None else f"{ratio:.2f}"
+            yield "" if ratio is None else short(ratio)
 
 
 def _table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

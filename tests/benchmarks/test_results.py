@@ -17,7 +17,7 @@ ROW = Row(
 
 
 def outcome(*runs: tuple[str, Run]) -> Outcome:
-    return summarize([ROW], Record([Taken("talk", server, run) for server, run in runs], 0.0, 0.0, 0.0))
+    return summarize([ROW], Record([Taken("talk", server, run) for server, run in runs], 0.0, 0.0, 0.0, {}))
 
 
 def run(cpu: float, rate: float = 50_000.0) -> Run:
@@ -50,7 +50,7 @@ def test_ratios_are_to_any_server_and_to_the_best_peer() -> None:
 def test_goals_are_judged() -> None:
     assert outcome(*MEASURED).goals_in_words().splitlines() == [
         "MISSED        talk          trichat: CPU of the server per delivery ≤ 1.3 × floor: 1.5 × floor",
-        "MISSED        talk          trichat: messages a second ≥ 60000 /s: 5e+04",
+        "MISSED        talk          trichat: messages a second ≥ 60,000: 50,000",
         "met           talk          trichat: CPU of the server per delivery ≤ 0.5 × best peer: 0.375 × inspircd",
     ]
 
@@ -79,15 +79,22 @@ def test_a_server_that_mostly_waited_for_the_load_is_marked() -> None:
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
-    record = Record([Taken("talk", "floor", Run({"cpu": 1.0}, "1 missing", True, ""))], 1.0, 2.0, 0.5)
+    record = Record([Taken("talk", "floor", Run({"cpu": 1.0}, "1 missing", True, ""))], 1.0, 2.0, 0.5, {"floor": "1"})
     record.write(tmp_path / "last.json")
     assert Record.read(tmp_path / "last.json") == record
 
 
 def test_rows_that_are_run_again_are_replaced() -> None:
-    old = Record([Taken("talk", "floor", run(1.0)), Taken("idle", "floor", run(2.0))], 1.0, 30.0, 0.5)
-    new = Record([Taken("talk", "floor", run(3.0))], 2.0, 10.0, 0.1)
+    old = Record(
+        [Taken("talk", "floor", run(1.0)), Taken("idle", "floor", run(2.0))],
+        1.0,
+        30.0,
+        0.5,
+        {"floor": "1", "ngircd": "26"},
+    )
+    new = Record([Taken("talk", "floor", run(3.0))], 2.0, 10.0, 0.1, {"floor": "2"})
     both = old.with_rows_of(new)
     assert both.runs == [Taken("idle", "floor", run(2.0)), Taken("talk", "floor", run(3.0))]
     assert (both.ended, both.seconds) == (2.0, 40.0)
     assert both.others == pytest.approx(0.4)
+    assert both.versions == {"floor": "2", "ngircd": "26"}
