@@ -1,6 +1,6 @@
 """What is measured, and what it has to reach. A row is one `Row` here, and nothing else."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bench.load import Load
 from bench.servers import FLOOR, PEERS, TRICHAT
@@ -88,11 +88,11 @@ class Row:
     """How long to look at the server while all are in and nobody talks."""
     log_lines: int = 0
     """What is in the chat log before the start."""
-    slow: bool = field(default=False)
+    long: bool = False
     """Not part of a quick run."""
 
 
-def _fan_out(clients: int, *servers: str, goals: tuple[Goal, ...] = (), slow: bool = False) -> Row:
+def _fan_out(clients: int, *servers: str, goals: tuple[Goal, ...] = (), long: bool = False) -> Row:
     return Row(
         key=f"fan-out-{clients}",
         title=f"fan-out, saturated: {clients:,} clients, 10 of them talk",
@@ -100,7 +100,7 @@ def _fan_out(clients: int, *servers: str, goals: tuple[Goal, ...] = (), slow: bo
         servers=(TRICHAT, FLOOR, *servers),
         shows=("cpu", "rate"),
         goals=goals,
-        slow=slow,
+        long=long,
     )
 
 
@@ -112,9 +112,9 @@ ROWS = (
     _fan_out(200),
     _fan_out(500, "obvious", *PEERS, goals=(NEAR_FLOOR, HALF_OF_PEER)),
     _fan_out(1_000),
-    _fan_out(2_000, *PEERS, goals=(NEAR_FLOOR, HALF_OF_PEER), slow=True),
-    _fan_out(5_000, "inspircd", "ergo", goals=(NEAR_FLOOR, HALF_OF_PEER), slow=True),
-    _fan_out(10_000, slow=True),
+    _fan_out(2_000, *PEERS, goals=(NEAR_FLOOR, HALF_OF_PEER), long=True),
+    _fan_out(5_000, "inspircd", "ergo", goals=(NEAR_FLOOR, HALF_OF_PEER), long=True),
+    _fan_out(10_000, long=True),
     Row(
         key="latency",
         title="fan-out: 50 messages a second to 500 clients",
@@ -134,7 +134,7 @@ ROWS = (
             load=Load(clients, senders=10, messages=6 * rate, rate=rate, seconds=20, burst=MANY),
             servers=(TRICHAT, FLOOR),
             shows=("cpu", "p50", "p99"),
-            slow=True,
+            long=True,
         )
         for clients, rate in ((2_000, 10), (5_000, 5))
     ),
@@ -160,7 +160,7 @@ ROWS = (
         load=Load(2_000, messages=1),
         servers=(TRICHAT, FLOOR, "inspircd", "ergo"),
         shows=("told", "told_cpu"),
-        slow=True,
+        long=True,
     ),
     Row(
         key="join-5000",
@@ -178,7 +178,7 @@ ROWS = (
         shows=("memory", "idle"),
         goals=(Goal("memory", most=9.0), Goal("idle", most=1.0)),
         idle_seconds=5.0,
-        slow=True,
+        long=True,
     ),
     Row(
         key="all-read",
@@ -235,4 +235,4 @@ def select(keys: str, *, quick: bool) -> list[Row]:
             raise ValueError(f"there is no row {key!r}; there are: {', '.join(row.key for row in ROWS)}")
     if wanted:
         return [row for row in ROWS if any(row.key.startswith(key) for key in wanted)]
-    return [row for row in ROWS if not (quick and row.slow)]
+    return [row for row in ROWS if not (quick and row.long)]

@@ -19,6 +19,14 @@ one on another day, is in the ratios: all servers of a row ran one after the oth
 is the median. Absolute figures are only beside them.
 """
 
+PLOTS = """\
+![CPU per delivery over the number of clients](plots/growth.svg)
+
+![CPU per delivery, as a multiple of the floor](plots/ratios.svg)
+
+![Latency](plots/latency.svg)
+"""
+
 NOTES = """\
 `× floor` and `× best peer` say how many times that of the floor, or of the peer that is best at this, a figure is. CPU
 is that of the server process, kernel time included, for each copy of a message that reached a client. † the load
@@ -36,6 +44,7 @@ def results(outcome: Outcome) -> str:
             ["work", "figure", "goal", "reached", ""], [_goal_cells(judgement) for judgement in outcome.judgements()]
         ),
         "## Figures\n",
+        PLOTS,
         NOTES,
         *(part for row in outcome.rows for part in _row_parts(outcome, row)),
     ]
