@@ -8,7 +8,7 @@ from typing import Protocol
 
 import trio
 
-from trichat._errors import StartError, leaves, split_failure
+from trichat._errors import StartError, sentences, split_failure
 
 logger = logging.getLogger("trichat.plugins")
 
@@ -182,9 +182,9 @@ class _Lifespan:
 
     def _report(self, failure: BaseException, *, entered: bool) -> None:
         if not entered:
-            raise StartError(f"plugin {self.name!r} cannot start: {_sentences(failure)}") from failure
+            raise StartError(f"plugin {self.name!r} cannot start: {sentences(failure)}") from failure
         if self._stopping.is_set():
-            logger.error("plugin %r failed when it was left: %s", self.name, _sentences(failure), exc_info=failure)
+            logger.error("plugin %r failed when it was left: %s", self.name, sentences(failure), exc_info=failure)
         else:
             logger.error(
                 "plugin %r crashed: it is told nothing any more, and refuses what it is asked",
@@ -203,13 +203,3 @@ def _alone(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
-
-
-def _sentences(error: BaseException) -> str:
-    return "; ".join(map(_sentence, leaves(error)))
-
-
-def _sentence(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return str(error) or repr(error)

@@ -17,7 +17,7 @@ import trio
 
 from trichat import hookspecs
 from trichat._commands import Command, marked_commands
-from trichat._errors import PluginError, RequiredPluginFailed, split_failure
+from trichat._errors import PluginError, RequiredPluginFailed, sentences, split_failure
 from trichat._messages import Handled, Message, Refuse
 from trichat._order import in_order
 from trichat._overdue import Overdue
@@ -301,7 +301,9 @@ class Plugins:
             if failure is not None:
                 # An OSError tells of the world, not of the plugin's code.
                 trace = None if isinstance(failure, (Misbehaved, OSError)) else failure
-                logger.error("plugin %r failed in %s: %s", implementation.plugin, hook, failure, exc_info=trace)
+                logger.error(
+                    "plugin %r failed in %s: %s", implementation.plugin, hook, sentences(failure), exc_info=trace
+                )
                 self._note_failure(implementation.plugin)
             if passing is not None:
                 raise passing from None  # noqa: ASYNC104
