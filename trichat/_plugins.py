@@ -8,7 +8,7 @@ the walk without leaving a coroutine behind, and a changed message goes on to th
 import inspect
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Set
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Set
 from types import ModuleType
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -116,6 +116,10 @@ class Plugins:
     def names(self) -> list[str]:
         """The names of the plugins, in the order of their registration."""
         return [name for name, _ in self._manager.list_name_plugin()]
+
+    def files(self) -> Mapping[str, str]:
+        """The names of the plugins, by the files that they are written in."""
+        return {_source(plugin): name for name, plugin in self._manager.list_name_plugin()}
 
     def hooks_of(self, name: str) -> list[str]:
         """The hooks that a plugin implements."""

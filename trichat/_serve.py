@@ -12,6 +12,7 @@ import trio
 from trichat._errors import one_for_all
 from trichat._listener import Address
 from trichat._server import Server
+from trichat._watchdog import Watchdog
 
 logger = logging.getLogger("trichat")
 
@@ -31,7 +32,8 @@ def serve(server: Server, about: Sequence[str]) -> None:
 
 
 async def _serve(server: Server, announcement: "_Announcement") -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+    watchdog = Watchdog(server._plugins.files())
+    with watchdog.watching(), trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         async with trio.open_nursery() as nursery:
             ask, asked = trio.open_memory_channel[None](1)
             nursery.start_soon(_obey, signals, server, ask)
