@@ -156,7 +156,7 @@ async def test_a_plugin_may_have_more_or_less_time_than_the_others() -> None:
 
 # Quarantine.
 
-OUT = "* the plugin 'filter': it failed 3 times within a minute: it is told nothing any more, and still asked"
+OUT = "* the plugin 'filter': it failed 3 times within a minute; it is told nothing any more, and is still asked"
 
 
 @virtual_time

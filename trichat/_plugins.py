@@ -194,10 +194,14 @@ class Plugins:
 
     def _take_out(self, name: str, why: str) -> str:
         """Tell a plugin nothing any more, and return what to say of it. What it is asked is not opened by that."""
+        hooks = self.hooks_of(name)
+        consequences = []
+        if any(hook not in ASKING and hook not in CONTRIBUTING for hook in hooks):
+            consequences.append("is told nothing any more")
+        if any(hook in ASKING for hook in hooks):
+            consequences.append("refuses what it is asked" if name in self._crashed else "is still asked")
+        why = f"{why}; it {', and '.join(consequences)}" if consequences else why
         self._resolve(vars(self._manager.hook).values())
-        why = f"{why}: it is told nothing any more"
-        if any(hook in ASKING for hook in self.hooks_of(name)):
-            why += ", and refuses what it is asked" if name in self._crashed else ", and still asked"
         self._on_out(name, why)
         return why
 
