@@ -460,6 +460,11 @@ def test_a_table_of_no_plugin_is_a_fault(write: Write, install: Install, name: s
             {"chat_log": {"pat": "x"}}, "chat_log.pat: unknown key (did you mean 'path'?)", id="a key misspelt"
         ),
         pytest.param({"quiet": {"text": "x"}}, "quiet.text: unknown key", id="a module"),
+        pytest.param(
+            {"quiet": {"on_eror": "skip"}},
+            "quiet.on_eror: unknown key (did you mean 'on_error'?)",
+            id="a key that every table has",
+        ),
         pytest.param({"tea": {"cups": "x"}}, "tea.cups: Expected `int`, got `str` (here: 'x')", id="a wrong value"),
         pytest.param(
             {"bye": {"enabled": "no"}}, "bye.enabled: Expected `bool`, got `str` (here: 'no')", id="not quite disabled"

@@ -76,7 +76,7 @@ def choose(plugin: Found, config: Config, faults: list[str]) -> Choice | None:
     cls = _options_class(factory)
     try:
         _check_keys(cls or Options)
-        options = to_options(cls or Options, table, place, faults)
+        options = to_options(cls or Options, table, place, faults, KEYS)
     except (NotImplementedError, TypeError) as error:
         raise PluginError(f"plugin {name!r}: {error}") from None
     if len(faults) > before or policy is None:

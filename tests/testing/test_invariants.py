@@ -48,6 +48,8 @@ from trichat.testing._invariants import (
 )
 from trichat.testing._parts import Probe
 
+BAD_PLUGINS = Path(__file__).parent / "bad_plugins"
+
 NO_LOG = {"plugins": {"chat_log": {"enabled": False}}}
 
 
@@ -566,27 +568,10 @@ async def test_more_waits_for_somebody_than_may(chat: Chat, monkeypatch: pytest.
 # Who comes afterwards is shown all that was sent.
 
 
-class ShortMemory:
-    """A history of its own, which is out of its buffer while it waits."""
-
-    def __init__(self) -> None:
-        self._recent: list[Message] = []
-
-    @hookimpl
-    async def on_broadcast(self, messages: Sequence[Message]) -> None:
-        recent, self._recent = self._recent, []
-        await checkpoint()
-        self._recent = [*recent, *messages]
-
-    @hookimpl(tryfirst=True)
-    def history(self, room: str, after: int, before: int) -> Sequence[Message]:
-        return [message for message in self._recent if message.room == room and after < message.id < before]
-
-
 def test_the_history_is_lost() -> None:
     def search() -> Survey:
-        return cancel_everywhere(talk, plugins={"memory": ShortMemory}, targets=["hook"], config=NO_LOG)
+        return cancel_everywhere(talk, plugins=[str(BAD_PLUGINS / "loses_history.py")], targets=["hook"], config=NO_LOG)
 
-    assert broken(search, history_is_whole, "hook memory.on_broadcast #3 @ 1") == (
+    assert broken(search, history_is_whole, "hook loses_history.on_broadcast #3 @ 1") == (
         "somebody who came afterwards was not shown ['alice: hello']"
     )
