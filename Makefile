@@ -6,7 +6,7 @@ BIN := .venv/bin
 ARGS ?=
 PYTEST := pytest --numprocesses auto --dist worksteal
 
-.PHONY: serve test coverage check lint clean
+.PHONY: serve test coverage check lint regression bench clean
 
 serve: .venv/.serve
 	$(BIN)/trichat serve $(ARGS)
@@ -21,7 +21,7 @@ coverage: .venv/.dev
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-check: lint test
+check: lint test regression
 
 lint: .venv/.dev
 	$(BIN)/ruff format --check .
@@ -31,8 +31,16 @@ lint: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# What a message costs, beside the floor: twenty seconds.
+regression: .venv/.dev
+	PYTHONPATH=benchmarks $(BIN)/python benchmarks/check_regression.py
+
+# Half an hour; `make bench ARGS="--quick --rows small"` is a glance. Peers are taken from PATH.
+bench: .venv/.bench
+	PYTHONPATH=benchmarks $(BIN)/python -m bench $(ARGS)
+
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* dist
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* dist benchmarks/build
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -46,4 +54,8 @@ clean:
 
 .venv/.dev: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ .venv/.serve
+
+.venv/.bench: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@ .venv/.serve

@@ -460,9 +460,18 @@ def test_a_table_of_no_plugin_is_a_fault(write: Write, install: Install, name: s
             {"chat_log": {"pat": "x"}}, "chat_log.pat: unknown key (did you mean 'path'?)", id="a key misspelt"
         ),
         pytest.param({"quiet": {"text": "x"}}, "quiet.text: unknown key", id="a module"),
+        pytest.param(
+            {"quiet": {"on_eror": "skip"}},
+            "quiet.on_eror: unknown key (did you mean 'on_error'?)",
+            id="a key that every table has",
+        ),
         pytest.param({"tea": {"cups": "x"}}, "tea.cups: Expected `int`, got `str` (here: 'x')", id="a wrong value"),
-        pytest.param({"bye": {"enabled": "no"}}, "bye.enabled: Expected `bool` (here: 'no')", id="not quite disabled"),
-        pytest.param({"bye": {"enabled": 0}}, "bye.enabled: Expected `bool` (here: 0)", id="nearly disabled"),
+        pytest.param(
+            {"bye": {"enabled": "no"}}, "bye.enabled: Expected `bool`, got `str` (here: 'no')", id="not quite disabled"
+        ),
+        pytest.param(
+            {"bye": {"enabled": 0}}, "bye.enabled: Expected `bool`, got `int` (here: 0)", id="nearly disabled"
+        ),
         pytest.param(
             {"tea": {"enabled": False, "cup": 1}},
             "tea.cup: unknown key (did you mean 'cups'?)",
@@ -493,7 +502,7 @@ def test_all_faults_of_all_tables_are_named_at_once(write: Write) -> None:
 
     assert faults_of(tables, *extra) == [
         "chat.toml: plugins.blacklst: no such plugin (did you mean 'blacklist'?)",
-        "chat.toml: plugins.bye.enabled: Expected `bool` (here: 'no')",
+        "chat.toml: plugins.bye.enabled: Expected `bool`, got `str` (here: 'no')",
         "chat.toml: plugins.tea.cups: Expected `int`, got `str` (here: 'x')",
         "chat.toml: plugins.tea.cup: unknown key (did you mean 'cups'?)",
         "chat.toml: plugins.picky: here: cannot be read",

@@ -98,7 +98,7 @@ def test_a_plugin_with_a_faulty_table_is_broken(folder: Path) -> None:
 
 
 def test_the_details_are_documentation_hooks_and_options_with_type_default_and_value(folder: Path) -> None:
-    text = inventory(folder, poll={"question": "coffee?"}).details("poll")
+    text = inventory(folder, poll={"question": "coffee?", "on_error": "skip"}).details("poll")
     assert text.splitlines() == [
         f"poll 2.1, from {folder / 'poll.py'}: on",
         "",
@@ -111,8 +111,22 @@ def test_the_details_are_documentation_hooks_and_options_with_type_default_and_v
         "hooks: on_message",
         "",
         "[plugins.poll]",
-        "# Whether the plugin runs. A boolean; by default true.",
+        "# Whether the plugin runs.",
+        "# bool; by default True.",
         "enabled = true",
+        '# What its failure does: "refuse" what it was asked or told of, "skip" it as if it had no answer,',
+        '# "stop" the server. By default it refuses where it is asked, and is skipped where it is told.',
+        "# 'refuse' | 'skip' | 'stop' | None; by default None.",
+        'on_error = "skip"',
+        "# Whether nobody gets a batch whose on_broadcast fails; by default what the plugin says of itself.",
+        "# bool | None; by default None.",
+        "# required is not set",
+        "# Seconds that one call of it may take; by default what [server] says.",
+        "# float | None; by default None.",
+        "# hook_timeout is not set",
+        "# Failures within a minute after which it is told nothing any more; 0 for never.",
+        "# int; by default 5.",
+        "quarantine_after = 5",
         "# What to ask.",
         "# str; by default 'tea?'.",
         'question = "coffee?"',

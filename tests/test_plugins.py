@@ -328,7 +328,7 @@ FAULTS = {
     "async def that raises": (raising_later(ValueError("oops")), "oops"),
     "def that exits": (raising(SystemExit(3)), "3"),
     "async def that exits": (raising_later(SystemExit(3)), "3"),
-    "group of errors": (raising(ExceptionGroup("both", [ValueError("oops")])), "both (1 sub-exception)"),
+    "group of errors": (raising(ExceptionGroup("both", [ValueError("oops")])), "oops"),
     "overrun": (too_long, "it took longer than hook_timeout (5 s)"),
 }
 LATE = {"overrun that cannot be cut short": (too_long_under_a_shield, "it took longer than hook_timeout (5 s)")}
@@ -390,7 +390,7 @@ async def test_an_error_of_the_world_is_logged_without_one(
     plugins.register("log", Made(on_connect=raising(OSError(28, "No space left on device", "chat_log.txt"))))
     await plugins.ask(hookspecs.on_connect, client=client)
     [record] = caplog.records
-    assert record.getMessage().endswith("[Errno 28] No space left on device: 'chat_log.txt'")
+    assert record.getMessage().endswith(": chat_log.txt: No space left on device")
     assert not record.exc_info
 
 
@@ -484,7 +484,7 @@ async def test_telling_returns_what_failed_and_with_what(plugins: Plugins) -> No
 
     plugins.register("good", Made(on_reload=nothing))
     plugins.register("bad", Made(on_reload=fail))
-    assert await plugins.tell(hookspecs.on_reload) == ["the plugin 'bad' failed: [Errno 2] No such file: 'motd.txt'"]
+    assert await plugins.tell(hookspecs.on_reload) == ["the plugin 'bad' failed: motd.txt: No such file"]
 
 
 def telling(plugins: Plugins, client: Client) -> dict[str, Callable[[], Awaitable[object]]]:

@@ -400,7 +400,7 @@ async def test_a_background_task_that_crashes_takes_down_only_its_plugin(
 ) -> None:
     fragile = Fragile(error)
     async with running([fragile]) as chat:
-        alice = await chat.join("alice")
+        alice = await chat.join("alice", address="10.0.0.7")  # no operator
         fragile.crash.set()
         await chat.settled()
         assert "plugin 'fragile' crashed" in caplog.text
@@ -416,8 +416,8 @@ async def test_a_hook_whose_task_crashes_has_failed_and_the_server_goes_on(
     virtual_time: object, caplog: pytest.LogCaptureFixture, error: BaseException
 ) -> None:
     async with running([Fragile(error)]) as chat:
-        alice = await chat.join("alice")
-        bob = await chat.join("bob")
+        alice = await chat.join("alice", address="10.0.0.7")  # no operators
+        bob = await chat.join("bob", address="10.0.0.8")
         await alice.hears("* bob joined")
         await alice.say("fail in a nursery")
         await alice.hears("* not sent: the plugin 'fragile' failed")

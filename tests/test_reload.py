@@ -49,8 +49,8 @@ async def test_who_waits_is_told_what_failed(virtual_time: object, caplog: pytes
     async with reloading(good=Slow(), bad=Slow(fault)) as reloader:
         reload = reloader.ask()
         await reload.done.wait()
-    assert reload.failures == ["the plugin 'bad' failed: [Errno 2] No such file: 'motd.txt'"]
-    assert caplog.messages == ["plugin 'bad' failed in on_reload: [Errno 2] No such file: 'motd.txt'"]
+    assert reload.failures == ["the plugin 'bad' failed: motd.txt: No such file"]
+    assert caplog.messages == ["plugin 'bad' failed in on_reload: motd.txt: No such file"]
 
 
 async def test_one_who_does_not_wait_any_more_does_not_break_it_off(virtual_time: object) -> None:

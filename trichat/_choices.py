@@ -12,6 +12,7 @@ from typing import NamedTuple, get_type_hints
 from trichat._config import Config, Options, suggestion, to_options
 from trichat._discovery import Extra, Factory, Found, find_plugins
 from trichat._errors import ConfigError, PluginError
+from trichat._policy import KEYS, Policy, split_policy
 
 
 class Choice(NamedTuple):
@@ -23,6 +24,8 @@ class Choice(NamedTuple):
     enabled: bool
     place: str = ""
     """What to call its table in a fault."""
+    policy: Policy = Policy()
+    """What its table says beside its options."""
 
 
 def load_plugins(config: Config, extra: Extra = ()) -> dict[str, object]:
@@ -68,19 +71,24 @@ def choose(plugin: Found, config: Config, faults: list[str]) -> Choice | None:
     name, factory = plugin.name, plugin.load()
     place = f"{config.source}: plugins.{name}"
     before = len(faults)
-    table = dict(config.plugins.get(name, {}))
-    enabled = table.pop("enabled", True)
-    if not isinstance(enabled, bool):
-        faults.append(f"{place}.enabled: Expected `bool` (here: {enabled!r})")
+    policy, table = split_policy(config.plugins.get(name, {}), place, faults)
     # For a plugin without options the empty class says that there are no keys.
     cls = _options_class(factory)
     try:
-        options = to_options(cls or Options, table, place, faults)
+        _check_keys(cls or Options)
+        options = to_options(cls or Options, table, place, faults, KEYS)
     except (NotImplementedError, TypeError) as error:
         raise PluginError(f"plugin {name!r}: {error}") from None
-    if len(faults) > before:
+    if len(faults) > before or policy is None:
         return None
-    return Choice(name, factory, options if cls else None, bool(enabled), place)
+    return Choice(name, factory, options if cls else None, policy.enabled, place, policy)
+
+
+def _check_keys(options: type[Options]) -> None:
+    """Raise `TypeError` for an option that could never be set."""
+    for key in KEYS:
+        if key in options.__struct_fields__:
+            raise TypeError(f"it cannot have the option {key!r}, which the table of every plugin has")
 
 
 def _options_class(factory: Factory) -> type[Options] | None:

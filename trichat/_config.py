@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -133,9 +133,12 @@ OptionsType = TypeVar("OptionsType", bound=Options)
 
 
 def to_options(
-    cls: type[OptionsType], table: Mapping[str, object], place: str, faults: list[str]
+    cls: type[OptionsType], table: Mapping[str, object], place: str, faults: list[str], others: Sequence[str] = ()
 ) -> OptionsType | None:
-    """Convert `table` to `cls`. Each fault is added to `faults`, behind its `place`; `None` if there was one."""
+    """Convert `table` to `cls`. Each fault is added to `faults`, behind its `place`; `None` if there was one.
+
+    `others` are keys that the table may have beside these: a misspelled one may have been meant for one of them.
+    """
     fields = {field.name: field for field in msgspec.structs.fields(cls)}
     values = {}
     before = len(faults)
@@ -144,7 +147,7 @@ def to_options(
         if key in fields:
             values[key] = _convert(value, fields[key].type, f"{place}.{key}", faults)
         else:
-            faults.append(f"{place}.{key}: unknown key{suggestion(key, list(fields))}")
+            faults.append(f"{place}.{key}: unknown key{suggestion(key, [*fields, *others])}")
     faults.extend(f"{place}.{key}: is missing" for key in fields if fields[key].required and key not in table)
     return cls(**values) if len(faults) == before else None
 

@@ -50,6 +50,17 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
+def sentences(error: BaseException) -> str:
+    """Return what to tell people of an error: of a group, what really happened."""
+    return "; ".join(map(_sentence, leaves(error)))
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or repr(error)
+
+
 def split_failure(error: BaseException) -> tuple[BaseException | None, BaseException | None]:
     """Split what came out of a plugin into its own failure and what has to pass: cancellation, Ctrl-C.
 

@@ -81,7 +81,7 @@ def _look_at(found: Found, config: Config, plugins: Plugins) -> Item:
         choice = choose(found, config, faults)
         made = build_plugins([choice], faults) if choice is not None else {}
         for name, plugin in made.items():
-            plugins.register(name, plugin)
+            plugins.register(name, plugin, choice.policy if choice else None)
     except PluginError as error:
         faults.append(str(error))
     if faults:
@@ -98,12 +98,13 @@ def _details(item: Item) -> Iterator[str]:
     yield from ("", _documentation(item.choice.factory))
     if item.hooks:
         yield from ("", f"hooks: {', '.join(item.hooks)}")
-    yield from ("", f"[plugins.{item.found.name}]", "# Whether the plugin runs. A boolean; by default true.")
-    yield f"enabled = {str(item.choice.enabled).lower()}"
-    if item.choice.options is not None:
-        types = {field.name: field for field in msgspec.structs.fields(item.choice.options)}
-        for key, lines in keys(item.choice.options).items():
-            yield from (*lines[:-1], f"# {_type_text(types[key].type)}; by default {_default(types[key])}.", lines[-1])
+    yield from ("", f"[plugins.{item.found.name}]")
+    for options in (item.choice.policy, item.choice.options):
+        if options is not None:
+            types = {field.name: field for field in msgspec.structs.fields(options)}
+            for key, lines in keys(options).items():
+                kind = f"# {_type_text(types[key].type)}; by default {_default(types[key])}."
+                yield from (*lines[:-1], kind, lines[-1])
 
 
 def _documentation(factory: ModuleType | type) -> str:

@@ -1,13 +1,14 @@
 """The lifespans of the plugins: entered in order, each in a task of its own, and left in the reverse order."""
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
 from typing import Protocol
 
 import trio
 
-from trichat._errors import StartError, leaves, split_failure
+from trichat._errors import StartError, sentences, split_failure
 
 logger = logging.getLogger("trichat.plugins")
 
@@ -42,21 +43,22 @@ async def outlasting(
 
 
 class Lifespans:
-    """Enters the plugins' context managers. Each may take `timeout` seconds to be entered, all `grace` to be left.
+    """Enters the plugins' context managers. All may take `grace` seconds to be left.
 
-    `on_crash` is called with the name of a plugin whose lifespan crashed in between.
+    `timeout_of` is called with the name of a plugin, and returns how many seconds it may take to be entered;
+    `on_crash` is called with the name of one whose lifespan crashed in between.
     """
 
     def __init__(
         self,
         plugins: Iterable[tuple[str, AbstractAsyncContextManager[None]]],
         *,
-        timeout: float,
+        timeout_of: Callable[[str], float],
         grace: float,
         on_crash: Callable[[str], None],
     ) -> None:
         self._plugins = plugins
-        self._timeout = timeout
+        self._timeout_of = timeout_of
         self._grace = grace
         self._on_crash = on_crash
         self._stopping = trio.Event()
@@ -72,10 +74,11 @@ class Lifespans:
             try:
                 for name, manager in self._plugins:
                     lifespan = _Lifespan(name, manager, self._on_crash)
-                    with trio.move_on_after(self._timeout) as scope:
+                    timeout = self._timeout_of(name)
+                    with trio.move_on_after(timeout) as scope:
                         await nursery.start(lifespan.run, name=f"plugin {name}")
                     if scope.cancelled_caught:
-                        raise StartError(f"plugin {name!r} did not start within {self._timeout:g} seconds")
+                        raise StartError(f"plugin {name!r} did not start within {timeout:g} seconds")
                     entered.append(lifespan)
                 task_status.started()
                 await self._stopping.wait()
@@ -95,6 +98,56 @@ class Lifespans:
                 logger.error("plugin %r did not end within %g seconds", lifespan.name, share)
 
 
+class _Background:
+    """The background tasks of one plugin. They end before its lifespan does, which may hold what they use."""
+
+    def __init__(self, plugin: str) -> None:
+        self._plugin = plugin
+        self.nursery: trio.Nursery
+        self._scopes: set[trio.CancelScope] = set()
+        self._ending = False
+        self._ended = trio.Event()
+
+    def start_soon(self, function: Callable[..., Awaitable[object]], *args: object, name: str | None) -> None:
+        """Start a task. Raises `RuntimeError` if the lifespan is being left already."""
+        if self._ending:
+            raise RuntimeError(f"plugin {self._plugin!r} is ending: it can start nothing any more")
+        scope = trio.CancelScope()
+        self._scopes.add(scope)
+        title = name or getattr(function, "__qualname__", repr(function))
+        self.nursery.start_soon(self._run, scope, function, args, name=f"plugin {self._plugin}: {title}")
+
+    async def _run(
+        self, scope: trio.CancelScope, function: Callable[..., Awaitable[object]], args: tuple[object, ...]
+    ) -> None:
+        try:
+            with scope:
+                await function(*args)
+        finally:
+            self._scopes.discard(scope)
+            if self._ending and not self._scopes:
+                self._ended.set()
+
+    async def end(self) -> None:
+        """Cancel the tasks, and wait until they have ended: as long as the plugin has for its end."""
+        self._ending = True
+        for scope in self._scopes:
+            scope.cancel("the plugin is ending")
+        if self._scopes:
+            await self._ended.wait()
+
+
+_BACKGROUND: ContextVar[_Background] = ContextVar("trichat.lifespan")
+
+
+def start_soon(function: Callable[..., Awaitable[object]], *args: object, name: str | None = None) -> None:
+    """Start a background task of the plugin in whose lifespan this is called. Raises `RuntimeError` elsewhere."""
+    background = _BACKGROUND.get(None)
+    if background is None:
+        raise RuntimeError("start_soon belongs into the lifespan of a plugin: whose task is it to be here?")
+    background.start_soon(function, *args, name=name)
+
+
 class _Lifespan:
     def __init__(self, name: str, manager: AbstractAsyncContextManager[None], on_crash: Callable[[str], None]) -> None:
         self.name = name
@@ -102,20 +155,26 @@ class _Lifespan:
         self._on_crash = on_crash
         self._stopping = trio.Event()
         self._left = trio.Event()
+        self._background = _Background(name)
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
         entered = False
         try:
-            async with self._manager:
-                entered = True
-                task_status.started()
-                await self._stopping.wait()
+            async with trio.open_nursery() as nursery:
+                self._background.nursery = nursery
+                _BACKGROUND.set(self._background)
+                async with self._manager:
+                    entered = True
+                    task_status.started()
+                    await self._stopping.wait()
+                    await self._background.end()
+                nursery.cancel_scope.cancel()
             if not self._stopping.is_set():
                 raise RuntimeError("its lifespan ended by itself")
         except BaseException as error:  # noqa: ASYNC103
             failure, passing = split_failure(error)
             if failure is not None:
-                self._report(failure, entered=entered)
+                self._report(_alone(failure), entered=entered)
             if passing is not None:
                 raise passing from None  # noqa: ASYNC104
         finally:
@@ -123,9 +182,9 @@ class _Lifespan:
 
     def _report(self, failure: BaseException, *, entered: bool) -> None:
         if not entered:
-            raise StartError(f"plugin {self.name!r} cannot start: {_sentences(failure)}") from failure
+            raise StartError(f"plugin {self.name!r} cannot start: {sentences(failure)}") from failure
         if self._stopping.is_set():
-            logger.error("plugin %r failed when it was left: %s", self.name, _sentences(failure), exc_info=failure)
+            logger.error("plugin %r failed when it was left: %s", self.name, sentences(failure), exc_info=failure)
         else:
             logger.error(
                 "plugin %r crashed: it is told nothing any more, and refuses what it is asked",
@@ -139,11 +198,8 @@ class _Lifespan:
         await self._left.wait()
 
 
-def _sentences(error: BaseException) -> str:
-    return "; ".join(map(_sentence, leaves(error)))
-
-
-def _sentence(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return str(error) or repr(error)
+def _alone(error: BaseException) -> BaseException:
+    """Return what is in a group of one: the nursery of the background tasks makes one of every error."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

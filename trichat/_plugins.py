@@ -7,7 +7,8 @@ the walk without leaving a coroutine behind, and a changed message goes on to th
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Set
 from types import ModuleType
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -16,8 +17,11 @@ import trio
 
 from trichat import hookspecs
 from trichat._commands import Command, marked_commands
-from trichat._errors import ConfigError, PluginError, RequiredPluginFailed, split_failure
+from trichat._errors import ConfigError, PluginError, RequiredPluginFailed, sentences, split_failure
 from trichat._messages import Handled, Message, Refuse
+from trichat._order import in_order
+from trichat._overdue import Overdue
+from trichat._policy import Policy
 
 logger = logging.getLogger("trichat.plugins")
 
@@ -36,11 +40,17 @@ ASKING: dict[str, tuple[type, ...]] = {
 CONTRIBUTING = ("lifespan", "commands")
 
 
+# Within how many seconds the failures of a plugin have to be to put it into quarantine.
+QUARANTINE_SPAN = 60.0
+
+
 class Implementation(NamedTuple):
     plugin: str
     function: Callable[..., Any]
     arguments: tuple[str, ...]
     required: bool
+    timeout: float
+    policy: Policy
 
 
 Call = Callable[[str, Implementation, dict[str, Any]], Awaitable[Any]]
@@ -73,22 +83,49 @@ class _Manager(pluggy.PluginManager):
 
 
 class Plugins:
-    """The registered plugins. `hook_timeout` is what one call may take, in seconds."""
+    """The registered plugins. `hook_timeout` is what one call may take, in seconds.
 
-    def __init__(self, hook_timeout: float) -> None:
+    `on_out` is called with the name of a plugin that is told nothing any more, and why; `on_fatal` with why the server
+    has to stop.
+    """
+
+    def __init__(
+        self,
+        hook_timeout: float,
+        *,
+        on_out: Callable[[str, str], None] = lambda _name, _why: None,
+        on_fatal: Callable[[str], None] = lambda _why: None,
+    ) -> None:
         self._timeout = hook_timeout
+        self._on_out = on_out
+        self._on_fatal = on_fatal
+        self.overdue = Overdue()
+        """The calls under way."""
         self._manager = _Manager("trichat")
         self._manager.add_hookspecs(hookspecs)
+        self._policies: dict[str, Policy] = {}
         self._crashed: set[str] = set()
+        self._quarantined: set[str] = set()
+        self._failures: dict[str, deque[float]] = {}
+        """When each plugin failed last, as often as it may."""
         self._hooks: dict[str, list[Implementation]] = {}
         self.traced: Callable[[Call, object, Message], Awaitable[Message | Handled | Refuse]] | None = None
         """Who asks about a message instead, as long as somebody watches, by calling each plugin through its own."""
         self._resolve(vars(self._manager.hook).values())
 
     @property
+    def crashed(self) -> Set[str]:
+        """The plugins whose lifespan has crashed."""
+        return self._crashed
+
+    @property
     def names(self) -> list[str]:
         """The names of the plugins, in the order of their registration."""
         return [name for name, _ in self._manager.list_name_plugin()]
+
+    def files(self) -> Mapping[str, str]:
+        """The names of the plugins, by the files that they are written in."""
+        return {_source(plugin): name for name, plugin in self._manager.list_name_plugin()}
 
     def hooks_of(self, name: str) -> list[str]:
         """The hooks that a plugin implements."""
@@ -108,10 +145,11 @@ class Plugins:
         """Whether any plugin implements `hook`."""
         return bool(self._hooks[hook.__name__])
 
-    def register(self, name: str, plugin: object) -> None:
+    def register(self, name: str, plugin: object, policy: Policy | None = None) -> None:
         """Add a plugin: a module or an instance. Raises `PluginError` if it is not made as it has to be."""
         if self._manager.has_plugin(name):
             raise PluginError(f"plugin {name!r} ({_source(plugin)}): another plugin has this name already")
+        self._policies[name] = policy or Policy()
         try:
             self._manager.register(plugin, name)
             self._manager.check_pending()
@@ -134,55 +172,73 @@ class Plugins:
                         "about, or your place in the order with tryfirst or trylast"
                     )
 
+    def timeout_of(self, name: str) -> float:
+        """What one call of a plugin may take, in seconds."""
+        own = self._policies[name].hook_timeout
+        return self._timeout if own is None else own
+
     def mark_crashed(self, name: str) -> None:
         """Take the plugin out of the hooks that tell, and let it refuse in those that ask: it fails closed."""
         self._crashed.add(name)
+        if self._policies[name].on_error == "stop":
+            self._on_fatal(f"the plugin {name!r} crashed")
+        self._take_out(name, "it crashed")
+
+    def _note_failure(self, name: str) -> None:
+        """Count a failure, and put the plugin into quarantine if it was one too many."""
+        policy = self._policies[name]
+        if policy.on_error == "stop":
+            self._on_fatal(f"the plugin {name!r} failed")
+        if policy.quarantine_after and name not in self._quarantined:
+            times = self._failures.setdefault(name, deque(maxlen=policy.quarantine_after))
+            times.append(trio.current_time())
+            if len(times) == policy.quarantine_after and times[-1] - times[0] <= QUARANTINE_SPAN:
+                self._quarantined.add(name)
+                count = policy.quarantine_after
+                why = self._take_out(name, f"it failed {count} time{'s' if count > 1 else ''} within a minute")
+                logger.error("plugin %r: %s", name, why)
+
+    def _take_out(self, name: str, why: str) -> str:
+        """Tell a plugin nothing any more, and return what to say of it. What it is asked is not opened by that."""
+        hooks = self.hooks_of(name)
+        consequences = []
+        if any(hook not in ASKING and hook not in CONTRIBUTING for hook in hooks):
+            consequences.append("is told nothing any more")
+        if any(hook in ASKING for hook in hooks):
+            consequences.append("refuses what it is asked" if name in self._crashed else "is still asked")
+        why = f"{why}; it {', and '.join(consequences)}" if consequences else why
         self._resolve(vars(self._manager.hook).values())
+        self._on_out(name, why)
+        return why
+
+    def _implementation(self, found: pluggy.HookImpl) -> Implementation:
+        name, policy = found.plugin_name, self._policies[found.plugin_name]
+        required = policy.requires(found.plugin)
+        return Implementation(name, found.function, tuple(found.argnames), required, self.timeout_of(name), policy)
 
     def _resolve(self, callers: Iterable[pluggy.HookCaller]) -> None:
         """Look the implementations of some hooks up once, so that no call has to."""
         for caller in callers:
-            found = [
-                Implementation(i.plugin_name, i.function, tuple(i.argnames), getattr(i.plugin, "required", False))
-                for i in reversed(caller.get_hookimpls())
-            ]
+            found = [self._implementation(each) for each in reversed(caller.get_hookimpls())]
             if caller.name in CONTRIBUTING:
                 registered = self.names
                 found.sort(key=lambda implementation: registered.index(implementation.plugin))
             elif caller.name == "on_broadcast":
                 # What a required plugin stops has been seen by no other one.
                 found.sort(key=lambda implementation: not implementation.required)
-            ordered = self._in_order(found)
-            self._hooks[caller.name] = list(self._without_crashed(caller.name, ordered))
+            by_name = {implementation.plugin: implementation for implementation in found}
+            names = in_order({name: self._manager.get_plugin(name) for name in by_name})
+            ordered = [by_name[name] for name in names]
+            self._hooks[caller.name] = list(self._without_those_out(caller.name, ordered))
 
-    def _in_order(self, found: list[Implementation]) -> list[Implementation]:
-        """Keep to what plugins say of themselves, `before` and `after`; leave the others where they are."""
-        names = [each.plugin for each in found]
-        later: dict[str, set[str]] = {name: set() for name in names}
-        """What has to come later than each."""
-        for name in names:
-            plugin = self._manager.get_plugin(name)
-            for other in _names_in(plugin, name, "before"):
-                later[name].add(other)
-            for other in _names_in(plugin, name, "after"):
-                if other in later:
-                    later[other].add(name)
-        ordered: list[Implementation] = []
-        waiting = list(found)
-        while waiting:
-            free = [each for each in waiting if not any(each.plugin in later[other.plugin] for other in waiting)]
-            if not free:
-                raise PluginError(f"the order of plugins has a cycle: {_cycle(later, [w.plugin for w in waiting])}")
-            ordered.append(free[0])
-            waiting.remove(free[0])
-        return ordered
-
-    def _without_crashed(self, hook: str, found: list[Implementation]) -> Iterator[Implementation]:
+    def _without_those_out(self, hook: str, found: list[Implementation]) -> Iterator[Implementation]:
         for implementation in found:
-            if implementation.plugin not in self._crashed:
+            is_asked = hook in ASKING or (implementation.required and hook == "on_broadcast")
+            if implementation.plugin in self._crashed:
+                if is_asked and implementation.policy.on_error != "skip":
+                    yield implementation._replace(function=_refuse_as_crashed, arguments=())
+            elif is_asked or implementation.plugin not in self._quarantined:
                 yield implementation
-            elif hook in ASKING or implementation.required:
-                yield implementation._replace(function=_refuse_as_crashed, arguments=())
 
     async def ask(self, hook: Callable[P, Awaitable[R]], *_: P.args, **kwargs: P.kwargs) -> R | Refuse | None:
         """Ask one plugin after the other, until one answers; arguments by keyword. A plugin that fails refuses."""
@@ -190,6 +246,8 @@ class Plugins:
             try:
                 answer = await self._call(hook.__name__, implementation, kwargs)
             except _Failed as failure:
+                if implementation.policy.on_error == "skip":
+                    continue
                 return Refuse(str(failure))
             if answer is not None:
                 return answer  # type: ignore[no-any-return]
@@ -209,6 +267,8 @@ class Plugins:
             try:
                 answer = await call("on_message", implementation, arguments)
             except _Failed as failure:
+                if implementation.policy.on_error == "skip":
+                    continue
                 return Refuse(str(failure))
             if isinstance(answer, Message):
                 message = arguments["message"] = answer
@@ -219,9 +279,8 @@ class Plugins:
     async def tell(self, hook: Callable[P, Awaitable[None]], *_: P.args, **kwargs: P.kwargs) -> list[str]:
         """Tell every plugin, and return what failed: a sentence for each plugin that did.
 
-        Raises `RequiredPluginFailed` if one fails that is required, before the next is told.
-
-        Every plugin is called even if the telling is cancelled: its first wait is cancelled then.
+        Raises `RequiredPluginFailed` if one fails that is required, before the next is told. Every plugin is called
+        even if the telling is cancelled: its first wait is cancelled then.
         """
         failures: list[str] = []
         cancelled: BaseException | None = None
@@ -231,7 +290,7 @@ class Plugins:
             except _Failed as failure:
                 if implementation.required and hook is hookspecs.on_broadcast:
                     raise RequiredPluginFailed(str(failure)) from failure.__cause__
-                failures.append(f"{failure}: {failure.__cause__}")
+                failures.append(f"{failure}: {sentences(failure.__cause__ or failure)}")
             except (trio.Cancelled, BaseExceptionGroup) as error:  # noqa: ASYNC103
                 cancelled = error  # raised below
         if cancelled is not None:
@@ -267,16 +326,23 @@ class Plugins:
             if failure is not None:
                 # An OSError or a fault in a file tells of the world, not of the plugin's code.
                 trace = None if isinstance(failure, (Misbehaved, OSError, ConfigError)) else failure
-                logger.error("plugin %r failed in %s: %s", implementation.plugin, hook, failure, exc_info=trace)
+                logger.error(
+                    "plugin %r failed in %s: %s", implementation.plugin, hook, sentences(failure), exc_info=trace
+                )
+                self._note_failure(implementation.plugin)
             if passing is not None:
                 raise passing from None  # noqa: ASYNC104
             raise _Failed(f"the plugin {implementation.plugin!r} failed") from failure  # noqa: ASYNC104
         return answer
 
     async def _within_time(self, hook: str, implementation: Implementation, answer: Awaitable[Any]) -> Any:
-        with trio.move_on_after(self._timeout) as scope:
-            result = await answer
-        late = f"it took longer than hook_timeout ({self._timeout:g} s)"
+        with trio.move_on_after(implementation.timeout) as scope:
+            self.overdue.begin(scope, implementation.plugin, hook)
+            try:
+                result = await answer
+            finally:
+                self.overdue.end(scope)
+        late = f"it took longer than hook_timeout ({implementation.timeout:g} s)"
         # An answer that came too late may have come about in any state. What was only told, and has come to its end in
         # spite of its deadline, is done all the same: a batch that is in the log is sent.
         if scope.cancelled_caught or (scope.cancel_called and hook in ASKING):
@@ -284,24 +350,6 @@ class Plugins:
         if scope.cancel_called:
             logger.warning("plugin %r in %s: %s", implementation.plugin, hook, late)
         return result
-
-
-def _names_in(plugin: object, name: str, attribute: str) -> Sequence[str]:
-    """The plugins that `plugin` wants to come before or after."""
-    wanted = getattr(plugin, attribute, ())
-    if isinstance(wanted, str) or not all(isinstance(other, str) for other in wanted):
-        raise PluginError(f"plugin {name!r}: {attribute} is {wanted!r}; expected a list of the names of plugins")
-    return list(wanted)
-
-
-def _cycle(later: dict[str, set[str]], stuck: list[str]) -> str:
-    """Walk from one plugin to one that has to come later, until one comes again, and return that way."""
-    way = [stuck[0]]
-    while way[-1] not in way[:-1]:
-        earlier = [name for name in stuck if way[-1] in later[name]]
-        way.append(earlier[0])
-    way = way[way.index(way[-1]) :]
-    return " before ".join(repr(name) for name in reversed(way))
 
 
 def _invoke(implementation: Implementation, arguments: dict[str, Any]) -> Any:

@@ -51,13 +51,15 @@ class _Part:
     def pages(self, wire: Wire) -> Iterator[bytes]:
         """Yield the messages as they look on `wire`."""
         assert self.messages is not None
-        if sum(len(message.text) for message in self.messages) > ENCODED_CHARACTERS:
+        encoded = self._encoded.get(wire)
+        if encoded is not None:
+            yield encoded
+        elif sum(len(message.text) for message in self.messages) > ENCODED_CHARACTERS:
             messages = iter(self.messages)
             while page := _take_page(messages):
                 yield wire.encode_history(page)
         else:
-            if wire not in self._encoded:
-                self._encoded[wire] = wire.encode_history(self.messages)
+            self._encoded[wire] = wire.encode_history(self.messages)
             yield self._encoded[wire]
 
 

@@ -14,6 +14,7 @@ from trichat._errors import one_for_all
 from trichat._listener import Address
 from trichat._reload import Reloader
 from trichat._server import Server
+from trichat._watchdog import Watchdog
 
 logger = logging.getLogger("trichat")
 
@@ -34,7 +35,8 @@ def serve(server: Server, about: Sequence[str]) -> None:
 
 async def _serve(server: Server, announcement: "_Announcement") -> None:
     reloader = Reloader(server)
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+    watchdog = Watchdog(server._plugins.files())
+    with watchdog.watching(), trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_obey, signals, server, reloader, name="signals")
             nursery.start_soon(reloader.run, name="reload")

@@ -1,9 +1,10 @@
 """The server: puts the parts together, and gives plugins and embedders what they may do with them."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
 import trio
 
@@ -11,14 +12,16 @@ from trichat import hookspecs
 from trichat._broadcaster import Broadcaster
 from trichat._choices import load_plugins
 from trichat._client import Client
-from trichat._commands import Command, Who, command_table, everyone
+from trichat._commands import Command, Who, command_table, everyone, operators
 from trichat._config import Config, ServerOptions
 from trichat._errors import one_for_all
 from trichat._hub import Hub
-from trichat._lifespans import Lifespans, outlasting
+from trichat._lifespans import Lifespans, outlasting, start_soon
 from trichat._listener import Address, Listener, TcpListener
 from trichat._messages import LOBBY, Message
+from trichat._overdue import watching
 from trichat._plugins import Plugins
+from trichat._policy import policy_of
 from trichat._replay import Replay
 from trichat._sequencer import Sequencer
 from trichat._session import House, Session
@@ -52,9 +55,11 @@ class Server:
         config = Config() if config is None else config
         options = config.server
         self._options = options
-        self._plugins = self._make_plugins()
+        self._plugins = self._make_plugins(options.hook_timeout, on_out=self._plugin_is_out, on_fatal=self.stop)
+        self._stopping = trio.Event()
+        self._stop_reason = ""
         for name, plugin in (load_plugins(config) if plugins is None else plugins).items():
-            self._plugins.register(name, plugin)
+            self._plugins.register(name, plugin, policy_of(config, name))
         self._tracer = Tracer(self._plugins)
         self._wire = LineWire(options.max_line_bytes)
         self._listeners = [TcpListener(options.host, options.port, self._wire)] if listeners is None else listeners
@@ -68,13 +73,10 @@ class Server:
         self._nursery: trio.Nursery | None = None
         """Where sessions run; there while connections are taken."""
         self._sessions: set[Session] = set()
-        self._stopping = trio.Event()
-        self._stop_reason = ""
 
     # The test kit has a registry of its own, and runs each session in a scope of its own: these are its two seams.
 
-    def _make_plugins(self) -> Plugins:
-        return Plugins(self._options.hook_timeout)
+    _make_plugins: ClassVar[type[Plugins]] = Plugins
 
     @property
     def options(self) -> ServerOptions:
@@ -136,6 +138,19 @@ class Server:
         """What a plugin keeps over a restart, by the plugin's name. Nothing is opened before it is used."""
         return self._storages.of(plugin)
 
+    def start_soon(self, function: Callable[..., Awaitable[object]], *args: object, name: str | None = None) -> None:
+        """Start a background task of a plugin, in its lifespan: `function(*args)`.
+
+        The task is cancelled, and has ended, before the lifespan is left; if it fails, its plugin has crashed. Raises
+        `RuntimeError` anywhere else than in a lifespan and the tasks that it has started.
+        """
+        start_soon(function, *args, name=name)
+
+    def _plugin_is_out(self, name: str, why: str) -> None:
+        if name in self._plugins.crashed:
+            self._commands = {key: command for key, command in self._commands.items() if command.plugin != name}
+        self.notice(f"the plugin {name!r}: {why}", who=operators)
+
     async def reload(self) -> list[str]:
         """Let the plugins open their files anew, and return what failed: a sentence for each plugin that did.
 
@@ -184,7 +199,7 @@ class Server:
         grace = self._options.shutdown_timeout
         lifespans = Lifespans(
             self._plugins.contributions(hookspecs.lifespan, server=self),
-            timeout=self._options.hook_timeout,
+            timeout_of=self._plugins.timeout_of,
             # A little less than all of the share, so that one that hangs is told of before it is cut off.
             grace=0.8 * LIFESPANS_SHARE * grace,
             on_crash=self._plugins.mark_crashed,
@@ -192,6 +207,7 @@ class Server:
         # Who is needed longest is entered first: clients while there are clients, the broadcaster until the last of
         # them has left, the plugins until the last message is in the log.
         async with (
+            watching(self._plugins.overdue),
             self._storages.serving(),
             outlasting(lifespans.run, lifespans.stop, LIFESPANS_SHARE * grace, name="plugins"),
         ):

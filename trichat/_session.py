@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 
 import trio
 
@@ -201,10 +202,13 @@ class Session:
 
     def _welcome_text(self) -> str:
         client, plugins, commands = self.client, self._house.plugins, self.client.server.commands
-        others = [member.name for member in self._house.hub.members(client.room) if member is not client]
-        shown = ", ".join(others[:NAMES_SHOWN])
-        if len(others) > NAMES_SHOWN:
-            shown += f" and {len(others) - NAMES_SHOWN} more"
+        members = self._house.hub.members(client.room)
+        # No more names than are shown: in a storm of joins everyone's welcome would walk through everyone.
+        others = list(islice((member.name for member in members if member is not client), NAMES_SHOWN))
+        shown = ", ".join(others)
+        unnamed = len(members) - 1 - len(others)
+        if unnamed > 0:
+            shown += f" and {unnamed} more"
         parts = [f"welcome, {client.name}", f"here: {shown}" if shown else "you are the first here"]
         if plugins.implements(hookspecs.history):
             parts.append("what is said is kept (dates are UTC)")

@@ -11,6 +11,7 @@ import tomli_w
 from trichat._choices import Choice
 from trichat._config import Config, Options
 from trichat._network import Network
+from trichat._policy import Policy
 
 
 def render(config: Config, choices: Sequence[Choice]) -> str:
@@ -19,6 +20,7 @@ def render(config: Config, choices: Sequence[Choice]) -> str:
     for choice in choices:
         name = f"plugins.{_key(choice.name)}"
         lines += ["", f"[{name}]", "# Whether the plugin runs.", _assignment("enabled", choice.enabled)]
+        lines += _chosen(choice.policy)
         if choice.options is not None:
             lines += [*_keys(choice.options), *_tables(choice.options, name)]
     return "\n".join(lines) + "\n"
@@ -38,6 +40,13 @@ def keys(options: Options) -> dict[str, list[str]]:
             line = f"# {_key(field.name)} is not set" if value is None else _assignment(field.name, value)
             found[field.name] = [*_comments(field.type), line]
     return found
+
+
+def _chosen(policy: Policy) -> Iterator[str]:
+    """The keys that every table may have, where they differ from their defaults: they would drown the others."""
+    for key, lines in keys(policy).items():
+        if key != "enabled" and getattr(policy, key) != getattr(Policy(), key):
+            yield from lines
 
 
 def _tables(options: Options, parent: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import trio
 
 from trichat import hookspecs
+from trichat._errors import sentences
 from trichat._messages import Handled, Message, Refuse
 from trichat._plugins import Call, Implementation, Plugins
 
@@ -107,7 +108,7 @@ class Tracer:
                 answer = await call(hook, implementation, arguments)
                 outcome, detail = _judge(answer, asked)
             except Exception as failure:
-                outcome, detail = "failed", str(failure.__cause__ or failure)
+                outcome, detail = "failed", sentences(failure.__cause__ or failure)
                 raise
             finally:
                 steps.append(Step(implementation.plugin, outcome, (time.perf_counter_ns() - begun) / 1000, detail))

@@ -59,11 +59,13 @@ class SocketTransport(Transport):
                     return self._socket.recv(RECEIVE_BYTES)
 
     def send_nowait(self, data: Bytes) -> int:
-        with _translated():
-            try:
-                return self._socket.send(data)
-            except BlockingIOError:
-                return 0
+        # Once for each delivery: a context manager would cost as much as all else here but the system call.
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise _lost(error) from error
 
     async def send_some(self, data: Bytes) -> int:
         with _translated():
@@ -124,6 +126,10 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ConnectionLost(f"connection lost: {error.strerror or error}") from error
+        raise _lost(error) from error
     except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
         raise ConnectionLost("connection lost") from error
+
+
+def _lost(error: OSError) -> ConnectionLost:
+    return ConnectionLost(f"connection lost: {error.strerror or error}")

@@ -40,7 +40,8 @@ def lifespan(server: "Server") -> AbstractAsyncContextManager[None]:  # type: ig
 
     Fires: at start, before the listeners open. What it returns is entered then, one plugin after the other in the order
     of their registration, and left in the reverse order after the last client is gone.
-    Task: a task of the plugin's own. A nursery opened inside belongs to the plugin.
+    Task: a task of the plugin's own. `server.start_soon(function, ...)` starts a background task of the plugin, which
+    has ended before the lifespan is left; a nursery opened inside belongs to the plugin, too.
     Answer: an async context manager.
     Failure: raising while it is entered refuses the start, naming the plugin. A background task that crashes later
     takes down only its plugin: the hooks in which it tells are silent from then on, those in which it asks refuse.

@@ -210,7 +210,7 @@ FAULTS: Mapping[str, Fault] = {
         "plugin 'assumes_on_connect' failed in on_disconnect",
     ),
     "fails_to_reload": in_each(
-        [DIALOGUE, RELOAD, TWO], "plugin 'fails_to_reload' failed in on_reload: [Errno 2]", "motd.txt"
+        [DIALOGUE, RELOAD, TWO], "plugin 'fails_to_reload' failed in on_reload: motd.txt: No such file"
     ),
     "starts_only_once": in_each([RELOAD], "plugin 'starts_only_once' cannot start: copy.txt: File exists"),
     # What it is made like

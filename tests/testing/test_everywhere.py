@@ -668,3 +668,13 @@ def test_the_search_with_a_strategy_is_the_same_each_time() -> None:
         return noted
 
     assert drawn() == drawn()
+
+
+def test_to_choose_nothing_is_no_success() -> None:
+    async def scenario(chat: Chat) -> None:
+        await chat.join("alice")
+
+    with pytest.raises(ValueError, match="nothing was cancelled: targets and parts choose none of: server, "):
+        cancel_everywhere(scenario, config=NO_LOG, parts=lambda label: label == "hook nobody.on_message")
+    with pytest.raises(ValueError, match="0 seeds play nothing"):
+        explore(scenario, 0)

@@ -17,12 +17,24 @@ from trio.lowlevel import checkpoint, spawn_system_task
 from trichat import Client, Handled, Message, Refuse, Server, hookimpl, hookspecs
 from trichat._outbox import Outbox
 from trichat._session import Session
-from trichat.testing import INVARIANTS, Chat, Invariant, Survey, Violation, cancel_everywhere, explore, fault_everywhere
+from trichat.testing import (
+    INVARIANTS,
+    Chat,
+    Invariant,
+    Run,
+    Survey,
+    Violation,
+    cancel_everywhere,
+    explore,
+    fault_everywhere,
+)
 from trichat.testing._everywhere import title
 from trichat.testing._invariants import (
+    backlogs_are_limited,
     cancellation_passed,
     departures_are_told,
     ended_in_time,
+    history_is_whole,
     hub_is_empty,
     life_is_balanced,
     log_comes_first,
@@ -34,6 +46,9 @@ from trichat.testing._invariants import (
     server_goes_on,
     views_agree,
 )
+from trichat.testing._parts import Probe
+
+BAD_PLUGINS = Path(__file__).parent / "bad_plugins"
 
 NO_LOG = {"plugins": {"chat_log": {"enabled": False}}}
 
@@ -533,3 +548,30 @@ def test_a_plugin_fails_later_because_it_was_cancelled_before() -> None:
 
     said = broken(search, plugins_did_not_fail, "client @ 1")
     assert said.startswith("plugin 'clock' failed in on_disconnect: <Client 127.0.0.1>")
+
+
+# Nobody has more waiting than the limit.
+
+
+async def test_more_waits_for_somebody_than_may(chat: Chat, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    await chat.join("alice")
+    run = Run(tmp_path, Probe())
+    run.chat = chat
+    backlogs_are_limited(run)
+    limit = chat.server.options.backlog_bytes
+    monkeypatch.setattr(Outbox, "backlog_bytes", limit + 1)
+    with pytest.raises(AssertionError, match=rf"{limit + 1} bytes wait for .*, the limit is {limit}"):
+        backlogs_are_limited(run)
+    monkeypatch.undo()
+
+
+# Who comes afterwards is shown all that was sent.
+
+
+def test_the_history_is_lost() -> None:
+    def search() -> Survey:
+        return cancel_everywhere(talk, plugins=[str(BAD_PLUGINS / "loses_history.py")], targets=["hook"], config=NO_LOG)
+
+    assert broken(search, history_is_whole, "hook loses_history.on_broadcast #3 @ 1") == (
+        "somebody who came afterwards was not shown ['alice: hello']"
+    )

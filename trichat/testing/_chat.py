@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import trio
 
 from trichat._choices import load_plugins
@@ -178,7 +179,10 @@ def make_chat(plugins: Plugins, config: Tables | None, folder: Path, transport: 
     """Return a chat whose server does not run yet. Raises `ConfigError` or `PluginError`."""
     full = Config.from_tables(_with_log_in(folder, config or {}))
     named = by_name(plugins)
-    found = load_plugins(full, {name: plugin for name, plugin in named.items() if is_factory(plugin)})
+    factories = {name: plugin for name, plugin in named.items() if is_factory(plugin)}
+    # The table of a plugin that is there already is for the server alone: there are no options to make it with.
+    tables = {name: table for name, table in full.plugins.items() if name in factories or name not in named}
+    found = load_plugins(msgspec.structs.replace(full, plugins=tables), factories)
     built_in = {name: plugin for name, plugin in found.items() if name not in named}
     given = {name: plugin for name, plugin in named.items() if name in found or not is_factory(plugin)}
     for name in found:

@@ -1,7 +1,7 @@
 """The checks of a conformance run: each tries one thing, says what it tried, and raises what it found."""
 
 import gc
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from contextlib import AsyncExitStack, chdir, suppress
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from trichat._errors import TrichatError
 from trichat.hookspecs import hookimpl
 from trichat.testing import _clock
 from trichat.testing._blocking import BlockFinder
-from trichat.testing._chat import Chat, running
+from trichat.testing._chat import Chat, Tables, running
 from trichat.testing._everywhere import Player, Struck, strike_everywhere
 from trichat.testing._folder import scratch
 from trichat.testing._parts import Part, Probe
@@ -35,10 +35,11 @@ class NoSuchCase(TrichatError):
     """There is no such case among those of a plugin; nothing was tried."""
 
 
-def _player(subject: Subject, scenario: Scenario | None = None, **server: object) -> Player:
-    """Return what plays a scenario, by default the dialogue, with the plugin; `server` changes the server's options."""
+def _player(subject: Subject, scenario: Scenario | None = None, tables: Tables | None = None) -> Player:
+    """Return what plays a scenario, by default the dialogue, with the plugin and `tables` for others beside it."""
     scenario = scenario or partial(dialogue, subject=subject)
-    config = {**subject.config, "server": {**subject.config["server"], **server}} if takes_chat(scenario) else None
+    plugins = {**subject.config["plugins"], **(tables or {})}
+    config = {**subject.config, "plugins": plugins} if takes_chat(scenario) else None
     return Player(
         lambda case: f"trichat check-plugin {subject.plugin} --only {case!r}",
         scenario,
@@ -60,9 +61,9 @@ def a_call_costs_its_own_line(run: Run) -> None:
         assert len(lost) <= (kind == "hook"), f"these lines were not passed on afterwards: {lost}"
 
 
-def _undisturbed(player: Player, subject: Subject) -> Run:
+def _undisturbed(player: Player, subject: Subject, beside: Mapping[str, object] | None = None) -> Run:
     """Play it once, and raise what there is to say."""
-    run = player.play(Probe())
+    run = player.play(Probe(), beside=beside)
     player.survey.verdict()
     failures = [failure for failure in run.failures if f"plugin {subject.name!r}" in failure]
     assert not failures, "\n".join(dict.fromkeys(failures))
@@ -129,6 +130,14 @@ def hang_up(subject: Subject) -> str:
     return f"{len(player.survey.cases) - 1} checkpoints"
 
 
+class _Quiet:
+    """A plugin that does nothing."""
+
+    @hookimpl
+    def on_reload(self) -> None:
+        """Do nothing."""
+
+
 class _Neighbour:
     """A plugin that fails in one hook, as a disturbance of others."""
 
@@ -157,9 +166,10 @@ class _Neighbour:
 
 
 def beside(subject: Subject, *, hangs: bool) -> str:
-    # Each line may run into the deadline: with the usual one, the end would be far away.
-    player = _player(subject, hook_timeout=1.0)
-    _undisturbed(player, subject)
+    # Each line may run into the deadline: with the usual one, the end would be far away. And it never has enough.
+    neighbours = {"neighbour": {"hook_timeout": 1.0, "quarantine_after": 0}}
+    player = _player(subject, tables=neighbours)
+    _undisturbed(player, subject, {"neighbour": _Quiet()})
     for hook in HOOKS:
         for first in (True, False):
             neighbour = _Neighbour(hook, hangs=hangs, first=first)

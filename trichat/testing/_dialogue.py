@@ -22,6 +22,11 @@ def without_date(line: str) -> str:
     return _DATE.sub("[date]", line, count=1) if line.startswith("[") else line
 
 
+def shortened(line: str) -> str:
+    """The beginning of a long line: there is nothing to be seen in the rest of it."""
+    return line if len(line) <= WIDTH else f"{line[:WIDTH]}..."
+
+
 class Dialogue:
     """The lines of one chat, in the order in which they happened."""
 
@@ -63,7 +68,7 @@ class Dialogue:
 
     def __str__(self) -> str:
         """Return all of it, or of a long one the beginning and the end, as text."""
-        lines = [line if len(line) <= WIDTH else f"{line[:WIDTH]}..." for line in self.lines()]
+        lines = [shortened(line) for line in self.lines()]
         if len(lines) > LENGTH:
             lines[LENGTH // 4 : -LENGTH * 3 // 4] = [f"# ... {len(lines) - LENGTH} lines ..."]
         return "\n".join(lines)

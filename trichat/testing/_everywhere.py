@@ -248,7 +248,7 @@ def cancel_everywhere(
     order in which Trio lets tasks go on.
 
     Returns what was played. Raises `Violation`, and whatever the scenario raises when nothing is cancelled;
-    `ValueError` for an `only` or a target that there is not.
+    `ValueError` for an `only` or a target that there is not, and if nothing is chosen.
     """
     unknown = [target for target in targets if target not in TARGETS]
     if unknown:
@@ -259,9 +259,12 @@ def cancel_everywhere(
     player = Player(call, scenario, plugins, config, invariants, seed, only, ends_within)
     first = player.play(Probe())
     player.survey.verdict()
-    for part in first.probe.parts:
-        if part.label.partition(" ")[0] in targets and parts(part.label):
-            strike_everywhere(part.label, player)
+    chosen = [part for part in first.probe.parts if part.label.partition(" ")[0] in targets and parts(part.label)]
+    if not chosen:
+        labels = ", ".join(part.label for part in first.probe.parts)
+        raise ValueError(f"nothing was cancelled: targets and parts choose none of: {labels}")
+    for part in chosen:
+        strike_everywhere(part.label, player)
     player.check_only(part.label for part in first.probe.parts)
     player.survey.verdict()
     return player.survey
@@ -333,8 +336,10 @@ def explore(
     the scenario's other parameters: hypothesis draws a value for each then, and looks for the simplest that breaks an
     invariant. The other arguments are those of `cancel_everywhere`; `only` plays one seed alone.
 
-    Returns what was played. Raises `Violation`, and whatever the scenario raises.
+    Returns what was played. Raises `Violation`, and whatever the scenario raises; `ValueError` for no seeds at all.
     """
+    if seeds < 1:
+        raise ValueError(f"{seeds} seeds play nothing")
     survey = Survey()
     call = _call("explore", scenario, plugins, config)
 

@@ -197,7 +197,8 @@ def history_is_whole(run: Run) -> None:
     if run.before is None or (run.struck is not None and run.struck.label.startswith("lifespan ")):
         return  # whose lifespan has ended is asked for nothing any more
     shown_before = {line.partition("] ")[2] for line in run.before.newcomer if line.startswith("[2")}
-    shown = {line.partition("] ")[2] for line in run.newcomer if line.startswith("[2")}
+    # What was said meanwhile comes live.
+    shown = {line.partition("] ")[2] if line.startswith("[2") else line for line in run.newcomer}
     can_be_shown = not any(line.startswith("* the history cannot be shown") for line in run.newcomer)
     if can_be_shown and any(line.startswith("* welcome, ") for line in run.newcomer):
         sent = {as_heard(message) for message in run.witness.sent if message.kind in ("said", "notice")}

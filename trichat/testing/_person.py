@@ -7,7 +7,7 @@ from typing import Protocol
 
 import trio
 
-from trichat.testing._dialogue import Dialogue, without_date
+from trichat.testing._dialogue import Dialogue, shortened, without_date
 
 # How long to wait for what has to come, in seconds: shorter than the server's timeouts, to tell the two apart.
 PATIENCE = 4.0
@@ -226,7 +226,7 @@ class Person:
         self._line.read_on()
 
     def _not_heard(self, expected: str, instead: str, before: list[str]) -> NotHeard:
-        lines = [f"{self.name} was to hear {expected!r}, but there came {instead}"]
-        lines += [f"    it had heard {line!r}" for line in before[-5:]]
-        lines += [f"    and has not been asked for {line!r}" for line in list(self._lines)[:5]]
+        lines = [f"{self.name} was to hear {shortened(expected)!r}, but there came {shortened(instead)}"]
+        lines += [f"    it had heard {shortened(line)!r}" for line in before[-5:]]
+        lines += [f"    and has not been asked for {shortened(line)!r}" for line in list(self._lines)[:5]]
         return NotHeard("\n".join(lines) + self._report())

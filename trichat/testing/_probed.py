@@ -48,8 +48,7 @@ async def _probed_lifespan(name: str, lifespan: AbstractAsyncContextManager[None
 class ProbedServer(Server):
     """Each session is a part, and so is the whole."""
 
-    def _make_plugins(self) -> Plugins:
-        return ProbedPlugins(self._options.hook_timeout)
+    _make_plugins = ProbedPlugins
 
     async def _run(self, session: Session) -> None:
         with part_of("client", "") as part:

@@ -1,0 +1,42 @@
+"""Builds what is written in C: the load generator and the floor."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+BENCHMARKS = Path(__file__).parents[1]
+
+# Where everything goes that a run leaves behind; on the disk, so that a log's fsync is a real one.
+BUILD = BENCHMARKS / "build"
+
+FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra")
+
+PROGRAMS = {
+    "load": ("load.c", "load_options.c", "load_clients.c", "load_wire.c", "load_tally.c"),
+    "floor": ("floor.c",),
+}
+HEADERS = ("load.h", "buffer.h")
+
+
+class NoCompiler(Exception):
+    """There is no C compiler here."""
+
+
+def compiler() -> str | None:
+    """Return the path of a C compiler, or `None`."""
+    return shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+
+
+def build(program: str, folder: Path = BUILD) -> Path:
+    """Compile `program`, if it is not there or older than its source, and return its path. Raises `NoCompiler`."""
+    built = folder / program
+    sources = [BENCHMARKS / name for name in PROGRAMS[program]]
+    newest = max(path.stat().st_mtime for path in [*sources, *(BENCHMARKS / name for name in HEADERS)])
+    if built.exists() and built.stat().st_mtime >= newest:
+        return built
+    cc = compiler()
+    if cc is None:
+        raise NoCompiler("there is no C compiler; on Debian, 'apt install gcc libc6-dev' brings one")
+    folder.mkdir(exist_ok=True)
+    subprocess.run([cc, *FLAGS, "-o", built, *sources], check=True)
+    return built

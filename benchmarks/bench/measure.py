@@ -1,0 +1,111 @@
+"""One run: a server, under the load of a row, looked at from outside."""
+
+import dataclasses
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from bench.build import BUILD
+from bench.load import Load, LoadFailed, Report, under_load
+from bench.processes import DidNotStart, Process, cores, free_port, pinned
+from bench.rows import Row
+from bench.servers import Server
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of it: figures by their names in `FIGURES`, in seconds and bytes; or a word on why there are none."""
+
+    figures: dict[str, float]
+    faults: str = ""
+    """Messages that were lost and the like."""
+    limited_by_load: bool = False
+    """The load generator had more to do than the server, which waited for it."""
+    failure: str = ""
+
+
+def measure(row: Row, server: Server, *, quick: bool = False) -> Run:
+    """Start the server, put it under load, and end it."""
+    BUILD.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="run-", dir=BUILD) as name:
+        folder, port = Path(name), free_port()
+        if row.log_lines:
+            write_log(folder / "chat_log.txt", row.log_lines)
+        command = server.command(folder, port)
+        try:
+            with pinned(cores()[0]):
+                process = Process(command, folder, port)
+            try:
+                load = shortened(row.load) if quick else row.load
+                return _under_load(row, fitting(load, server), server, process, port)
+            finally:
+                process.end()
+        except (DidNotStart, LoadFailed) as failure:
+            return Run({}, failure=" ".join(str(failure).split()))
+
+
+def _under_load(row: Row, load: Load, server: Server, process: Process, port: int) -> Run:
+    memory, at_start = process.memory(), process.cpu()
+    with under_load(load, port, server.wire) as clients:
+        clients.wait_until_in()
+        idle = _look_at_idle(process, row.idle_seconds) if row.idle_seconds else 0.0
+        figures = {
+            "start": process.start_seconds,
+            "memory": (process.memory() - memory) / load.clients,
+            "grown": process.memory("VmHWM") - memory,
+            "idle": idle,
+        }
+        before = process.cpu()
+        clients.work()
+        now = process.cpu()
+        report = clients.report()
+    cpu = now - before
+    figures |= {"told_cpu": now - at_start} | figures_of(report, cpu)
+    faults = report.faults()
+    if server.one_order and report.orders > 1:
+        faults += f" {report.orders} different orders"
+    busiest = load.rate == 0 and load.messages > 1 and report.cpu_seconds > cpu
+    return Run(figures, faults.strip(), limited_by_load=busiest)
+
+
+def _look_at_idle(process: Process, seconds: float) -> float:
+    """Return how much of a core the server takes when nobody does anything."""
+    time.sleep(1)  # what the joining has left is not idleness
+    before = process.cpu()
+    time.sleep(seconds)
+    return (process.cpu() - before) / seconds
+
+
+def figures_of(report: Report, cpu: float) -> dict[str, float]:
+    """Return the figures of the work itself, for which the server took so much processor time."""
+    return {
+        "cpu": cpu / max(report.received, 1),
+        "rate": report.sent / report.seconds if report.seconds else 0.0,
+        "p50": report.p50_seconds,
+        "p99": report.p99_seconds,
+        "told": report.told_seconds,
+        "first_line": report.first_line_seconds,
+    }
+
+
+def shortened(load: Load) -> Load:
+    """Return the same load for a shorter time: for a glance, not for a table."""
+    return dataclasses.replace(
+        load, seconds=min(load.seconds, 1.0), messages=min(load.messages, load.rate) if load.rate else load.messages
+    )
+
+
+def fitting(load: Load, server: Server) -> Load:
+    """Return the same load, with clients coming in no faster than the server can take them."""
+    return dataclasses.replace(load, burst=min(load.burst, server.burst))
+
+
+def write_log(path: Path, lines: int) -> None:
+    """Write a chat log with so many messages, one a second, the last one a while ago."""
+    start = datetime(2026, 1, 1, tzinfo=UTC) - timedelta(seconds=lines)
+    with path.open("w") as file:
+        for number in range(lines):
+            date = start + timedelta(seconds=number)
+            file.write(f"{date:%Y-%m-%dT%H:%M:%S}.000000Z lobby user{number % 50}: message {number} {'.' * 40}\n")

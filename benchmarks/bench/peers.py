@@ -1,0 +1,156 @@
+"""Chat servers of others, in C, C++ and Go: configured for one room on loopback, without limits on floods."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+# Where Debian puts servers, even if a user's PATH has it not.
+FOLDERS = "/usr/local/sbin:/usr/sbin"
+
+NGIRCD = """\
+[Global]
+    Name = bench.localhost
+    Info = benchmark
+    AdminInfo1 = benchmark
+    AdminEMail = root@localhost
+    Listen = 127.0.0.1
+    Ports = {port}
+    MotdPhrase = benchmark
+    PidFile =
+    ServerUID = {user}
+    ServerGID = {group}
+[Limits]
+    MaxConnections = 0
+    MaxConnectionsIP = 0
+    MaxJoins = 0
+    MaxPenaltyTime = 0
+    PingTimeout = 600
+    PongTimeout = 600
+[Options]
+    DNS = no
+    Ident = no
+    PAM = no
+    SyslogFacility = local1
+"""
+
+INSPIRCD = """\
+<server name="bench.localhost" description="benchmark" network="bench">
+<admin name="benchmark" nick="benchmark" email="root@localhost">
+<bind address="127.0.0.1" port="{port}" type="clients">
+<connect allow="*" timeout="600" pingfreq="600" localmax="100000" globalmax="100000" limit="100000" maxchans="10"
+ resolvehostnames="no" useident="no" threshold="100000" commandrate="1000000000" fakelag="no" recvq="10000000"
+ softsendq="200000000" hardsendq="200000000" maxconnwarn="no">
+<class name="default">
+<performance netbuffersize="65534" somaxconn="4096" softlimit="100000" quietbursts="yes">
+<options prefixquit="Quit: " syntaxhints="no">
+<log method="file" type="* -USERINPUT -USEROUTPUT" level="default" target="log.txt">
+<path datadir="." logdir="." runtimedir="." {moduledir}>
+"""
+
+ERGO = """\
+network: {{name: bench}}
+server:
+  name: bench.localhost
+  listeners: {{"127.0.0.1:{port}": {{}}}}
+  casemapping: ascii
+  enforce-utf8: false
+  lookup-hostnames: false
+  check-ident: false
+  max-sendq: 200M
+  motd: ""
+  ip-limits: {{count: false, throttle: false}}
+  ip-cloaking: {{enabled: false}}
+accounts: {{authentication-enabled: false}}
+channels: {{default-modes: "+n"}}
+datastore: {{path: ircd.db, autoupgrade: true}}
+languages: {{enabled: false}}
+limits:
+  nicklen: 32
+  identlen: 20
+  channellen: 64
+  awaylen: 390
+  kicklen: 390
+  topiclen: 390
+  monitor-entries: 100
+  whowas-entries: 100
+  chan-list-modes: 60
+  registration-messages: 1024
+  multiline: {{max-bytes: 4096, max-lines: 100}}
+fakelag: {{enabled: false}}
+history: {{enabled: false}}
+logging: [{{method: stderr, type: "*", level: warn}}]
+"""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Somebody else's server: its program, and what starts it in a folder of its own."""
+
+    program: str
+    ask_version: str
+    arguments: tuple[str, ...]
+    files: Callable[[Path, int], dict[str, str]]
+    """Takes the program and a port, and returns the files to write, with their content."""
+    burst: int = 500
+    """How many clients may come in at a time: with more than its queue of connections holds, some wait for seconds."""
+    prepare: tuple[str, ...] = ()
+    """The arguments of a run before the first one."""
+
+    def find(self) -> Path | None:
+        """Return where it is installed, if it is."""
+        found = shutil.which(self.program) or shutil.which(self.program, path=FOLDERS)
+        return Path(found) if found else None
+
+    def version(self, program: Path) -> str:
+        """Return the first number with a dot in what it says of itself."""
+        said = subprocess.run([program, self.ask_version], capture_output=True, text=True, check=False, timeout=10)
+        numbers = re.findall(r"\d+\.\d[\w.]*", said.stdout + said.stderr)
+        return f"{self.program} {numbers[0]}" if numbers else self.program
+
+    def commands(self, program: Path) -> Callable[[Path, int], list[str | Path]]:
+        """Return what makes the command to start it."""
+
+        def command(folder: Path, port: int) -> list[str | Path]:
+            for name, content in self.files(program, port).items():
+                (folder / name).write_text(content)
+            if self.prepare:
+                subprocess.run([program, *self.prepare], cwd=folder, check=True, capture_output=True, timeout=60)
+            return [program, *(word.format(folder=folder) for word in self.arguments)]
+
+        return command
+
+
+def _ngircd(_: Path, port: int) -> dict[str, str]:
+    return {"ngircd.conf": NGIRCD.format(port=port, user="root", group="root")}
+
+
+def _inspircd(program: Path, port: int) -> dict[str, str]:
+    # One that was unpacked somewhere does not know where its modules are.
+    modules = program.resolve().parents[1] / "lib/inspircd/modules"
+    moduledir = f'moduledir="{modules}"' if modules.is_dir() else ""
+    return {"inspircd.conf": INSPIRCD.format(port=port, moduledir=moduledir)}
+
+
+def _ergo(_: Path, port: int) -> dict[str, str]:
+    return {"ircd.yaml": ERGO.format(port=port)}
+
+
+PEERS = {
+    "ngircd": Peer("ngircd", "--version", ("-n", "-f", "{folder}/ngircd.conf"), _ngircd, burst=8),
+    "inspircd": Peer(
+        "inspircd",
+        "--version",
+        ("--nofork", "--runasroot", "--nopid", "--config", "{folder}/inspircd.conf"),
+        _inspircd,
+    ),
+    "ergo": Peer(
+        "ergo",
+        "--version",
+        ("run", "--conf", "{folder}/ircd.yaml"),
+        _ergo,
+        prepare=("initdb", "--conf", "ircd.yaml"),
+    ),
+}

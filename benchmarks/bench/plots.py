@@ -1,0 +1,126 @@
+"""The plots, as SVG: cost over growth, ratios to the floor, latencies."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Picture
+
+from bench.results import Outcome
+from bench.rows import Row
+from bench.servers import FLOOR
+from bench.words import short
+
+COLORS = {
+    "trichat": "#0b6e4f",
+    "floor": "#444444",
+    "obvious": "#c0392b",
+    "ngircd": "#7f8c8d",
+    "inspircd": "#2f6db5",
+    "ergo": "#c28f2c",
+}
+
+
+def draw_all(outcome: Outcome, folder: Path) -> None:
+    """Draw what there are figures for."""
+    folder.mkdir(exist_ok=True)
+    # The same picture for the same figures: no date in it, no random names.
+    mpl.rcParams |= {"svg.hashsalt": "trichat", "svg.fonttype": "none", "font.size": 10}
+    fan_outs = [row for row in outcome.rows if row.key.startswith("fan-out-")]
+    if len(fan_outs) > 1:
+        _save(_growth(outcome, fan_outs), folder / "growth.svg")
+    with_cpu = [row for row in outcome.rows if "cpu" in row.shows and FLOOR in row.servers]
+    if with_cpu:
+        _save(_ratios(outcome, with_cpu), folder / "ratios.svg")
+    with_latency = [row for row in outcome.rows if "p99" in row.shows]
+    if with_latency:
+        _save(_latencies(outcome, with_latency), folder / "latency.svg")
+
+
+def _save(picture: Picture, path: Path) -> None:
+    picture.savefig(path, metadata={"Date": None})
+
+
+def _growth(outcome: Outcome, rows: list[Row]) -> Picture:
+    picture = Picture(figsize=(8, 4.5), layout="constrained")
+    axes = picture.subplots()
+    for server, color in COLORS.items():
+        values = [(row.load.clients, outcome.figure(row.key, server, "cpu")) for row in rows]
+        points = [(clients, value) for clients, value in values if value is not None]
+        if points:
+            axes.plot(*zip(*points, strict=True), marker="o", color=color, label=server)
+    axes.set(xscale="log", yscale="log", xlabel="clients in the room", ylabel="µs of CPU per delivery")
+    axes.set_title("Cost over growth: CPU of the server per delivery, saturated")
+    clients = [row.load.clients for row in rows]
+    axes.set_xticks(clients, [f"{count:,}" for count in clients])
+    axes.minorticks_off()
+    ticks = [0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 20, 50, 100, 200]
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return picture
+
+
+def _ratios(outcome: Outcome, rows: list[Row]) -> Picture:
+    shown = _entries(outcome, rows, "cpu", without=FLOOR)
+    picture, axes = _listing(shown)
+    for y, row, server in shown:
+        ratio = outcome.ratio(row.key, server, "cpu", FLOOR)
+        if ratio is not None:
+            drawn = axes.barh(y, ratio, 0.8, color=COLORS[server])
+            axes.bar_label(drawn, [short(ratio)], padding=2, fontsize=7)
+    axes.axvline(1, color=COLORS[FLOOR], linewidth=1)
+    axes.set(xscale="log", xlabel="times the floor")
+    axes.set_title("CPU of the server per delivery, as a multiple of the floor")
+    axes.margins(x=0.1)
+    return picture
+
+
+def _latencies(outcome: Outcome, rows: list[Row]) -> Picture:
+    shown = _entries(outcome, rows, "p50")
+    picture, axes = _listing(shown)
+    for y, row, server in shown:
+        median, late = (outcome.figure(row.key, server, figure) or 0.0 for figure in ("p50", "p99"))
+        axes.plot([median, late], [y, y], color=COLORS[server], linewidth=2)
+        axes.plot(median, y, "o", color=COLORS[server])
+        axes.plot(late, y, "|", color=COLORS[server], markersize=10)
+        words = f"{short(median)} to {short(late)}"
+        axes.annotate(words, (late, y), (8, -3), textcoords="offset points", fontsize=7)
+    axes.set(xscale="log", xlabel="ms")
+    axes.set_title("Latency: median (dot) to 99th percentile (bar)")
+    axes.margins(x=0.15)
+    return picture
+
+
+Entry = tuple[int, Row, str]
+"""A line of a listing, and the row and the server that it is about."""
+
+
+def _entries(outcome: Outcome, rows: list[Row], figure: str, without: str = "") -> list[Entry]:
+    """Return a line for each server that has the figure, with a free one above each row."""
+    entries: list[Entry] = []
+    y = 0
+    for row in rows:
+        servers = [name for name in COLORS if name != without and outcome.figure(row.key, name, figure) is not None]
+        if servers:
+            y += 1  # for the name of the row
+            entries.extend((y + place, row, server) for place, server in enumerate(servers))
+            y += len(servers)
+    return entries
+
+
+def _listing(entries: list[Entry]) -> tuple[Picture, Axes]:
+    """Return an empty picture that has names at its left side."""
+    picture = Picture(figsize=(8, 0.2 * (entries[-1][0] if entries else 1) + 1.5), layout="constrained")
+    axes = picture.subplots()
+    headings = {row.key: y - 1 for y, row, _ in reversed(entries)}
+    axes.set_yticks(
+        [y for y, _, _ in entries] + list(headings.values()), [server for _, _, server in entries] + list(headings)
+    )
+    for label in axes.get_yticklabels():
+        label.set_fontweight("bold" if label.get_text() in headings else "normal")
+        label.set_fontsize(8)
+    axes.tick_params(axis="y", length=0)
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    return picture, axes

@@ -1,0 +1,154 @@
+"""What the runs amount to: medians, ratios, and which goals are met."""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from bench.measure import Run
+from bench.rows import BEST_PEER, FIGURES, Goal, Row
+from bench.servers import PEERS
+from bench.words import short
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """A run, and of what."""
+
+    row: str
+    server: str
+    run: Run
+
+
+class Record(msgspec.Struct, frozen=True):
+    """All runs, in their order, and the circumstances."""
+
+    runs: Sequence[Taken]
+    ended: float
+    """When, in seconds since 1970."""
+    seconds: float
+    others: float
+    """What share of the machine other processes took meanwhile."""
+    versions: dict[str, str]
+    """Of the servers that were there."""
+
+    @classmethod
+    def read(cls, path: Path) -> "Record":
+        """Read what `write` has written."""
+        return msgspec.json.decode(path.read_bytes(), type=cls)
+
+    def with_rows_of(self, later: "Record") -> "Record":
+        """Return this with all rows replaced that `later` has."""
+        replaced = {taken.row for taken in later.runs}
+        kept = [taken for taken in self.runs if taken.row not in replaced]
+        seconds = self.seconds + later.seconds
+        others = (self.others * self.seconds + later.others * later.seconds) / seconds if seconds else 0.0
+        return Record([*kept, *later.runs], later.ended, seconds, others, {**self.versions, **later.versions})
+
+    def write(self, path: Path) -> None:
+        """Keep it, so that the page can be made anew."""
+        path.write_bytes(msgspec.json.encode(self))
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A goal, and what came of it."""
+
+    row: Row
+    goal: Goal
+    reached: float | None
+    """What is to be compared with the goal: a ratio, or the figure in its unit; `None` if it was not measured."""
+    against: str = ""
+    """The server it was compared with."""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether it is met; `None` if that is not known."""
+        if self.reached is None:
+            return None
+        if self.goal.most is not None:
+            return self.reached <= self.goal.most
+        return self.goal.least is not None and self.reached >= self.goal.least
+
+    def __str__(self) -> str:
+        word = {True: "met", False: "MISSED", None: "not measured"}[self.met]
+        name = f"{self.goal.server}: {FIGURES[self.goal.figure].name}"
+        return f"{word:<13} {self.row.key:<13} {name} {self.goal}: {self.reached_in_words()}"
+
+    def reached_in_words(self) -> str:
+        """Return what was reached, and against whom; nothing if it was not measured."""
+        if self.reached is None:
+            return ""
+        return short(self.reached) + (f" × {self.against}" if self.goal.of else "")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All of it: medians by row, server and figure."""
+
+    rows: Sequence[Row]
+    medians: Mapping[tuple[str, str], Mapping[str, float]]
+    failures: Mapping[tuple[str, str], str]
+    limited: Sequence[tuple[str, str]]
+    """Row and server, where the load generator was the limit."""
+    faults: Sequence[str]
+    repeat: int
+    record: Record
+
+    def figure(self, row: str, server: str, figure: str) -> float | None:
+        """Return a median, in the figure's unit."""
+        value = self.medians.get((row, server), {}).get(figure)
+        return None if value is None else value * FIGURES[figure].scale
+
+    def best_peer(self, row: str, figure: str) -> str | None:
+        """Return the peer that is best at it, if any could do it."""
+        found = {peer: value for peer in PEERS if (value := self.figure(row, peer, figure)) is not None}
+        if not found:
+            return None
+        return (max if FIGURES[figure].more_is_better else min)(found, key=lambda peer: found[peer])
+
+    def ratio(self, row: str, server: str, figure: str, of: str, of_row: str = "") -> float | None:
+        """Return how many times the figure of `of` that of `server` is."""
+        other = self.best_peer(of_row or row, figure) if of == BEST_PEER else of
+        value = self.figure(row, server, figure)
+        against = self.figure(of_row or row, other, figure) if other else None
+        return value / against if value is not None and against else None
+
+    def judge(self, row: Row, goal: Goal) -> Judgement:
+        """Return what came of a goal."""
+        if not goal.of:
+            return Judgement(row, goal, self.figure(row.key, goal.server, goal.figure))
+        against = self.best_peer(row.key, goal.figure) if goal.of == BEST_PEER else goal.of
+        reached = self.ratio(row.key, goal.server, goal.figure, goal.of, goal.row)
+        return Judgement(row, goal, reached, against or goal.of)
+
+    def judgements(self) -> list[Judgement]:
+        """Return what came of all goals."""
+        return [self.judge(row, goal) for row in self.rows for goal in row.goals]
+
+    def goals_in_words(self) -> str:
+        """Return a line for each goal."""
+        return "\n".join(map(str, self.judgements()))
+
+
+def summarize(rows: Sequence[Row], record: Record) -> Outcome:
+    """Make medians of the runs."""
+    runs: dict[tuple[str, str], list[Run]] = defaultdict(list)
+    for taken in record.runs:
+        runs[taken.row, taken.server].append(taken.run)
+    done = {key: [run for run in each if not run.failure] for key, each in runs.items()}
+    return Outcome(
+        [row for row in rows if any(taken.row == row.key for taken in record.runs)],
+        medians={
+            key: {name: statistics.median(run.figures[name] for run in each) for name in each[0].figures}
+            for key, each in done.items()
+            if each
+        },
+        failures={key: run.failure for key, each in runs.items() for run in each if run.failure},
+        limited=[key for key, each in done.items() if 2 * sum(run.limited_by_load for run in each) > len(each)],
+        faults=[f"{row}: {server}: {run.faults}" for (row, server), each in runs.items() for run in each if run.faults],
+        repeat=max((len(each) for each in runs.values()), default=0),
+        record=record,
+    )

@@ -1,0 +1,238 @@
+"""What is measured, and what it has to reach. A row is one `Row` here, and nothing else."""
+
+from dataclasses import dataclass
+
+from bench.load import Load
+from bench.servers import FLOOR, PEERS, TRICHAT
+
+BEST_PEER = "best peer"
+
+FSYNC = "trichat, fsync always"
+REPLAY_ALL = "trichat, replay all"
+
+
+# Messages on their way when a room is saturated: so many as keep every server busy, and so few that a batch is still
+# something a room of people might bring about. In a small room as many as a server can take.
+SATURATED = 64
+FLOODED = 1024
+
+
+# Clients that come in at a time, where coming in is not the point; fewer where a server has too short a queue for it.
+MANY = 500
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number that a run has."""
+
+    name: str
+    unit: str
+    scale: float = 1.0
+    """From what `measure.py` counts in (seconds, bytes) to `unit`."""
+    more_is_better: bool = False
+
+    @property
+    def heading(self) -> str:
+        """Its name, with its unit."""
+        return f"{self.name}, {self.unit}" if self.unit else self.name
+
+
+FIGURES = {
+    "cpu": Figure("CPU of the server per delivery", "µs", 1e6),
+    "rate": Figure("messages a second", "", more_is_better=True),
+    "p50": Figure("latency, median", "ms", 1e3),
+    "p99": Figure("latency, 99th percentile", "ms", 1e3),
+    "told": Figure("all in, and told", "s"),
+    "told_cpu": Figure("CPU of the server for that", "s"),
+    "memory": Figure("memory per client", "KiB", 1 / 1024),
+    "idle": Figure("CPU of the idle server", "%", 100),
+    "first_line": Figure("first line after the name", "ms", 1e3),
+    "grown": Figure("memory at its most, over that at the start", "MiB", 1 / 1024**2),
+    "start": Figure("from the start to listening", "s"),
+}
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a figure of trichat has to reach: at most, or at least, so many times that of another server.
+
+    With `of` empty `most` and `least` are in the figure's unit.
+    """
+
+    figure: str
+    most: float | None = None
+    least: float | None = None
+    of: str = ""
+    row: str = ""
+    """The row of that other figure, if it is not the same one."""
+    server: str = TRICHAT
+
+    def __str__(self) -> str:
+        limit = f"≤ {self.most:,g}" if self.most is not None else f"≥ {self.least:,g}"
+        if not self.of:
+            return f"{limit} {FIGURES[self.figure].unit}".rstrip()
+        return f"{limit} × {self.of}" + (f" in {self.row}" if self.row else "")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One piece of work, the servers that do it, and which of their figures count."""
+
+    key: str
+    title: str
+    load: Load
+    servers: tuple[str, ...]
+    shows: tuple[str, ...]
+    goals: tuple[Goal, ...] = ()
+    idle_seconds: float = 0.0
+    """How long to look at the server while all are in and nobody talks."""
+    log_lines: int = 0
+    """What is in the chat log before the start."""
+    long: bool = False
+    """Not part of a quick run."""
+
+
+def _fan_out(clients: int, *servers: str, goals: tuple[Goal, ...] = (), long: bool = False) -> Row:
+    return Row(
+        key=f"fan-out-{clients}",
+        title=f"fan-out, saturated: {clients:,} clients, 10 of them talk",
+        load=Load(clients, senders=10, messages=1_000_000, window=SATURATED, burst=MANY, limit=max(60, clients / 50)),
+        servers=(TRICHAT, FLOOR, *servers),
+        shows=("cpu", "rate"),
+        goals=goals,
+        long=long,
+    )
+
+
+NEAR_FLOOR = Goal("cpu", most=1.3, of=FLOOR)
+HALF_OF_PEER = Goal("cpu", most=0.5, of=BEST_PEER)
+
+ROWS = (
+    _fan_out(100, "obvious", *PEERS, goals=(NEAR_FLOOR,)),
+    _fan_out(200),
+    _fan_out(500, "obvious", *PEERS, goals=(NEAR_FLOOR, HALF_OF_PEER)),
+    _fan_out(1_000),
+    _fan_out(2_000, *PEERS, goals=(NEAR_FLOOR, HALF_OF_PEER), long=True),
+    _fan_out(5_000, "inspircd", "ergo", goals=(NEAR_FLOOR, HALF_OF_PEER), long=True),
+    _fan_out(10_000, long=True),
+    Row(
+        key="latency",
+        title="fan-out: 50 messages a second to 500 clients",
+        load=Load(500, senders=10, messages=400, rate=50, seconds=20, burst=MANY),
+        servers=(TRICHAT, FLOOR, "obvious", *PEERS),
+        shows=("cpu", "p50", "p99"),
+        goals=(
+            Goal("p50", most=1.3, of=FLOOR),
+            Goal("p99", most=1.3, of=FLOOR),
+            Goal("cpu", most=1.0, of=BEST_PEER),
+        ),
+    ),
+    *(
+        Row(
+            key=f"latency-{clients}",
+            title=f"fan-out: {rate} messages a second to {clients:,} clients",
+            load=Load(clients, senders=10, messages=6 * rate, rate=rate, seconds=20, burst=MANY),
+            servers=(TRICHAT, FLOOR),
+            shows=("cpu", "p50", "p99"),
+            long=True,
+        )
+        for clients, rate in ((2_000, 10), (5_000, 5))
+    ),
+    Row(
+        key="small-room",
+        title="a small room, saturated: 10 clients, 2 of them talk",
+        load=Load(10, senders=2, messages=1_000_000, window=FLOODED),
+        servers=(TRICHAT, FLOOR, "obvious", *PEERS),
+        shows=("cpu", "rate"),
+        goals=(Goal("rate", least=60_000), Goal("cpu", most=1.0, of="inspircd")),
+    ),
+    Row(
+        key="one-by-one",
+        title="messages one by one: 2,000 a second to 10 clients",
+        load=Load(10, messages=8_000, rate=2_000, seconds=20),
+        servers=(TRICHAT, FLOOR, "obvious", *PEERS),
+        shows=("cpu", "p50", "p99"),
+        goals=(Goal("cpu", most=1.5, of="inspircd"), Goal("p50", most=1.5, of="inspircd")),
+    ),
+    Row(
+        key="join-2000",
+        title="2,000 clients join at once",
+        load=Load(2_000, messages=1),
+        servers=(TRICHAT, FLOOR, "inspircd", "ergo"),
+        shows=("told", "told_cpu"),
+        long=True,
+    ),
+    Row(
+        key="join-5000",
+        title="5,000 clients join at once",
+        load=Load(5_000, messages=1),
+        servers=(TRICHAT, FLOOR),
+        shows=("told", "told_cpu"),
+        goals=(Goal("told", most=5.0),),
+    ),
+    Row(
+        key="idle",
+        title="10,000 clients, idle",
+        load=Load(10_000, burst=MANY, limit=200),
+        servers=(TRICHAT, FLOOR),
+        shows=("memory", "idle"),
+        goals=(Goal("memory", most=9.0), Goal("idle", most=1.0)),
+        idle_seconds=5.0,
+        long=True,
+    ),
+    Row(
+        key="all-read",
+        title="100 messages of 400 bytes a second to 500 clients",
+        load=Load(500, senders=10, messages=800, rate=100, size=400, seconds=20, burst=MANY),
+        servers=(TRICHAT, FLOOR),
+        shows=("cpu", "p50", "p99"),
+    ),
+    Row(
+        key="one-slow",
+        title="the same, and one of the 500 does not read",
+        load=Load(500, senders=10, messages=800, rate=100, size=400, slow=1, seconds=20, burst=MANY),
+        servers=(TRICHAT, FLOOR),
+        shows=("cpu", "p50", "p99"),
+        goals=(Goal("p99", most=1.1, of=TRICHAT, row="all-read"),),
+    ),
+    Row(
+        key="fsync",
+        title="fan-out, saturated: 500 clients, every batch on the disk before it is sent",
+        load=Load(500, senders=10, messages=1_000_000, window=SATURATED, burst=MANY),
+        servers=(TRICHAT, FSYNC),
+        shows=("rate", "cpu"),
+        goals=(Goal("rate", least=0.5, of=TRICHAT, server=FSYNC),),
+    ),
+    Row(
+        key="history",
+        title="a joiner, with 1,000,000 messages in the log",
+        load=Load(1),
+        servers=(TRICHAT, REPLAY_ALL),
+        shows=("first_line", "told", "grown"),
+        goals=(
+            Goal("first_line", most=50.0),
+            Goal("first_line", most=50.0, server=REPLAY_ALL),
+            Goal("grown", most=10.0, server=REPLAY_ALL),
+        ),
+        log_lines=1_000_000,
+    ),
+    Row(
+        key="start",
+        title="the start, with all built-in plugins",
+        load=Load(1),
+        servers=(TRICHAT, FLOOR, "obvious", *PEERS),
+        shows=("start",),
+        goals=(Goal("start", most=0.25),),
+    ),
+)
+
+
+def select(keys: str, *, quick: bool) -> list[Row]:
+    """Return the rows that `keys`, separated by commas, name or begin; all if it is empty. Raises `ValueError`."""
+    wanted = [key.strip() for key in keys.split(",") if key.strip()]
+    for key in wanted:
+        if not any(row.key.startswith(key) for row in ROWS):
+            raise ValueError(f"there is no row {key!r}; there are: {', '.join(row.key for row in ROWS)}")
+    if wanted:
+        return [row for row in ROWS if any(row.key.startswith(key) for key in wanted)]
+    return [row for row in ROWS if not (quick and row.long)]

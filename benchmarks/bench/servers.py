@@ -1,0 +1,89 @@
+"""The servers that are compared: how each is started, and which of them are here."""
+
+import json
+import platform
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from bench import peers
+from bench.build import BENCHMARKS, build
+
+Command = list[str | Path]
+Tables = Mapping[str, Mapping[str, object]]
+
+FLOOR = "floor"
+TRICHAT = "trichat"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that can be started."""
+
+    name: str
+    version: str
+    command: Callable[[Path, int], Command]
+    """Takes a folder, which it may fill, and a port."""
+    wire: str = "line"
+    burst: int = 500
+    """How many clients may come in at a time, where the row does not want them all at once."""
+    one_order: bool = True
+    """Whether all members of a room see its messages in one order; not only those of each sender."""
+
+
+def trichat(name: str = TRICHAT, **plugins: Mapping[str, object]) -> Server:
+    """Make trichat with all its plugins and its log; only limits and what `plugins` says are not the defaults."""
+    tables: Tables = {
+        "server": {"host": "127.0.0.1", "max_clients": 30_000, "max_clients_per_address": 30_000},
+        **{f"plugins.{plugin}": options for plugin, options in plugins.items()},
+    }
+
+    def command(folder: Path, port: int) -> Command:
+        (folder / "trichat.toml").write_text("".join(_toml(tables)))
+        return [sys.executable, "-m", "trichat", "serve", "--port", str(port)]
+
+    return Server(name, f"{version('trichat')}, Python {platform.python_version()}, trio {version('trio')}", command)
+
+
+def _toml(tables: Tables) -> Iterator[str]:
+    for name, options in tables.items():
+        yield f"[{name}]\n"
+        for key, value in options.items():
+            yield f"{key} = {json.dumps(value)}\n"  # for what is in here the same as TOML
+
+
+def _floor(_: Path, port: int) -> Command:
+    return [build("floor"), str(port)]
+
+
+def _obvious(_: Path, port: int) -> Command:
+    return [sys.executable, BENCHMARKS / "obvious.py", str(port)]
+
+
+OURS = {
+    server.name: server
+    for server in (
+        trichat(),
+        trichat("trichat, fsync always", chat_log={"fsync": "always"}),
+        trichat("trichat, replay all", chat_log={"replay": "all"}),
+        Server(FLOOR, "benchmarks/floor.c, cc -O2", _floor),
+        Server("obvious", f"benchmarks/obvious.py, trio {version('trio')}", _obvious, one_order=False),
+    )
+}
+
+PEERS = tuple(peers.PEERS)
+
+
+def find_servers() -> tuple[dict[str, Server], list[str]]:
+    """Return the servers that are here, by name, and the names of the peers that are not."""
+    found = dict(OURS)
+    absent = []
+    for name, peer in peers.PEERS.items():
+        program = peer.find()
+        if program is None:
+            absent.append(name)
+        else:
+            found[name] = Server(name, peer.version(program), peer.commands(program), wire="irc", burst=peer.burst)
+    return found, absent

@@ -1,0 +1,114 @@
+"""`results.md`: ratios to the floor and to the best peer, with the absolute figures beside them."""
+
+import os
+import platform
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.results import Judgement, Outcome, Record
+from bench.rows import BEST_PEER, FIGURES, Row
+from bench.servers import FLOOR, PEERS
+from bench.words import short
+
+INTRODUCTION = """\
+# Results
+
+Made by `make bench`, see [README.md](README.md); not edited by hand. What a figure means on another machine, or on this
+one on another day, is in the ratios: all servers of a row ran one after the other, {repeat} times over, and each figure
+is the median. Absolute figures are only beside them.
+"""
+
+PLOTS = """\
+![CPU per delivery over the number of clients](plots/growth.svg)
+
+![CPU per delivery, as a multiple of the floor](plots/ratios.svg)
+
+![Latency](plots/latency.svg)
+"""
+
+NOTES = """\
+`× floor` and `× best peer` say how many times that of the floor, or of the peer that is best at this, a figure is. CPU
+is that of the server process, kernel time included, for each copy of a message that reached a client. † the load
+generator had more to do than the server, so that a rate is its own, not the server's.
+"""
+
+
+def results(outcome: Outcome) -> str:
+    """Return the page."""
+    parts = [
+        INTRODUCTION.format(repeat=outcome.repeat),
+        _table(["", "on this run"], _circumstances(outcome.record)),
+        "## Goals\n",
+        _table(
+            ["work", "figure", "goal", "reached", ""], [_goal_cells(judgement) for judgement in outcome.judgements()]
+        ),
+        "## Figures\n",
+        PLOTS,
+        NOTES,
+        *(part for row in outcome.rows for part in _row_parts(outcome, row)),
+    ]
+    return "\n".join(parts)
+
+
+def _circumstances(record: Record) -> Iterator[list[str]]:
+    yield ["date", f"{datetime.fromtimestamp(record.ended, UTC):%Y-%m-%d}, {record.seconds / 60:.0f} minutes"]
+    yield ["machine", f"{os.cpu_count()} cores, {_processor()}; the server on one, the load generator on another"]
+    yield ["others on it", f"other processes took {record.others:.0%} of the machine meanwhile"]
+    yield ["system", f"{platform.system()} {platform.release()}"]
+    for server, version in record.versions.items():
+        yield [server, version]
+    for peer in PEERS:
+        if peer not in record.versions:
+            yield [peer, "not installed, left out"]
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _goal_cells(judgement: Judgement) -> list[str]:
+    row, goal = judgement.row, judgement.goal
+    met = {True: "met", False: "**missed**", None: "not measured"}[judgement.met]
+    figure = FIGURES[goal.figure].name + ("" if goal.server == "trichat" else f" ({goal.server})")
+    return [row.key, figure, str(goal), judgement.reached_in_words(), met]
+
+
+def _row_parts(outcome: Outcome, row: Row) -> Iterator[str]:
+    yield f"### {row.key}: {row.title}\n"
+    header = ["server"]
+    for figure in row.shows:
+        header += [FIGURES[figure].heading, "× floor", f"× {BEST_PEER}"]
+    known = [server for server in row.servers if _is_known(outcome, row, server)]
+    yield _table(*_without_empty_columns(header, [list(_server_cells(outcome, row, server)) for server in known]))
+
+
+def _without_empty_columns(header: list[str], lines: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    kept = [place for place in range(len(header)) if any(line[place] for line in lines)]
+    return [header[place] for place in kept], [[line[place] for place in kept] for line in lines]
+
+
+def _is_known(outcome: Outcome, row: Row, server: str) -> bool:
+    return (row.key, server) in outcome.medians or (row.key, server) in outcome.failures
+
+
+def _server_cells(outcome: Outcome, row: Row, server: str) -> Iterator[str]:
+    failure = outcome.failures.get((row.key, server))
+    yield server + (" †" if (row.key, server) in outcome.limited else "")
+    for figure in row.shows:
+        value = outcome.figure(row.key, server, figure)
+        if value is None:
+            yield failure or ""
+            yield from ("", "")
+            failure = ""
+            continue
+        yield short(value)
+        for other in (FLOOR, BEST_PEER):
+            ratio = outcome.ratio(row.key, server, figure, other)
+            yield "" if ratio is None else short(ratio)
+
+
+def _table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    out = [header, ["---"] * len(header), *lines]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in out)

@@ -1,0 +1,247 @@
+/* A load generator for chat servers: N clients in one room, S of which talk, and every copy that arrives is counted,
+ * timed and checked for its place in the order.
+ *
+ *     load --port 1024 --clients 500 --senders 10 --messages 100000
+ *
+ * One thread, epoll, non-blocking sockets. It works in three steps, so that whoever started it can look at the server
+ * in between: it prints "in" when all clients are in the room, "done" when every message has reached everyone, and at
+ * the end what it found, as JSON. After "in" and "done" it waits for a line on its standard input. Idle clients are
+ * clients without messages: then the time between "in" and that line is theirs.
+ *
+ * Saturated, as many messages are on their way as the window has; with --rate they are sent at fixed times.
+ */
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "load.h"
+
+#define SECOND 1000000000ull
+#define EVENTS 1024
+
+/* What an event of epoll is about, if not about the client of that number. */
+enum { ON_STDIN = 0x80000000u, ON_TIMER };
+
+uint64_t now;
+
+static enum { JOINING, WAITING, WORKING, DONE, OVER } step;
+static int poller, timer;
+static uint64_t target, sent;
+static uint64_t beginning, all_in, work_began, work_ended, last_progress;
+static double cpu_before, cpu_of_work;
+
+void fail(const char *what)
+{
+    fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+uint64_t clock_ns(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * SECOND + time.tv_nsec;
+}
+
+static double cpu_seconds(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_utime.tv_sec + usage.ru_stime.tv_sec + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+void watch(int operation, int fd, uint32_t events, uint32_t about)
+{
+    struct epoll_event event = {.events = events, .data.u32 = about};
+    if (epoll_ctl(poller, operation, fd, &event) < 0)
+        fail("epoll_ctl");
+}
+
+/* ---- what they say ---- */
+
+static unsigned copies(void)
+{
+    return options.clients - options.slow - !options.wire->echoes;
+}
+
+static void send_messages(uint64_t count)
+{
+    static bool spoke[1 << 16];
+    for (; count > 0; count--, sent++) {
+        char text[MOST_SIZE + 1];
+        unsigned sender = sent % options.senders;
+        message_write(text, options.size, (struct message){sender, sent / options.senders, now});
+        text[options.size] = '\0';
+        if (clients[sender].closed)
+            continue;   /* it will be missing */
+        say(sender, options.wire->before_text);
+        say(sender, text);
+        say(sender, options.wire->after_text);
+        spoke[sender] = true;
+    }
+    for (unsigned sender = 0; sender < options.senders; sender++)
+        if (spoke[sender]) {
+            spoke[sender] = false;
+            if (!clients[sender].closed)
+                flush_client(sender);
+        }
+}
+
+/* As many as the window has room for; the copies that arrived tell how many messages did. */
+static void fill_window(void)
+{
+    uint64_t most = tally_received / copies() + options.window;
+    if (most > target)
+        most = target;
+    if (most > sent)
+        send_messages(most - sent);
+}
+
+static void on_timer(void)
+{
+    uint64_t ticks;
+    if (read(timer, &ticks, sizeof ticks) != sizeof ticks || step != WORKING)
+        return;
+    now = clock_ns();
+    send_messages(ticks < target - sent ? ticks : target - sent);
+}
+
+static void start_timer(void)
+{
+    uint64_t pause = SECOND / options.rate;
+    struct timespec time = {pause / SECOND, pause % SECOND};
+    struct itimerspec times = {time, time};
+    timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+    if (timer < 0 || timerfd_settime(timer, 0, &times, NULL) < 0)
+        fail("timerfd");
+    watch(EPOLL_CTL_ADD, timer, EPOLLIN, ON_TIMER);
+}
+
+/* ---- from one step to the next ---- */
+
+static void announce(const char *what)
+{
+    printf("%s\n", what);
+    fflush(stdout);
+}
+
+static void begin_work(void)
+{
+    step = WORKING;
+    cpu_before = cpu_seconds();
+    now = work_began = last_progress = clock_ns();
+    target = options.messages;
+    if (options.rate > 0)
+        start_timer();
+}
+
+static void report(void)
+{
+    uint64_t expected = sent * copies(), longest = 0;
+    for (unsigned i = 0; i < options.clients; i++) {
+        uint64_t waited = clients[i].first_line - clients[i].asked;
+        longest = clients[i].first_line && waited > longest ? waited : longest;
+    }
+    printf("{\"clients\": %u, \"in_seconds\": %.6f, \"told_seconds\": %.6f, \"first_line_seconds\": %.6f, ", clients_in,
+           (all_in - beginning) / 1e9, (work_ended - beginning) / 1e9, longest / 1e9);
+    printf("\"sent\": %lu, \"expected\": %lu, \"received\": %lu, \"missing\": %lu, \"duplicated\": %lu, ", sent, expected,
+           tally_received, expected > tally_received ? expected - tally_received : 0,
+           tally_received > expected ? tally_received - expected : 0);
+    printf("\"out_of_order\": %lu, \"orders\": %u, \"lost_clients\": %u, \"lost_slow\": %u, ", tally_out_of_order,
+           tally_orders(options.wire->echoes ? 0 : options.senders, options.clients - options.slow), clients_lost,
+           clients_lost_slow);
+    printf("\"seconds\": %.6f, \"cpu_seconds\": %.6f, \"p50_seconds\": %.9f, \"p99_seconds\": %.9f}\n",
+           (work_ended - work_began) / 1e9, cpu_of_work, tally_latency(0.5) / 1e9, tally_latency(0.99) / 1e9);
+}
+
+static void on_stdin(void)
+{
+    char line[100];
+    if (read(STDIN_FILENO, line, sizeof line) <= 0)
+        exit(1);   /* nobody is interested any more */
+    if (step == WAITING)
+        begin_work();
+    else if (step == DONE) {
+        report();
+        step = OVER;
+    }
+}
+
+static void join_on(void)
+{
+    start_clients();
+    if (clients_in == options.clients) {
+        all_in = clock_ns();
+        step = WAITING;
+        announce("in");
+    } else if (clients_refused + clients_lost + clients_lost_slow > 0 ||
+               clock_ns() - beginning > options.limit * SECOND) {
+        fprintf(stderr, "load: %u of %u clients got in within %.1f s; %u refused, %u lost\n", clients_in, options.clients,
+                (clock_ns() - beginning) / 1e9, clients_refused, clients_lost + clients_lost_slow);
+        exit(3);
+    }
+}
+
+static void work_on(void)
+{
+    static uint64_t before;
+    now = clock_ns();
+    if (tally_received > before || (options.rate > 0 && sent < target))
+        last_progress = now;
+    before = tally_received;
+    if (now - work_began > options.seconds * SECOND)
+        target = sent;
+    if (options.rate == 0 && sent < target)
+        fill_window();
+    if ((sent == target && tally_received >= sent * copies()) || now - last_progress > options.patience * SECOND) {
+        work_ended = clock_ns();
+        cpu_of_work = cpu_seconds() - cpu_before;
+        step = DONE;
+        announce("done");
+    }
+}
+
+static void run(void)
+{
+    struct epoll_event events[EVENTS];
+    beginning = clock_ns();
+    while (step != OVER) {
+        if (step == JOINING)
+            join_on();
+        else if (step == WORKING)
+            work_on();
+        int count = epoll_wait(poller, events, EVENTS, step == JOINING || step == WORKING ? 100 : -1);
+        if (count < 0 && errno != EINTR)
+            fail("epoll_wait");
+        now = clock_ns();
+        for (int i = 0; i < count; i++) {
+            uint32_t about = events[i].data.u32;
+            if (about == ON_STDIN)
+                on_stdin();
+            else if (about == ON_TIMER)
+                on_timer();
+            else
+                on_client(about, events[i].events);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct rlimit files;
+    parse_options(argc, argv);
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    clients = calloc(options.clients, sizeof *clients);
+    poller = epoll_create1(0);
+    if (clients == NULL || poller < 0)
+        fail("start");
+    tally_begin(options.clients, options.senders);
+    watch(EPOLL_CTL_ADD, STDIN_FILENO, EPOLLIN, ON_STDIN);
+    run();
+    return 0;
+}

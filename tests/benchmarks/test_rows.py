@@ -1,0 +1,43 @@
+import pytest
+from bench.rows import BEST_PEER, FIGURES, ROWS, Row, select
+from bench.servers import OURS, PEERS
+
+
+def keys(names: str, *, quick: bool = False) -> list[str]:
+    return [row.key for row in select(names, quick=quick)]
+
+
+def test_all_rows_are_run_unless_some_are_named() -> None:
+    assert select("", quick=False) == list(ROWS)
+    assert keys("idle, small-room") == ["small-room", "idle"]
+
+
+def test_a_row_is_named_by_its_beginning() -> None:
+    assert keys("join-") == ["join-2000", "join-5000"]
+
+
+def test_an_unknown_row_is_refused_and_those_there_are_are_named() -> None:
+    with pytest.raises(ValueError, match=r"there is no row 'idel'; there are: fan-out-100, "):
+        select("idle,idel", quick=False)
+
+
+def test_a_quick_run_leaves_out_what_takes_long_unless_it_is_named() -> None:
+    assert "fan-out-10000" not in keys("", quick=True)
+    assert keys("fan-out-10000", quick=True) == ["fan-out-10000"]
+
+
+def test_rows_have_names_of_their_own() -> None:
+    assert len({row.key for row in ROWS}) == len(ROWS)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.key)
+def test_what_a_row_speaks_of_is_there(row: Row) -> None:
+    assert set(row.shows) <= set(FIGURES)
+    assert set(row.servers) <= {*OURS, *PEERS}
+    for goal in row.goals:
+        of = next(other for other in ROWS if other.key == (goal.row or row.key))
+        assert goal.figure in row.shows
+        assert goal.figure in of.shows
+        assert goal.server in row.servers
+        assert goal.of in ("", BEST_PEER, *of.servers)
+        assert (goal.most is None) != (goal.least is None)

@@ -1,0 +1,126 @@
+"""A plugin that keeps everybody waiting is named while it does. In real time: it is the loop itself that hangs."""
+
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+import trio
+
+from trichat import Message, hookimpl
+from trichat._plugins import Plugins
+from trichat._watchdog import LONGEST, Watchdog
+
+# Seconds until somebody has to be named; the test goes on as soon as that has happened.
+PATIENCE = 20.0
+
+
+class Named(logging.Handler):
+    """Whoever is named, while it happens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self._somebody = threading.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+        self._somebody.set()
+
+    def grind(self) -> None:
+        """Keep everybody waiting, until somebody is named for it."""
+        end = time.perf_counter() + PATIENCE
+        while not self._somebody.is_set() and time.perf_counter() < end:
+            sum(range(1000))
+
+
+@pytest.fixture
+def named() -> Iterator[Named]:
+    handler = Named()
+    logger = logging.getLogger("trichat.plugins")
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)
+
+
+class Mill:
+    """A plugin; its file is this one."""
+
+    def __init__(self, named: Named) -> None:
+        self._named = named
+
+    @hookimpl
+    async def on_message(self, message: Message) -> None:
+        await trio.lowlevel.checkpoint()
+        self._named.grind()
+
+    @hookimpl
+    async def on_reload(self) -> None:
+        """Take long, and let others go on all the time."""
+        end = time.perf_counter() + 2 * LONGEST
+        while time.perf_counter() < end:
+            await trio.lowlevel.checkpoint()
+
+
+@pytest.fixture
+def mill(named: Named) -> Mill:
+    return Mill(named)
+
+
+@pytest.fixture
+def watchdog(mill: Mill) -> Watchdog:
+    plugins = Plugins(hook_timeout=5)
+    plugins.register("mill", mill)
+    return Watchdog(plugins.files())
+
+
+def watched(watchdog: Watchdog, function: Callable[..., Awaitable[object]], *args: object) -> None:
+    async def main() -> None:
+        with watchdog.watching():
+            await function(*args)
+
+    trio.run(main)
+
+
+def test_who_keeps_everybody_waiting_is_named_with_the_line(watchdog: Watchdog, mill: Mill, named: Named) -> None:
+    watched(watchdog, mill.on_message, Message("hello", sender="alice"))
+    (line,) = named.lines
+    assert line.startswith("plugin 'mill' keeps everybody waiting, for more than 0.2 s by now, at test_watchdog.py:")
+    assert "in Named.grind: " in line
+
+
+def test_who_lets_others_go_on_is_not(watchdog: Watchdog, mill: Mill, named: Named) -> None:
+    watched(watchdog, mill.on_reload)
+    assert named.lines == []
+
+
+def test_each_call_is_named_once(watchdog: Watchdog, mill: Mill, named: Named) -> None:
+    async def main() -> None:
+        await mill.on_message(Message("hello", sender="alice"))
+        # Named by now: it may take as long again, in the same call, and nobody hears of it a second time.
+        end = time.perf_counter() + 2 * LONGEST
+        while time.perf_counter() < end:
+            sum(range(1000))
+
+    watched(watchdog, main)
+    assert len(named.lines) == 1
+
+
+def test_nobody_is_named_who_is_no_plugin(named: Named) -> None:
+    watchdog = Watchdog({})
+
+    async def main() -> None:
+        end = time.perf_counter() + 2 * LONGEST
+        while time.perf_counter() < end:
+            sum(range(1000))
+
+    watched(watchdog, main)
+    assert named.lines == []
+
+
+async def test_its_thread_ends_with_the_block(watchdog: Watchdog) -> None:
+    before = threading.active_count()
+    with watchdog.watching():
+        assert threading.active_count() == before + 1
+    assert threading.active_count() == before

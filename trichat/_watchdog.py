@@ -1,0 +1,115 @@
+"""Names the plugin that keeps the whole server waiting: with synchronous work that takes long, while it takes it.
+
+No deadline helps against a function that does not return: nothing else runs meanwhile. So a thread asks the loop again
+and again to answer, and as long as it does not, looks at the stack.
+"""
+
+import linecache
+import logging
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
+
+import trio
+
+logger = logging.getLogger("trichat.plugins")
+
+# Seconds that a plugin may work without letting others go on: in a chat of a hundred, each of them waits as long.
+LONGEST = 0.2
+
+# Seconds between two looks.
+PERIOD = 0.05
+
+
+class _Sight(NamedTuple):
+    """What a look at the stack has shown."""
+
+    turn: int
+    """How often the loop had answered by then."""
+    call: FrameType
+    """The outermost frame of a plugin: as long as it is the same, it has not returned."""
+    plugin: str
+    """The plugin of the innermost one."""
+    file: str
+    line: int
+    function: str
+
+    def is_still(self, earlier: "_Sight") -> bool:
+        """Whether it is the same call, and has let nobody go on: a coroutine keeps its frame from turn to turn."""
+        return (self.turn, self.call) == (earlier.turn, earlier.call)
+
+
+class Watchdog:
+    """Looks on inside `watching`. `plugins` are the names of plugins, by their file."""
+
+    def __init__(self, plugins: Mapping[str, str]) -> None:
+        self._plugins = plugins
+        self._loop = 0
+        self._turn = 0
+        """How often the loop has answered."""
+        self._done = threading.Event()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Look from another thread, as long as the block takes; to be entered once, in a task."""
+        self._loop = threading.get_ident()
+        token = trio.lowlevel.current_trio_token()
+        thread = threading.Thread(target=self._look, args=[token], name="watchdog", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._done.set()
+            thread.join()
+
+    def _look(self, token: trio.lowlevel.TrioToken) -> None:
+        asked = -1
+        first: _Sight | None = None
+        since = 0.0
+        while not self._done.wait(PERIOD):
+            # To ask costs the loop some microseconds. An instrument that counts its turns costs as much in each turn.
+            if asked != self._turn:
+                asked, first = self._turn, None
+                token.run_sync_soon(self._answer)
+                continue
+            sight = self._sight()
+            if sight is None or first is None or not sight.is_still(first):
+                first, since = sight, time.perf_counter()
+            elif since and time.perf_counter() - since > LONGEST:
+                _name(sight)
+                since = 0.0  # once for each call
+
+    def _answer(self) -> None:
+        self._turn += 1
+
+    def _sight(self) -> _Sight | None:
+        """Look at the stack. Nothing here lets the loop go on, so that it does not change meanwhile."""
+        frame = sys._current_frames().get(self._loop)
+        innermost = outermost = None
+        while frame is not None:
+            if frame.f_code.co_filename in self._plugins:
+                innermost = innermost or frame
+                outermost = frame
+            frame = frame.f_back
+        if innermost is None or outermost is None:
+            return None
+        code = innermost.f_code
+        plugin = self._plugins[code.co_filename]
+        return _Sight(self._turn, outermost, plugin, code.co_filename, innermost.f_lineno, code.co_qualname)
+
+
+def _name(sight: _Sight) -> None:
+    logger.error(
+        "plugin %r keeps everybody waiting, for more than %g s by now, at %s:%d in %s: %s",
+        sight.plugin,
+        LONGEST,
+        Path(sight.file).name,
+        sight.line,
+        sight.function,
+        linecache.getline(sight.file, sight.line).strip(),
+    )
