@@ -159,9 +159,7 @@ def shown(output: str) -> re.Pattern[str]:
             r"[\\d.]+",
             escaped,
         )
-        escaped = re.sub(
-            r"(?<=checkpoint\\ )\d+|(?<=@\\ )\d+|(?<=\\#)\d+", r"\\d+", escaped
-        )
+        escaped = re.sub(r"(?<=checkpoint\\ )\d+|(?<=@\\ )\d+|(?<=\\#)\d+", r"\\d+", escaped)
         pattern += escaped + r"\n"
     return re.compile(pattern)
 
