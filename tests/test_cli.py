@@ -26,8 +26,39 @@ def test_help_tells_of_every_command(tmp_path: Path, command: str) -> None:
     assert f"  {command} " in trichat("--help", cwd=tmp_path).stdout
     ended = trichat(command, "--help", cwd=tmp_path)
     assert ended.returncode == 0
-    for option in ("--host", "--port", "--config", "--chat-log", "--plugin", "--plugins-dir"):
+    for option in ("--host", "--port", "--config", "--chat-log", "--control", "--plugin", "--plugins-dir"):
         assert option in ended.stdout
+
+
+@pytest.mark.parametrize("command", ["tasks", "trace", "reload"])
+def test_help_tells_what_a_running_server_can_be_asked(tmp_path: Path, command: str) -> None:
+    assert f"  {command} " in trichat("--help", cwd=tmp_path).stdout
+    ended = trichat(command, "--help", cwd=tmp_path)
+    assert "--control" in ended.stdout
+    assert "--config" in ended.stdout
+
+
+@pytest.mark.parametrize("command", ["tasks", "trace", "reload"])
+def test_without_a_server_there_is_nobody_to_ask(tmp_path: Path, command: str) -> None:
+    ended = trichat(command, cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        "trichat: no server here: there is no 'trichat.sock'; name its control socket with --control\n"
+    )
+
+
+def test_which_server_to_ask_is_not_guessed_from_a_faulty_configuration_unless_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / "trichat.toml").write_text("[server]\ncontrol = 7\n")
+    ended = trichat("tasks", cwd=tmp_path)
+    assert ended.stderr == "trichat: trichat.toml: server.control: Expected `str`, got `int` (here: 7)\n"
+    assert "there is no 'mine.sock'" in trichat("tasks", "--control", "mine.sock", cwd=tmp_path).stderr
+
+
+def test_a_server_without_a_control_socket_cannot_be_asked(tmp_path: Path) -> None:
+    (tmp_path / "trichat.toml").write_text('[server]\ncontrol = ""\n')
+    ended = trichat("tasks", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr == "trichat: this server has no control socket: its `control` is empty\n"
 
 
 def test_without_a_command_it_tells_how_it_is_used(tmp_path: Path) -> None:

@@ -478,7 +478,16 @@ async def test_everyone_is_told_whatever_they_return(
     assert calls == ["first", "second"]
 
 
-def telling(plugins: Plugins, client: Client) -> dict[str, Callable[[], Awaitable[None]]]:
+async def test_telling_returns_what_failed_and_with_what(plugins: Plugins) -> None:
+    def fail() -> None:
+        raise OSError(2, "No such file", "motd.txt")
+
+    plugins.register("good", Made(on_reload=nothing))
+    plugins.register("bad", Made(on_reload=fail))
+    assert await plugins.tell(hookspecs.on_reload) == ["the plugin 'bad' failed: motd.txt: No such file"]
+
+
+def telling(plugins: Plugins, client: Client) -> dict[str, Callable[[], Awaitable[object]]]:
     return {
         "on_broadcast": lambda: plugins.tell(hookspecs.on_broadcast, messages=[HELLO]),
         "on_disconnect": lambda: plugins.tell(hookspecs.on_disconnect, client=client, reason=""),

@@ -1,5 +1,6 @@
 """The installed `trichat serve`, from the outside: real processes, real sockets, real signals."""
 
+import re
 import shutil
 import signal
 import socket
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from process_kit import PATIENCE, Caller, Served, served, trichat, without_date
+from process_kit import PATIENCE, TRICHAT, Caller, Served, served, trichat, without_date
 
 GREETING = "* welcome to trichat; type your name and press Enter"
 
@@ -60,7 +61,7 @@ def test_an_address_of_another_machine_is_one_sentence_and_exit_status_2(tmp_pat
 
 
 def test_a_second_server_on_the_same_log_is_refused(server: Served) -> None:
-    ended = trichat("serve", "--host", "127.0.0.1", "--port", "0", cwd=server.folder)
+    ended = trichat("serve", "--host", "127.0.0.1", "--port", "0", "--control", "other.sock", cwd=server.folder)
     assert ended.returncode == 2
     assert "plugin 'chat_log' cannot start" in ended.stderr
     assert "chat_log.txt: another server is writing to it" in ended.stderr
@@ -377,6 +378,141 @@ def test_sighup_goes_on_with_a_new_log_after_logrotate(server: Served) -> None:
     bob.say("bob")
     heard = bob.reads_to("* welcome, ")[1:-1]
     assert [without_date(line) for line in heard] == ["* alice joined", "alice: old", "alice: new"]
+
+
+# The control socket
+
+
+def test_tasks_shows_the_clients_by_name_and_the_tasks_of_plugins_and_where_each_waits(server: Served) -> None:
+    server.join("alice")
+    ended = trichat("tasks", cwd=server.folder)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    for name, place in {
+        "client alice": "SocketTransport.receive: await trio.lowlevel.wait_readable(self._socket)",
+        "trichat_plugins.chat_log.ChatLog._sync_every_second": "await trio.sleep(SYNC_INTERVAL)",
+        f"listener 127.0.0.1:{server.port}": "await trio.lowlevel.wait_readable(listening)",
+    }.items():
+        assert any(line.strip().startswith(f"{name}  at ") and place in line for line in ended.stdout.splitlines())
+
+
+def test_reload_does_what_sighup_does_and_says_so(server: Served) -> None:
+    alice = server.join("alice")
+    (server.folder / "chat_log.txt").rename(server.folder / "chat_log.txt.1")
+    ended = trichat("reload", cwd=server.folder)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "reloaded\n", "")
+    alice.say("new")
+    alice.reads("alice: new")
+    assert server.log() == ["lobby alice: new"]
+
+
+def test_reload_tells_what_has_failed_and_ends_with_status_1(tmp_path: Path) -> None:
+    blacklist = tmp_path / "blacklist.txt"
+    blacklist.write_text("127.0.0.3\n")
+    config = write_config(tmp_path, '[plugins.blacklist]\nfile = "blacklist.txt"\n')
+    with served(tmp_path, "--config", config) as server:
+        blacklist.write_text("127.0.0.300\n")
+        ended = trichat("reload", cwd=tmp_path)
+        fault = "blacklist.txt:1: '127.0.0.300' is not an IP address or network"
+        assert ended.returncode == 1
+        assert ended.stderr == f"trichat: the plugin 'blacklist' failed: {fault}; it goes on with what it had\n"
+        assert f"ERROR plugin 'blacklist' failed in on_reload: {fault}" in server.errors()
+        assert "Traceback" not in server.errors()
+        assert server.connect("127.0.0.3").rest() == ["* refused: 127.0.0.3 is on the blacklist"]
+
+
+@pytest.fixture
+def watching(server: Served) -> Iterator[subprocess.Popen[str]]:
+    """Somebody who has typed `trichat trace`."""
+    command = [TRICHAT, "trace"]
+    with subprocess.Popen(
+        command, cwd=server.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as it:
+        try:
+            assert it.stdout is not None
+            assert it.stdout.readline().startswith("watching; ")
+            yield it
+        finally:
+            it.kill()
+
+
+def test_trace_shows_what_plugins_make_of_what_is_said_until_ctrl_c(
+    server: Served, watching: subprocess.Popen[str]
+) -> None:
+    alice = server.join("alice")
+    alice.say("hello", "/who")
+    assert watching.stdout is not None
+    lines = [watching.stdout.readline() for _ in range(8)]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\S+Z lobby alice: hello\n", lines[0])
+    assert re.fullmatch(r"  commands +consumed +\d+\.\d µs\n", lines[-1])
+    watching.send_signal(signal.SIGINT)
+    assert watching.stdout.read() == ""
+    assert watching.wait(PATIENCE) == 0
+
+
+def test_who_traces_a_server_that_ends_is_told_so(server: Served, watching: subprocess.Popen[str]) -> None:
+    server.signal(signal.SIGTERM)
+    assert watching.stdout is not None
+    assert watching.stdout.read() == "trichat: the server has gone in the middle of its answer\n"
+    assert watching.wait(PATIENCE) == 2
+
+
+def test_who_has_read_enough_of_an_answer_is_not_told_of_a_broken_pipe(server: Served) -> None:
+    command = f"{TRICHAT} tasks | true"
+    ended = subprocess.run(
+        ["bash", "-c", command], cwd=server.folder, capture_output=True, timeout=PATIENCE, check=True
+    )
+    assert ended.stderr == b""
+
+
+def test_a_second_server_in_the_same_folder_is_told_of_the_first(server: Served) -> None:
+    ended = trichat("serve", "--host", "127.0.0.1", "--port", "0", cwd=server.folder)
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "trichat: another server has the control socket 'trichat.sock'; stop it, or name another one with --control\n"
+    )
+    assert trichat("tasks", cwd=server.folder).returncode == 0
+
+
+def test_the_control_socket_of_a_server_that_was_killed_is_replaced(tmp_path: Path) -> None:
+    with served(tmp_path) as server:
+        server.signal(signal.SIGKILL)
+        server.ends()
+        assert (tmp_path / "trichat.sock").exists()
+        ended = trichat("tasks", cwd=tmp_path)
+        assert ended.returncode == 2
+        assert ended.stderr == "trichat: no server here: nobody listens at 'trichat.sock' any more\n"
+    with served(tmp_path):
+        assert trichat("reload", cwd=tmp_path).returncode == 0
+
+
+def test_the_control_socket_goes_with_the_server(server: Served) -> None:
+    assert (server.folder / "trichat.sock").is_socket()
+    server.signal(signal.SIGTERM)
+    assert server.ends() == 0
+    assert not (server.folder / "trichat.sock").exists()
+
+
+def test_a_stop_that_waits_for_a_plugin_can_be_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(
+        "import trio\nfrom trichat import hookimpl\n@hookimpl\nasync def on_disconnect():\n    await trio.sleep(60)\n"
+    )
+    with served(tmp_path, "--plugin", "slow.py") as server:
+        alice = server.join("alice")
+        alice.say("stop")
+        alice.reads("* the server is stopping (stopped by alice)")
+        assert "slow.py:5 in on_disconnect: await trio.sleep(60)" in trichat("tasks", cwd=tmp_path).stdout
+
+
+def test_the_control_socket_is_where_it_is_configured_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "trichat.toml").write_text('[server]\ncontrol = "elsewhere.sock"\n')
+    with served(tmp_path) as server:
+        assert trichat("reload", cwd=tmp_path).returncode == 0
+        assert trichat("reload", "--control", "elsewhere.sock", cwd=tmp_path).returncode == 0
+        assert trichat("reload", "--control", "trichat.sock", cwd=tmp_path).returncode == 2
+        server.signal(signal.SIGTERM)
+        server.ends()
+    with served(tmp_path, "--control", ""):
+        assert [*tmp_path.glob("*.sock")] == []
 
 
 def test_verbose_logs_more(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import trio
 from trio.lowlevel import Task
 from trio.testing import wait_all_tasks_blocked
 
-from trichat._tasks import task_tree, tasks_below, waiting_at
+from trichat._tasks import task_lines, task_tree, tasks_below, waiting_at
 
 Work = Callable[[], Awaitable[None]]
 
@@ -62,9 +62,11 @@ async def test_the_tree_has_each_task_under_its_owner_with_where_it_waits() -> N
             f"lady  at {line(own_a_house, 'async with trio.open_nursery() as nursery:')}",
             f"    gardener  at {RESTING}",
             f"    housekeeper  at {line(keep_house, in_the_house)}",
-            f"        maid  at {RESTING}",
-            f"        butler  at {RESTING}",
-            f"        cook  at {RESTING}",
+            "        nursery",
+            f"            maid  at {RESTING}",
+            "        nursery",
+            f"            butler  at {RESTING}",
+            f"            cook  at {RESTING}",
         ]
 
 
@@ -89,6 +91,22 @@ async def test_the_tree_is_that_of_all_tasks_unless_one_is_named() -> None:
 async def test_who_asks_is_in_the_tree_without_a_place() -> None:
     asking = trio.lowlevel.current_task()
     assert asking.name in [line.strip() for line in task_tree().splitlines()]
+
+
+async def test_tasks_that_end_while_the_tree_is_being_taken_are_left_out() -> None:
+    async def own_one_that_leaves() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(rest, name="first")
+            nursery.start_soon(leaving.wait, name="second")
+            nursery.start_soon(rest, name="third")
+
+    leaving = trio.Event()
+    async with a_task(own_one_that_leaves, "owner") as owner:
+        lines = task_lines(owner)
+        seen = [next(lines), next(lines)]
+        leaving.set()
+        await wait_all_tasks_blocked()
+        assert [line.split()[0] for line in [*seen, *lines]] == ["owner", "first", "third"]
 
 
 async def test_below_a_task_are_all_that_it_owns_and_itself_first() -> None:

@@ -1,12 +1,14 @@
-"""The command line: `trichat serve`, `check`, `config`, `plugins`, `new-plugin`, `transcript`, `check-plugin`."""
+"""The command line: `trichat serve` and the other commands."""
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,7 +17,7 @@ import trio
 
 from trichat._choices import Choice, build_plugins, choose_plugins, unknown_tables
 from trichat._config import Config, load_config, read_config
-from trichat._errors import ConfigError, PluginError, StartError, TrichatError
+from trichat._errors import ConfigError, ControlError, PluginError, StartError, TrichatError
 from trichat._listener import Address
 from trichat._serve import serve
 from trichat._server import Server
@@ -23,13 +25,20 @@ from trichat._version import __version__
 
 DEFAULT_CONFIG = Path("trichat.toml")
 
-# What a fault of the user ends with, as argparse does; and a test that failed.
+# What a server that runs can be asked.
+REQUESTS = {
+    "tasks": "show what a running server does: its tasks, and where each waits",
+    "trace": "show what each plugin makes of each message, until Ctrl-C",
+    "reload": "let a running server and its plugins open their files anew",
+}
+
+# What a fault of the user ends with, as argparse does; and what was tried and failed.
 USAGE_ERROR = 2
-TEST_FAILED = 1
+FAILED = 1
 
 
 def main() -> NoReturn:
-    """Run the command line, and exit: 0 when all went well, 1 when a test failed, 2 when the user has to act."""
+    """Run the command line, and exit: 0 when all went well, 1 when what was tried failed, 2 when the user must act."""
     parser = _parser()
     arguments = parser.parse_args()
     command: Callable[[argparse.Namespace], bool | None] | None = arguments.command
@@ -40,11 +49,15 @@ def main() -> NoReturn:
         went_well = command(arguments)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
+    except BrokenPipeError:
+        # Whoever reads the output has seen enough, as `| head` has; Python would complain when it flushes the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except TrichatError as error:
         for line in str(error).splitlines():
             print(f"trichat: {line}", file=sys.stderr)
         sys.exit(USAGE_ERROR)
-    sys.exit(TEST_FAILED if went_well is False else 0)
+    sys.exit(FAILED if went_well is False else 0)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--host", type=_host, help="the address to listen on")
     common.add_argument("--port", type=_port, help="the TCP port; 0 picks a free one")
     common.add_argument("--chat-log", metavar="FILE", help="the file that keeps what is said")
+    common.add_argument("--control", metavar="PATH", help="the socket at which it can be asked; empty for none")
 
     command = commands.add_parser("serve", parents=[common], help="run the server")
     command.add_argument("-v", "--verbose", action="store_true", help="log more of what happens")
@@ -76,6 +90,13 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("plugins", parents=[common], help="show the plugins that there are, or all about one")
     command.add_argument("name", nargs="?", metavar="NAME", help="the one to show")
     command.set_defaults(command=_plugins)
+
+    running = argparse.ArgumentParser(add_help=False)
+    running.add_argument("--control", metavar="PATH", help="the server's control socket (default: as configured)")
+    running.add_argument("--config", type=Path, metavar="FILE", help="the configuration of the server")
+    for request, about in REQUESTS.items():
+        command = commands.add_parser(request, parents=[running], help=about)
+        command.set_defaults(command=_ask, request=request)
 
     command = commands.add_parser("new-plugin", help="write a plugin that works, with its test, into a new folder")
     command.add_argument("name", metavar="NAME", help="the plugin's name, and the folder's")
@@ -132,10 +153,10 @@ def _read_config(arguments: argparse.Namespace, faults: list[str]) -> Config:
     if path is None and DEFAULT_CONFIG.exists():
         path = DEFAULT_CONFIG
     config = Config() if path is None else read_config(path, faults)
-    keys = ("host", "port", "plugins_dir")
-    given = {key: getattr(arguments, key) for key in keys if getattr(arguments, key) is not None}
+    keys = ("host", "port", "plugins_dir", "control")
+    given = {key: getattr(arguments, key) for key in keys if getattr(arguments, key, None) is not None}
     config = msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, **given))
-    if arguments.chat_log is not None:
+    if getattr(arguments, "chat_log", None) is not None:
         config = config.with_option("chat_log", "path", arguments.chat_log)
     return config
 
@@ -189,6 +210,26 @@ def _plugins(arguments: argparse.Namespace) -> None:
     faults += unknown_tables([item.found for item in inventory.items], config)
     if faults:
         raise ConfigError(faults)
+
+
+def _ask(arguments: argparse.Namespace) -> bool:
+    from trichat._ask import ANSWER_TIMEOUT, ask  # which a server never needs
+
+    faults: list[str] = []
+    control = _read_config(arguments, faults).server.control
+    if faults and arguments.control is None:
+        raise ConfigError(faults)
+    if not control:
+        raise ControlError("this server has no control socket: its `control` is empty")
+    is_trace = arguments.request == "trace"
+    answer = ask(Path(control), arguments.request, timeout=None if is_trace else ANSWER_TIMEOUT)
+    went_well = True
+    # Ctrl-C is how a trace ends; whoever has typed anything else has broken it off.
+    with suppress(KeyboardInterrupt) if is_trace else nullcontext():
+        for text, failed in answer if is_trace else list(answer):
+            went_well = went_well and not failed
+            print(f"trichat: {text}" if failed else text, file=sys.stderr if failed else sys.stdout, flush=True)
+    return went_well
 
 
 def _new_plugin(arguments: argparse.Namespace) -> None:

@@ -43,6 +43,11 @@ class ServerOptions(Options, frozen=True, kw_only=True):
         "Where plugins keep what survives a restart, each in a folder of its own that is made when it needs it; "
         "relative to where the server was started.",
     ] = "trichat_data"
+    control: Annotated[
+        str,
+        "The Unix socket at which trichat tasks, trace and reload reach the server, for its own user alone; empty for "
+        "none; relative to where the server was started.",
+    ] = "trichat.sock"
     max_clients: Annotated[int, Meta(ge=1), "Connections at a time."] = 10_000
     max_clients_per_address: Annotated[int, Meta(ge=1), "Connections at a time from one address."] = 1_000
     max_line_bytes: Annotated[

@@ -21,6 +21,10 @@ class StartError(TrichatError):
     """The server cannot start here: the port is taken, a file cannot be opened, a plugin refuses."""
 
 
+class ControlError(TrichatError):
+    """A running server cannot be asked: it is not there, it is somebody else's, or it does not answer."""
+
+
 class PluginError(TrichatError):
     """A plugin is not made as a plugin has to be: its author has to act."""
 

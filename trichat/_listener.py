@@ -68,9 +68,10 @@ class TcpListener:
         with ExitStack() as stack:
             listening = [stack.enter_context(sock) for sock in await self._open()]
             async with trio.open_nursery() as nursery:
-                for sock in listening:
-                    nursery.start_soon(self._accept_all, sock, accept)
-                task_status.started([Address(*sock.getsockname()[:2]) for sock in listening])
+                addresses = [Address(*sock.getsockname()[:2]) for sock in listening]
+                for sock, address in zip(listening, addresses, strict=True):
+                    nursery.start_soon(self._accept_all, sock, accept, name=f"listener {address}")
+                task_status.started(addresses)
 
     async def _open(self) -> list[socket.socket]:
         place = Address(self._host, self._port)

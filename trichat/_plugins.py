@@ -17,7 +17,7 @@ import trio
 
 from trichat import hookspecs
 from trichat._commands import Command, marked_commands
-from trichat._errors import PluginError, RequiredPluginFailed, sentences, split_failure
+from trichat._errors import ConfigError, PluginError, RequiredPluginFailed, sentences, split_failure
 from trichat._messages import Handled, Message, Refuse
 from trichat._order import in_order
 from trichat._overdue import Overdue
@@ -51,6 +51,10 @@ class Implementation(NamedTuple):
     required: bool
     timeout: float
     policy: Policy
+
+
+Call = Callable[[str, Implementation, dict[str, Any]], Awaitable[Any]]
+"""Calls one plugin in the hook of this name, and returns its answer."""
 
 
 class _Failed(Exception):
@@ -105,6 +109,8 @@ class Plugins:
         self._failures: dict[str, deque[float]] = {}
         """When each plugin failed last, as often as it may."""
         self._hooks: dict[str, list[Implementation]] = {}
+        self.traced: Callable[[Call, object, Message], Awaitable[Message | Handled | Refuse]] | None = None
+        """Who asks about a message instead, as long as somebody watches, by calling each plugin through its own."""
         self._resolve(vars(self._manager.hook).values())
 
     @property
@@ -249,12 +255,19 @@ class Plugins:
                 return answer  # type: ignore[no-any-return]
         return None
 
-    async def ask_message(self, client: object, message: Message) -> Message | Handled | Refuse:
+    async def ask_message(
+        self, client: object, message: Message, call: Call | None = None
+    ) -> Message | Handled | Refuse:
         """Ask every plugin about a message, each about what the one before it made of it."""
+        if call is None:
+            # One look for all plugins together is what a trace costs that nobody watches.
+            if self.traced is not None:
+                return await self.traced(self._call, client, message)
+            call = self._call
         arguments: dict[str, object] = {"client": client, "message": message}
         for implementation in self._hooks["on_message"]:
             try:
-                answer = await self._call("on_message", implementation, arguments)
+                answer = await call("on_message", implementation, arguments)
             except _Failed as failure:
                 if implementation.policy.on_error == "skip":
                     continue
@@ -265,11 +278,13 @@ class Plugins:
                 return answer  # type: ignore[no-any-return]
         return message
 
-    async def tell(self, hook: Callable[P, Awaitable[None]], *_: P.args, **kwargs: P.kwargs) -> None:
-        """Tell every plugin. Raises `RequiredPluginFailed` if one fails that is required, before the next is told.
+    async def tell(self, hook: Callable[P, Awaitable[None]], *_: P.args, **kwargs: P.kwargs) -> list[str]:
+        """Tell every plugin, and return what failed: a sentence for each plugin that did.
 
-        Every plugin is called even if the telling is cancelled: its first wait is cancelled then.
+        Raises `RequiredPluginFailed` if one fails that is required, before the next is told. Every plugin is called
+        even if the telling is cancelled: its first wait is cancelled then.
         """
+        failures: list[str] = []
         cancelled: BaseException | None = None
         for implementation in self._hooks[hook.__name__]:
             try:
@@ -277,10 +292,12 @@ class Plugins:
             except _Failed as failure:
                 if implementation.required and hook is hookspecs.on_broadcast:
                     raise RequiredPluginFailed(str(failure)) from failure.__cause__
+                failures.append(f"{failure}: {sentences(failure.__cause__ or failure)}")
             except (trio.Cancelled, BaseExceptionGroup) as error:  # noqa: ASYNC103
                 cancelled = error  # raised below
         if cancelled is not None:
             raise cancelled
+        return failures
 
     def contributions(self, hook: Callable[P, R], *_: P.args, **kwargs: P.kwargs) -> Iterator[tuple[str, R]]:
         """Yield what each plugin contributes, with its name, in the order of their registration.
@@ -309,8 +326,8 @@ class Plugins:
         except BaseException as error:
             failure, passing = split_failure(error)
             if failure is not None:
-                # An OSError tells of the world, not of the plugin's code.
-                trace = None if isinstance(failure, (Misbehaved, OSError)) else failure
+                # An OSError or a fault in a file tells of the world, not of the plugin's code.
+                trace = None if isinstance(failure, (Misbehaved, OSError, ConfigError)) else failure
                 logger.error(
                     "plugin %r failed in %s: %s", implementation.plugin, hook, sentences(failure), exc_info=trace
                 )

@@ -5,12 +5,14 @@ import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from pathlib import Path
 
 import trio
 
+from trichat._control import Control
 from trichat._errors import one_for_all
 from trichat._listener import Address
+from trichat._reload import Reloader
 from trichat._server import Server
 from trichat._watchdog import Watchdog
 
@@ -32,27 +34,24 @@ def serve(server: Server, about: Sequence[str]) -> None:
 
 
 async def _serve(server: Server, announcement: "_Announcement") -> None:
+    reloader = Reloader(server)
     watchdog = Watchdog(server._plugins.files())
     with watchdog.watching(), trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         async with trio.open_nursery() as nursery:
-            ask, asked = trio.open_memory_channel[None](1)
-            nursery.start_soon(_obey, signals, server, ask)
-            nursery.start_soon(_reload, server, asked)
+            nursery.start_soon(_obey, signals, server, reloader, name="signals")
+            nursery.start_soon(reloader.run, name="reload")
+            if server.options.control:
+                # Before the server and until after it: one that hangs at its start or its end can still be asked.
+                await nursery.start(Control(Path(server.options.control), server, reloader).serve, name="control")
             await server.serve(task_status=announcement)
             nursery.cancel_scope.cancel()
 
 
-async def _reload(server: Server, asked: trio.MemoryReceiveChannel[None]) -> None:
-    async for _ in asked:
-        await server.reload()
-
-
-async def _obey(signals: AsyncIterator[int], server: Server, reload: trio.MemorySendChannel[None]) -> None:
+async def _obey(signals: AsyncIterator[int], server: Server, reloader: Reloader) -> None:
     async for number in signals:
         if number == signal.SIGHUP:
-            # Plugins may take their time over it, and a stop must not wait for them. One more in waiting is enough.
-            with suppress(trio.WouldBlock):
-                reload.send_nowait(None)
+            # Plugins may take their time over it, and a stop must not wait for them.
+            reloader.ask()
             continue
         if number == signal.SIGINT:
             # Nothing is lost by it: what anyone saw is in the log.

@@ -26,6 +26,7 @@ from trichat._replay import Replay
 from trichat._sequencer import Sequencer
 from trichat._session import House, Session
 from trichat._storage import Storage, Storages
+from trichat._trace import Tracer
 from trichat._transport import StreamTransport, Transport
 from trichat.wires import LineWire, Wire
 
@@ -59,6 +60,7 @@ class Server:
         self._stop_reason = ""
         for name, plugin in (load_plugins(config) if plugins is None else plugins).items():
             self._plugins.register(name, plugin, policy_of(config, name))
+        self._tracer = Tracer(self._plugins)
         self._wire = LineWire(options.max_line_bytes)
         self._listeners = [TcpListener(options.host, options.port, self._wire)] if listeners is None else listeners
         self._hub = Hub(max_clients=options.max_clients, max_clients_per_address=options.max_clients_per_address)
@@ -149,10 +151,13 @@ class Server:
             self._commands = {key: command for key, command in self._commands.items() if command.plugin != name}
         self.notice(f"the plugin {name!r}: {why}", who=operators)
 
-    async def reload(self) -> None:
-        """Let the plugins open their files anew."""
+    async def reload(self) -> list[str]:
+        """Let the plugins open their files anew, and return what failed: a sentence for each plugin that did.
+
+        What failed goes on with what it had, and is in the log as well.
+        """
         logger.info("reloading")
-        await self._plugins.tell(hookspecs.on_reload)
+        return await self._plugins.tell(hookspecs.on_reload)
 
     def stop(self, reason: str = "") -> None:
         """End the server gracefully; `serve` returns within `shutdown_timeout`. Everyone is told `reason`."""
@@ -224,7 +229,7 @@ class Server:
         async with trio.open_nursery() as nursery:
             addresses: list[Address] = []
             for listener in self._listeners:
-                addresses += await nursery.start(listener.serve, self._accept)
+                addresses += await nursery.start(listener.serve, self._accept, name="listener")
             task_status.started(addresses)
             await self._stopping.wait()
             nursery.cancel_scope.cancel()

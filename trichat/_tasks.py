@@ -1,11 +1,16 @@
 """The live tree of tasks: who owns each, and where it waits."""
 
 import linecache
+import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import trio
 from trio.lowlevel import Task
+
+INDENT = "    "
+
+# Trio's own files, and code that comes from no file.
+_NOT_OURS = (os.path.dirname(trio.__file__), "<")
 
 
 def task_tree(root: Task | None = None) -> str:
@@ -13,9 +18,14 @@ def task_tree(root: Task | None = None) -> str:
 
     The one that is running, which asks, has no such line. Raises `RuntimeError` outside of Trio.
     """
+    return "\n".join(task_lines(root))
+
+
+def task_lines(root: Task | None = None) -> Iterator[str]:
+    """Yield the lines of `task_tree`. Tasks may come and go between two of them: those that ended are left out."""
     root = root or trio.lowlevel.current_root_task()
     assert root is not None
-    return "\n".join(_branch(root, ""))
+    yield from _branch(root, "")
 
 
 def tasks_below(root: Task) -> Iterator[Task]:
@@ -31,21 +41,32 @@ def waiting_at(task: Task) -> str:
 
     That is the innermost line that is not Trio's own.
     """
-    library = str(Path(trio.__file__).parent)
-    place = ""
     if getattr(task.coro, "cr_running", False):
-        return place
+        return ""
+    innermost = None
     for frame, line in task.iter_await_frames():
-        path = frame.f_code.co_filename
-        if not place or not path.startswith((library, "<")):
-            code = linecache.getline(path, line).strip()
-            place = f"{Path(path).name}:{line} in {frame.f_code.co_qualname}: {code}"
-    return place
+        if innermost is None or not frame.f_code.co_filename.startswith(_NOT_OURS):
+            innermost = frame.f_code, line
+    if innermost is None:
+        return ""
+    code, line = innermost
+    shown = linecache.getline(code.co_filename, line).strip()
+    return f"{os.path.basename(code.co_filename)}:{line} in {code.co_qualname}: {shown}"
 
 
 def _branch(task: Task, indent: str) -> Iterator[str]:
     place = waiting_at(task)
     yield f"{indent}{task.name}{f'  at {place}' if place else ''}"
-    for nursery in task.child_nurseries:
+    nurseries = [nursery for nursery in task.child_nurseries if nursery.child_tasks]
+    for nursery in nurseries:
+        inside = indent + INDENT
+        if len(nurseries) > 1:  # where there is only one, its owner stands for it
+            yield f"{inside}nursery"
+            inside += INDENT
         for child in sorted(nursery.child_tasks, key=lambda child: child.name):
-            yield from _branch(child, indent + "    ")
+            if not _has_ended(child):
+                yield from _branch(child, inside)
+
+
+def _has_ended(task: Task) -> bool:
+    return getattr(task.coro, "cr_frame", task) is None

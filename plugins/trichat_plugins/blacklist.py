@@ -37,14 +37,10 @@ class Blacklist:
 
     @hookimpl
     def on_reload(self) -> None:
-        """Read the file anew; if it is faulty, the old list stays."""
-        try:
-            self._from_file = _read(self._options.file)
-        except ConfigError as error:
-            logger.error("the blacklist stays as it was: %s", error)
-        else:
-            if self._options.file:
-                logger.info("%s has %d entries now", self._options.file, len(self._from_file))
+        """Read the file anew; if it is faulty, this fails and the old list stays."""
+        self._from_file = _read(self._options.file)
+        if self._options.file:
+            logger.info("%s has %d entries now", self._options.file, len(self._from_file))
 
 
 def _read(file: str) -> list[Network]:

@@ -1,0 +1,131 @@
+"""What asking three plugins about a message costs, over what they do themselves: with and without a trace.
+
+Run it with `.venv/bin/python benchmarks/hook_calls.py`. The rows are measured in turns, so that whatever else the
+machine does hits all of them, and the best turn of each counts. Timings are no assertions: its status is always 0.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+import trio
+
+from trichat import Handled, Message, Refuse, hookimpl
+from trichat._plugins import Call, Plugins
+from trichat._trace import Tracer
+
+PLUGINS = 3
+CALLS = 2_000
+TURNS = 60
+
+HELLO = Message("hello", "alice")
+GOAL = 4.0  # microseconds, deadlines included
+
+Ask = Callable[[object, Message], Awaitable[object]]
+
+
+class Plain:
+    """A plugin as most are: a plain function, which has nothing to say to most messages."""
+
+    @hookimpl
+    def on_message(self, message: Message) -> None:
+        """Pass it."""
+
+
+class Awaited:
+    """One that is awaited, so that each call has a deadline."""
+
+    @hookimpl
+    async def on_message(self, message: Message) -> None:
+        """Pass it."""
+
+
+class Untraced(Plugins):
+    """The plugins as they would be if there were no trace: the same walk, without the look whether anybody watches."""
+
+    async def ask_message(
+        self,
+        client: object,
+        message: Message,
+        call: Call | None = None,  # noqa: ARG002
+    ) -> Message | Handled | Refuse:
+        """Ask every plugin about a message."""
+        arguments: dict[str, Any] = {"client": client, "message": message}
+        for implementation in self._hooks["on_message"]:
+            answer = await self._call("on_message", implementation, arguments)
+            if isinstance(answer, Message):
+                message = arguments["message"] = answer
+            elif answer is not None:
+                return answer  # type: ignore[no-any-return]
+        return message
+
+
+class Row(NamedTuple):
+    """A way to ask, and what the best turn of it has taken for each call, in microseconds."""
+
+    what: str
+    ask: Ask
+    turns: list[float]
+
+    async def turn(self) -> None:
+        """Ask many times."""
+        ask = self.ask
+        begun = time.perf_counter_ns()
+        for _ in range(CALLS):
+            await ask(None, HELLO)
+        self.turns.append((time.perf_counter_ns() - begun) / CALLS / 1000)
+
+
+def registered(kind: type[Plugins], plugin: type) -> Plugins:
+    """Return three of these plugins."""
+    plugins = kind(hook_timeout=5)
+    for number in range(PLUGINS):
+        plugins.register(f"plugin{number}", plugin())
+    return plugins
+
+
+def alone(plugin: type) -> Ask:
+    """Return what does nothing but the plugins' own work."""
+    functions = [plugin().on_message for _ in range(PLUGINS)]
+
+    async def ask(_: object, message: Message) -> None:
+        for function in functions:
+            answer = function(message)
+            if answer is not None:
+                await answer
+
+    return ask
+
+
+async def measure(what: str, plugin: type) -> None:
+    """Compare the ways to ask plugins of one kind, and print a table."""
+    with ExitStack() as stack:
+        watched = registered(Plugins, plugin)
+        stack.enter_context(Tracer(watched).watching())  # its queue is soon full: what is missed costs no less
+        rows = [
+            Row("the plugins' own work", alone(plugin), []),
+            Row("asking them, without a trace in the code", registered(Untraced, plugin).ask_message, []),
+            Row("asking them, nobody watches", registered(Plugins, plugin).ask_message, []),
+            Row("asking them, somebody watches", watched.ask_message, []),
+        ]
+        for _ in range(TURNS):
+            for row in rows:
+                await row.turn()
+                await trio.lowlevel.checkpoint()
+    own = min(rows[0].turns)
+    print(f"{PLUGINS} plugins, {what}")
+    for row in rows:
+        best = min(row.turns)
+        print(f"  {row.what:<42} {best:6.2f} µs   overhead {best - own:6.2f} µs")
+    print(f"  {'goal, deadlines included':<42} {'':6}           < {GOAL:6.2f} µs", flush=True)
+
+
+async def main() -> None:
+    """Measure plugins that are plain functions, and plugins that are awaited."""
+    await measure("plain functions", Plain)
+    await measure("awaited, each with its deadline", Awaited)
+
+
+if __name__ == "__main__":
+    trio.run(main)
