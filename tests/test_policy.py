@@ -1,11 +1,12 @@
 """What the configuration says of any plugin, and what comes of it in a server."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 import pytest
 import trio
 
-from trichat import Client, Config, ConfigError, Message, Options, PluginError, hookimpl
+from trichat import Client, Config, ConfigError, Message, Options, PluginError, Server, hookimpl
 from trichat._choices import load_plugins
 from trichat._policy import KEYS, Policy, policy_of, split_policy
 from trichat.testing import Chat, Person, running
@@ -209,3 +210,43 @@ async def test_nought_is_never() -> None:
         await operator.say(*["xyzzy"] * 10)
         await chat.settled()
         assert await operator.unheard() == [FAILED] * 10
+
+
+class Crashing:
+    """Has a background task that fails at once."""
+
+    @hookimpl
+    @asynccontextmanager
+    async def lifespan(self, server: Server) -> AsyncIterator[None]:
+        server.start_soon(self._fail)
+        yield
+
+    async def _fail(self) -> None:
+        raise ValueError("oops")
+
+    @hookimpl
+    def on_message(self, message: Message) -> None:
+        """Is asked no more."""
+
+
+@virtual_time
+async def test_one_that_has_crashed_refuses_and_has_not_failed_again_by_that(caplog: pytest.LogCaptureFixture) -> None:
+    async with running([Crashing]) as chat:
+        _, lines = await said(chat, *["hello"] * 10)
+        assert lines == ["* not sent: the plugin 'crashing' failed"] * 10
+    assert not any("within a minute" in record.getMessage() for record in caplog.records)
+
+
+@virtual_time
+async def test_or_it_is_not_asked_either_if_that_is_the_policy() -> None:
+    async with running([Crashing], {"plugins": {"crashing": {"on_error": "skip"}}}) as chat:
+        _, lines = await said(chat, "hello")
+        assert lines == ["alice: hello"]
+
+
+@virtual_time
+async def test_or_the_server_stops() -> None:
+    async with running([Crashing], {"plugins": {"crashing": {"on_error": "stop"}}}) as chat:
+        await chat.settled()
+        with pytest.raises(ConnectionRefusedError):
+            chat.connect_silently()

@@ -186,6 +186,8 @@ class Plugins:
 
     def _note_failure(self, name: str) -> None:
         """Count a failure, and put the plugin into quarantine if it was one too many."""
+        if name in self._crashed:
+            return  # to refuse is all that it does any more
         policy = self._policies[name]
         if policy.on_error == "stop":
             self._on_fatal(f"the plugin {name!r} failed")

@@ -11,7 +11,7 @@ import trio
 
 from trichat import Client, ConfigError, Message, Options, PluginError, StartError, hookimpl
 from trichat._tasks import task_tree
-from trichat.testing import Chat, NotHeard, running
+from trichat.testing import Chat, NotHeard, run, running
 from trichat.testing._chat import Plugins
 from trichat.testing._pipe import MemoryTransport
 
@@ -423,3 +423,13 @@ def test_it_needs_no_pytest() -> None:
             return chat.log
 
     assert trio.run(main) == ["* alice joined", "alice: hello"]
+
+
+def test_at_the_end_people_close_the_connection_so_that_the_server_need_not_wait_for_it() -> None:
+    async def main() -> float:
+        async with running() as chat:
+            await chat.join("alice")
+            begun = trio.current_time()
+        return trio.current_time() - begun
+
+    assert run(main) == 0, "it would wait for a second"

@@ -147,7 +147,7 @@ FAULTS: Mapping[str, Fault] = {
         "swallows_it_around_a_nursery.py:13 in Dictionaries.on_message",
     ),
     # Lines and history
-    "loses_lines_of_its_queue": in_each([LIFESPAN], NOT_LOST, "which alice said? alice was told nothing"),
+    "loses_lines_of_its_queue": in_each([LIFESPAN], NOT_LOST, "which carol said? carol was told nothing"),
     "loses_anothers_line": in_each([HOOK], NOT_LOST, "carol speaks", "which carol said? carol was told nothing"),
     "stays_busy": in_each([HOOK], OWN_LINE, "these lines were not passed on afterwards"),
     "loses_history": in_each([HOOK], HISTORY, "somebody who came afterwards was not shown"),
@@ -178,9 +178,7 @@ FAULTS: Mapping[str, Fault] = {
     ),
     # Time
     "blocks_the_loop": in_each([BLOCKS], "it blocked the loop: line 11 in on_reload, for more than", "time.sleep(0.3)"),
-    "hangs": in_each(
-        [HANG_UP, HANGING, FLOOD], "plugin 'hangs' failed in on_message: it took longer than hook_timeout"
-    ),
+    "hangs": in_each([HANGING, FLOOD], "plugin 'hangs' failed in on_message: it took longer than hook_timeout"),
     "slows_everybody_down": in_each(
         [SLOW_READER, FLOOD], "plugin 'slows_everybody_down' failed in on_broadcast: it took longer than hook_timeout"
     ),

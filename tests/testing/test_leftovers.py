@@ -4,6 +4,7 @@ import os
 import threading
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,27 @@ def test_the_threads_that_trio_keeps_are_its_own() -> None:
     left: list[str] = []
     with leftovers_noted(left):
         trio.run(trio.to_thread.run_sync, time.time)
+    assert left == []
+
+
+def test_a_thread_that_trio_has_abandoned_may_end_its_work() -> None:
+    begun, going_on = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        going_on.wait(5)
+
+    async def main() -> None:
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(partial(trio.to_thread.run_sync, work, abandon_on_cancel=True))
+                await trio.to_thread.run_sync(begun.wait)
+                scope.cancel()
+
+    left: list[str] = []
+    with leftovers_noted(left):
+        trio.run(main)
+        threading.Timer(0.05, going_on.set).start()
     assert left == []
 
 

@@ -22,6 +22,9 @@ from trichat.testing._pipe import KERNEL_BUFFER, MemoryLine, MemoryTransport, Pi
 from trichat.testing._probed import ProbedServer
 from trichat.wires import LineWire, Wire
 
+# Seconds that a server has to say goodbye to everybody, before they leave all the same.
+GOODBYE = 1.0
+
 Plugins = Mapping[str, object] | Iterable[object]
 """Plugins, by name or without: instances, classes, modules, or what `--plugin` takes (`"dice.py"`, `"bots.dice"`)."""
 
@@ -160,6 +163,7 @@ async def serving(chat: Chat) -> AsyncIterator[None]:
             try:
                 yield
                 chat.server.stop()
+                await _leave_when_told(chat)
             except BaseException as error:  # noqa: ASYNC103 - it is raised below
                 if is_cancelled(error):
                     raise
@@ -168,6 +172,14 @@ async def serving(chat: Chat) -> AsyncIterator[None]:
                 nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+async def _leave_when_told(chat: Chat) -> None:
+    """Let everybody close the connection when the server has, as people's programs do: it waits for that."""
+    with trio.move_on_after(GOODBYE):
+        await idle()
+    for person in chat.people:
+        person.leave()
 
 
 def is_cancelled(error: BaseException) -> bool:

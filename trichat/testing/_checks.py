@@ -89,12 +89,26 @@ def ordinary_dialogue(subject: Subject) -> str:
 def cancelled(kind: str, subject: Subject) -> str:
     player = _player(subject)
     first = _undisturbed(player, subject)
-    for part in first.probe.parts:
-        if part.label.partition(" ")[0] == kind and len(player.survey.broken) < ENOUGH:
+    for part in _own_parts(first, kind, subject):
+        if len(player.survey.broken) < ENOUGH:
             strike_everywhere(part.label, player)
     _see_case(player)
     player.survey.verdict()
-    return f"{len(player.survey.cases) - 1} checkpoints"
+    return _counted(player)
+
+
+def _counted(player: Player) -> str:
+    checkpoints = len(player.survey.cases) - 1
+    return f"{checkpoints} checkpoints" if checkpoints else "nothing of it waits there"
+
+
+def _own_parts(run: Run, kind: str, subject: Subject) -> list[Part]:
+    """Return the parts of a kind. Of calls of hooks and lifespans, those of the plugin that is tried."""
+    whose = [f"{kind} {subject.name}.", f"{kind} {subject.name} "] if kind in ("hook", "lifespan") else [kind]
+    commands = run.chat.server.commands.values() if run.chat is not None else ()
+    if kind == "hook" and any(command.plugin == subject.name for command in commands):
+        whose.append("hook commands.")  # which calls them
+    return [part for part in run.probe.parts if f"{part.label} ".startswith(tuple(whose))]
 
 
 def _see_case(player: Player) -> None:
@@ -122,12 +136,12 @@ def hang_up(subject: Subject) -> str:
 
     player = _player(subject, scenario)
     first = _undisturbed(player, subject)
-    for part in first.probe.parts:
-        if part.label.startswith("hook ") and len(player.survey.broken) < ENOUGH:
+    for part in _own_parts(first, "hook", subject):
+        if len(player.survey.broken) < ENOUGH:
             strike_everywhere(part.label, player, reset_speaker, _HangUp)
     _see_case(player)
     player.survey.verdict()
-    return f"{len(player.survey.cases) - 1} checkpoints"
+    return _counted(player)
 
 
 class _Quiet:

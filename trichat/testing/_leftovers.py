@@ -18,6 +18,10 @@ from trichat._tasks import tasks_below, waiting_at
 # Those that Trio keeps for the next call of to_thread.run_sync.
 _TRIO_THREAD = "Trio thread "
 
+# Seconds of real time that a thread has to end, and in how many looks.
+GRACE = 0.5
+LOOKS = 50
+
 _NEVER_AWAITED = r"coroutine .* was never awaited"
 
 
@@ -44,7 +48,7 @@ def leftovers_noted(left: list[str]) -> Iterator[None]:
         gc.collect()
         more = _open_files() - files
     left += [f"the file {file}" for file in more.elements()]
-    left += [f"the thread {thread.name}" for thread in _threads() if thread not in threads]
+    left += [f"the thread {thread.name}" for thread in _threads() if thread not in threads and not _ends(thread)]
 
 
 def _open_files() -> Counter[str]:
@@ -59,6 +63,15 @@ def _open_files() -> Counter[str]:
 
 def _threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if not thread.name.startswith(_TRIO_THREAD)]
+
+
+def _ends(thread: threading.Thread) -> bool:
+    """Whether a thread ends soon, or is done with what it was to do: Trio has abandoned it, or it was told to stop."""
+    for _ in range(LOOKS):
+        thread.join(GRACE / LOOKS)
+        if not thread.is_alive() or thread.name.startswith(_TRIO_THREAD):
+            return True
+    return False
 
 
 @contextmanager
