@@ -203,6 +203,25 @@ async def test_failures_that_are_far_apart_do_not_count_together() -> None:
         assert await operator.unheard() == [FAILED] * 3
 
 
+class Unreadable:
+    def __init__(self) -> None:
+        self.told = 0
+
+    @hookimpl
+    def on_reload(self) -> None:
+        self.told += 1
+        raise OSError("no such file")
+
+
+@virtual_time
+async def test_reloads_that_fail_do_not_count() -> None:
+    unreadable = Unreadable()
+    async with running([unreadable]) as chat:
+        for _ in range(20):
+            await chat.server.reload()
+    assert unreadable.told == 20
+
+
 @virtual_time
 async def test_nought_is_never() -> None:
     async with running([Filter], filtered(quarantine_after=0)) as chat:

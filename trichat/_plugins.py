@@ -184,14 +184,15 @@ class Plugins:
             self._on_fatal(f"the plugin {name!r} crashed")
         self._take_out(name, "it crashed")
 
-    def _note_failure(self, name: str) -> None:
+    def _note_failure(self, name: str, hook: str) -> None:
         """Count a failure, and put the plugin into quarantine if it was one too many."""
         if name in self._crashed:
             return  # to refuse is all that it does any more
         policy = self._policies[name]
         if policy.on_error == "stop":
             self._on_fatal(f"the plugin {name!r} failed")
-        if policy.quarantine_after and name not in self._quarantined:
+        # Whoever mends a file and reloads until it is right must not lose the plugin by that.
+        if hook != "on_reload" and policy.quarantine_after and name not in self._quarantined:
             times = self._failures.setdefault(name, deque(maxlen=policy.quarantine_after))
             times.append(trio.current_time())
             if len(times) == policy.quarantine_after and times[-1] - times[0] <= QUARANTINE_SPAN:
@@ -331,7 +332,7 @@ class Plugins:
                 logger.error(
                     "plugin %r failed in %s: %s", implementation.plugin, hook, sentences(failure), exc_info=trace
                 )
-                self._note_failure(implementation.plugin)
+                self._note_failure(implementation.plugin, hook)
             if passing is not None:
                 raise passing from None  # noqa: ASYNC104
             raise _Failed(f"the plugin {implementation.plugin!r} failed") from failure  # noqa: ASYNC104
