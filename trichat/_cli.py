@@ -164,7 +164,8 @@ def _read_config(arguments: argparse.Namespace, faults: list[str]) -> Config:
 def _serve(arguments: argparse.Namespace) -> None:
     _log_to_stderr(logging.DEBUG if arguments.verbose else logging.INFO)
     config, choices, plugins = _build(arguments)
-    about = [f"configuration: {config.source}", f"plugins: {', '.join(plugins)}"]
+    names = [f"{each.name} (in shadow)" if each.policy.shadow else each.name for each in choices if each.enabled]
+    about = [f"configuration: {config.source}", f"plugins: {', '.join(names)}"]
     about += [f"chat log: {path}" for path in _chat_log(choices)]
     serve(Server(config, plugins=plugins), about)
 
