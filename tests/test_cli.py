@@ -178,6 +178,12 @@ def test_plugins_shows_what_there_is_even_if_a_plugin_is_broken(tmp_path: Path) 
     assert trichat("check", "--plugins-dir", "extra", cwd=tmp_path).returncode == 2
 
 
+def test_replay_is_told_of_by_help(tmp_path: Path) -> None:
+    assert "  replay " in trichat("--help", cwd=tmp_path).stdout
+    for option in ("--plugin", "--log", "--config"):
+        assert option in trichat("replay", "--help", cwd=tmp_path).stdout
+
+
 def test_plugins_shows_all_about_one(tmp_path: Path) -> None:
     (tmp_path / "trichat.toml").write_text("[plugins.chat_log]\nreplay = 7\n")
     ended = trichat("plugins", "chat_log", cwd=tmp_path)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -192,7 +193,59 @@ def test_an_empty_word_is_a_fault_of_the_configuration() -> None:
         plugin("word_filter.py", {"words": ["heck", ""]})
 
 
-# 4. The notifier
+# 4. The filter that is tried first
+
+LATIN = {"words": ["darn", "darn it"], "scripts": ["latin"]}
+
+
+@pytest.mark.parametrize(
+    ("line", "heard"),
+    [
+        pytest.param("DARN it!", "* not sent: please without 'DARN it'", id="a word of the list"),
+        pytest.param("no darning", "alice: no darning", id="a part of a word"),
+        pytest.param("доброе утро", "* not sent: please in these scripts: latin", id="another script"),
+        pytest.param("Привет is Russian for hello", "alice: Привет is Russian for hello", id="a word of one"),
+        pytest.param("Grüße, señor ✓ 42", "alice: Grüße, señor ✓ 42", id="all letters of the script"),
+        pytest.param("42 :-) ✓", "alice: 42 :-) ✓", id="no letters at all"),
+    ],
+)
+async def test_words_and_scripts_are_refused_and_the_sender_is_told(
+    line: str, heard: str, virtual_time: object
+) -> None:
+    async with running(plugin("language_filter.py", LATIN)) as chat:
+        alice = await chat.join("alice")
+        await alice.say(line)
+        await alice.hears(heard)
+
+
+async def test_by_default_any_language_will_do(virtual_time: object) -> None:
+    async with running(plugin("language_filter.py")) as chat:
+        alice = await chat.join("alice")
+        await alice.say("darn", "доброе утро")
+        await alice.hears("alice: darn", "alice: доброе утро")
+
+
+async def test_in_shadow_as_it_says_itself_it_only_logs(virtual_time: object, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "trichat.shadow")
+    shown = re.search(r"^    \[plugins\.language_filter\]\n(?:    .*\n)+", read("language_filter.py"), re.MULTILINE)
+    assert shown is not None
+    tables = tomllib.loads(shown[0])
+    table = dict(tables["plugins"]["language_filter"])
+    assert table.pop("shadow") is True
+    async with running(plugin("language_filter.py", table), tables) as chat:
+        alice = await chat.join("alice")
+        await alice.say("heck")
+        await alice.hears("alice: heck")
+    deed = "would have refused 'heck' of alice (127.0.0.1): \"please without 'heck'\""
+    assert caplog.messages == [f"plugin 'language_filter' in shadow: {deed}"]
+
+
+def test_a_script_that_it_does_not_know_is_a_fault_of_the_configuration() -> None:
+    with pytest.raises(ConfigError, match=r"plugins\.language_filter\.scripts\[0\]: .*'latin'"):
+        plugin("language_filter.py", {"scripts": ["latn"]})
+
+
+# 5. The notifier
 
 
 async def test_each_join_is_a_line_of_json_also_those_just_before_the_end(tmp_path: Path, virtual_time: object) -> None:
@@ -247,7 +300,7 @@ async def test_a_full_disk_silences_the_notifier_and_nobody_else(
     ]
 
 
-# 5. The program with a server inside
+# 6. The program with a server inside
 
 
 def test_the_program_takes_votes_until_somebody_stops_it_and_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -70,6 +70,11 @@ def test_each_plugin_is_a_line_with_version_place_state_and_hooks(folder: Path) 
     assert rows["seen"][1:] == ["trichat", "off"]
 
 
+def test_a_plugin_in_shadow_is_shown_as_one(folder: Path) -> None:
+    row = next(line for line in inventory(folder, poll={"shadow": True}).table().splitlines() if "poll" in line)
+    assert row.split()[-2:] == ["shadow", "on_message"]
+
+
 def test_behind_them_is_the_order_in_each_hook(folder: Path) -> None:
     lines = inventory(folder).table().splitlines()
     assert "on_message: stop, poll, bye, commands" in lines
@@ -127,6 +132,9 @@ def test_the_details_are_documentation_hooks_and_options_with_type_default_and_v
         "# Failures within a minute after which it is told nothing any more; 0 for never.",
         "# int; by default 5.",
         "quarantine_after = 5",
+        "# Whether it runs without effect: what it would have done to the chat is logged, and not done.",
+        "# bool; by default False.",
+        "shadow = false",
         "# What to ask.",
         "# str; by default 'tea?'.",
         'question = "coffee?"',

@@ -56,10 +56,12 @@ class Log:
         pytest.param({"on_error": "skip"}, False, False, id="to skip is not to"),
         pytest.param({"on_error": "stop"}, True, False, id="to stop says nothing of it"),
         pytest.param({"on_error": "skip", "required": True}, True, True, id="what is said of it itself goes first"),
+        pytest.param({"shadow": True, "required": True}, False, False, id="nobody in shadow"),
     ],
 )
 def test_who_is_required(table: Mapping[str, object], of_a_log: bool, of_a_bot: bool) -> None:
-    assert (policy(table).requires(Log()), policy(table).requires(object())) == (of_a_log, of_a_bot)
+    in_effect = policy(table).in_effect()
+    assert (in_effect.requires(Log()), in_effect.requires(object())) == (of_a_log, of_a_bot)
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -41,6 +41,12 @@ def test_the_start_tells_where_it_listens_what_runs_and_how_to_connect(server: S
     ]
 
 
+def test_the_start_tells_who_is_in_shadow(tmp_path: Path) -> None:
+    config = write_config(tmp_path, "[plugins.seen]\nshadow = true\n")
+    with served(tmp_path, "--config", config) as server:
+        assert "plugins: blacklist, bye, chat_log, commands, seen (in shadow), stop" in server.banner
+
+
 def test_a_taken_port_is_one_sentence_and_exit_status_2(server: Served, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()

@@ -98,6 +98,14 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(request, parents=[running], help=about)
         command.set_defaults(command=_ask, request=request)
 
+    command = commands.add_parser("replay", help="say what a plugin would have made of the messages in a chat log")
+    command.add_argument(
+        "--plugin", required=True, metavar="PLUGIN", help="an installed plugin, a .py file or a module"
+    )
+    command.add_argument("--log", type=Path, metavar="FILE", help="the chat log (default: that of the configuration)")
+    command.add_argument("--config", type=Path, metavar="FILE", help="where its options are")
+    command.set_defaults(command=_replay)
+
     command = commands.add_parser("new-plugin", help="write a plugin that works, with its test, into a new folder")
     command.add_argument("name", metavar="NAME", help="the plugin's name, and the folder's")
     command.set_defaults(command=_new_plugin)
@@ -149,9 +157,7 @@ def _read(arguments: argparse.Namespace, faults: list[str]) -> tuple[Config, lis
 
 
 def _read_config(arguments: argparse.Namespace, faults: list[str]) -> Config:
-    path: Path | None = arguments.config
-    if path is None and DEFAULT_CONFIG.exists():
-        path = DEFAULT_CONFIG
+    path = _config_file(arguments)
     config = Config() if path is None else read_config(path, faults)
     keys = ("host", "port", "plugins_dir", "control")
     given = {key: getattr(arguments, key) for key in keys if getattr(arguments, key, None) is not None}
@@ -161,10 +167,16 @@ def _read_config(arguments: argparse.Namespace, faults: list[str]) -> Config:
     return config
 
 
+def _config_file(arguments: argparse.Namespace) -> Path | None:
+    path: Path | None = arguments.config
+    return DEFAULT_CONFIG if path is None and DEFAULT_CONFIG.exists() else path
+
+
 def _serve(arguments: argparse.Namespace) -> None:
     _log_to_stderr(logging.DEBUG if arguments.verbose else logging.INFO)
     config, choices, plugins = _build(arguments)
-    about = [f"configuration: {config.source}", f"plugins: {', '.join(plugins)}"]
+    names = [f"{each.name} (in shadow)" if each.policy.shadow else each.name for each in choices if each.enabled]
+    about = [f"configuration: {config.source}", f"plugins: {', '.join(names)}"]
     about += [f"chat log: {path}" for path in _chat_log(choices)]
     serve(Server(config, plugins=plugins), about)
 
@@ -230,6 +242,16 @@ def _ask(arguments: argparse.Namespace) -> bool:
             went_well = went_well and not failed
             print(f"trichat: {text}" if failed else text, file=sys.stderr if failed else sys.stdout, flush=True)
     return went_well
+
+
+def _replay(arguments: argparse.Namespace) -> None:
+    from trichat._rehearsal import Rehearsal  # only this command needs it
+
+    # Its failures are in the report.
+    _log_to_stderr(logging.CRITICAL)
+    path = _config_file(arguments)
+    config = Config() if path is None else load_config(path)
+    print(Rehearsal(arguments.plugin, config, arguments.log).run())
 
 
 def _new_plugin(arguments: argparse.Namespace) -> None:

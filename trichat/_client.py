@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from trichat._outbox import Outbox
+from trichat._shadow import is_withheld
 from trichat.wires import Wire
 
 if TYPE_CHECKING:
@@ -76,11 +77,13 @@ class Client:
 
     def send(self, text: str) -> None:
         """Say something to this client alone; each line of `text` reaches it behind `* `."""
-        self._outbox.put(self._wire.encode_notice(text))
+        if not is_withheld("sent %s: %s", self, text):
+            self._outbox.put(self._wire.encode_notice(text))
 
     def kick(self, reason: str) -> None:
         """Disconnect it. It is told `reason`, and so is `on_disconnect`; the room hears that it left."""
-        self._end(reason, farewell=reason)
+        if not is_withheld("kicked %s: %s", self, str(reason)):
+            self._end(reason, farewell=reason)
 
     def _end(self, reason: str, *, farewell: str = "") -> None:
         """End the conversation; the first reason stays."""

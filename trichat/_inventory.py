@@ -20,11 +20,11 @@ class Item(NamedTuple):
 
     found: Found
     state: str
-    """`on`, `off` or `broken`."""
+    """`on`, `off`, `shadow` or `broken`."""
     choice: Choice | None
     """What it is; `None` where it was not imported, or could not be."""
     hooks: Sequence[str] = ()
-    """The hooks that it has, if it is on."""
+    """The hooks that it has, if it runs."""
     faults: Sequence[str] = ()
     """Why it is broken."""
 
@@ -86,8 +86,9 @@ def _look_at(found: Found, config: Config, plugins: Plugins) -> Item:
         faults.append(str(error))
     if faults:
         return Item(found, "broken", choice, faults=faults)
-    on = choice is not None and choice.enabled
-    return Item(found, "on" if on else "off", choice, plugins.hooks_of(found.name) if on else ())
+    if choice is None or not choice.enabled:
+        return Item(found, "off", choice)
+    return Item(found, "shadow" if choice.policy.shadow else "on", choice, plugins.hooks_of(found.name))
 
 
 def _details(item: Item) -> Iterator[str]:

@@ -9,6 +9,7 @@ import inspect
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Set
+from itertools import chain
 from types import ModuleType
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -22,6 +23,7 @@ from trichat._messages import Handled, Message, Refuse
 from trichat._order import in_order
 from trichat._overdue import Overdue
 from trichat._policy import Policy
+from trichat._shadow import Shadow
 
 logger = logging.getLogger("trichat.plugins")
 
@@ -136,10 +138,14 @@ class Plugins:
         return {hook: [each.plugin for each in found] for hook, found in self._hooks.items()}
 
     def commands(self) -> Iterator[tuple[str, Iterable[Command]]]:
-        """Yield the commands of each plugin, with its name: those that it marks and those that it contributes."""
-        for name, plugin in self._manager.list_name_plugin():
-            yield name, marked_commands(plugin)
-        yield from self.contributions(hookspecs.commands)
+        """Yield the commands of each plugin, with its name: those that it marks and those that it contributes.
+
+        A plugin in shadow has none: who gives one would wait for its effect.
+        """
+        marked = ((name, marked_commands(plugin)) for name, plugin in self._manager.list_name_plugin())
+        for name, found in chain(marked, self.contributions(hookspecs.commands)):
+            if not self._policies[name].shadow:
+                yield name, found
 
     def implements(self, hook: Callable[..., object]) -> bool:
         """Whether any plugin implements `hook`."""
@@ -149,7 +155,7 @@ class Plugins:
         """Add a plugin: a module or an instance. Raises `PluginError` if it is not made as it has to be."""
         if self._manager.has_plugin(name):
             raise PluginError(f"plugin {name!r} ({_source(plugin)}): another plugin has this name already")
-        self._policies[name] = policy or Policy()
+        self._policies[name] = (policy or Policy()).in_effect()
         try:
             self._manager.register(plugin, name)
             self._manager.check_pending()
@@ -214,15 +220,18 @@ class Plugins:
         self._on_out(name, why)
         return why
 
-    def _implementation(self, found: pluggy.HookImpl) -> Implementation:
+    def _implementation(self, hook: str, found: pluggy.HookImpl) -> Implementation:
         name, policy = found.plugin_name, self._policies[found.plugin_name]
-        required = policy.requires(found.plugin)
-        return Implementation(name, found.function, tuple(found.argnames), required, self.timeout_of(name), policy)
+        function, arguments = found.function, tuple(found.argnames)
+        if policy.shadow:
+            given = tuple(inspect.signature(getattr(hookspecs, hook)).parameters)
+            function, arguments = Shadow(name, function, arguments, given, ASKING.get(hook, ())), given
+        return Implementation(name, function, arguments, policy.requires(found.plugin), self.timeout_of(name), policy)
 
     def _resolve(self, callers: Iterable[pluggy.HookCaller]) -> None:
         """Look the implementations of some hooks up once, so that no call has to."""
         for caller in callers:
-            found = [self._implementation(each) for each in reversed(caller.get_hookimpls())]
+            found = [self._implementation(caller.name, each) for each in reversed(caller.get_hookimpls())]
             if caller.name in CONTRIBUTING:
                 registered = self.names
                 found.sort(key=lambda implementation: registered.index(implementation.plugin))

@@ -28,6 +28,13 @@ class Policy(Options, frozen=True, kw_only=True):
     quarantine_after: Annotated[
         int, Meta(ge=0), "Failures within a minute after which it is told nothing any more; 0 for never."
     ] = 5
+    shadow: Annotated[
+        bool, "Whether it runs without effect: what it would have done to the chat is logged, and not done."
+    ] = False
+
+    def in_effect(self) -> "Policy":
+        """Return what it comes to: a plugin in shadow refuses nothing and stops nothing, whatever else is said."""
+        return msgspec.structs.replace(self, on_error="skip", required=False) if self.shadow else self
 
     def requires(self, plugin: object) -> bool:
         """Whether a batch that the plugin fails on is sent to nobody."""

@@ -25,6 +25,7 @@ from trichat._policy import policy_of
 from trichat._replay import Replay
 from trichat._sequencer import Sequencer
 from trichat._session import House, Session
+from trichat._shadow import is_withheld
 from trichat._storage import Storage, Storages
 from trichat._trace import Tracer
 from trichat._transport import StreamTransport, Transport
@@ -113,6 +114,9 @@ class Server:
         Waits while the server is busy. In `on_broadcast`, where waiting would never end, it raises `RuntimeError`
         instead of waiting. After the last client is gone it does nothing.
         """
+        if is_withheld("said in %s: %s", room, text):
+            await trio.lowlevel.checkpoint()
+            return
         with suppress(trio.ClosedResourceError):
             await self._broadcaster.publish(Message(text, room=room, kind="notice"))
 
@@ -122,6 +126,8 @@ class Server:
         It is in the next batch, behind the one that `on_broadcast` is told of. Raises `trio.WouldBlock` if the server
         is so busy that it would have to wait; then nobody hears it.
         """
+        if is_withheld("said in %s: %s", room, text):
+            return
         with suppress(trio.ClosedResourceError):
             self._broadcaster.publish_nowait(Message(text, room=room, kind="notice"))
 
@@ -130,6 +136,8 @@ class Server:
 
         It returns at once, has no place in the one order, and is not in the log: nobody sees it who comes later.
         """
+        if is_withheld("given the notice %s", text):
+            return
         for client in self.clients if room is None else self.members(room):
             if client.room and (who is everyone or client.is_operator):
                 client.send(text)
@@ -156,12 +164,15 @@ class Server:
 
         What failed goes on with what it had, and is in the log as well.
         """
+        if is_withheld("reloaded"):
+            await trio.lowlevel.checkpoint()
+            return []
         logger.info("reloading")
         return await self._plugins.tell(hookspecs.on_reload)
 
     def stop(self, reason: str = "") -> None:
         """End the server gracefully; `serve` returns within `shutdown_timeout`. Everyone is told `reason`."""
-        if not self._stopping.is_set():
+        if not self._stopping.is_set() and not is_withheld("stopped the server: %s", reason):
             self._stop_reason = reason
             self._stopping.set()
 
@@ -172,8 +183,10 @@ class Server:
     def attach(self, stream: trio.abc.Stream, address: str) -> None:
         """Serve a client over `stream`, as if it had connected from `address`.
 
-        Raises `RuntimeError` if the server is not running.
+        Raises `RuntimeError` if the server is not running, or if the plugin that calls it is in shadow.
         """
+        if is_withheld("attached a client from %s", address):
+            raise RuntimeError("a plugin in shadow lets nobody in")
         if self._nursery is None:
             raise RuntimeError("the server is not running")
         self._accept(StreamTransport(stream, address), self._wire)

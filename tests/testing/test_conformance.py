@@ -297,6 +297,7 @@ GOOD: Mapping[str, str] = {
     **dict.fromkeys([*BUILT_IN, *EXAMPLE_PLUGINS], ""),
     "blacklist": "addresses = ['10.0.0.7', '192.168.4.0/24']",
     "word_filter": "words = ['hello', 'darn']",
+    "language_filter": "words = ['hello', 'darn']\nscripts = ['latin', 'cjk']",
     "chat_log with all of its past, always on the disk": "replay = 'all'\nfsync = 'always'",
 }
 

@@ -1,0 +1,112 @@
+"""A plugin in shadow: it runs as ever, and what it would do to the chat is noted instead of done.
+
+Its answers are taken by `Shadow`, which stands in the place of its function. What it does of its own accord, also from
+a task in the background, is withheld at the few doors that lead out, in `Client` and `Server`; they know who asks by a
+context variable, which Python hands on to the tasks that the plugin starts.
+"""
+
+import inspect
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from trichat._messages import Handled, Message, Refuse
+from trichat._text import printable
+
+logger = logging.getLogger("trichat.shadow")
+
+# Characters of a text that are shown: enough to know it again.
+SHOWN = 80
+
+Note = Callable[[str], None]
+"""Takes what a plugin would have done, in words that go on from "would have"."""
+
+_NOTE: ContextVar[Note | None] = ContextVar("trichat.shadow", default=None)
+
+
+@contextmanager
+def shadowing(note: Note) -> Iterator[None]:
+    """Withhold what is done in the block, and in the tasks that are started there."""
+    token = _NOTE.set(note)
+    try:
+        yield
+    finally:
+        _NOTE.reset(token)
+
+
+def is_withheld(deed: str, *about: object) -> bool:
+    """Whether whoever calls this is in shadow; then `deed`, with `about` in the place of each `%s`, is noted."""
+    note = _NOTE.get()
+    if note is None:
+        return False
+    note(deed % tuple(shown(each) if isinstance(each, str) else each for each in about))
+    return True
+
+
+def shown(text: str) -> str:
+    """Return the beginning of `text`, quoted and safe for every terminal."""
+    return repr(printable(text[:SHOWN])) + ("..." if len(text) > SHOWN else "")
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """Stands for a plugin's function in a hook: it is called with `given`, and calls it with those that it `takes`.
+
+    An answer that is one of `answers` is noted, and nobody gets it; any other is passed on, to be found wrong.
+    """
+
+    plugin: str
+    function: Callable[..., Any]
+    takes: tuple[str, ...]
+    given: tuple[str, ...]
+    answers: tuple[type, ...]
+
+    def __call__(self, *values: object) -> Any:
+        """Call the function."""
+        arguments = dict(zip(self.given, values, strict=True))
+        with shadowing(self._note):
+            answer = self.function(*[arguments[name] for name in self.takes])
+        if isinstance(answer, AbstractAsyncContextManager):
+            return self._lifespan(answer)
+        if inspect.isawaitable(answer):
+            return self._awaited(answer, arguments)
+        return self._taken(answer, arguments)
+
+    @asynccontextmanager
+    async def _lifespan(self, manager: AbstractAsyncContextManager[None]) -> AsyncIterator[None]:
+        with shadowing(self._note):
+            async with manager:
+                yield
+
+    async def _awaited(self, answer: Awaitable[Any], arguments: Mapping[str, Any]) -> Any:
+        with shadowing(self._note):
+            result = await answer
+        return self._taken(result, arguments)
+
+    def _taken(self, answer: Any, arguments: Mapping[str, Any]) -> Any:
+        if answer is None or not isinstance(answer, self.answers):
+            return answer
+        deed = describe(answer, arguments)
+        if deed:
+            self._note(deed)
+        return None
+
+    def _note(self, deed: str) -> None:
+        logger.info("plugin %r in shadow: would have %s", self.plugin, deed)
+
+
+def describe(answer: object, arguments: Mapping[str, Any]) -> str:
+    """Return what an answer does, in words that go on from "would have"; empty if it changes nothing."""
+    if "client" not in arguments:
+        return f"given the history of {shown(arguments['room'])}"
+    client, message = arguments["client"], arguments.get("message")
+    whom = str(client) if message is None else f"{shown(message.text)} of {client}"
+    if isinstance(answer, Refuse):
+        return f"refused {whom}: {shown(answer.reason)}"
+    if isinstance(answer, Message):
+        return "" if answer == message else f"changed {whom} to {shown(answer.text)}"
+    assert isinstance(answer, Handled)
+    return f"handled {whom}"
