@@ -125,7 +125,7 @@ async def test_a_server_that_stops_waits_only_a_moment_for_who_does_not_close(vi
         chat.server.stop()
         assert await alice.rest() == ["* the server is stopping"]
         assert not chat.transports[0].closed
-        await trio.sleep(1)  # of virtual time
+        await trio.sleep(1.5)  # of virtual time
         assert chat.transports[0].closed
 
 

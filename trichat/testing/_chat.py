@@ -179,7 +179,7 @@ async def _leave_when_told(chat: Chat) -> None:
     with trio.move_on_after(GOODBYE):
         await idle()
     for person in chat.people:
-        person.leave()
+        person.send_eof()
 
 
 def is_cancelled(error: BaseException) -> bool:

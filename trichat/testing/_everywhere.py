@@ -248,7 +248,7 @@ def cancel_everywhere(
     order in which Trio lets tasks go on.
 
     Returns what was played. Raises `Violation`, and whatever the scenario raises when nothing is cancelled;
-    `ValueError` for an `only` or a target that there is not, and if nothing is chosen.
+    `ValueError` for an `only` or a target that there is not, and if targets and parts choose nothing.
     """
     unknown = [target for target in targets if target not in TARGETS]
     if unknown:
@@ -260,7 +260,7 @@ def cancel_everywhere(
     first = player.play(Probe())
     player.survey.verdict()
     chosen = [part for part in first.probe.parts if part.label.partition(" ")[0] in targets and parts(part.label)]
-    if not chosen:
+    if targets and not chosen:
         labels = ", ".join(part.label for part in first.probe.parts)
         raise ValueError(f"nothing was cancelled: targets and parts choose none of: {labels}")
     for part in chosen:

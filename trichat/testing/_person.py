@@ -205,10 +205,6 @@ class Person:
         self.chat_name = ""
         self._line.close()
 
-    def leave(self) -> None:
-        """Answer the end of the connection: that is no news, and nobody has to write it down."""
-        self._line.send_eof()
-
     def reset(self) -> None:
         """Break the connection, as a machine does that was switched off: what is on its way is lost."""
         self._dialogue.note(self, "!!")
