@@ -183,8 +183,10 @@ def no_line_is_lost(run: Run) -> None:
     """No line is taken without an answer."""
     if run.before is None:
         return
-    for name in run.fates.keys() & run.before.fates.keys():
-        now, before = run.fates[name], run.before.fates[name]
+    for name, now in run.fates.items():
+        before = run.before.fates.get(name)
+        if before is None:
+            continue
         lost = now.lost(before)
         assert len(lost) <= now.told(before), (
             f"what became of {sorted(lost)}, which {name} said? {name} was told nothing"
