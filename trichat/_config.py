@@ -3,6 +3,7 @@
 import difflib
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -139,7 +140,7 @@ def to_options(
 
     `others` are keys that the table may have beside these: a misspelled one may have been meant for one of them.
     """
-    fields = {field.name: field for field in msgspec.structs.fields(cls)}
+    fields = _fields(cls)
     values = {}
     before = len(faults)
     # Key by key, because msgspec stops at the first fault and whoever wrote the file wants to see all of them.
@@ -150,6 +151,12 @@ def to_options(
             faults.append(f"{place}.{key}: unknown key{suggestion(key, [*fields, *others])}")
     faults.extend(f"{place}.{key}: is missing" for key in fields if fields[key].required and key not in table)
     return cls(**values) if len(faults) == before else None
+
+
+@lru_cache
+def _fields(cls: type[Options]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """Return the fields of `cls` by name. To look them up takes longer than all else, and a test starts many servers."""
+    return {field.name: field for field in msgspec.structs.fields(cls)}
 
 
 def _convert(value: object, wanted: Any, place: str, faults: list[str]) -> Any:

@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Set
 from itertools import chain
-from types import ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import pluggy
@@ -67,21 +67,23 @@ class Misbehaved(Exception):
     """What a plugin did is known from outside, so that a traceback would only show this file."""
 
 
-def _may_have(plugin: object, name: str, mark: str) -> bool:
-    """Whether an attribute may be a function with this mark: what an object has of its own, always."""
-    return name in getattr(plugin, "__dict__", ()) or hasattr(getattr(type(plugin), name, None), mark)
+# All that pluggy takes for a hook.
+_HOOKABLE = (FunctionType, MethodType, classmethod, staticmethod)
 
 
 class _Manager(pluggy.PluginManager):
-    """Looks for hooks where they can be: nearly all names of an object are Python's own, and looking is slow."""
+    """Looks for hooks where they can be: nearly all names of a plugin are something else, and pluggy looks slowly."""
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
-        if name.startswith("__") or not _may_have(plugin, name, "trichat_impl"):
+        if name.startswith("__"):
             return None
-        return super().parse_hookimpl_opts(plugin, name)
+        own = getattr(plugin, "__dict__", {}).get(name)
+        may_be_one = isinstance(own, _HOOKABLE) or hasattr(getattr(type(plugin), name, None), "trichat_impl")
+        return super().parse_hookimpl_opts(plugin, name) if may_be_one else None
 
     def parse_hookspec_opts(self, module_or_class: ModuleType | type, name: str) -> pluggy.HookspecOpts | None:
-        return None if name.startswith("__") else super().parse_hookspec_opts(module_or_class, name)
+        is_one = not name.startswith("__") and hasattr(getattr(module_or_class, name), "trichat_spec")
+        return super().parse_hookspec_opts(module_or_class, name) if is_one else None
 
 
 class Plugins:
