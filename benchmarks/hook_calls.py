@@ -4,14 +4,17 @@ Run it with `.venv/bin/python benchmarks/hook_calls.py`. The rows are measured i
 machine does hits all of them, and the best turn of each counts. Timings are no assertions: its status is always 0.
 """
 
+import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, NamedTuple
 
 import trio
 
 from trichat import Handled, Message, Refuse, hookimpl
+from trichat._deadlines import Calls
 from trichat._plugins import Call, Plugins
 from trichat._trace import Tracer
 
@@ -48,12 +51,18 @@ class Untraced(Plugins):
         self,
         client: object,
         message: Message,
+        calls: Calls,
         call: Call | None = None,  # noqa: ARG002
     ) -> Message | Handled | Refuse:
         """Ask every plugin about a message."""
         arguments: dict[str, Any] = {"client": client, "message": message}
         for implementation in self._hooks["on_message"]:
-            answer = await self._call("on_message", implementation, arguments)
+            answer = implementation.call(arguments)
+            if answer is None:
+                continue
+            if inspect.isawaitable(answer):
+                answer = await calls.wait_for(answer, implementation.owner, "on_message")
+            answer = self._checked("on_message", implementation, answer, calls)
             if isinstance(answer, Message):
                 message = arguments["message"] = answer
             elif answer is not None:
@@ -98,21 +107,33 @@ def alone(plugin: type) -> Ask:
     return ask
 
 
+async def take_turns(rows: Sequence[Row]) -> None:
+    """Let each of them ask, one after the other, again and again."""
+    for _ in range(TURNS):
+        for row in rows:
+            await row.turn()
+            await trio.lowlevel.checkpoint()
+
+
 async def measure(what: str, plugin: type) -> None:
     """Compare the ways to ask plugins of one kind, and print a table."""
-    with ExitStack() as stack:
-        watched = registered(Plugins, plugin)
-        stack.enter_context(Tracer(watched).watching())  # its queue is soon full: what is missed costs no less
-        rows = [
-            Row("the plugins' own work", alone(plugin), []),
-            Row("asking them, without a trace in the code", registered(Untraced, plugin).ask_message, []),
-            Row("asking them, nobody watches", registered(Plugins, plugin).ask_message, []),
-            Row("asking them, somebody watches", watched.ask_message, []),
-        ]
-        for _ in range(TURNS):
-            for row in rows:
-                await row.turn()
-                await trio.lowlevel.checkpoint()
+    async with trio.open_nursery() as nursery:
+        with ExitStack() as stack:
+
+            def asking(plugins: Plugins) -> Ask:
+                nursery.start_soon(plugins.deadlines.watch)
+                return partial(plugins.ask_message, calls=stack.enter_context(plugins.deadlines.calls()))
+
+            watched = registered(Plugins, plugin)
+            stack.enter_context(Tracer(watched).watching())  # its queue is soon full: what is missed costs no less
+            rows = [
+                Row("the plugins' own work", alone(plugin), []),
+                Row("asking them, without a trace in the code", asking(registered(Untraced, plugin)), []),
+                Row("asking them, nobody watches", asking(registered(Plugins, plugin)), []),
+                Row("asking them, somebody watches", asking(watched), []),
+            ]
+            await take_turns(rows)
+        nursery.cancel_scope.cancel()
     own = min(rows[0].turns)
     print(f"{PLUGINS} plugins, {what}")
     for row in rows:

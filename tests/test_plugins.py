@@ -1,56 +1,36 @@
-"""The plugins of a server: which are taken, in which order they are called, and what their faults lead to."""
+"""The plugins of a server: in which order they are called, and what their faults lead to."""
 
 import gc
 import logging
 import types
 import warnings
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import TypedDict
 
 import pytest
 import trio
+from made_kit import Hook, Made, Place, nothing
 
 from trichat import Client, Command, Handled, Message, PluginError, Refuse, Server, hookimpl, hookspecs
 from trichat._errors import RequiredPluginFailed
 from trichat._plugins import Plugins
+from trichat._policy import Policy
 from trichat.wires import LineWire
 
 TIMEOUT = 5.0
 
-Hook = Callable[..., object]
-
 HELLO = Message("hello", "alice")
-
-
-class Place(TypedDict, total=False):
-    """Where a plugin wants to be in the order."""
-
-    tryfirst: bool
-    trylast: bool
-    required: bool
-
-
-class Made:
-    """A plugin with these hooks, by name or by keyword, all at the same place in the order."""
-
-    def __init__(
-        self,
-        named: Mapping[str, Hook] | None = None,
-        *,
-        tryfirst: bool = False,
-        trylast: bool = False,
-        required: bool = False,
-        **hooks: Hook,
-    ) -> None:
-        self.required = required
-        for name, function in {**(named or {}), **hooks}.items():
-            setattr(self, name, hookimpl(tryfirst=tryfirst, trylast=trylast)(function))
 
 
 @pytest.fixture
 def plugins() -> Plugins:
     return Plugins(TIMEOUT)
+
+
+@pytest.fixture
+async def watched(plugins: Plugins, nursery: trio.Nursery, virtual_time: object) -> None:
+    """The plugins' deadlines are kept, in virtual time."""
+    await nursery.start(plugins.deadlines.watch)
 
 
 @pytest.fixture
@@ -63,8 +43,9 @@ def calls() -> list[str]:
     return []
 
 
-def nothing() -> None:
-    pass
+async def ask_message(plugins: Plugins, client: Client) -> Message | Handled | Refuse:
+    with plugins.deadlines.calls() as calls:
+        return await plugins.ask_message(client, HELLO, calls)
 
 
 def raising(error: BaseException) -> Hook:
@@ -100,95 +81,19 @@ def noting_later(calls: list[str], name: str, answer: object = None) -> Hook:
 
 
 async def too_long() -> None:
-    await trio.sleep(TIMEOUT + 1)
+    await trio.sleep(TIMEOUT + 0.5)
 
 
 async def too_long_under_a_shield() -> None:
     with trio.CancelScope(shield=True):
-        await trio.sleep(TIMEOUT + 1)
+        await trio.sleep(TIMEOUT + 0.5)
 
 
 def failures(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-def wrapper() -> Iterator[None]:
-    yield
-
-
 # Registration.
-
-
-@pytest.mark.parametrize(
-    "marker", [hookimpl(wrapper=True), hookimpl(hookwrapper=True)], ids=["wrapper", "old-style wrapper"]
-)
-def test_a_wrapper_is_refused_and_told_what_to_do_instead(plugins: Plugins, marker: Callable[[Hook], Hook]) -> None:
-    plugin = Made()
-    vars(plugin)["on_message"] = marker(wrapper)
-    with pytest.raises(PluginError, match=r"plugin 'wrap' \(.*test_plugins\.py\): on_message is a wrapper") as refused:
-        plugins.register("wrap", plugin)
-    assert "change the message that you are asked about, or your place in the order" in str(refused.value)
-
-
-def test_a_misspelled_hook_is_named(plugins: Plugins) -> None:
-    with pytest.raises(PluginError, match=r"plugin 'typo' \(.*test_plugins\.py\): unknown hook 'on_mesage'"):
-        plugins.register("typo", Made(on_mesage=lambda message: None))
-
-
-def test_an_argument_that_the_hook_does_not_have_is_named(plugins: Plugins) -> None:
-    with pytest.raises(PluginError, match=r"plugin 'odd' .*'on_connect'.*'visitor'"):
-        plugins.register("odd", Made(on_connect=lambda visitor: None))
-
-
-def test_what_is_wrong_with_a_plugin_is_told_in_one_line(plugins: Plugins) -> None:
-    with pytest.raises(PluginError) as refused:
-        plugins.register("odd", Made(on_connect=lambda visitor: None))
-    assert "\n" not in str(refused.value)
-
-
-def test_a_plugin_without_hooks_is_refused(plugins: Plugins) -> None:
-    forgotten = Made()
-    vars(forgotten)["on_message"] = lambda message: None
-    with pytest.raises(PluginError, match=r"plugin 'idle' \(.*\): it has no hooks; is @hookimpl missing\?"):
-        plugins.register("idle", forgotten)
-
-
-def test_two_plugins_cannot_have_one_name(plugins: Plugins) -> None:
-    plugins.register("twin", Made(on_reload=nothing))
-    with pytest.raises(PluginError, match=r"plugin 'twin' \(.*\): another plugin has this name already"):
-        plugins.register("twin", Made(on_reload=nothing))
-    assert plugins.names == ["twin"]
-
-
-def test_one_plugin_cannot_have_two_names(plugins: Plugins) -> None:
-    plugin = Made(on_reload=nothing)
-    plugins.register("one", plugin)
-    with pytest.raises(PluginError, match="plugin 'two'"):
-        plugins.register("two", plugin)
-    assert plugins.names == ["one"]
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        pytest.param({"on_mesage": lambda: None}, id="a misspelled hook"),
-        pytest.param({"on_message": lambda text: None}, id="a wrong argument"),
-        pytest.param({"on_message": hookimpl(wrapper=True)(wrapper)}, id="a wrapper"),
-    ],
-)
-async def test_a_plugin_that_is_refused_leaves_nothing_behind(
-    plugins: Plugins, client: Client, calls: list[str], bad: dict[str, Hook]
-) -> None:
-    plugins.register("first", Made(on_connect=noting(calls, "first")))
-    plugin = Made(on_connect=noting(calls, "bad"))
-    vars(plugin).update({name: hook if hasattr(hook, "trichat_impl") else hookimpl(hook) for name, hook in bad.items()})
-    with pytest.raises(PluginError):
-        plugins.register("second", plugin)
-    assert plugins.names == ["first"]
-
-    plugins.register("second", Made(on_connect=noting(calls, "second")))
-    await plugins.ask(hookspecs.on_connect, client=client)
-    assert calls == ["second", "first"]
 
 
 async def test_a_module_is_a_plugin(plugins: Plugins, client: Client) -> None:
@@ -241,7 +146,7 @@ async def test_plugins_are_called_in_order(
         note = noting(calls, name)
         plugins.register(name, Made(on_connect=note, on_message=note, on_disconnect=note, **place))
     await plugins.ask(hookspecs.on_connect, client=client)
-    await plugins.ask_message(client, HELLO)
+    await ask_message(plugins, client)
     await plugins.tell(hookspecs.on_disconnect, client=client, reason="")
     assert "".join(calls) == 3 * called
 
@@ -340,14 +245,14 @@ async def test_a_plugin_that_fails_refuses_what_it_is_asked(
     client: Client,
     calls: list[str],
     caplog: pytest.LogCaptureFixture,
-    virtual_time: object,
+    watched: object,
     hook: Hook,
     reason: str,
 ) -> None:
     plugins.register("next", Made(on_connect=noting(calls, "next"), on_message=noting(calls, "next")))
     plugins.register("bad", Made(on_connect=hook, on_message=hook))
     assert await plugins.ask(hookspecs.on_connect, client=client) == Refuse("the plugin 'bad' failed")
-    assert await plugins.ask_message(client, HELLO) == Refuse("the plugin 'bad' failed")
+    assert await ask_message(plugins, client) == Refuse("the plugin 'bad' failed")
     assert calls == []
     assert failures(caplog) == [
         f"plugin 'bad' failed in on_connect: {reason}",
@@ -356,7 +261,7 @@ async def test_a_plugin_that_fails_refuses_what_it_is_asked(
 
 
 async def test_a_plugin_that_hangs_is_cancelled_when_its_time_is_over(
-    plugins: Plugins, client: Client, virtual_time: object
+    plugins: Plugins, client: Client, watched: object
 ) -> None:
     plugins.register("hangs", Made(on_connect=too_long))
     before = trio.current_time()
@@ -364,7 +269,16 @@ async def test_a_plugin_that_hangs_is_cancelled_when_its_time_is_over(
     assert trio.current_time() - before == pytest.approx(TIMEOUT)
 
 
-async def test_every_call_has_a_time_of_its_own(plugins: Plugins, client: Client, virtual_time: object) -> None:
+async def test_only_the_plugin_that_was_late_has_failed(
+    plugins: Plugins, client: Client, caplog: pytest.LogCaptureFixture, watched: object
+) -> None:
+    plugins.register("loud", Made(on_message=lambda message: message.with_text("HELLO")))
+    plugins.register("late", Made(on_message=too_long_under_a_shield), Policy(on_error="skip"))
+    assert await ask_message(plugins, client) == HELLO.with_text("HELLO")
+    assert failures(caplog) == ["plugin 'late' failed in on_message: it took longer than hook_timeout (5 s)"]
+
+
+async def test_every_call_has_a_time_of_its_own(plugins: Plugins, client: Client, watched: object) -> None:
     async def slow() -> None:
         await trio.sleep(TIMEOUT - 1)
 
@@ -426,7 +340,7 @@ async def test_a_message_that_nobody_has_anything_to_say_about_stays_as_it_is(
     plugins: Plugins, client: Client, calls: list[str]
 ) -> None:
     plugins.register("silent", Made(on_message=noting(calls, "silent")))
-    assert await plugins.ask_message(client, HELLO) is HELLO
+    assert await ask_message(plugins, client) is HELLO
     assert calls == ["silent"]
 
 
@@ -438,13 +352,13 @@ async def test_a_changed_message_goes_on_to_the_next_plugin(plugins: Plugins, cl
     plugins.register("last", Made(on_message=lambda message: message.with_text(f"{message.text}!")))
     plugins.register("silent", Made(on_message=lambda message: None))
     plugins.register("shout", Made(on_message=shout))
-    assert await plugins.ask_message(client, HELLO) == HELLO.with_text("HELLO!")
+    assert await ask_message(plugins, client) == HELLO.with_text("HELLO!")
 
 
 async def test_the_plugins_are_told_who_sent_the_message(plugins: Plugins, client: Client) -> None:
     senders: list[Client] = []
     plugins.register("curious", Made(on_message=lambda client: senders.append(client)))
-    await plugins.ask_message(client, HELLO)
+    await ask_message(plugins, client)
     assert senders == [client]
 
 
@@ -455,14 +369,14 @@ async def test_a_message_that_is_handled_or_refused_goes_no_further(
     plugins.register("next", Made(on_message=noting(calls, "next")))
     plugins.register("taker", Made(on_message=lambda: answer))
     plugins.register("changer", Made(on_message=lambda message: message.with_text("other")))
-    assert await plugins.ask_message(client, HELLO) == answer
+    assert await ask_message(plugins, client) == answer
     assert calls == []
 
 
 @pytest.mark.parametrize("answer", [True, "hello", 0], ids=repr)
 async def test_what_is_no_answer_to_a_message_refuses_it(plugins: Plugins, client: Client, answer: object) -> None:
     plugins.register("odd", Made(on_message=lambda: answer))
-    assert await plugins.ask_message(client, HELLO) == Refuse("the plugin 'odd' failed")
+    assert await ask_message(plugins, client) == Refuse("the plugin 'odd' failed")
 
 
 # Telling.
@@ -502,7 +416,7 @@ async def test_a_plugin_that_fails_is_skipped_and_the_others_are_told(
     client: Client,
     calls: list[str],
     caplog: pytest.LogCaptureFixture,
-    virtual_time: object,
+    watched: object,
     hook: str,
     fault: Hook,
     reason: str,
@@ -520,7 +434,7 @@ async def test_a_required_plugin_that_fails_in_on_broadcast_stops_the_telling(
     plugins: Plugins,
     calls: list[str],
     caplog: pytest.LogCaptureFixture,
-    virtual_time: object,
+    watched: object,
     fault: Hook,
     reason: str,
 ) -> None:
@@ -533,7 +447,7 @@ async def test_a_required_plugin_that_fails_in_on_broadcast_stops_the_telling(
 
 
 async def test_what_comes_to_its_end_after_its_deadline_was_told_all_the_same(
-    plugins: Plugins, calls: list[str], caplog: pytest.LogCaptureFixture, virtual_time: object
+    plugins: Plugins, calls: list[str], caplog: pytest.LogCaptureFixture, watched: object
 ) -> None:
     # A batch that is in the log has to be sent: a required plugin that has written it has not failed.
     plugins.register("log", Made(required=True, on_broadcast=too_long_under_a_shield))
@@ -578,7 +492,7 @@ async def test_cancellation_passes_through_and_is_no_failure(
     plugins.register("waits", Made(on_connect=wait, on_message=wait, on_disconnect=wait))
     asking: dict[str, Callable[[], Awaitable[object]]] = {
         "ask": lambda: plugins.ask(hookspecs.on_connect, client=client),
-        "ask_message": lambda: plugins.ask_message(client, HELLO),
+        "ask_message": lambda: ask_message(plugins, client),
         "tell": lambda: plugins.tell(hookspecs.on_disconnect, client=client, reason=""),
     }
     ended = False
@@ -623,11 +537,11 @@ async def test_a_plugin_that_fails_while_the_telling_is_cancelled_is_logged(
 
 
 async def test_no_coroutine_is_left_unawaited(
-    plugins: Plugins, client: Client, calls: list[str], virtual_time: object
+    plugins: Plugins, client: Client, calls: list[str], watched: object
 ) -> None:
     async def ask_all() -> None:
         await plugins.ask(hookspecs.on_connect, client=client)
-        await plugins.ask_message(client, HELLO)
+        await ask_message(plugins, client)
         with suppress(RequiredPluginFailed):
             await plugins.tell(hookspecs.on_broadcast, messages=[HELLO])
 
@@ -705,7 +619,7 @@ async def test_a_crashed_plugin_refuses_what_it_is_asked(
     assert await plugins.ask(hookspecs.on_connect, client=client) == refusal
     assert await plugins.ask(hookspecs.on_join, client=client) == refusal
     assert await plugins.ask(hookspecs.history, room="lobby", after=0, before=1) == refusal
-    assert await plugins.ask_message(client, HELLO) == refusal
+    assert await ask_message(plugins, client) == refusal
     assert calls == []
     assert "plugin 'bot' failed in on_connect: it crashed earlier, and asking it fails closed" in failures(caplog)
 
@@ -735,55 +649,10 @@ async def test_a_plugin_that_did_not_crash_is_asked_as_before(plugins: Plugins, 
     plugins.register("bot", Made(on_disconnect=lambda: None))
     plugins.register("greeter", Made(on_message=lambda message: message.with_text("good day")))
     plugins.mark_crashed("bot")
-    assert await plugins.ask_message(client, HELLO) == HELLO.with_text("good day")
+    assert await ask_message(plugins, client) == HELLO.with_text("good day")
 
 
-def ordered(plugins: Plugins, **wishes: Mapping[str, object]) -> list[str]:
-    """Register plugins in this order, with their wishes, and return the order in which they are asked."""
-    for name, wish in wishes.items():
-        plugin = Made(on_message=noting([], name))
-        for attribute, value in wish.items():
-            setattr(plugin, attribute, value)
-        plugins.register(name, plugin)
-    return plugins.order()["on_message"]
-
-
-def test_a_plugin_may_name_those_it_comes_before(plugins: Plugins) -> None:
-    # Who has to wait goes behind whom it waits for; nobody else moves.
-    assert ordered(plugins, one={"before": ["three"]}, two={}, three={}) == ["two", "one", "three"]
-
-
-def test_a_plugin_may_name_those_it_comes_after(plugins: Plugins) -> None:
-    assert ordered(plugins, one={}, two={}, three={"after": ["one"]}) == ["two", "one", "three"]
-
-
-def test_who_has_no_wish_stays_where_it_is(plugins: Plugins) -> None:
-    assert ordered(plugins, one={}, two={"after": ["not there"]}, three={"before": []}) == ["three", "two", "one"]
-
-
-def test_a_wish_goes_before_tryfirst(plugins: Plugins) -> None:
-    plugins.register("eager", Made(tryfirst=True, on_message=noting([], "eager")))
-    assert ordered(plugins, patient={}, first={"before": ["eager"]}) == ["first", "eager", "patient"]
-
-
-def test_a_cycle_is_refused_and_shown(plugins: Plugins) -> None:
-    with pytest.raises(PluginError) as refusal:
-        ordered(plugins, one={"before": ["two"]}, two={"before": ["three"]}, three={"before": ["one"]})
-    assert "the order of plugins has a cycle: " in str(refusal.value)
-    cycle = str(refusal.value).partition("cycle: ")[2].split(" before ")
-    assert cycle[0] == cycle[-1]
-    assert set(cycle) == {"'one'", "'two'", "'three'"}
-    assert cycle[1] == {"'one'": "'two'", "'two'": "'three'", "'three'": "'one'"}[cycle[0]]
-    assert plugins.names == ["one", "two"]
-
-
-@pytest.mark.parametrize("wrong", ["log", [1], [None]], ids=["a word", "a number", "nothing"])
-def test_what_is_no_list_of_names_is_refused(plugins: Plugins, wrong: object) -> None:
-    with pytest.raises(PluginError, match=r"plugin 'one': before is .*; expected a list of the names of plugins"):
-        ordered(plugins, one={"before": wrong})
-
-
-def test_lifespans_and_commands_keep_to_it_too(plugins: Plugins) -> None:
+def test_lifespans_and_commands_keep_to_before_and_after_too(plugins: Plugins) -> None:
     for name, after in (("one", ["two"]), ("two", [])):
         plugin = Made(commands=noting([], name, []))
         plugin.after = after  # type: ignore[attr-defined]

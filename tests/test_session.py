@@ -4,6 +4,7 @@ import pytest
 import trio
 
 from trichat import Client, Message, Refuse, hookimpl
+from trichat._deadlines import Calls
 from trichat._session import NAMES_SHOWN, Session
 from trichat.testing import Chat, running
 
@@ -106,7 +107,7 @@ async def test_while_the_disk_is_full_who_joins_is_refused_and_who_is_here_stays
 async def test_an_error_in_the_server_ends_one_connection_and_not_the_server(
     chat: Chat, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def broken(self: Session) -> None:
+    async def broken(self: Session, calls: Calls) -> None:
         raise ZeroDivisionError("a bug")
 
     bob = await chat.join("bob")

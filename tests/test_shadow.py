@@ -10,7 +10,7 @@ import trio
 from trichat import Client, Handled, Message, PluginError, Refuse, Server, command, hookimpl
 from trichat._plugins import Plugins
 from trichat._policy import Policy
-from trichat._shadow import SHOWN, is_withheld, shadowing, shown
+from trichat._shadow import SHOWN, Shadow, is_withheld, shadowing, shown
 from trichat.testing import Chat, running
 
 SHADOW = {"plugins": {"guard": {"shadow": True}}}
@@ -330,12 +330,12 @@ async def test_what_is_made_wrong_is_refused_all_the_same(virtual_time: object) 
 
 
 def test_nobody_pays_for_it_who_is_not_in_shadow() -> None:
-    guard, plugins = Guard(), Plugins(5)
-    plugins.register("guard", guard)
+    plugins = Plugins(5)
+    plugins.register("guard", Guard())
     plugins.register("shadow", Guard(), Policy(shadow=True))
     shadow, plain = plugins._hooks["on_message"]
-    assert plain.function == guard.on_message
     assert (shadow.plugin, plain.plugin) == ("shadow", "guard")
+    assert (isinstance(shadow.call, Shadow), isinstance(plain.call, Shadow)) == (True, False)
 
 
 # The parts.

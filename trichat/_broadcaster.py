@@ -16,6 +16,7 @@ import trio
 
 from trichat import hookspecs
 from trichat._client import Client
+from trichat._deadlines import Calls
 from trichat._errors import RequiredPluginFailed
 from trichat._hub import Hub
 from trichat._messages import LOBBY, Message
@@ -165,13 +166,14 @@ class Broadcaster:
         """Broadcast until `close` is called."""
         self._task = trio.lowlevel.current_task()
         task_status.started()
-        async for item in self._receive:
-            batch = self._gather(item)
-            started = trio.current_time()
-            await self._broadcast(batch)
-            await self._rest(trio.current_time() - started)
-        if self._left:
-            await self._broadcast(self._gather(None))
+        with self._plugins.deadlines.calls() as calls:
+            async for item in self._receive:
+                batch = self._gather(item)
+                started = trio.current_time()
+                await self._broadcast(batch, calls)
+                await self._rest(trio.current_time() - started)
+            if self._left:
+                await self._broadcast(self._gather(None), calls)
 
     def _gather(self, first: _Item) -> _Batch:
         # Whoever left has sent all it had to say before, and the channel is emptied here: so it leaves after that.
@@ -183,11 +185,11 @@ class Broadcaster:
                 batch.add(self._receive.receive_nowait())
         return batch
 
-    async def _broadcast(self, batch: _Batch) -> None:
+    async def _broadcast(self, batch: _Batch, calls: Calls) -> None:
         messages = self._sequencer.number(batch.drafts())
         if messages:
             try:
-                await self._plugins.tell(hookspecs.on_broadcast, messages=tuple(messages))
+                await self._plugins.tell_by(calls, hookspecs.on_broadcast, messages=tuple(messages))
             except RequiredPluginFailed as failure:
                 self._give_back(batch, failure)
                 messages = []

@@ -155,7 +155,7 @@ def to_options(
 
 @lru_cache
 def _fields(cls: type[Options]) -> Mapping[str, msgspec.structs.FieldInfo]:
-    """Return the fields of `cls` by name. To look them up takes longer than all else, and a test starts many servers."""
+    """Return the fields of `cls` by name: looking them up takes long, and tests start many servers."""
     return {field.name: field for field in msgspec.structs.fields(cls)}
 
 

@@ -104,10 +104,11 @@ class _Registry(Plugins):
     async def outcome(self, client: Client, message: Message) -> object:
         """Return what the plugin answers, or the `_Failed` that it fails with."""
         (implementation,) = self._hooks["on_message"]
-        try:
-            return await self._call("on_message", implementation, {"client": client, "message": message})
-        except _Failed as failure:
-            return failure
+        with self.deadlines.calls() as calls:
+            try:
+                return await self._call("on_message", implementation, {"client": client, "message": message}, calls)
+            except _Failed as failure:
+                return failure
 
 
 class _Stage(Server):

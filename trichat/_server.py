@@ -19,7 +19,6 @@ from trichat._hub import Hub
 from trichat._lifespans import Lifespans, outlasting, start_soon
 from trichat._listener import Address, Listener, TcpListener
 from trichat._messages import LOBBY, Message
-from trichat._overdue import watching
 from trichat._plugins import Plugins
 from trichat._policy import policy_of
 from trichat._replay import Replay
@@ -220,7 +219,7 @@ class Server:
         # Who is needed longest is entered first: clients while there are clients, the broadcaster until the last of
         # them has left, the plugins until the last message is in the log.
         async with (
-            watching(self._plugins.overdue),
+            outlasting(self._plugins.deadlines.watch, lambda: None, 0, name="deadlines"),
             self._storages.serving(),
             outlasting(lifespans.run, lifespans.stop, LIFESPANS_SHARE * grace, name="plugins"),
         ):

@@ -16,6 +16,7 @@ from trichat import _names, hookspecs
 from trichat._broadcaster import Broadcaster
 from trichat._client import Client
 from trichat._config import ServerOptions
+from trichat._deadlines import Calls
 from trichat._errors import ConnectionLost, RequiredPluginFailed
 from trichat._hub import Hub
 from trichat._messages import LOBBY, Message, Refuse
@@ -115,7 +116,8 @@ class Session:
         self._connected = True
         client.send("welcome to trichat; type your name and press Enter")
         if await self._introduce() and await self._join():
-            await self._chat()
+            with self._house.plugins.deadlines.calls() as calls:
+                await self._chat(calls)
 
     async def _connect(self) -> Refuse | None:
         """Ask whether the client may come in."""
@@ -216,13 +218,13 @@ class Session:
         parts.extend(hint for command, hint in hints.items() if command in commands)
         return "; ".join(parts)
 
-    async def _chat(self) -> None:
+    async def _chat(self, calls: Calls) -> None:
         client, plugins, broadcaster = self.client, self._house.plugins, self._house.broadcaster
         while (text := await self._next_line()) is not None:
             message = Message(text, client.name, client.room)
             if not message.text.strip():
                 continue  # there were only control characters in it
-            answer = await plugins.ask_message(client, message)
+            answer = await plugins.ask_message(client, message, calls)
             if client.ended:
                 break  # a plugin kicked it, or let it go
             if isinstance(answer, Message):

@@ -53,22 +53,20 @@ def shown(text: str) -> str:
 
 @dataclass(frozen=True)
 class Shadow:
-    """Stands for a plugin's function in a hook: it is called with `given`, and calls it with those that it `takes`.
+    """Stands for a plugin in a hook: it is called with the hook's arguments, and calls the plugin with them.
 
     An answer that is one of `answers` is noted, and nobody gets it; any other is passed on, to be found wrong.
     """
 
     plugin: str
-    function: Callable[..., Any]
-    takes: tuple[str, ...]
-    given: tuple[str, ...]
+    call: Callable[[Mapping[str, Any]], Any]
     answers: tuple[type, ...]
 
-    def __call__(self, *values: object) -> Any:
-        """Call the function."""
-        arguments = dict(zip(self.given, values, strict=True))
+    def __call__(self, given: Mapping[str, Any]) -> Any:
+        """Call the plugin."""
+        arguments = dict(given)  # they may be other ones by the time of an answer
         with shadowing(self._note):
-            answer = self.function(*[arguments[name] for name in self.takes])
+            answer = self.call(arguments)
         if isinstance(answer, AbstractAsyncContextManager):
             return self._lifespan(answer)
         if inspect.isawaitable(answer):

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 import trio
 
 from trichat import hookspecs
+from trichat._deadlines import Calls
 from trichat._errors import sentences
 from trichat._messages import Handled, Message, Refuse
-from trichat._plugins import Call, Implementation, Plugins
+from trichat._plugins import Call, Plugins
+from trichat._registry import Implementation
 
 # Messages that wait for a watcher who reads slowly; after them it misses some.
 TRACE_BACKLOG = 1000
@@ -96,16 +98,16 @@ class Tracer:
             if not self._watchers:
                 self._plugins.traced = None
 
-    async def _ask(self, call: Call, client: object, message: Message) -> Message | Handled | Refuse:
+    async def _ask(self, call: Call, client: object, message: Message, calls: Calls) -> Message | Handled | Refuse:
         """Ask the plugins by `call`, and tell the watchers, also of what is cut short."""
         steps: list[Step] = []
 
-        async def timed(hook: str, implementation: Implementation, arguments: dict[str, Any]) -> Any:
+        async def timed(hook: str, implementation: Implementation, arguments: dict[str, Any], calls: Calls) -> Any:
             asked = arguments["message"]
             begun = time.perf_counter_ns()
             outcome, detail = "cancelled", ""
             try:
-                answer = await call(hook, implementation, arguments)
+                answer = await call(hook, implementation, arguments, calls)
                 outcome, detail = _judge(answer, asked)
             except Exception as failure:
                 outcome, detail = "failed", sentences(failure.__cause__ or failure)
@@ -116,7 +118,7 @@ class Tracer:
 
         traced = Traced(datetime.now(UTC), message, steps)
         try:
-            return await self._plugins.ask_message(client, message, timed)
+            return await self._plugins.ask_message(client, message, calls, timed)
         finally:
             for watcher in self._watchers:
                 watcher.put(traced)

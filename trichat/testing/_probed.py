@@ -1,41 +1,47 @@
 """The server as the test kit runs it: each part of it that can be cancelled alone is in a scope of its own."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, ParamSpec, TypeVar
+from dataclasses import replace
+from typing import Any
 
 import trio
 
-from trichat import hookspecs
 from trichat._errors import StartError
 from trichat._listener import Address
-from trichat._plugins import ASKING, Implementation, Misbehaved, Plugins
+from trichat._plugins import Misbehaved, Plugins
+from trichat._registry import ASKING, Implementation
 from trichat._server import Server
 from trichat._session import Session
 from trichat.testing._parts import CANCELLED, part_of
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 class ProbedPlugins(Plugins):
     """Each awaited call of a hook is a part, and so is each lifespan."""
 
-    async def _within_time(self, hook: str, implementation: Implementation, answer: Awaitable[Any]) -> Any:
-        with part_of("hook", f"{implementation.plugin}.{hook}") as part:
-            result = await super()._within_time(hook, implementation, part.watching(answer))
-            # As with a deadline: who asks takes no answer that came after it, and what was told is done.
-            if not part.was_cancelled or hook not in ASKING:
-                return result
-        raise Misbehaved(CANCELLED)
+    def _leave_out(self) -> None:
+        super()._leave_out()
+        self._hooks = {hook: [_probed(hook, each) for each in found] for hook, found in self._hooks.items()}
 
-    def contributions(self, hook: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Iterator[tuple[str, R]]:
-        """Yield what each plugin contributes, with its name."""
-        for name, contribution in super().contributions(hook, *args, **kwargs):
-            if hook is hookspecs.lifespan:
-                yield name, _probed_lifespan(name, contribution)  # type: ignore[arg-type,misc]
-            else:
-                yield name, contribution
+
+def _probed(hook: str, implementation: Implementation) -> Implementation:
+    def call(given: Mapping[str, Any]) -> Any:
+        answer = implementation.call(given)
+        if hook == "lifespan":
+            return _probed_lifespan(implementation.plugin, answer)
+        return _probed_call(hook, implementation.plugin, answer) if inspect.isawaitable(answer) else answer
+
+    return replace(implementation, call=call)
+
+
+async def _probed_call(hook: str, plugin: str, answer: Awaitable[Any]) -> Any:
+    with part_of("hook", f"{plugin}.{hook}") as part:
+        result = await part.watching(answer)
+        # As with a deadline: who asks takes no answer that came after it, and what was told is done.
+        if not part.was_cancelled or hook not in ASKING:
+            return result
+    raise Misbehaved(CANCELLED)
 
 
 @asynccontextmanager

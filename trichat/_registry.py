@@ -1,0 +1,179 @@
+"""The registered plugins of a server: checked, and in the order in which each hook calls them.
+
+pluggy keeps them, and their order; what a plugin author may do wrong is found here, and said in one sentence.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import FunctionType, MethodType, ModuleType
+from typing import Any
+
+import pluggy
+import trio
+
+from trichat import hookspecs
+from trichat._commands import marked_commands
+from trichat._errors import PluginError
+from trichat._messages import Handled, Message, Refuse
+from trichat._order import in_order
+from trichat._policy import Policy
+from trichat._shadow import Shadow
+
+# What a plugin may answer to a hook that asks, besides None. Anything else is a mistake, and asking fails closed.
+ASKING: dict[str, tuple[type, ...]] = {
+    "on_connect": (Refuse,),
+    "on_join": (Refuse,),
+    "on_message": (Message, Handled, Refuse),
+    "history": (Iterable,),
+}
+
+# The hooks to which plugins contribute at the start. Whoever was registered first is first there, and not last.
+CONTRIBUTING = ("lifespan", "commands")
+
+# All that pluggy takes for a hook.
+_HOOKABLE = (FunctionType, MethodType, classmethod, staticmethod)
+
+
+class Registered:
+    """A plugin with a name, and what the configuration says of it. `timeout` is what a call may take, in seconds."""
+
+    def __init__(self, name: str, plugin: object, policy: Policy, timeout: float) -> None:
+        self.name = name
+        self.plugin = plugin
+        self.policy = policy
+        self.timeout = timeout
+        self.gate: trio.Event | None = None
+        """Where its calls wait while another one takes its place, and from then on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Implementation:
+    """What one plugin does in one hook."""
+
+    plugin: str
+    call: Callable[[Mapping[str, Any]], Any]
+    """Calls its function with those of the hook's arguments that it takes."""
+    required: bool
+    """Whether nobody gets a batch that this fails on."""
+    owner: Registered
+
+
+def _taking(function: Callable[..., Any], names: Sequence[str]) -> Callable[[Mapping[str, Any]], Any]:
+    """Return what calls `function` with these of the arguments that it is given."""
+    # Most take one or two, and to unpack a list for them would take longer than the call itself.
+    match names:
+        case ():
+            return lambda given: function()  # noqa: ARG005
+        case (first,):
+            return lambda given: function(given[first])
+        case (first, second):
+            return lambda given: function(given[first], given[second])
+    return lambda given: function(*[given[name] for name in names])
+
+
+class _Manager(pluggy.PluginManager):
+    """Looks for hooks where they can be: nearly all names of a plugin are something else, and pluggy looks slowly."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        if name.startswith("__"):
+            return None
+        own = getattr(plugin, "__dict__", {}).get(name)
+        may_be_one = isinstance(own, _HOOKABLE) or hasattr(getattr(type(plugin), name, None), "trichat_impl")
+        return super().parse_hookimpl_opts(plugin, name) if may_be_one else None
+
+    def parse_hookspec_opts(self, module_or_class: ModuleType | type, name: str) -> pluggy.HookspecOpts | None:
+        is_one = not name.startswith("__") and hasattr(getattr(module_or_class, name), "trichat_spec")
+        return super().parse_hookspec_opts(module_or_class, name) if is_one else None
+
+
+class Registry:
+    """Plugins by name, in the order of their registration."""
+
+    def __init__(self) -> None:
+        self._manager = _Manager("trichat")
+        self._manager.add_hookspecs(hookspecs)
+        self._registered: dict[str, Registered] = {}
+        self.hooks: dict[str, list[Implementation]] = {}
+        """By the name of each hook who implements it, in the order of the calls."""
+        self._resolve(vars(self._manager.hook).values())
+
+    def __iter__(self) -> Iterator[Registered]:
+        return iter(self._registered.values())
+
+    def __getitem__(self, name: str) -> Registered:
+        return self._registered[name]
+
+    def files(self) -> Mapping[str, str]:
+        """Return the names of the plugins, by the files that they are written in."""
+        return {source_of(each.plugin): each.name for each in self}
+
+    def hooks_of(self, name: str) -> list[str]:
+        """Return the hooks that a plugin implements."""
+        return [hook for hook, found in self.hooks.items() if any(each.plugin == name for each in found)]
+
+    def add(self, registered: Registered) -> None:
+        """Add a plugin: a module or an instance. Raises `PluginError` if it is not made as it has to be."""
+        name, plugin = registered.name, registered.plugin
+        if name in self._registered:
+            raise PluginError(f"plugin {name!r} ({source_of(plugin)}): another plugin has this name already")
+        self._registered[name] = registered
+        try:
+            self._manager.register(plugin, name)
+            self._manager.check_pending()
+            self._check(plugin)
+            self._resolve(self._manager.get_hookcallers(plugin) or ())
+        except (pluggy.PluginValidationError, ValueError, PluginError) as error:
+            del self._registered[name]
+            if self._manager.has_plugin(name):
+                self._manager.unregister(name=name)
+                self._resolve(vars(self._manager.hook).values())
+            raise PluginError(f"plugin {name!r} ({source_of(plugin)}): {' '.join(str(error).split())}") from None
+
+    def with_another(self, successor: Registered) -> "Registry":
+        """Return a registry in which a plugin is in the place of the one of its name. Raises what `add` raises."""
+        registry = Registry()
+        for each in self:
+            registry.add(successor if each.name == successor.name else each)
+        return registry
+
+    def _check(self, plugin: object) -> None:
+        callers = self._manager.get_hookcallers(plugin) or []
+        if not callers and next(marked_commands(plugin), None) is None:
+            raise PluginError("it has no hooks; is @hookimpl missing?")
+        for caller in callers:
+            for implementation in caller.get_hookimpls():
+                if implementation.plugin is plugin and (implementation.wrapper or implementation.hookwrapper):
+                    raise PluginError(
+                        f"{caller.name} is a wrapper, and trichat has none: change the message that you are asked "
+                        "about, or your place in the order with tryfirst or trylast"
+                    )
+
+    def _resolve(self, callers: Iterable[pluggy.HookCaller]) -> None:
+        """Look the implementations of some hooks up once, so that no call has to."""
+        for caller in callers:
+            found = [self._implementation(caller.name, each) for each in reversed(caller.get_hookimpls())]
+            if caller.name in CONTRIBUTING:
+                names = list(self._registered)
+                found.sort(key=lambda implementation: names.index(implementation.plugin))
+            elif caller.name == "on_broadcast":
+                # What a required plugin stops has been seen by no other one.
+                found.sort(key=lambda implementation: not implementation.required)
+            by_name = {implementation.plugin: implementation for implementation in found}
+            ordered = in_order({name: implementation.owner.plugin for name, implementation in by_name.items()})
+            self.hooks[caller.name] = [by_name[name] for name in ordered]
+
+    def _implementation(self, hook: str, found: pluggy.HookImpl) -> Implementation:
+        owner = self._registered[found.plugin_name]
+        call = _taking(found.function, found.argnames)
+        if owner.policy.shadow:
+            call = Shadow(owner.name, call, ASKING.get(hook, ()))
+        return Implementation(owner.name, call, owner.policy.requires(owner.plugin), owner)
+
+
+def source_of(plugin: object) -> str:
+    """Return the file that a plugin is written in, or whatever it is if there is none."""
+    try:
+        return inspect.getfile(plugin if inspect.ismodule(plugin) else type(plugin))
+    except (TypeError, OSError):
+        return repr(plugin)
