@@ -143,6 +143,22 @@ async def test_reload_tells_what_has_failed(virtual_time: object) -> None:
         ]
 
 
+async def test_reload_tells_what_has_changed(virtual_time: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run(reloader: Reloader) -> None:
+        reload = reloader.ask()
+        reload.news = ["plugin 'dice': another version has taken its place"]
+        reload.done.set()
+        await trio.sleep_forever()
+
+    monkeypatch.setattr(Reloader, "run", run)
+    async with running() as chat, controlled(chat) as control:
+        assert await control.asked("reload") == [
+            "= plugin 'dice': another version has taken its place",
+            "= reloaded",
+            ".",
+        ]
+
+
 class Slow:
     def __init__(self) -> None:
         self.reloaded = False

@@ -47,6 +47,7 @@ def test_the_server_starts_as_it_is_shown(server: Served) -> None:
     [
         "What it is doing",
         "Reading files again",
+        "New versions of plugins",
         pytest.param(
             "The control socket", marks=pytest.mark.skipif(shutil.which("nc") is None, reason="netcat is missing")
         ),

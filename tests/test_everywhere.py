@@ -138,6 +138,17 @@ async def does_not_read(chat: Chat) -> None:
     await alice.hears_up_to("* sloth left")
 
 
+async def has_a_plugin_replaced(chat: Chat) -> None:
+    """Another plugin takes the place of one in the middle of a dialogue."""
+    alice, bob = await chat.join("alice"), await chat.join("bob")
+    await alice.say("one")
+    await bob.say("two")
+    await chat.server.replace_plugin("attendant", Attendant())
+    await alice.say("three")
+    await bob.hears_up_to("alice: three")
+    await bob.say("bye")
+
+
 SCENARIOS = [meets_and_talks, come_at_once, is_refused, is_kicked, stops, is_greeted, does_not_read]
 
 # What is on the way, and by which path, depends on these.
@@ -195,6 +206,13 @@ def test_a_cancellation_beside_somebody_who_does_not_read_leaves_the_server_whol
 def test_a_fault_anywhere_leaves_the_server_whole(scenario: Scenario, config: str) -> None:
     survey = fault_everywhere(scenario, plugins=attendants, config=CONFIGS[config], invariants=[nobody_is_remembered])
     assert len(survey.cases) > 10
+
+
+def test_a_plugin_that_is_replaced_leaves_the_server_whole_whatever_happens_meanwhile() -> None:
+    # The other targets are the same code as in the other scenarios.
+    cancel_everywhere(has_a_plugin_replaced, plugins=attendants, targets=["lifespan", "scenario"])
+    fault_everywhere(has_a_plugin_replaced, plugins=attendants)
+    explore(has_a_plugin_replaced, 25, plugins=attendants)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=names)

@@ -38,7 +38,7 @@ class Poll:
 
 # File by file, what cannot be used, and what is said of it.
 BROKEN = {
-    "unreadable": ("x(", "cannot be imported: SyntaxError"),
+    "unreadable": ("x(", "unreadable.py:1: '(' was never closed"),
     "misspelled": ("from trichat import hookimpl\n@hookimpl\ndef on_mesage(message): ...", "on_mesage"),
     "wrong_argument": ("from trichat import hookimpl\n@hookimpl\ndef on_message(msg): ...", "msg"),
     "wrapper": ("from trichat import hookimpl\n@hookimpl(wrapper=True)\ndef on_message(): yield", "is a wrapper"),

@@ -1,14 +1,21 @@
 """Reloading: one at a time, to its end, whoever asks."""
 
+import os
+import re
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
 from trichat import Server, hookimpl
-from trichat._reload import Reloader
+from trichat._config import Config
+from trichat._reload import Reload, Reloader
+from trichat._versions import Versions
+from trichat.testing import Chat, running
 
 
 class Slow:
@@ -49,7 +56,7 @@ async def test_who_waits_is_told_what_failed(virtual_time: object, caplog: pytes
     async with reloading(good=Slow(), bad=Slow(fault)) as reloader:
         reload = reloader.ask()
         await reload.done.wait()
-    assert reload.failures == ["the plugin 'bad' failed: motd.txt: No such file"]
+    assert reload.failures == ["the plugin 'bad' failed: motd.txt: No such file; it goes on with what it had"]
     assert caplog.messages == ["plugin 'bad' failed in on_reload: motd.txt: No such file"]
 
 
@@ -74,3 +81,121 @@ async def test_all_who_ask_before_it_begins_share_one_and_who_comes_later_gets_a
         for reload in later:
             await reload.done.wait()
         assert (slow.begun, slow.ended) == (2, 2)
+
+
+# Plugins that have another version.
+
+
+SHOUT = """\
+from contextlib import asynccontextmanager
+from trichat import hookimpl
+@hookimpl
+def on_message(message):
+    return message.with_text(message.text + "!")
+"""
+
+UNABLE = """
+@hookimpl
+@asynccontextmanager
+async def lifespan(server):
+    raise OSError("no space left")
+    yield
+"""
+
+
+class Served:
+    """A server in memory with one plugin, the file of which may be written again."""
+
+    def __init__(self, chat: Chat, reloader: Reloader, file: Path) -> None:
+        self.chat = chat
+        self._reloader = reloader
+        self._file = file
+        self._written = 0
+
+    def write(self, text: str) -> None:
+        self._file.write_text(text)
+        # Two versions may be of the same moment here, and nowhere else.
+        self._written += 1
+        os.utime(self._file, ns=(self._written, self._written))
+
+    async def reloaded(self) -> Reload:
+        reload = self._reloader.ask()
+        await reload.done.wait()
+        return reload
+
+
+@pytest.fixture
+async def served(tmp_path: Path, virtual_time: object) -> AsyncIterator[Served]:
+    file = tmp_path / "shout.py"
+    file.write_text(SHOUT)
+    config = Config()
+    name = "trichat_plugin_file.shout"
+    async with running([file]) as chat:
+        versions = Versions(lambda _: config, config, [file], chat.plugins)
+        reloader = Reloader(chat.server, versions)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(reloader.run)
+            yield Served(chat, reloader, file)
+            nursery.cancel_scope.cancel()
+    sys.modules.pop(name, None)
+
+
+async def test_a_plugin_whose_file_was_written_again_is_replaced(served: Served) -> None:
+    alice = await served.chat.join("alice")
+    for mark in "?.":
+        served.write(SHOUT.replace("!", mark))
+        reload = await served.reloaded()
+        assert (reload.news, reload.failures) == (["plugin 'shout': another version has taken its place"], [])
+        await alice.say("hello")
+        await alice.hears(f"alice: hello{mark}")
+    assert (await served.reloaded()).news == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param("def (", r"plugin '.*shout\.py' cannot be imported: .*shout\.py:1: invalid syntax", id="syntax"),
+        pytest.param("1 / 0", r"plugin '.*shout\.py' cannot be imported: ZeroDivisionError\(.*\)", id="import"),
+        pytest.param(
+            SHOUT.replace("on_message(message)", "on_mesage(message)"),
+            r"plugin 'shout' \(.*shout\.py\): unknown hook 'on_mesage'.*",
+            id="validation",
+        ),
+        pytest.param(SHOUT + UNABLE, r"plugin 'shout' cannot start: no space left", id="start"),
+    ],
+)
+async def test_the_one_before_goes_on_if_the_new_one_cannot(
+    served: Served, caplog: pytest.LogCaptureFixture, text: str, said: str
+) -> None:
+    alice = await served.chat.join("alice")
+    served.write(text)
+    reload = await served.reloaded()
+    assert reload.news == []
+    (failure,) = reload.failures
+    assert re.fullmatch(f"{said}; the one before it goes on", failure)
+    assert failure in caplog.messages
+    await alice.say("hello")
+    await alice.hears("alice: hello!")
+    # It is tried again each time, until it is right.
+    assert (await served.reloaded()).failures == [failure]
+    served.write(SHOUT.replace("!", "?"))
+    assert (await served.reloaded()).failures == []
+    await alice.say("hello")
+    await alice.hears("alice: hello?")
+
+
+async def test_everyone_is_told_to_open_files_anew_whatever_is_wrong_with_the_configuration(
+    virtual_time: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow, config = Slow(), Config()
+
+    def read(faults: list[str]) -> Config:
+        faults.append("trichat.toml: is not TOML")
+        return config
+
+    async with reloading(slow=slow) as reloader:
+        reloader._versions = Versions(read, config, (), ())
+        reload = reloader.ask()
+        await reload.done.wait()
+    assert reload.failures == ["trichat.toml: is not TOML; all plugins go on as they are"]
+    assert slow.ended == 1

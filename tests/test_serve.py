@@ -411,6 +411,44 @@ def test_reload_does_what_sighup_does_and_says_so(server: Served) -> None:
     assert server.log() == ["lobby alice: new"]
 
 
+def test_reload_takes_a_new_version_of_a_plugin_and_nobody_notices(tmp_path: Path) -> None:
+    plugin = tmp_path / "shout.py"
+    text = "from trichat import hookimpl\n@hookimpl\ndef on_message(message):\n    return message.with_text('{}')\n"
+    plugin.write_text(text.format("one"))
+    with served(tmp_path, "--plugin", "shout.py") as server:
+        alice = server.join("alice")
+        alice.say("hello")
+        alice.reads("alice: one")
+        plugin.write_text(text.format("the second"))
+        ended = trichat("reload", cwd=tmp_path)
+        news = "plugin 'shout': another version has taken its place\nreloaded\n"
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, news, "")
+        alice.say("hello")
+        alice.reads("alice: the second")
+        plugin.write_text("def (")
+        ended = trichat("reload", cwd=tmp_path)
+        assert (ended.returncode, ended.stdout) == (1, "")
+        fault = (
+            r"trichat: plugin 'shout\.py' cannot be imported: \S*shout\.py:1: invalid syntax; the one before it goes on"
+        )
+        assert re.fullmatch(fault, ended.stderr.strip())
+        alice.say("hello")
+        alice.reads("alice: the second")
+
+
+def test_a_plugin_that_takes_too_long_to_be_imported_again_holds_nobody_up(tmp_path: Path) -> None:
+    plugin = tmp_path / "slow.py"
+    text = "import time\nfrom trichat import hookimpl\ntime.sleep({})\n@hookimpl\ndef on_reload(): ...\n"
+    plugin.write_text(text.format(0))
+    config = write_config(tmp_path, "[server]\nhook_timeout = 0.5\n")
+    with served(tmp_path, "--config", config, "--plugin", "slow.py") as server:
+        plugin.write_text(text.format(1.5))
+        ended = trichat("reload", cwd=tmp_path)
+        fault = "trichat: plugin 'slow' cannot be imported within 0.5 seconds; the one before it goes on\n"
+        assert (ended.returncode, ended.stderr) == (1, fault)
+        assert "blocks the server" not in server.errors()
+
+
 def test_reload_tells_what_has_failed_and_ends_with_status_1(tmp_path: Path) -> None:
     blacklist = tmp_path / "blacklist.txt"
     blacklist.write_text("127.0.0.3\n")

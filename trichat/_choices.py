@@ -42,6 +42,17 @@ def load_plugins(config: Config, extra: Extra = ()) -> dict[str, object]:
     return plugins
 
 
+def load_plugin(name: str, config: Config, extra: Extra = ()) -> object:
+    """Build one of the plugins that `load_plugins` builds. Raises what that raises."""
+    faults: list[str] = []
+    plugins = build_plugins([each for each in choose_plugins(config, extra, faults) if each.name == name], faults)
+    if faults:
+        raise ConfigError(faults)
+    if name not in plugins:
+        raise PluginError(f"there is no plugin {name!r}")
+    return plugins[name]
+
+
 def choose_plugins(config: Config, extra: Extra, faults: list[str]) -> list[Choice]:
     """Find the plugins and read their tables. Each fault is added to `faults`, and its plugin is left out.
 

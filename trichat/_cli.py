@@ -9,6 +9,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,6 +23,7 @@ from trichat._listener import Address
 from trichat._serve import serve
 from trichat._server import Server
 from trichat._version import __version__
+from trichat._versions import Versions
 
 DEFAULT_CONFIG = Path("trichat.toml")
 
@@ -29,7 +31,7 @@ DEFAULT_CONFIG = Path("trichat.toml")
 REQUESTS = {
     "tasks": "show what a running server does: its tasks, and where each waits",
     "trace": "show what each plugin makes of each message, until Ctrl-C",
-    "reload": "let a running server and its plugins open their files anew",
+    "reload": "let a running server take new versions of its plugins, and open its files anew",
 }
 
 # What a fault of the user ends with, as argparse does; and what was tried and failed.
@@ -178,7 +180,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     names = [f"{each.name} (in shadow)" if each.policy.shadow else each.name for each in choices if each.enabled]
     about = [f"configuration: {config.source}", f"plugins: {', '.join(names)}"]
     about += [f"chat log: {path}" for path in _chat_log(choices)]
-    serve(Server(config, plugins=plugins), about)
+    versions = Versions(partial(_read_config, arguments), config, arguments.plugin, plugins)
+    serve(Server(config, plugins=plugins), versions, about)
 
 
 def _chat_log(choices: list[Choice]) -> Iterator[Path]:

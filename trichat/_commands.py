@@ -106,7 +106,8 @@ def marked_commands(plugin: object) -> Iterator[Command]:
 
 def parameter_types(command: Command) -> list[Any]:
     """Return the types of what may follow a command that is a marked function; nothing for any other."""
-    return [each.type for each in command.run.parameters] if isinstance(command.run, _Typed) else []
+    run = inspect.unwrap(command.run)
+    return [each.type for each in run.parameters] if isinstance(run, _Typed) else []
 
 
 class _Parameter(NamedTuple):

@@ -97,8 +97,9 @@ class Control:
         # It goes on when the client is gone. How long it takes is for the hooks' deadlines to say.
         reload = self._reloader.ask()
         await reload.done.wait()
+        await answer.tell(*reload.news)
         if reload.failures:
-            await answer.fail(*(f"{failure}; it goes on with what it had" for failure in reload.failures))
+            await answer.fail(*reload.failures)
         else:
             await answer.tell("reloaded")
 

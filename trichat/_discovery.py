@@ -7,9 +7,11 @@ one class that has hooks stands for that class.
 import importlib
 import importlib.util
 import inspect
+import linecache
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from operator import attrgetter
@@ -42,6 +44,8 @@ class Found(NamedTuple):
     """Whether it runs without a table that says so: one of our own, or one that somebody pointed at."""
     load: Callable[[], Factory]
     """Imports it. Raises `PluginError`."""
+    module: str = ""
+    """The module to import anew for another version of it; empty for what comes with trichat, or is there already."""
 
 
 def find_plugins(folder: str = "", extra: Extra = ()) -> list[Found]:
@@ -70,14 +74,15 @@ def _points() -> Sequence[Found]:
 def _found(point: EntryPoint) -> Found:
     package = point.dist.name if point.dist is not None else "an unknown package"
     version = point.dist.version if point.dist is not None else ""
-    return Found(point.name, package, version, package == "trichat", partial(_load, point))
+    is_ours = package == "trichat"
+    return Found(point.name, package, version, is_ours, partial(_load, point), "" if is_ours else point.module)
 
 
 def _load(point: EntryPoint) -> Factory:
     try:
         found = point.load()
     except (Exception, SystemExit) as error:
-        raise PluginError(f"plugin {point.name!r} ({point.value}) cannot be imported: {error!r}") from error
+        raise PluginError(f"plugin {point.name!r} ({point.value}) cannot be imported: {_why(error)}") from error
     if not isinstance(found, (ModuleType, type)):
         raise PluginError(f"plugin {point.name!r} ({point.value}) is {found!r}; expected a class or a module")
     return _factory_in(found) if isinstance(found, ModuleType) else found
@@ -95,7 +100,18 @@ def _named(extra: Extra) -> Iterator[Found]:
     named = extra.items() if isinstance(extra, Mapping) else [(name_of(where), where) for where in extra]
     for name, where in named:
         origin = str(where) if isinstance(where, (str, Path)) else where.__name__
-        yield Found(name, origin, "", True, partial(_import, where))
+        yield Found(name, origin, "", True, partial(_import, where), _module_of(where))
+
+
+def _module_of(where: str | Path | Factory) -> str:
+    if not isinstance(where, (str, Path)):
+        return ""
+    return _name_for(Path(where)) if str(where).endswith(".py") else str(where)
+
+
+def _name_for(path: Path) -> str:
+    """What to call the module of a file, so that no import statement asks for it: it may be called like any other."""
+    return f"trichat_plugin_file.{path.stem}"
 
 
 def _import(where: str | Path | Factory) -> Factory:
@@ -112,12 +128,17 @@ def _import_by_name(where: str) -> ModuleType:
     try:
         return _import_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
     except (Exception, SystemExit) as error:
-        raise PluginError(f"plugin {where!r} cannot be imported: {error!r}") from error
+        raise PluginError(f"plugin {where!r} cannot be imported: {_why(error)}") from error
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}: {error.msg}"
+    return repr(error)
 
 
 def _import_file(path: Path) -> ModuleType:
-    # A name that no import statement asks for: a plugin may well be called like a module of the standard library.
-    name = f"trichat_plugin_file.{path.stem}"
+    name = _name_for(path)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python file")
@@ -125,6 +146,34 @@ def _import_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+def modules_of(module: str) -> Mapping[str, ModuleType]:
+    """Return a module that is imported, and those below it, by name."""
+    return {name: each for name, each in sys.modules.items() if f"{name}.".startswith(f"{module}.")}
+
+
+@contextmanager
+def imported_anew(module: str) -> Iterator[None]:
+    """In the block, import a module and those below it from their files, although they are imported already.
+
+    If the block raises anything, those that were there before are there again.
+    """
+    before = modules_of(module)
+    for name, each in before.items():
+        del sys.modules[name]
+        # By its date, in seconds, and its length, a file may look like the one that was compiled.
+        with suppress(OSError):
+            Path(each.__cached__ or "").unlink()
+    importlib.invalidate_caches()
+    linecache.checkcache()
+    try:
+        yield
+    except BaseException:
+        for name in modules_of(module):
+            del sys.modules[name]
+        sys.modules.update(before)
+        raise
 
 
 def name_of(plugin: object) -> str:

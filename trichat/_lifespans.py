@@ -13,6 +13,10 @@ from trichat._errors import StartError, sentences, split_failure
 logger = logging.getLogger("trichat.plugins")
 
 
+# Seconds that a lifespan has for its cleanup when it was cancelled.
+CLEANUP = 1.0
+
+
 class _Service(Protocol):
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> None: ...
 
@@ -43,7 +47,7 @@ async def outlasting(
 
 
 class Lifespans:
-    """Enters the plugins' context managers. All may take `grace` seconds to be left.
+    """Enters the plugins' context managers. All together may take `grace` seconds to be left.
 
     `timeout_of` is called with the name of a plugin, and returns how many seconds it may take to be entered;
     `on_crash` is called with the name of one whose lifespan crashed in between.
@@ -62,6 +66,9 @@ class Lifespans:
         self._grace = grace
         self._on_crash = on_crash
         self._stopping = trio.Event()
+        self._nursery: trio.Nursery
+        self._entered: dict[str, _Lifespan] = {}
+        """In the order in which they were entered first; those that were left since then are among them."""
 
     def stop(self) -> None:
         """Let `run` leave the lifespans and end."""
@@ -69,26 +76,52 @@ class Lifespans:
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
         """Hold the lifespans until `stop`. Raises `StartError` if a plugin refuses the start."""
-        entered: list[_Lifespan] = []
-        async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as self._nursery:
             try:
                 for name, manager in self._plugins:
-                    lifespan = _Lifespan(name, manager, self._on_crash)
-                    timeout = self._timeout_of(name)
-                    with trio.move_on_after(timeout) as scope:
-                        await nursery.start(lifespan.run, name=f"plugin {name}")
-                    if scope.cancelled_caught:
-                        raise StartError(f"plugin {name!r} did not start within {timeout:g} seconds")
-                    entered.append(lifespan)
+                    await self._enter(name, manager, self._timeout_of(name))
                 task_status.started()
                 await self._stopping.wait()
             finally:
                 # `outlasting` shields all of this.
-                await self._leave(entered)  # noqa: ASYNC102
+                await self._leave_all()  # noqa: ASYNC102
 
-    async def _leave(self, entered: list["_Lifespan"]) -> None:
+    async def enter(self, name: str, manager: AbstractAsyncContextManager[None], seconds: float) -> None:
+        """Enter one more, or one that was left, in the place where it was. Raises `StartError`."""
+        if not self._stopping.is_set():
+            await self._enter(name, manager, seconds)
+        if self._stopping.is_set():
+            # Whoever leaves them all may have been through already.
+            if name in self._entered:
+                await self._entered[name].leave()
+            raise StartError(f"plugin {name!r} cannot start: the server is stopping")
+
+    async def leave(self, name: str, seconds: float) -> bool:
+        """Leave one, and return whether it has ended: it is cancelled after so many seconds, and may ignore that."""
+        lifespan = self._entered.get(name)
+        if lifespan is None:
+            return True
+        with trio.move_on_after(seconds) as scope:
+            await lifespan.leave()
+        if scope.cancelled_caught:
+            logger.error("plugin %r did not end within %g seconds", name, seconds)
+            lifespan.cancel()
+            with trio.move_on_after(CLEANUP) as scope:
+                await lifespan.leave()
+        return not scope.cancelled_caught
+
+    async def _enter(self, name: str, manager: AbstractAsyncContextManager[None], seconds: float) -> None:
+        lifespan = _Lifespan(name, manager, self._on_crash)
+        with trio.move_on_after(seconds) as scope:
+            await self._nursery.start(lifespan.run, name=f"plugin {name}")
+        if scope.cancelled_caught:
+            raise StartError(f"plugin {name!r} did not start within {seconds:g} seconds")
+        self._entered[name] = lifespan
+
+    async def _leave_all(self) -> None:
         """Leave them in reverse order. One that hangs is cancelled with the nursery; the others get their turn."""
         end = trio.current_time() + self._grace
+        entered = list(self._entered.values())
         while entered:
             share = (end - trio.current_time()) / len(entered)
             lifespan = entered.pop()
@@ -196,6 +229,9 @@ class _Lifespan:
     async def leave(self) -> None:
         self._stopping.set()
         await self._left.wait()
+
+    def cancel(self) -> None:
+        self._background.nursery.cancel_scope.cancel("the plugin did not end in time")
 
 
 def _alone(error: BaseException) -> BaseException:

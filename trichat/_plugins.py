@@ -8,13 +8,16 @@ without leaving a coroutine behind, and a changed message goes on to the next pl
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import wraps
 from itertools import chain
 from typing import Any, ParamSpec, TypeVar
 
 import trio
 
 from trichat import hookspecs
+from trichat._client import Client
 from trichat._commands import Command, marked_commands
 from trichat._deadlines import Calls, Deadlines, Overran
 from trichat._errors import ConfigError, PluginError, RequiredPluginFailed, sentences, split_failure
@@ -67,6 +70,11 @@ class Plugins:
         """Who asks about a message instead, as long as somebody watches, by calling each plugin through its own."""
 
     @property
+    def registry(self) -> Registry:
+        """Which plugins there are."""
+        return self._registry
+
+    @property
     def crashed(self) -> Set[str]:
         """The plugins whose lifespan has crashed."""
         return self._failures.crashed
@@ -106,18 +114,77 @@ class Plugins:
         self.deadlines.allow(timeout)
         return Registered(name, plugin, policy.in_effect(), timeout)
 
-    def commands(self) -> Iterator[tuple[str, Iterable[Command]]]:
-        """Yield the commands of each plugin, with its name: those that it marks and those that it contributes.
+    def with_another(self, name: str, plugin: object, policy: Policy | None = None) -> Registry:
+        """Return a registry in which `plugin` is in the place of the one of this name. Raises `PluginError`.
 
-        A plugin in shadow has none: who gives one would wait for its effect.
+        Without a policy it has that of the other one. Nothing is changed before `install`.
         """
+        return self._registry.with_another(self._registered(name, plugin, policy or self._registry[name].policy))
+
+    def install(self, registry: Registry, name: str) -> None:
+        """Call the plugins of `registry` from now on, in which another one has the place of `name`."""
+        self._registry = registry
+        self._failures.forget(name)
+        self._leave_out()
+
+    @contextmanager
+    def holding(self, name: str) -> Iterator[None]:
+        """Let calls of a plugin that begin in the block wait for its end; then they are for whoever has its place."""
+        held = self._registry[name]
+        gate = held.gate = trio.Event()
+        try:
+            yield
+        finally:
+            if self._registry[name] is held:
+                held.gate = None
+            gate.set()
+
+    async def _successor(self, hook: str, implementation: Implementation) -> Implementation | None:
+        """Wait for the one that takes the place of a plugin, and return what it does in this hook, if anything.
+
+        There is no deadline: whoever holds the plugin's calls has one.
+        """
+        gate = implementation.owner.gate
+        if gate is not None:
+            await gate.wait()
+        return next((each for each in self._hooks[hook] if each.plugin == implementation.plugin), None)
+
+    def commands(self) -> Iterator[tuple[str, Iterable[Command]]]:
+        """Yield the commands of each plugin, with its name: those that it marks and those that it contributes."""
         marked = ((each.name, marked_commands(each.plugin)) for each in self._registry)
         for name, found in chain(marked, self.contributions(hookspecs.commands)):
-            if not self._registry[name].policy.shadow:
-                yield name, found
+            yield name, self._own_commands(self._registry[name], found)
+
+    def commands_of(self, registered: Registered, registry: Registry) -> Iterable[Command]:
+        """Return the commands of one plugin. Raises `PluginError`."""
+        contributed = self.contribution_of(registered, registry, hookspecs.commands) or ()
+        return self._own_commands(registered, chain(marked_commands(registered.plugin), contributed))
+
+    def _own_commands(self, owner: Registered, found: Iterable[Command]) -> Iterator[Command]:
+        # A plugin in shadow has none: who gives one would wait for its effect.
+        if not owner.policy.shadow:
+            for command in found:
+                # What is no command is found where they are put together.
+                yield self._noted(owner, command) if isinstance(command, Command) else command
+
+    def _noted(self, owner: Registered, command: Command) -> Command:
+        """Return the command, with a `run` that is a call of its plugin like any other while it is awaited."""
+
+        @wraps(command.run)
+        def run(client: Client, arguments: str) -> Awaitable[str | None] | str | None:
+            answer = command.run(client, arguments)
+            return self._wait_for(answer, owner, f"/{command.name}") if inspect.isawaitable(answer) else answer
+
+        return replace(command, run=run)
+
+    async def _wait_for(self, answer: Awaitable[R], owner: Registered, what: str) -> R:
+        with self.deadlines.calls() as calls:
+            return await calls.wait_for(answer, owner, what)
 
     def mark_crashed(self, name: str) -> None:
         """Take the plugin out of the hooks that tell, and let it refuse in those that ask: it fails closed."""
+        if name in self._failures.crashed:
+            return
         self._failures.crashed.add(name)
         if self._registry[name].policy.on_error == "stop":
             self._on_fatal(f"the plugin {name!r} crashed")
@@ -196,6 +263,11 @@ class Plugins:
                 if call is not None:
                     answer = await call("on_message", implementation, arguments, calls)
                 else:
+                    if implementation.owner.gate is not None:
+                        successor = await self._successor("on_message", implementation)
+                        if successor is None:
+                            continue
+                        implementation = successor
                     # What `_call` does. To await that for each plugin would take as long as all of this.
                     answer = implementation.call(arguments)
                     if answer is None:
@@ -250,6 +322,15 @@ class Plugins:
         for implementation in self._hooks[hook.__name__]:
             yield implementation.plugin, self._contribution(hook.__name__, implementation, kwargs)
 
+    def contribution_of(
+        self, registered: Registered, registry: Registry, hook: Callable[P, R], *_: P.args, **kwargs: P.kwargs
+    ) -> R | None:
+        """Return what one plugin of `registry` contributes, or `None`. Raises `PluginError` if it fails."""
+        for implementation in registry.hooks[hook.__name__]:
+            if implementation.owner is registered:
+                return self._contribution(hook.__name__, implementation, kwargs)  # type: ignore[no-any-return]
+        return None
+
     def _contribution(self, hook: str, implementation: Implementation, arguments: dict[str, Any]) -> Any:
         try:
             contribution = implementation.call(arguments)
@@ -263,6 +344,11 @@ class Plugins:
     async def _call(self, hook: str, implementation: Implementation, arguments: dict[str, Any], calls: Calls) -> Any:
         """Call one plugin and return its answer. Raises `_Failed`."""
         try:
+            if implementation.owner.gate is not None:
+                successor = await self._successor(hook, implementation)
+                if successor is None:
+                    return None
+                implementation = successor
             answer = implementation.call(arguments)
             if answer is None:
                 return None

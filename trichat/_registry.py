@@ -101,6 +101,9 @@ class Registry:
     def __iter__(self) -> Iterator[Registered]:
         return iter(self._registered.values())
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._registered
+
     def __getitem__(self, name: str) -> Registered:
         return self._registered[name]
 

@@ -1,24 +1,38 @@
 """Reloading, one at a time and to its end, whoever asks and whether they wait for it or not."""
 
+import logging
+from contextlib import ExitStack
+
 import trio
 
+from trichat._discovery import imported_anew
+from trichat._errors import PluginError, TrichatError
 from trichat._server import Server
+from trichat._versions import Changed, Versions
+
+logger = logging.getLogger("trichat")
 
 
 class Reload:
-    """A reload that was asked for."""
+    """A reload that was asked for. Once it is done, each list has what there is to say, a sentence each."""
 
     def __init__(self) -> None:
         self.done = trio.Event()
+        self.news: list[str] = []
+        """What has changed, and what takes a restart."""
         self.failures: list[str] = []
-        """Once it is done, what failed: a sentence for each plugin."""
+        """What has failed, and what becomes of it."""
 
 
 class Reloader:
-    """Reloads `server` in a task of its own, which neither a signal nor a client that hangs up can cancel."""
+    """Reloads `server` in a task of its own, which neither a signal nor a client that hangs up can cancel.
 
-    def __init__(self, server: Server) -> None:
+    Plugins that have another version, as `versions` says, are replaced; then all are told to open their files anew.
+    """
+
+    def __init__(self, server: Server, versions: Versions | None = None) -> None:
         self._server = server
+        self._versions = versions
         self._next = Reload()
         self._asked = trio.Event()
 
@@ -28,9 +42,45 @@ class Reloader:
         return self._next
 
     async def run(self) -> None:
-        """Reload whenever somebody asks, until cancelled. There is no deadline but those of the hooks."""
+        """Reload whenever somebody asks, until cancelled. There is no deadline but those of each step."""
         while True:
             await self._asked.wait()
             reload, self._next, self._asked = self._next, Reload(), trio.Event()
-            reload.failures = await self._server.reload()
+            if self._versions is not None:
+                await self._replace_changed(self._versions, reload)
+            # Whatever is wrong with the configuration: who rotates logs relies on this.
+            reload.failures += [f"{failure}; it goes on with what it had" for failure in await self._server.reload()]
             reload.done.set()
+
+    async def _replace_changed(self, versions: Versions, reload: Reload) -> None:
+        look = await trio.to_thread.run_sync(versions.look, abandon_on_cancel=True)
+        for fault in look.faults:
+            self._fail(reload, f"{fault}; all plugins go on as they are")
+        for changed in look.changed:
+            try:
+                await self._replace(changed)
+            except (TrichatError, RuntimeError) as error:
+                crashed = changed.found.name in self._server._plugins.crashed
+                why = "; ".join(str(error).splitlines())
+                self._fail(reload, why if crashed else f"{why}; the one before it goes on")
+            else:
+                versions.note(changed)
+                reload.news.append(f"plugin {changed.found.name!r}: another version has taken its place")
+        reload.news += look.remarks
+
+    def _fail(self, reload: Reload, sentence: str) -> None:
+        logger.error("%s", sentence)
+        reload.failures.append(sentence)
+
+    async def _replace(self, changed: Changed) -> None:
+        name, module = changed.found.name, changed.found.module
+        timeout = self._server._plugins.timeout_of(name)
+        with ExitStack() as stack:
+            if module:
+                stack.enter_context(imported_anew(module))
+            with trio.move_on_after(timeout) as scope:
+                # What a module does when it is imported is nobody's business but its own, and may take long.
+                plugin, policy = await trio.to_thread.run_sync(changed.build, abandon_on_cancel=True)
+            if scope.cancelled_caught:
+                raise PluginError(f"plugin {name!r} cannot be imported within {timeout:g} seconds")
+            await self._server.replace_plugin(name, plugin, policy)

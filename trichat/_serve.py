@@ -14,6 +14,7 @@ from trichat._errors import one_for_all
 from trichat._listener import Address
 from trichat._reload import Reloader
 from trichat._server import Server
+from trichat._versions import Versions
 from trichat._watchdog import Watchdog
 
 logger = logging.getLogger("trichat")
@@ -22,19 +23,20 @@ logger = logging.getLogger("trichat")
 SPARE_DESCRIPTORS = 64
 
 
-def serve(server: Server, about: Sequence[str]) -> None:
+def serve(server: Server, versions: Versions, about: Sequence[str]) -> None:
     """Run `server` until it stops, telling on standard output where it is and, with the lines `about`, what it is.
 
-    SIGINT and SIGTERM stop it gracefully, a second SIGINT ends the process at once, SIGHUP reloads.
+    SIGINT and SIGTERM stop it gracefully, a second SIGINT ends the process at once, SIGHUP reloads; plugins that have
+    another version than in `versions` are replaced then.
     Raises what `Server.serve` raises.
     """
     _raise_descriptor_limit(server.options.max_clients)
     with one_for_all():
-        trio.run(_serve, server, _Announcement(about))
+        trio.run(_serve, server, versions, _Announcement(about))
 
 
-async def _serve(server: Server, announcement: "_Announcement") -> None:
-    reloader = Reloader(server)
+async def _serve(server: Server, versions: Versions, announcement: "_Announcement") -> None:
+    reloader = Reloader(server, versions)
     watchdog = Watchdog(server._plugins.files())
     with watchdog.watching(), trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         async with trio.open_nursery() as nursery:

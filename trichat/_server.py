@@ -14,13 +14,14 @@ from trichat._choices import load_plugins
 from trichat._client import Client
 from trichat._commands import Command, Who, command_table, everyone, operators
 from trichat._config import Config, ServerOptions
-from trichat._errors import one_for_all
+from trichat._errors import PluginError, one_for_all
 from trichat._hub import Hub
 from trichat._lifespans import Lifespans, outlasting, start_soon
 from trichat._listener import Address, Listener, TcpListener
 from trichat._messages import LOBBY, Message
 from trichat._plugins import Plugins
-from trichat._policy import policy_of
+from trichat._policy import Policy, policy_of
+from trichat._replacement import Replacement
 from trichat._replay import Replay
 from trichat._sequencer import Sequencer
 from trichat._session import House, Session
@@ -72,6 +73,8 @@ class Server:
         self._commands: Mapping[str, Command] = {}
         self._nursery: trio.Nursery | None = None
         """Where sessions run; there while connections are taken."""
+        self._lifespans: Lifespans | None = None
+        self._replacing = trio.Lock()
         self._sessions: set[Session] = set()
 
     # The test kit has a registry of its own, and runs each session in a scope of its own: these are its two seams.
@@ -169,6 +172,24 @@ class Server:
         logger.info("reloading")
         return await self._plugins.tell(hookspecs.on_reload)
 
+    async def replace_plugin(self, name: str, plugin: object, policy: Policy | None = None) -> None:
+        """Put `plugin` in the place of the one of this name, while everybody stays connected.
+
+        Calls under way come to their end, later ones wait; the old lifespan is left, and the new one entered. Without a
+        `policy` it has that of the old one. Raises `PluginError` or `StartError` if it is not made as it has to be or
+        cannot start: then the old one goes on. Raises `RuntimeError` if the server is not running, and in shadow.
+        """
+        if is_withheld("replaced the plugin %s", name):
+            raise RuntimeError("a plugin in shadow replaces nobody")
+        async with self._replacing:
+            if self._nursery is None or self._lifespans is None:
+                raise RuntimeError("the server is not running")
+            if name not in self._plugins.registry:
+                raise PluginError(f"there is no plugin {name!r} that another one could replace")
+            replacement = Replacement(name, plugin, policy, self, self._plugins, self._commands)
+            await replacement.take_place(self._lifespans)
+            self._commands = replacement.commands
+
     def stop(self, reason: str = "") -> None:
         """End the server gracefully; `serve` returns within `shutdown_timeout`. Everyone is told `reason`."""
         if not self._stopping.is_set() and not is_withheld("stopped the server: %s", reason):
@@ -209,7 +230,7 @@ class Server:
 
     async def _serve(self, task_status: trio.TaskStatus[list[Address]]) -> None:
         grace = self._options.shutdown_timeout
-        lifespans = Lifespans(
+        lifespans = self._lifespans = Lifespans(
             self._plugins.contributions(hookspecs.lifespan, server=self),
             timeout_of=self._plugins.timeout_of,
             # A little less than all of the share, so that one that hangs is told of before it is cut off.

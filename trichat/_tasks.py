@@ -36,6 +36,20 @@ def tasks_below(root: Task) -> Iterator[Task]:
             yield from tasks_below(child)
 
 
+def system_tasks() -> Iterator[Task]:
+    """Yield the tasks that nobody owns: those of `spawn_system_task`, Trio's own among them.
+
+    Raises `RuntimeError` outside of Trio.
+    """
+    task: Task | None = trio.lowlevel.current_task()
+    owners = []
+    while task is not None:
+        owners.append(task)
+        task = task.parent_nursery.parent_task if task.parent_nursery is not None else None
+    for nursery in owners[-1].child_nurseries:
+        yield from (child for child in nursery.child_tasks if child not in owners)
+
+
 def waiting_at(task: Task) -> str:
     """Return where a task waits, as `file.py:12 in name: await event.wait()`; empty for the one that is running.
 

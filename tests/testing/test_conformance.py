@@ -211,6 +211,7 @@ FAULTS: Mapping[str, Fault] = {
         [DIALOGUE, RELOAD, TWO], "plugin 'fails_to_reload' failed in on_reload: motd.txt: No such file"
     ),
     "starts_only_once": in_each([RELOAD], "plugin 'starts_only_once' cannot start: copy.txt: File exists"),
+    "waits_for_everybody": in_each([RELOAD], "plugin 'waits_for_everybody' did not end within 5 seconds"),
     # What it is made like
     "wrong_signature": in_each([LOADS], "plugin 'wrong_signature'", "wrong_signature.py", "'on_message'", "{'text'}"),
     "misspelled_hook": in_each([LOADS], "plugin 'misspelled_hook'", "misspelled_hook.py", "unknown hook 'on_leave'"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import trio
 
-from trichat._choices import load_plugins
+from trichat._choices import load_plugin, load_plugins
 from trichat._config import Config
 from trichat._discovery import is_factory, name_of
 from trichat._errors import PluginError, leaves, one_for_all
@@ -68,11 +68,17 @@ class Chat:
     """A server that runs in memory, and the way to it."""
 
     def __init__(
-        self, server: Server, plugins: Mapping[str, object], listener: MemoryListener, folder: Path, log: Path
+        self,
+        server: Server,
+        plugins: Mapping[str, object],
+        listener: MemoryListener,
+        folder: Path,
+        log: Path,
+        make: Callable[[str], object],
     ) -> None:
         self.server = server
         """The server itself."""
-        self.plugins = plugins
+        self.plugins = dict(plugins)
         """The plugins that it runs, by name."""
         self.folder = folder
         """Where `chat_log.txt` is, and whatever else plugins write."""
@@ -83,6 +89,7 @@ class Chat:
         self.transports: list[MemoryTransport] = []
         """The server's ends of their connections."""
         self._listener = listener
+        self._make = make
         self.log_path = log
         """Where the chat log is, if there is one."""
 
@@ -108,6 +115,15 @@ class Chat:
         self.people.append(person)
         self.transports.append(transport)
         return person
+
+    async def replace(self, name: str) -> None:
+        """Make a plugin again, and let it take the place of the one that runs, as a reload with another version does.
+
+        Raises `PluginError` or `StartError` if it cannot; a plugin that was given as an instance cannot be made again.
+        """
+        plugin = self._make(name)
+        await self.server.replace_plugin(name, plugin)
+        self.plugins[name] = plugin
 
     async def settled(self) -> None:
         """Wait until nothing is left to do: everybody waits for somebody else, or for time to pass."""
@@ -194,7 +210,8 @@ def make_chat(plugins: Plugins, config: Tables | None, folder: Path, transport: 
     factories = {name: plugin for name, plugin in named.items() if is_factory(plugin)}
     # The table of a plugin that is there already is for the server alone: there are no options to make it with.
     tables = {name: table for name, table in full.plugins.items() if name in factories or name not in named}
-    found = load_plugins(msgspec.structs.replace(full, plugins=tables), factories)
+    loaded = msgspec.structs.replace(full, plugins=tables)
+    found = load_plugins(loaded, factories)
     built_in = {name: plugin for name, plugin in found.items() if name not in named}
     given = {name: plugin for name, plugin in named.items() if name in found or not is_factory(plugin)}
     for name in found:
@@ -203,7 +220,13 @@ def make_chat(plugins: Plugins, config: Tables | None, folder: Path, transport: 
     ordered = {**built_in, **{name: found.get(name, plugin) for name, plugin in given.items()}}
     listener = MemoryListener(LineWire(full.server.max_line_bytes), transport)
     log = Path(str(full.plugins["chat_log"].get("path")))
-    return Chat(ProbedServer(full, plugins=ordered, listeners=[listener]), ordered, listener, folder, log)
+
+    def make(name: str) -> object:
+        if name in ordered and name not in found:
+            raise PluginError(f"the plugin {name!r} was given as an instance, so that nobody knows how to make another")
+        return load_plugin(name, loaded, factories)
+
+    return Chat(ProbedServer(full, plugins=ordered, listeners=[listener]), ordered, listener, folder, log, make)
 
 
 def by_name(plugins: Plugins) -> dict[str, object]:

@@ -235,13 +235,15 @@ def reload(subject: Subject) -> str:
             for _ in range(2):
                 async with running(subject.extra, subject.config, folder=Path(folder)) as chat:
                     await chat.server.reload()
+                    await chat.replace(subject.name)
                     await dialogue(chat, subject)
                     with suppress(OSError):
                         await enter(chat, "carol")
                         await chat.server.reload()
+                        await chat.replace(subject.name)
 
     _undisturbed(_player(subject, scenario), subject)
-    return "twice, and a restart in the same folder"
+    return "twice, replaced twice, and a restart in the same folder"
 
 
 def two_servers(subject: Subject) -> str:

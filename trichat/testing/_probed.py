@@ -24,12 +24,14 @@ class ProbedPlugins(Plugins):
         super()._leave_out()
         self._hooks = {hook: [_probed(hook, each) for each in found] for hook, found in self._hooks.items()}
 
+    def _contribution(self, hook: str, implementation: Implementation, arguments: dict[str, Any]) -> Any:
+        contribution = super()._contribution(hook, implementation, arguments)
+        return _probed_lifespan(implementation.plugin, contribution) if hook == "lifespan" else contribution
+
 
 def _probed(hook: str, implementation: Implementation) -> Implementation:
     def call(given: Mapping[str, Any]) -> Any:
         answer = implementation.call(given)
-        if hook == "lifespan":
-            return _probed_lifespan(implementation.plugin, answer)
         return _probed_call(hook, implementation.plugin, answer) if inspect.isawaitable(answer) else answer
 
     return replace(implementation, call=call)
