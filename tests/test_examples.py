@@ -296,7 +296,7 @@ async def test_a_full_disk_silences_the_notifier_and_nobody_else(
         for person in (alice, bob):
             person.hang_up()
     assert [line for line in caplog.messages if "join_notifier" in line] == [
-        "plugin 'join_notifier' crashed: it is told nothing any more, and refuses what it is asked"
+        "plugin 'join_notifier': it crashed; it is told nothing any more"
     ]
 
 

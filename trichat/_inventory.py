@@ -25,6 +25,8 @@ class Item(NamedTuple):
     """What it is; `None` where it was not imported, or could not be."""
     hooks: Sequence[str] = ()
     """The hooks that it has, if it runs."""
+    commands: Sequence[str] = ()
+    """How its slash commands are typed, if it runs."""
     faults: Sequence[str] = ()
     """Why it is broken."""
 
@@ -43,9 +45,9 @@ class Inventory(NamedTuple):
 
     def table(self) -> str:
         """Return one line for each plugin, and one for each hook."""
-        rows = [("NAME", "VERSION", "FROM", "STATE", "HOOKS")]
+        rows = [("NAME", "VERSION", "FROM", "STATE", "HOOKS AND COMMANDS")]
         for item in self.items:
-            about = "; ".join(item.faults) or ", ".join(item.hooks)
+            about = "; ".join(item.faults) or ", ".join([*item.hooks, *(usage.partition(" ")[0] for usage in item.commands)])
             rows.append((item.found.name, item.version, item.found.origin, item.state, about))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -76,19 +78,20 @@ def _look_at(found: Found, config: Config, plugins: Plugins) -> Item:
     if not is_wanted(found, config):
         return Item(found, "off", None)
     faults: list[str] = []
-    choice = None
+    choice, commands = None, list[str]()
     try:
         choice = choose(found, config, faults)
         made = build_plugins([choice], faults) if choice is not None else {}
         for name, plugin in made.items():
             plugins.register(name, plugin, choice.policy if choice else None)
+            commands = [each.usage for each in plugins.commands_of(plugins.registry[name], plugins.registry)]
     except PluginError as error:
         faults.append(str(error))
     if faults:
         return Item(found, "broken", choice, faults=faults)
     if choice is None or not choice.enabled:
         return Item(found, "off", choice)
-    return Item(found, "shadow" if choice.policy.shadow else "on", choice, plugins.hooks_of(found.name))
+    return Item(found, "shadow" if choice.policy.shadow else "on", choice, plugins.hooks_of(found.name), commands)
 
 
 def _details(item: Item) -> Iterator[str]:
@@ -99,6 +102,8 @@ def _details(item: Item) -> Iterator[str]:
     yield from ("", _documentation(item.choice.factory))
     if item.hooks:
         yield from ("", f"hooks: {', '.join(item.hooks)}")
+    if item.commands:
+        yield from ("", f"commands: {', '.join(item.commands)}")
     yield from ("", f"[plugins.{item.found.name}]")
     for options in (item.choice.policy, item.choice.options):
         if options is not None:

@@ -50,7 +50,7 @@ class Lifespans:
     """Enters the plugins' context managers. All together may take `grace` seconds to be left.
 
     `timeout_of` is called with the name of a plugin, and returns how many seconds it may take to be entered;
-    `on_crash` is called with the name of one whose lifespan crashed in between.
+    `on_crash` is called with the name of one whose lifespan crashed in between, and returns what to say of it.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Lifespans:
         *,
         timeout_of: Callable[[str], float],
         grace: float,
-        on_crash: Callable[[str], None],
+        on_crash: Callable[[str], str],
     ) -> None:
         self._plugins = plugins
         self._timeout_of = timeout_of
@@ -182,7 +182,7 @@ def start_soon(function: Callable[..., Awaitable[object]], *args: object, name: 
 
 
 class _Lifespan:
-    def __init__(self, name: str, manager: AbstractAsyncContextManager[None], on_crash: Callable[[str], None]) -> None:
+    def __init__(self, name: str, manager: AbstractAsyncContextManager[None], on_crash: Callable[[str], str]) -> None:
         self.name = name
         self._manager = manager
         self._on_crash = on_crash
@@ -219,12 +219,7 @@ class _Lifespan:
         if self._stopping.is_set():
             logger.error("plugin %r failed when it was left: %s", self.name, sentences(failure), exc_info=failure)
         else:
-            logger.error(
-                "plugin %r crashed: it is told nothing any more, and refuses what it is asked",
-                self.name,
-                exc_info=failure,
-            )
-            self._on_crash(self.name)
+            logger.error("plugin %r: %s", self.name, self._on_crash(self.name), exc_info=failure)
 
     async def leave(self) -> None:
         self._stopping.set()

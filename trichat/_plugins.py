@@ -181,14 +181,16 @@ class Plugins:
         with self.deadlines.calls() as calls:
             return await calls.wait_for(answer, owner, what)
 
-    def mark_crashed(self, name: str) -> None:
-        """Take the plugin out of the hooks that tell, and let it refuse in those that ask: it fails closed."""
-        if name in self._failures.crashed:
-            return
-        self._failures.crashed.add(name)
-        if self._registry[name].policy.on_error == "stop":
-            self._on_fatal(f"the plugin {name!r} crashed")
-        self._take_out(name, "it crashed")
+    def mark_crashed(self, name: str) -> str:
+        """Take the plugin out of the hooks that tell, and let it refuse in those that ask: it fails closed.
+
+        Returns what to say of it.
+        """
+        if name not in self._failures.crashed:
+            self._failures.crashed.add(name)
+            if self._registry[name].policy.on_error == "stop":
+                self._on_fatal(f"the plugin {name!r} crashed")
+        return self._take_out(name, "it crashed")
 
     def _note_failure(self, owner: Registered, hook: str) -> None:
         """Count a failure, and put the plugin into quarantine if it was one too many."""

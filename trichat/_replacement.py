@@ -61,7 +61,7 @@ class Replacement:
                     await self._enter_old(lifespans, failure)
             except BaseException:
                 # Whatever it was, a cancellation too: no lifespan is entered, and asking fails closed.
-                self._plugins.mark_crashed(name)
+                logger.error("plugin %r: %s", name, self._plugins.mark_crashed(name))
                 raise
             if failure is not None:
                 raise failure
