@@ -63,7 +63,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_each_plugin_is_a_line_with_version_place_state_and_hooks(folder: Path) -> None:
     lines = inventory(folder, seen={"enabled": False}).table().splitlines()
-    assert lines[0].split() == ["NAME", "VERSION", "FROM", "STATE", "HOOKS"]
+    assert lines[0].split() == ["NAME", "VERSION", "FROM", "STATE", "HOOKS", "AND", "COMMANDS"]
     rows = {line.split()[0]: line.split(maxsplit=4)[1:] for line in lines[1 : lines.index("")]}
     assert rows["poll"] == ["2.1", str(folder / "poll.py"), "on", "on_message"]
     assert rows["blacklist"][1:] == ["trichat", "on", "on_connect, on_reload"]

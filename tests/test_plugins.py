@@ -4,7 +4,7 @@ import gc
 import logging
 import types
 import warnings
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import pytest
@@ -584,18 +584,6 @@ def test_a_plugin_that_fails_to_contribute_is_named(plugins: Plugins) -> None:
     with pytest.raises(PluginError, match=r"^plugin 'bad' failed in commands: ValueError\('oops'\)$") as failed:
         list(plugins.contributions(hookspecs.commands))
     assert failed.value.__cause__ is error
-
-
-@pytest.mark.parametrize("hook", ["commands", "lifespan"])
-def test_a_contribution_that_would_have_to_be_awaited_is_refused(plugins: Plugins, client: Client, hook: str) -> None:
-    plugins.register("late", Made({hook: trio.sleep_forever}))
-    contributions: dict[str, Callable[[], Iterator[object]]] = {
-        "commands": lambda: plugins.contributions(hookspecs.commands),
-        "lifespan": lambda: plugins.contributions(hookspecs.lifespan, server=client.server),
-    }
-    with pytest.raises(PluginError, match=f"^plugin 'late' failed in {hook}: .*it must be a plain def"):
-        list(contributions[hook]())
-    gc.collect()  # A coroutine that was left unawaited would say so now.
 
 
 def test_each_plugin_contributes_when_its_turn_comes(plugins: Plugins, calls: list[str]) -> None:

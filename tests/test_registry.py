@@ -64,6 +64,14 @@ def test_a_plugin_without_hooks_is_refused(registry: Registry) -> None:
         registry.add(registered("idle", forgotten))
 
 
+@pytest.mark.parametrize("hook", ["commands", "lifespan"])
+def test_a_contribution_that_would_have_to_be_awaited_is_refused(registry: Registry, hook: str) -> None:
+    async def late() -> None: ...
+
+    with pytest.raises(PluginError, match=rf"plugin 'late' \(.*\): {hook} is an async def; it must be a plain def"):
+        registry.add(registered("late", Made({hook: late})))
+
+
 def test_two_plugins_cannot_have_one_name(registry: Registry) -> None:
     registry.add(registered("twin", Made(on_reload=nothing)))
     with pytest.raises(PluginError, match=r"plugin 'twin' \(.*\): another plugin has this name already"):

@@ -47,7 +47,9 @@ class Inventory(NamedTuple):
         """Return one line for each plugin, and one for each hook."""
         rows = [("NAME", "VERSION", "FROM", "STATE", "HOOKS AND COMMANDS")]
         for item in self.items:
-            about = "; ".join(item.faults) or ", ".join([*item.hooks, *(usage.partition(" ")[0] for usage in item.commands)])
+            about = "; ".join(item.faults) or ", ".join(
+                [*item.hooks, *(usage.partition(" ")[0] for usage in item.commands)]
+            )
             rows.append((item.found.name, item.version, item.found.origin, item.state, about))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

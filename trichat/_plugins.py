@@ -335,13 +335,9 @@ class Plugins:
 
     def _contribution(self, hook: str, implementation: Implementation, arguments: dict[str, Any]) -> Any:
         try:
-            contribution = implementation.call(arguments)
-            if inspect.iscoroutine(contribution):
-                contribution.close()
-                raise TypeError("it must be a plain def")
+            return implementation.call(arguments)
         except (Exception, SystemExit) as error:
             raise PluginError(f"plugin {implementation.plugin!r} failed in {hook}: {error!r}") from error
-        return contribution
 
     async def _call(self, hook: str, implementation: Implementation, arguments: dict[str, Any], calls: Calls) -> Any:
         """Call one plugin and return its answer. Raises `_Failed`."""

@@ -146,11 +146,8 @@ class Registry:
             raise PluginError("it has no hooks; is @hookimpl missing?")
         for caller in callers:
             for implementation in caller.get_hookimpls():
-                if implementation.plugin is plugin and (implementation.wrapper or implementation.hookwrapper):
-                    raise PluginError(
-                        f"{caller.name} is a wrapper, and trichat has none: change the message that you are asked "
-                        "about, or your place in the order with tryfirst or trylast"
-                    )
+                if implementation.plugin is plugin:
+                    _check_hook(caller.name, implementation)
 
     def _resolve(self, callers: Iterable[pluggy.HookCaller]) -> None:
         """Look the implementations of some hooks up once, so that no call has to."""
@@ -172,6 +169,17 @@ class Registry:
         if owner.policy.shadow:
             call = Shadow(owner.name, call, ASKING.get(hook, ()))
         return Implementation(owner.name, call, owner.policy.requires(owner.plugin), owner)
+
+
+def _check_hook(hook: str, implementation: pluggy.HookImpl) -> None:
+    if implementation.wrapper or implementation.hookwrapper:
+        raise PluginError(
+            f"{hook} is a wrapper, and trichat has none: change the message that you are asked about, or your place in "
+            "the order with tryfirst or trylast"
+        )
+    if hook in CONTRIBUTING and inspect.iscoroutinefunction(implementation.function):
+        hint = ", or decorated with @asynccontextmanager" if hook == "lifespan" else ""
+        raise PluginError(f"{hook} is an async def; it must be a plain def{hint}")
 
 
 def source_of(plugin: object) -> str:
