@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, partial
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
@@ -71,9 +71,14 @@ def _points() -> Sequence[Found]:
     return [_found(point) for point in entry_points(group=GROUP)]
 
 
+@cache
+def _package(distribution: Distribution | None) -> tuple[str, str]:
+    """Return the name and the version of a package. Each look parses its metadata."""
+    return (distribution.name, distribution.version) if distribution is not None else ("an unknown package", "")
+
+
 def _found(point: EntryPoint) -> Found:
-    package = point.dist.name if point.dist is not None else "an unknown package"
-    version = point.dist.version if point.dist is not None else ""
+    package, version = _package(point.dist)
     is_ours = package == "trichat"
     return Found(point.name, package, version, is_ours, partial(_load, point), "" if is_ours else point.module)
 
