@@ -403,7 +403,7 @@ async def test_a_background_task_that_crashes_takes_down_only_its_plugin(
         alice = await chat.join("alice", address="10.0.0.7")  # no operator
         fragile.crash.set()
         await chat.settled()
-        assert "plugin 'fragile' crashed" in caplog.text
+        assert "plugin 'fragile': it crashed" in caplog.text
         await alice.say("still here?")
         await alice.hears("* not sent: the plugin 'fragile' failed")  # asking it fails closed
         await alice.say("bye")

@@ -15,6 +15,7 @@ from trichat._client import Client
 from trichat._commands import Command, Who, command_table, everyone, operators
 from trichat._config import Config, ServerOptions
 from trichat._errors import PluginError, one_for_all
+from trichat._house import House
 from trichat._hub import Hub
 from trichat._lifespans import Lifespans, outlasting, start_soon
 from trichat._listener import Address, Listener, TcpListener
@@ -24,7 +25,7 @@ from trichat._policy import Policy, policy_of
 from trichat._replacement import Replacement
 from trichat._replay import Replay
 from trichat._sequencer import Sequencer
-from trichat._session import House, Session
+from trichat._session import Session
 from trichat._shadow import is_withheld
 from trichat._storage import Storage, Storages
 from trichat._trace import Tracer

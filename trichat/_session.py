@@ -1,28 +1,24 @@
 """A session: the one task that serves one client, from its connection to its end.
 
 It is told here as a conversation: may you come in, who are you, this is what was said, go on. Whatever ends it,
-`_close` follows, once and shielded: the room hears of it, the plugins hear of it, the client gets its last words.
+its `Closing` follows, once and shielded.
 """
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from itertools import islice
 
 import trio
 
 from trichat import _names, hookspecs
-from trichat._broadcaster import Broadcaster
 from trichat._client import Client
-from trichat._config import ServerOptions
+from trichat._closing import Closing
 from trichat._deadlines import Calls
 from trichat._errors import ConnectionLost, RequiredPluginFailed
-from trichat._hub import Hub
+from trichat._house import House
 from trichat._messages import LOBBY, Message, Refuse
 from trichat._outbox import Outbox, Send
-from trichat._plugins import Plugins
-from trichat._replay import HistoryUnavailable, Replay
+from trichat._replay import HistoryUnavailable
 from trichat._transport import Transport
 from trichat.wires import Event, LineTooLong, Wire
 
@@ -31,25 +27,11 @@ logger = logging.getLogger("trichat.session")
 # How many names a client may try.
 NAME_TRIES = 5
 
-# Seconds for the other side to close after the last words.
-FAREWELL_TIMEOUT = 1.0
-
 # How often to send what was said during a long replay, before joining with the rest.
 CATCHING_UP = 3
 
 # Names in the welcome line; a full house would be longer than any screen.
 NAMES_SHOWN = 20
-
-
-@dataclass(frozen=True)
-class House:
-    """What all sessions of a server share."""
-
-    options: ServerOptions
-    hub: Hub
-    plugins: Plugins
-    broadcaster: Broadcaster
-    replay: Replay
 
 
 class Session:
@@ -63,12 +45,7 @@ class Session:
         self._decoder = wire.decoder()
         self._events: Iterator[Event] = iter(())
         self._at_end = False
-        self._admitted = False
-        """There is a place for it in the hub, and the plugins have been asked."""
-        self._connected = False
-        """It may stay."""
-        self._closing: trio.CancelScope | None = None
-        self._latest_end = float("inf")
+        self._closing = Closing(client, transport, wire, house)
 
     async def run(self) -> None:
         """Serve the client until it leaves or is ended. Nothing but cancellation gets out of here."""
@@ -92,15 +69,13 @@ class Session:
             finally:
                 self.client._end("the server was cancelled", farewell="the server is stopping")
                 # It shields its steps itself, each with a deadline.
-                await self._close()  # noqa: ASYNC102
+                await self._closing.run()  # noqa: ASYNC102
                 nursery.cancel_scope.cancel()
 
     def end(self, reason: str, deadline: float) -> None:
         """End the conversation, and be closed by `deadline` (of Trio's clock), whatever still waits for something."""
         self.client._end(reason, farewell=reason)
-        self._latest_end = deadline
-        if self._closing is not None:
-            self._closing.deadline = min(self._closing.deadline, deadline)
+        self._closing.end_by(deadline)
 
     def _give_up(self, reason: str) -> None:
         self.client._end(reason, farewell=f"disconnected: {reason}")
@@ -113,7 +88,7 @@ class Session:
             client._end(f"refused: {refusal.reason}", farewell=f"refused: {refusal.reason}")
             return
         logger.info("%s connected", client)
-        self._connected = True
+        self._closing.was_connected = True
         client.send("welcome to trichat; type your name and press Enter")
         if await self._introduce() and await self._join():
             with self._house.plugins.deadlines.calls() as calls:
@@ -124,7 +99,7 @@ class Session:
         problem = self._house.hub.admit(self.client)
         if problem is not None:
             return Refuse(problem)
-        self._admitted = True
+        self._closing.was_admitted = True
         return await self._house.plugins.ask(hookspecs.on_connect, client=self.client)
 
     async def _introduce(self) -> bool:
@@ -250,61 +225,3 @@ class Session:
             data = await self._transport.receive()
             self._at_end = not data
             self._events = iter(self._decoder.receive(data))
-
-    async def _close(self) -> None:
-        """Let everyone know. Each step has a deadline, and each is taken whatever becomes of the one before it."""
-        try:
-            await self._leave()
-        finally:
-            try:
-                await self._tell_plugins()  # noqa: ASYNC102
-            finally:
-                await self._hang_up()  # noqa: ASYNC102
-
-    async def _leave(self) -> None:
-        client, house = self.client, self._house
-        if client.room and not client._outbox.closed:
-            # What the client said just before its end still reaches it, as late as anything may.
-            with self._shielded(house.options.send_timeout):
-                await house.broadcaster.flush()
-        house.broadcaster.leave(client)
-        house.hub.release(client)
-        # Who piped a `stop` has closed its side already, and still reads.
-        last_words = client._farewell or client.server._last_words
-        client._outbox.close(self._wire.encode_notice(last_words) if last_words else b"")
-
-    async def _tell_plugins(self) -> None:
-        client = self.client
-        if self._admitted:
-            # Each plugin has its own hook_timeout here, as always; a stop may cut it short.
-            with self._shielded(float("inf")):
-                await self._house.plugins.tell(hookspecs.on_disconnect, client=client, reason=client._reason or "")
-        if self._connected:
-            logger.info("%s disconnected: %s", client, client._reason)
-
-    async def _hang_up(self) -> None:
-        try:
-            with self._shielded(self._house.options.send_timeout), suppress(ConnectionLost):
-                await self.client._outbox.flushed()
-            if self._admitted:
-                with self._shielded(FAREWELL_TIMEOUT), suppress(ConnectionLost):
-                    await self._linger()
-        finally:
-            with self._shielded(FAREWELL_TIMEOUT):
-                # It closes at once, whatever is cancelled.
-                await self._transport.close()  # noqa: ASYNC102
-            # Only now: its descriptor counts until it is closed.
-            if self._admitted:
-                self._house.hub.dismiss(self.client)
-
-    @contextmanager
-    def _shielded(self, seconds: float) -> Iterator[None]:
-        deadline = min(trio.current_time() + seconds, self._latest_end)
-        with trio.CancelScope(shield=True, deadline=deadline) as self._closing:
-            yield
-
-    async def _linger(self) -> None:
-        """Wait for the other side to close: closing over unread input would take back what is on its way to it."""
-        await self._transport.send_eof()
-        while await self._transport.receive():
-            pass

@@ -1,0 +1,20 @@
+"""What all sessions of a server share."""
+
+from dataclasses import dataclass
+
+from trichat._broadcaster import Broadcaster
+from trichat._config import ServerOptions
+from trichat._hub import Hub
+from trichat._plugins import Plugins
+from trichat._replay import Replay
+
+
+@dataclass(frozen=True)
+class House:
+    """What all sessions of a server share."""
+
+    options: ServerOptions
+    hub: Hub
+    plugins: Plugins
+    broadcaster: Broadcaster
+    replay: Replay
