@@ -48,15 +48,11 @@ class Pipe:
 
     async def room(self) -> None:
         """Wait until `write` takes something, or fails."""
-        await trio.lowlevel.checkpoint()
-        while not self.has_room:
-            await self._changed.park()
+        await self._until(lambda: self.has_room)
 
     async def read(self, most: int) -> bytes:
         """Wait for data and return it, at most `most` bytes; `b""` at the end. Raises `ConnectionResetError`."""
-        await trio.lowlevel.checkpoint()
-        while not self._data and not self._ended and not self._broken:
-            await self._changed.park()
+        await self._until(lambda: bool(self._data) or self._ended or self._broken)
         return self.read_nowait(most)
 
     def read_nowait(self, most: int) -> bytes:
@@ -85,6 +81,13 @@ class Pipe:
         self._broken = True
         self._data.clear()
         self._tell()
+
+    async def _until(self, is_so: Callable[[], bool]) -> None:
+        # One checkpoint where one wait is enough, as with a socket: each is another place to be cancelled at.
+        if is_so():
+            await trio.lowlevel.checkpoint()
+        while not is_so():
+            await self._changed.park()
 
     def _tell(self) -> None:
         self._changed.unpark_all()
