@@ -5,7 +5,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
@@ -99,9 +99,10 @@ class Faults:
         """Let things go wrong inside with the files in `folder` that are written with `os.write`."""
         write, fsync, fdatasync = os.write, os.fsync, os.fdatasync
         full: set[int] = set()
+        place = str(folder.resolve())
 
         def faulty_write(fd: int, data: bytes) -> int:
-            name = _file_in(folder, fd)
+            name = _file_in(place, fd)
             what = self.next(f"write {name}") if name else ""
             if what == "fails":
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -116,7 +117,7 @@ class Faults:
 
         def faulty(sync: Callable[[int], None]) -> Callable[[int], None]:
             def faulty_sync(fd: int) -> None:
-                name = _file_in(folder, fd)
+                name = _file_in(place, fd)
                 if name and self.next(f"sync {name}"):
                     raise OSError(errno.EIO, os.strerror(errno.EIO))
                 sync(fd)
@@ -131,14 +132,12 @@ class Faults:
             yield
 
 
-def _file_in(folder: Path, fd: int) -> str:
+def _file_in(folder: str, fd: int) -> str:
     """The name of the file in `folder` that is open as `fd`; empty if it is none of them."""
-    wanted = os.fstat(fd)
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            found = entry.stat()
-            if (found.st_ino, found.st_dev) == (wanted.st_ino, wanted.st_dev):
-                return entry.name
+    with suppress(OSError):
+        parent, name = os.path.split(os.readlink(f"/proc/self/fd/{fd}"))
+        if parent == folder:
+            return name
     return ""
 
 
