@@ -293,8 +293,11 @@ def test_what_a_plugin_writes_does_not_stay(tmp_path: Path, monkeypatch: pytest.
 # Seconds for one of them, on a machine that has a lot else to do.
 PATIENCE = 300.0
 
+# On `seen`, docs/testing.md shows that all is well, and is held to it.
+SHOWN = {"seen"}
+
 GOOD: Mapping[str, str] = {
-    **dict.fromkeys([*BUILT_IN, *EXAMPLE_PLUGINS], ""),
+    **dict.fromkeys([name for name in (*BUILT_IN, *EXAMPLE_PLUGINS) if name not in SHOWN], ""),
     "blacklist": "addresses = ['10.0.0.7', '192.168.4.0/24']",
     "word_filter": "words = ['hello', 'darn']",
     "language_filter": "words = ['hello', 'darn']\nscripts = ['latin', 'cjk']",
