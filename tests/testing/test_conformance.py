@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from trichat.testing import Invariant, Result, Subject, _checks, _conformance, _invariants, check_plugin
-from trichat.testing._everywhere import title
+from trichat.testing._invariants import title
 from trichat.testing._subject import ORDINARY
 
 BAD_PLUGINS = Path(__file__).parent / "bad_plugins"
