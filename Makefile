@@ -8,6 +8,8 @@ ARGS ?=
 ASYNC := git grep -lwE 'async|await|trio' --
 EACH := xargs -P 2 -n 10 $(BIN)/flake8-async --enable=ASYNC
 PYTEST := pytest --numprocesses auto --dist worksteal
+# The tests start hundreds of processes: none has to compile what another one has.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: serve test coverage check lint regression bench clean
 
@@ -44,6 +46,7 @@ bench: .venv/.bench
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* dist benchmarks/build
+	find . -name __pycache__ -prune -exec rm -r {} +
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
