@@ -148,7 +148,7 @@ FAULTS: Mapping[str, Fault] = {
     ),
     # Lines and history
     "loses_lines_of_its_queue": in_each([LIFESPAN], NOT_LOST, "said? ", " was told nothing"),
-    "loses_anothers_line": in_each([HOOK], NOT_LOST, "carol speaks", "which carol said? carol was told nothing"),
+    "loses_anothers_line": in_each([HOOK], NOT_LOST, "alice speaks", "which alice said? alice was told nothing"),
     "stays_busy": in_each([HOOK], OWN_LINE, "these lines were not passed on afterwards"),
     "loses_history": in_each([HOOK], HISTORY, "somebody who came afterwards was not shown"),
     "closes_its_file_only_if_all_goes_well": {
