@@ -15,7 +15,8 @@ from trichat import testing
 from trichat.testing import INVARIANTS, Chat, ChatMachine, Person, Run
 from trichat.testing import _pytest as plugin_of_pytest
 from trichat.testing._conformance import CHECKS
-from trichat.testing._everywhere import TARGETS, title
+from trichat.testing._everywhere import TARGETS
+from trichat.testing._invariants import title
 
 PAGE = Page(ROOT / "docs" / "testing.md", ["pip install", "trichat serve", ".venv/bin/python benchmarks/"])
 

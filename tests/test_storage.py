@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
@@ -222,10 +221,12 @@ async def test_it_is_done_in_the_order_of_the_calls(storage: Storage, slow_disk:
     assert await storage.get("key") == 4
 
 
-async def test_a_disk_that_hangs_is_an_error_after_a_while(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def hangs(*_: object, **__: object) -> None:
-        await trio.sleep_forever()
+async def hangs(*_: object, **__: object) -> None:
+    """What a disk does that never answers."""
+    await trio.sleep_forever()
 
+
+async def test_a_disk_that_hangs_is_an_error_after_a_while(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trio.to_thread, "run_sync", hangs)
     begun = trio.current_time()
     with pytest.raises(StorageError, match=rf"the disk did not answer within {PATIENCE:g} seconds"):
@@ -314,9 +315,6 @@ async def test_it_is_there_only_while_the_server_runs(virtual_time: object) -> N
 async def test_a_disk_that_hangs_does_not_hold_up_a_stop(
     virtual_time: object, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def hangs(*arguments: Any, **__: object) -> None:
-        await trio.sleep_forever()
-
     async with running(config={"plugins": {"chat_log": {"enabled": False}}}) as chat:
         await chat.server.storage("poll").set("key", 1)
         monkeypatch.setattr(trio.to_thread, "run_sync", hangs)

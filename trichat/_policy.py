@@ -51,7 +51,7 @@ def split_policy(table: Mapping[str, object], place: str, faults: list[str]) -> 
     """Split the table of a plugin into its policy and its own options; `None` and a fault if the policy is wrong."""
     given = {key: value for key, value in table.items() if key in KEYS}
     own = {key: value for key, value in table.items() if key not in KEYS}
-    return to_options(Policy, given, place, faults), own
+    return to_options(Policy, given, place, faults) if given else Policy(), own
 
 
 def policy_of(config: Config, name: str) -> Policy:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from trichat.testing import Invariant, Result, Subject, _checks, _conformance, _invariants, check_plugin
-from trichat.testing._everywhere import title
+from trichat.testing._invariants import title
 from trichat.testing._subject import ORDINARY
 
 BAD_PLUGINS = Path(__file__).parent / "bad_plugins"
@@ -148,7 +148,7 @@ FAULTS: Mapping[str, Fault] = {
     ),
     # Lines and history
     "loses_lines_of_its_queue": in_each([LIFESPAN], NOT_LOST, "said? ", " was told nothing"),
-    "loses_anothers_line": in_each([HOOK], NOT_LOST, "carol speaks", "which carol said? carol was told nothing"),
+    "loses_anothers_line": in_each([HOOK], NOT_LOST, "alice speaks", "which alice said? alice was told nothing"),
     "stays_busy": in_each([HOOK], OWN_LINE, "these lines were not passed on afterwards"),
     "loses_history": in_each([HOOK], HISTORY, "somebody who came afterwards was not shown"),
     "closes_its_file_only_if_all_goes_well": {
@@ -294,8 +294,11 @@ def test_what_a_plugin_writes_does_not_stay(tmp_path: Path, monkeypatch: pytest.
 # Seconds for one of them, on a machine that has a lot else to do.
 PATIENCE = 300.0
 
+# On `seen`, docs/testing.md shows that all is well, and is held to it.
+SHOWN = {"seen"}
+
 GOOD: Mapping[str, str] = {
-    **dict.fromkeys([*BUILT_IN, *EXAMPLE_PLUGINS], ""),
+    **dict.fromkeys([name for name in (*BUILT_IN, *EXAMPLE_PLUGINS) if name not in SHOWN], ""),
     "blacklist": "addresses = ['10.0.0.7', '192.168.4.0/24']",
     "word_filter": "words = ['hello', 'darn']",
     "language_filter": "words = ['hello', 'darn']\nscripts = ['latin', 'cjk']",

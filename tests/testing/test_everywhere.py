@@ -24,9 +24,8 @@ from trichat.testing import (
     fault_everywhere,
     part,
 )
-from trichat.testing._everywhere import SHOWN, title
 from trichat.testing._faults import STREAM_FAULTS
-from trichat.testing._invariants import cancellation_passed, plugins_did_not_fail
+from trichat.testing._invariants import cancellation_passed, plugins_did_not_fail, title
 from trichat.testing._parts import Strike
 
 NO_LOG = {"plugins": {"chat_log": {"enabled": False}}}
@@ -96,16 +95,6 @@ def test_a_violation_names_the_part_the_checkpoint_the_task_the_line_the_invaria
     assert re.search(r"\n  this case alone: cancel_everywhere\(talk, .*only='client @ 1'\)\n", text)
     assert "  the dialogue:\n      alice+\n      alice> alice\n" in text
     assert "client @ 1" in found.broken
-
-
-def test_it_says_how_many_cases_there_were_and_tells_the_first_few() -> None:
-    found = violation(lambda: cancel_everywhere(talk, plugins=[Forgetful], targets=["client", "hook"], config=NO_LOG))
-    text = str(found)
-    assert f" cases, {len(found.broken)} of them broken\n" in text
-    assert text.count("this case alone:") == min(SHOWN, len(found.broken))
-    if len(found.broken) > SHOWN:
-        rest = list(found.broken)[SHOWN:]
-        assert f"and in {len(rest)} more cases: {', '.join(rest[:20])}" in text
 
 
 def test_a_case_can_be_played_alone_and_is_broken_in_the_same_way() -> None:
@@ -259,16 +248,6 @@ def test_authors_add_invariants_of_their_own() -> None:
     (broken,) = found.broken["hook scores.on_message @ 1"]
     assert broken.invariant == "every score is a name and a number"
     assert broken.what.startswith("alice newcomer 1")
-
-
-def test_an_invariant_is_called_by_its_docstring_or_by_its_name() -> None:
-    def books_balance(run: Run) -> None:
-        """All books balance."""
-
-    def unnamed(run: Run) -> None: ...
-
-    assert title(books_balance) == "all books balance"
-    assert title(unnamed) == "unnamed"
 
 
 # Plain functions on Trio, without a chat

@@ -28,7 +28,6 @@ from trichat.testing import (
     explore,
     fault_everywhere,
 )
-from trichat.testing._everywhere import title
 from trichat.testing._invariants import (
     backlogs_are_limited,
     cancellation_passed,
@@ -44,6 +43,7 @@ from trichat.testing._invariants import (
     plugins_did_not_fail,
     server_did_not_crash,
     server_goes_on,
+    title,
     views_agree,
 )
 from trichat.testing._parts import Probe
@@ -71,6 +71,16 @@ def broken(search: Callable[[], Survey], invariant: Invariant, case: str) -> str
     assert name in found, f"it is not, but: {caught.value}"
     assert f"  {name}: BROKEN\n" in str(caught.value)
     return found[name]
+
+
+def test_an_invariant_is_called_by_its_docstring_or_by_its_name() -> None:
+    def books_balance(run: Run) -> None:
+        """All books balance."""
+
+    def unnamed(run: Run) -> None: ...
+
+    assert title(books_balance) == "all books balance"
+    assert title(unnamed) == "unnamed"
 
 
 def test_each_has_a_name_of_its_own_that_says_what_has_to_be() -> None:

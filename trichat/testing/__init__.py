@@ -8,8 +8,6 @@ from trichat.testing._checks import NoSuchCase as NoSuchCase
 from trichat.testing._clock import run as run
 from trichat.testing._conformance import Result as Result
 from trichat.testing._conformance import check_plugin as check_plugin
-from trichat.testing._everywhere import Survey as Survey
-from trichat.testing._everywhere import Violation as Violation
 from trichat.testing._everywhere import cancel_everywhere as cancel_everywhere
 from trichat.testing._everywhere import explore as explore
 from trichat.testing._everywhere import fault_everywhere as fault_everywhere
@@ -20,6 +18,8 @@ from trichat.testing._parts import part as part
 from trichat.testing._person import Disconnected as Disconnected
 from trichat.testing._person import NotHeard as NotHeard
 from trichat.testing._person import Person as Person
+from trichat.testing._player import Survey as Survey
+from trichat.testing._player import Violation as Violation
 from trichat.testing._run import Run as Run
 from trichat.testing._subject import Subject as Subject
 from trichat.testing._transcript import Mismatch as Mismatch

@@ -20,19 +20,20 @@ def run(
     async_fn: Callable[..., Awaitable[R]],
     *args: Any,
     clock: MockClock | None = None,
+    guard: EndlessGuard | None = None,
     instruments: Sequence[trio.abc.Instrument] = (),
 ) -> R:
     """Do what `trio.run` does, in virtual time: a wait of an hour takes no time, and a worker thread all that it needs.
 
-    `clock` is there for those who keep hold of it; without it, a new one starts at 0.
+    `clock` and `guard` are there for those who keep hold of them; without a clock, a new one starts at 0.
     """
     clock = clock or MockClock(autojump_threshold=0)
-    return trio.run(async_fn, *args, clock=clock, instruments=[*guarded(clock), *instruments])
+    return trio.run(async_fn, *args, clock=clock, instruments=[*guarded(clock, guard), *instruments])
 
 
-def guarded(clock: MockClock) -> Sequence[trio.abc.Instrument]:
+def guarded(clock: MockClock, guard: EndlessGuard | None = None) -> Sequence[trio.abc.Instrument]:
     """Return the instruments that a run with this clock needs."""
-    return [_ThreadGuard(clock), EndlessGuard()]
+    return [_ThreadGuard(clock), guard or EndlessGuard()]
 
 
 async def idle() -> None:

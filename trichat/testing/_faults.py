@@ -2,10 +2,9 @@
 
 import errno
 import os
-import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
@@ -13,8 +12,7 @@ from unittest import mock
 import trio
 
 from trichat._errors import ConnectionLost
-from trichat._transport import RECEIVE_BYTES, Bytes
-from trichat.hookspecs import hookimpl
+from trichat._transport import Bytes
 from trichat.testing._parts import Probe
 from trichat.testing._pipe import MemoryTransport, Pipe
 
@@ -99,9 +97,10 @@ class Faults:
         """Let things go wrong inside with the files in `folder` that are written with `os.write`."""
         write, fsync, fdatasync = os.write, os.fsync, os.fdatasync
         full: set[int] = set()
+        place = str(folder.resolve())
 
         def faulty_write(fd: int, data: bytes) -> int:
-            name = _file_in(folder, fd)
+            name = _file_in(place, fd)
             what = self.next(f"write {name}") if name else ""
             if what == "fails":
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -116,7 +115,7 @@ class Faults:
 
         def faulty(sync: Callable[[int], None]) -> Callable[[int], None]:
             def faulty_sync(fd: int) -> None:
-                name = _file_in(folder, fd)
+                name = _file_in(place, fd)
                 if name and self.next(f"sync {name}"):
                     raise OSError(errno.EIO, os.strerror(errno.EIO))
                 sync(fd)
@@ -131,14 +130,12 @@ class Faults:
             yield
 
 
-def _file_in(folder: Path, fd: int) -> str:
+def _file_in(folder: str, fd: int) -> str:
     """The name of the file in `folder` that is open as `fd`; empty if it is none of them."""
-    wanted = os.fstat(fd)
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            found = entry.stat()
-            if (found.st_ino, found.st_dev) == (wanted.st_ino, wanted.st_dev):
-                return entry.name
+    with suppress(OSError):
+        parent, name = os.path.split(os.readlink(f"/proc/self/fd/{fd}"))
+        if parent == folder:
+            return name
     return ""
 
 
@@ -184,92 +181,3 @@ class _FaultyTransport(MemoryTransport):
         self._incoming.cut()
         self._outgoing.cut()
         return ConnectionLost("connection lost: Connection reset by peer")
-
-
-class Weather(Faults):
-    """No fault, but a network that cuts and delays what is sent, and a plugin that dawdles, as chance has it."""
-
-    def __init__(self, seed: int, drawn: Mapping[str, object]) -> None:
-        super().__init__()
-        self._seed = seed
-        self._drawn = drawn
-        self._chance = random.Random(seed)
-        self.plugins: Mapping[str, object] = {"dawdler": Dawdler(self._chance)}
-        """What to run beside the plugins of the scenario."""
-
-    def __str__(self) -> str:
-        return str(self._seed)
-
-    def describe(self) -> str:
-        """Say which run it was."""
-        drawn = "".join(f", {name}={value!r}" for name, value in self._drawn.items())
-        return f"in the run with seed {self._seed}{drawn}"
-
-    def transport(self, incoming: Pipe, outgoing: Pipe, address: str) -> MemoryTransport:
-        """Make the server's end of a connection that the weather reaches."""
-        return _WeatheredTransport(incoming, outgoing, address, self._chance)
-
-
-class _WeatheredTransport(MemoryTransport):
-    def __init__(self, incoming: Pipe, outgoing: Pipe, address: str, chance: random.Random) -> None:
-        super().__init__(incoming, outgoing, address)
-        self._chance = chance
-
-    async def receive(self) -> bytes:
-        await self._pass()
-        return await self.receive_at_most(self._chance.choice((1, 7, RECEIVE_BYTES)))
-
-    def send_nowait(self, data: Bytes) -> int:
-        taken = self._chance.choice((0, 1, len(data), len(data)))
-        return super().send_nowait(data[:taken]) if taken else 0
-
-    async def send_some(self, data: Bytes) -> int:
-        await self._pass()
-        await self._outgoing.room()
-        return super().send_nowait(data[: self._chance.choice((1, 7, len(data)))])
-
-    async def _pass(self) -> None:
-        """Let a moment pass, or none."""
-        if self._chance.random() < 0.3:
-            await trio.sleep(self._chance.random() * 0.01)
-
-
-class Dawdler:
-    """A plugin that makes somebody wait a moment in a hook, now and then, and nobody at other times."""
-
-    def __init__(self, chance: random.Random) -> None:
-        self._chance = chance
-
-    async def _dawdle(self) -> None:
-        if self._chance.random() < 0.3:
-            await trio.sleep(self._chance.random() * 0.01)
-
-    @hookimpl(tryfirst=True)
-    async def on_connect(self) -> None:
-        """Take time."""
-        await self._dawdle()
-
-    @hookimpl
-    async def on_join(self) -> None:
-        """Take time."""
-        await self._dawdle()
-
-    @hookimpl
-    async def on_message(self) -> None:
-        """Take time."""
-        await self._dawdle()
-
-    @hookimpl(tryfirst=True)
-    async def on_broadcast(self) -> None:
-        """Take time."""
-        await self._dawdle()
-
-    @hookimpl
-    async def on_disconnect(self) -> None:
-        """Take time."""
-        await self._dawdle()
-
-    @hookimpl(tryfirst=True)
-    async def history(self) -> None:
-        """Take time, and leave the answer to others."""
-        await self._dawdle()

@@ -16,6 +16,13 @@ from trichat.testing._run import Run
 
 Invariant = Callable[[Run], None]
 
+
+def title(invariant: Invariant) -> str:
+    """Return what to call an invariant: the first line of its docstring, or its name."""
+    line = (invariant.__doc__ or str(getattr(invariant, "__name__", "an invariant"))).strip().splitlines()[0]
+    return line[:1].lower() + line[1:].rstrip(".")
+
+
 _LOG_LINE = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z \S+ "  # date and room
     r"(?:\*\* .*|\* .+ (?:joined|left)|[^*:][^:]*: .*)"  # the server, somebody who comes or goes, a person

@@ -12,7 +12,6 @@ import trio
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, multiple, rule
 
 from trichat.testing._chat import Chat, Tables, running
-from trichat.testing._faults import Weather
 from trichat.testing._folder import scratch
 from trichat.testing._invariants import ALWAYS, INVARIANTS, Invariant
 from trichat.testing._leftovers import all_tasks, described
@@ -21,6 +20,7 @@ from trichat.testing._parts import Probe
 from trichat.testing._person import Disconnected, Person
 from trichat.testing._run import MakePlugins, Run, made, present
 from trichat.testing._stepped import SteppedRun
+from trichat.testing._weather import Weather
 
 # Virtual seconds after which all that has begun is through, however bad the network is.
 CALM = 60.0

@@ -35,6 +35,10 @@ class Pipe:
         """Whether `write` would take something, or fail."""
         return self._broken or self._ended or len(self._data) < self.capacity
 
+    @property
+    def _has_news(self) -> bool:
+        return bool(self._data) or self._ended or self._broken
+
     def write(self, data: Bytes) -> int:
         """Take what fits of `data`, and return how many bytes that is. Raises `BrokenPipeError` if nobody reads."""
         if self._broken or self._ended:
@@ -48,14 +52,17 @@ class Pipe:
 
     async def room(self) -> None:
         """Wait until `write` takes something, or fails."""
-        await trio.lowlevel.checkpoint()
+        # One checkpoint where one wait is enough, as with a socket: each is another place to be cancelled at.
+        if self.has_room:
+            await trio.lowlevel.checkpoint()
         while not self.has_room:
             await self._changed.park()
 
     async def read(self, most: int) -> bytes:
         """Wait for data and return it, at most `most` bytes; `b""` at the end. Raises `ConnectionResetError`."""
-        await trio.lowlevel.checkpoint()
-        while not self._data and not self._ended and not self._broken:
+        if self._has_news:
+            await trio.lowlevel.checkpoint()
+        while not self._has_news:
             await self._changed.park()
         return self.read_nowait(most)
 

@@ -146,7 +146,8 @@ def play(
     named = {**made(plugins), **(beside or {})}
     guard = EndlessGuard(run.endless, ENDLESS)
     with schedule(seed), failures_logged(run.failures), leftovers_noted(run.left_behind), chdir(run.folder):
-        _clock.run(_play, scenario, run, named, config, transport, instruments=[run.probe, guard, *instruments])
+        looking = [run.probe, *instruments]
+        _clock.run(_play, scenario, run, named, config, transport, guard=guard, instruments=looking)
     return run
 
 

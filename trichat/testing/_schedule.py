@@ -5,19 +5,20 @@ hypothesis, and takes nothing else into account from then on: that is its one pu
 """
 
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import entry_points
-from unittest import mock
+from types import ModuleType, SimpleNamespace
+from typing import cast
 
 
 @contextmanager
 def schedule(seed: int) -> Iterator[None]:
     """Let Trio run inside in the one order that belongs to `seed`, and `random` give its one sequence.
 
-    From the first use on, Trio orders the tasks of the whole process by that chance alone. Raises `ImportError` without
-    hypothesis.
+    From the first use on, Trio orders the tasks of the whole process by that chance alone.
     """
     chance = _chance_of_trio()
     before, before_of_all = chance.getstate(), random.getstate()
@@ -34,9 +35,13 @@ def schedule(seed: int) -> Iterator[None]:
 def _chance_of_trio() -> random.Random:
     registered: list[random.Random] = []
     (setup,) = entry_points(group="hypothesis", name="trio")
+    real = sys.modules.pop("hypothesis", None)
+    # It takes longer to import than ten runs, and is not needed for this.
+    sys.modules["hypothesis"] = cast(ModuleType, SimpleNamespace(register_random=registered.append))
     try:
-        with mock.patch("hypothesis.register_random", registered.append):
-            setup.load()()
-    except ImportError as error:
-        raise ImportError("this needs hypothesis: pip install 'trichat[testing]'") from error
+        setup.load()()
+    finally:
+        del sys.modules["hypothesis"]
+        if real is not None:
+            sys.modules["hypothesis"] = real
     return registered[0]
