@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint
@@ -525,17 +526,17 @@ def test_what_a_plugin_finds_wrong_with_its_options_is_a_fault_and_the_others_ar
 
 
 @pytest.mark.parametrize(
-    ("source", "error"),
+    ("source", "cause", "said"),
     [
-        pytest.param("import no_such_module", "ModuleNotFoundError", id="a missing module"),
-        pytest.param("def on_connect(:", "SyntaxError", id="no Python"),
-        pytest.param("1 / 0", "ZeroDivisionError", id="a mistake"),
-        pytest.param("from trichat import NoSuchThing", "ImportError", id="a wrong name"),
+        pytest.param("import no_such_module", "ModuleNotFoundError", "ModuleNotFoundError(", id="a missing module"),
+        pytest.param("def on_connect(:", "SyntaxError", "clumsy.py:1: invalid syntax", id="no Python"),
+        pytest.param("1 / 0", "ZeroDivisionError", "ZeroDivisionError(", id="a mistake"),
+        pytest.param("from trichat import NoSuchThing", "ImportError", "ImportError(", id="a wrong name"),
     ],
 )
 @pytest.mark.parametrize("as_file", [True, False], ids=["a file", "a module"])
 def test_a_plugin_that_cannot_be_imported_is_named_with_the_reason(
-    write: Write, source: str, error: str, as_file: bool
+    write: Write, source: str, cause: str, said: str, as_file: bool
 ) -> None:
     path = write("clumsy", source)
     where = str(path) if as_file else "clumsy"
@@ -543,8 +544,8 @@ def test_a_plugin_that_cannot_be_imported_is_named_with_the_reason(
     with pytest.raises(PluginError) as refusal:
         load_plugins(Config(), [where])
 
-    assert str(refusal.value).startswith(f"plugin {where!r} cannot be imported: {error}(")
-    assert type(refusal.value.__cause__).__name__ == error
+    assert re.match(rf"plugin {re.escape(repr(where))} cannot be imported: \S*{re.escape(said)}", str(refusal.value))
+    assert type(refusal.value.__cause__).__name__ == cause
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,17 @@ FAREWELL_TIMEOUT = 1.0
 class Closing:
     """Closes the session of `client`, in steps that nothing can cancel; each has a deadline."""
 
+    __slots__ = (
+        "_client",
+        "_house",
+        "_latest_end",
+        "_step",
+        "_transport",
+        "_wire",
+        "was_admitted",
+        "was_connected",
+    )
+
     def __init__(self, client: Client, transport: Transport, wire: Wire, house: House) -> None:
         self._client = client
         self._transport = transport

@@ -9,8 +9,8 @@ What goes on all the same, because of a shield or of a swallowed cancellation, n
 
 import logging
 import math
-from collections.abc import Awaitable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable
+from types import TracebackType
 from typing import TypeVar
 
 import trio
@@ -34,13 +34,18 @@ class Overran(Exception):
 
 
 class Calls:
-    """The calls of one task. `Deadlines.calls` makes it."""
+    """The calls of the task that enters it, one at a time. Of `Deadlines.calls`.
 
-    def __init__(self, deadlines: "Deadlines", stack: ExitStack) -> None:
+    The first call enters the scope, for nearly no client has any; so no other scope may begin between the block and its
+    calls.
+    """
+
+    __slots__ = ("_deadlines", "_is_cancelled", "_now", "_scope", "_task", "due", "was_late", "what", "whose")
+
+    def __init__(self, deadlines: "Deadlines") -> None:
         self._deadlines = deadlines
-        self._stack = stack
         self._task = trio.lowlevel.current_task()
-        self._scope = stack.enter_context(trio.CancelScope())
+        self._scope: trio.CancelScope | None = None
         self._is_cancelled = False
         """Whether the scope is: to ask it would make it look at the time."""
         self._now = trio.lowlevel.current_clock().current_time
@@ -54,8 +59,17 @@ class Calls:
         self.was_late = False
         """Whether the last call has come to its end in spite of its deadline."""
 
+    def __enter__(self) -> "Calls":
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        self._leave_scope(error)
+
     async def wait_for(self, answer: Awaitable[R], whose: Registered, what: str) -> R:
         """Await what a plugin answers. Raises `Overran` if that was cancelled after the plugin's timeout."""
+        if self._scope is None:
+            self._scope = trio.CancelScope()
+            self._scope.__enter__()
         self.whose = whose
         self.what = what
         self.due = self._now() + whose.timeout
@@ -63,23 +77,21 @@ class Calls:
         self._deadlines.begin(self)
         try:
             result = await answer
-        except BaseException:
+        except BaseException as error:
             self._deadlines.end(self)
-            if not self._is_cancelled:
-                raise
-            with self._renewed():
-                raise
             # Only its own cancellation does not get out of the scope.
-            raise Overran(whose.timeout) from None
+            if self._is_cancelled and self._leave_scope(error):
+                raise Overran(whose.timeout) from None
+            raise
         self._deadlines.end(self)
         if self._is_cancelled:
             self.was_late = True
-            with self._renewed():
-                pass
+            self._leave_scope(None)
         return result
 
     def pass_deadline(self) -> None:
         """Cancel the call; and when it has had the time for its cleanup, name it."""
+        assert self._scope is not None
         if not self._is_cancelled:
             self._is_cancelled = True
             self.due += CLEANUP
@@ -95,15 +107,13 @@ class Calls:
                 place,
             )
 
-    @contextmanager
-    def _renewed(self) -> Iterator[None]:
-        """Leave the scope at the end of the block, with what is raised there, and enter a new one."""
-        try:
-            with self._stack.pop_all():
-                yield
-        finally:
-            self._scope = self._stack.enter_context(trio.CancelScope())
-            self._is_cancelled = False
+    def _leave_scope(self, error: BaseException | None) -> bool:
+        """Leave the scope with what was raised in it, and return whether that ends here. A call enters another one."""
+        scope, self._scope = self._scope, None
+        self._is_cancelled = False
+        if scope is None:
+            return False
+        return scope.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
 
 
 class Deadlines:
@@ -122,11 +132,9 @@ class Deadlines:
         """Let calls have this timeout, in seconds. No call may have a shorter one than the shortest of these."""
         self._shortest = min(self._shortest, timeout)
 
-    @contextmanager
-    def calls(self) -> Iterator[Calls]:
-        """Let the task that enters the block call plugins there, one at a time."""
-        with ExitStack() as stack:
-            yield Calls(self, stack)
+    def calls(self) -> Calls:
+        """Return what lets a task call plugins, in a `with` block of it."""
+        return Calls(self)
 
     def begin(self, calls: Calls) -> None:
         """Note that a call begins."""

@@ -19,6 +19,8 @@ RECEIVE_BYTES = 4096
 class Transport(ABC):
     """What a session needs of a connection. Its methods raise `ConnectionLost`, and nothing else, when it breaks."""
 
+    __slots__ = ("address",)
+
     address: str
     """The other side's IP address."""
 
@@ -45,6 +47,8 @@ class Transport(ABC):
 
 class SocketTransport(Transport):
     """A connected, non-blocking socket, used without a layer in between: a fan-out sends straight from its own task."""
+
+    __slots__ = ("_socket",)
 
     def __init__(self, sock: socket.socket, address: str) -> None:
         self._socket = sock

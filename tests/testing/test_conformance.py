@@ -178,7 +178,7 @@ FAULTS: Mapping[str, Fault] = {
     ),
     # Time
     "blocks_the_loop": in_each([BLOCKS], "it blocked the loop: line 11 in on_reload, for more than", "time.sleep(0.3)"),
-    "hangs": in_each([HANGING, FLOOD], "plugin 'hangs' failed in on_message: it took longer than hook_timeout"),
+    "hangs": in_each([FLOOD], "plugin 'hangs' failed in on_message: it took longer than hook_timeout"),
     "slows_everybody_down": in_each(
         [SLOW_READER, FLOOD], "plugin 'slows_everybody_down' failed in on_broadcast: it took longer than hook_timeout"
     ),

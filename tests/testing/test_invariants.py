@@ -15,8 +15,8 @@ from trichat_plugins.chat_log import format_line
 from trio.lowlevel import checkpoint, spawn_system_task
 
 from trichat import Client, Handled, Message, Refuse, Server, hookimpl, hookspecs
+from trichat._closing import Closing
 from trichat._outbox import Outbox
-from trichat._session import Session
 from trichat.testing import (
     INVARIANTS,
     Chat,
@@ -306,20 +306,20 @@ def test_a_file_is_left() -> None:
     assert said.removesuffix(" (deleted)").endswith("guestbook.txt")
 
 
-async def close_carelessly(session: Session) -> None:
+async def close_carelessly(closing: Closing) -> None:
     """What a session did at its end if nobody had thought of its cancellation."""
-    client, house = session.client, session._house
+    client, house = closing._client, closing._house
     if client.room:
         await house.broadcaster.flush()
     house.broadcaster.leave(client)
     house.hub.release(client)
     await house.plugins.tell(hookspecs.on_disconnect, client=client, reason="")
-    await session._transport.close()  # noqa: ASYNC102
+    await closing._transport.close()  # noqa: ASYNC102
     house.hub.dismiss(client)
 
 
 def test_a_session_that_is_cancelled_ends_without_a_trace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Session, "_close", close_carelessly)
+    monkeypatch.setattr(Closing, "run", close_carelessly)
     with pytest.raises(Violation) as caught:
         cancel_everywhere(talk, targets=["client"], config=NO_LOG)
     # Once alice is in the room, it is all of them.

@@ -13,6 +13,8 @@ from trichat.wires._wire import Event, Line, LineTooLong
 class LineDecoder:
     """Lines ended by LF or CR LF, in any chunks; empty ones are dropped, an unfinished last one counts."""
 
+    __slots__ = ("_limit", "_skipping", "_telnet", "_unfinished")
+
     def __init__(self, max_line_bytes: int) -> None:
         self._limit = max_line_bytes
         self._telnet = TelnetFilter()

@@ -16,6 +16,8 @@ class _State(Enum):
 class TelnetFilter:
     """Drops telnet commands, wherever the chunks are cut. Keeps no bytes, only where in a command it is."""
 
+    __slots__ = ("_state",)
+
     def __init__(self) -> None:
         self._state = _State.TEXT
 

@@ -25,3 +25,4 @@ class Pong:
             if message.kind == "said":
                 await self._server.say(message.room, f"{message.sender} has said: {message.text}")
                 await self._server.say(message.room, "that is interesting")
+                await self._server.say(message.room, "who would have thought it?")
