@@ -1,6 +1,7 @@
 """What travels through the house: messages, and the answers that a plugin may give to one."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -35,7 +36,7 @@ class Message(msgspec.Struct, frozen=True):
         # Nearly every message is printable already, so that these checks are all that it costs.
         if not self.text.isprintable():
             msgspec.structs.force_setattr(self, "text", printable(self.text))
-        if not self.sender.isprintable() or ":" in self.sender or self.sender.startswith(("*", "[")):
+        if not _can_be_sender(self.sender):
             raise ValueError(f"{self.sender!r} cannot be a name")
         if self.room != LOBBY and (not self.room.isprintable() or " " in self.room or not self.room):
             raise ValueError(f"{self.room!r} cannot be a room: it has to be one word")
@@ -52,6 +53,11 @@ class Message(msgspec.Struct, frozen=True):
     def with_id(self, id: int) -> "Message":
         """The same message at its place in the order."""
         return msgspec.structs.replace(self, id=id)
+
+
+@lru_cache(maxsize=1024)
+def _can_be_sender(name: str) -> bool:
+    return name.isprintable() and ":" not in name and not name.startswith(("*", "["))
 
 
 class Refuse(msgspec.Struct, frozen=True):

@@ -22,7 +22,9 @@ class Commands:
     @hookimpl
     def on_message(self, client: Client, message: Message) -> Awaitable[Handled | Refuse] | Refuse | None:
         """Run the command, if the message is one."""
-        # Nearly no message is: so only a command is awaited, and has a deadline to be set.
+        # Nearly no message is: so only a command is looked at twice, and awaited.
+        if not message.text.startswith("/"):
+            return None
         typed = _COMMAND.fullmatch(message.text.rstrip())
         if typed is None:
             return None
