@@ -94,16 +94,15 @@ async def test_calls_side_by_side_have_each_their_own_deadline() -> None:
 
 
 async def test_a_shorter_timeout_is_kept_although_the_watcher_sleeps_already() -> None:
-    async with watched() as deadlines:
+    async with watched() as deadlines, trio.open_nursery() as nursery:
+        nursery.start_soon(call_alone, deadlines, TIMEOUT - 0.1)
+        await trio.sleep(1)
         deadlines.allow(0.5)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(call_alone, deadlines, TIMEOUT - 0.1)
-            await trio.sleep(1)
-            with deadlines.calls() as calls:
-                before = trio.current_time()
-                with pytest.raises(Overran):
-                    await calls.wait_for(work(60), registered("quick", 0.5), "on_message")
-                assert trio.current_time() - before == 0.5
+        with deadlines.calls() as calls:
+            before = trio.current_time()
+            with pytest.raises(Overran):
+                await calls.wait_for(work(60), registered("quick", 0.5), "on_message")
+            assert trio.current_time() - before == 0.5
 
 
 async def test_a_call_that_comes_to_its_end_all_the_same_says_that_it_was_late() -> None:

@@ -275,6 +275,21 @@ async def test_one_that_has_crashed_can_be_replaced(deeds: list[str]) -> None:
         await alice.hears("alice: hello?")
 
 
+async def test_the_old_one_goes_on_if_the_new_one_crashes_as_soon_as_it_has_started(deeds: list[str]) -> None:
+    class Crashes(Filter):
+        async def rest(self) -> None:
+            raise OSError("the port is taken")
+
+    async with with_filter(Filter("!", deeds)) as chat:
+        alice = await chat.join("alice")
+        with pytest.raises(StartError, match="plugin 'filter' crashed as soon as it had started"):
+            await chat.server.replace_plugin("filter", Crashes("?", deeds))
+        await alice.hears(CRASHED)
+        await alice.say("/mark", "hello")
+        await alice.hears("* mark: !")
+        await alice.hears("alice: hello!")
+
+
 async def test_a_call_that_does_not_end_keeps_the_old_one(deeds: list[str]) -> None:
     class Shields(Filter):
         @hookimpl

@@ -127,10 +127,14 @@ class Deadlines:
         self._ended: trio.Event | None = None
         """There while somebody waits for a call to end."""
         self._shortest = math.inf
+        self._sleep = trio.CancelScope()
+        """The watcher sleeps in it."""
 
     def allow(self, timeout: float) -> None:
         """Let calls have this timeout, in seconds. No call may have a shorter one than the shortest of these."""
-        self._shortest = min(self._shortest, timeout)
+        if timeout < self._shortest:
+            self._shortest = timeout
+            self._sleep.cancel("a call may be due sooner")
 
     def calls(self) -> Calls:
         """Return what lets a task call plugins, in a `with` block of it."""
@@ -167,6 +171,8 @@ class Deadlines:
                 for calls in [calls for calls in self._under_way if calls.due <= now]:
                     calls.pass_deadline()
                 # A call that begins in the meantime is due no sooner than the shortest timeout from now.
-                await trio.sleep_until(min([now + self._shortest, *(calls.due for calls in self._under_way)]))
+                next_look = min([now + self._shortest, *(calls.due for calls in self._under_way)])
+                with trio.move_on_at(next_look) as self._sleep:
+                    await trio.sleep_forever()
             self._begun = trio.Event()
             self._rests = True

@@ -16,6 +16,10 @@ logger = logging.getLogger("trichat.plugins")
 # Seconds that a lifespan has for its cleanup when it was cancelled.
 CLEANUP = 1.0
 
+# Seconds in which a plugin that has taken the place of another one still counts as one that cannot start: a task of it
+# may find the port taken that it wants.
+SETTLING = 0.1
+
 
 class _Service(Protocol):
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> None: ...
@@ -87,9 +91,13 @@ class Lifespans:
                 await self._leave_all()  # noqa: ASYNC102
 
     async def enter(self, name: str, manager: AbstractAsyncContextManager[None], seconds: float) -> None:
-        """Enter one more, or one that was left, in the place where it was. Raises `StartError`."""
+        """Enter one more, or one in the place of one that was left, and see it settled. Raises `StartError`."""
         if not self._stopping.is_set():
             await self._enter(name, manager, seconds)
+            with trio.move_on_after(SETTLING) as scope:
+                await self._entered[name].ended()
+            if not scope.cancelled_caught and not self._stopping.is_set():
+                raise StartError(f"plugin {name!r} crashed as soon as it had started")
         if self._stopping.is_set():
             # Whoever leaves them all may have been through already.
             if name in self._entered:
@@ -221,9 +229,12 @@ class _Lifespan:
         else:
             logger.error("plugin %r: %s", self.name, self._on_crash(self.name), exc_info=failure)
 
+    async def ended(self) -> None:
+        await self._left.wait()
+
     async def leave(self) -> None:
         self._stopping.set()
-        await self._left.wait()
+        await self.ended()
 
     def cancel(self) -> None:
         self._background.nursery.cancel_scope.cancel("the plugin did not end in time")

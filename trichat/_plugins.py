@@ -382,9 +382,7 @@ class Plugins:
             self._note_failure(implementation.owner, hook)
         if passing is not None:
             raise passing from None
-        failed = _Failed(f"the plugin {implementation.plugin!r} failed")
-        failed.__cause__ = failure
-        return failed
+        return _Failed(f"the plugin {implementation.plugin!r} failed")
 
 
 def _refuse_as_crashed(_: object) -> None:

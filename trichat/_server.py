@@ -158,9 +158,11 @@ class Server:
         start_soon(function, *args, name=name)
 
     def _plugin_is_out(self, name: str, why: str) -> None:
-        if name in self._plugins.crashed:
-            self._commands = {key: command for key, command in self._commands.items() if command.plugin != name}
+        self._commands = self._of_those_that_run(self._commands)
         self.notice(f"the plugin {name!r}: {why}", who=operators)
+
+    def _of_those_that_run(self, commands: Mapping[str, Command]) -> Mapping[str, Command]:
+        return {name: command for name, command in commands.items() if command.plugin not in self._plugins.crashed}
 
     async def reload(self) -> list[str]:
         """Let the plugins open their files anew, and return what failed: a sentence for each plugin that did.
@@ -187,9 +189,13 @@ class Server:
                 raise RuntimeError("the server is not running")
             if name not in self._plugins.registry:
                 raise PluginError(f"there is no plugin {name!r} that another one could replace")
-            replacement = Replacement(name, plugin, policy, self, self._plugins, self._commands)
-            await replacement.take_place(self._lifespans)
-            self._commands = replacement.commands
+            commands = self._commands
+            replacement = Replacement(name, plugin, policy, self, self._plugins, commands)
+            try:
+                await replacement.take_place(self._lifespans)
+                commands = replacement.commands
+            finally:
+                self._commands = self._of_those_that_run(commands)
 
     def stop(self, reason: str = "") -> None:
         """End the server gracefully; `serve` returns within `shutdown_timeout`. Everyone is told `reason`."""
