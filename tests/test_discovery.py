@@ -96,6 +96,15 @@ def test_two_of_one_name_are_refused_with_the_places_of_both(tmp_path: Path) -> 
     )
 
 
+def test_an_installed_plugin_is_asked_for_by_its_name(lookups: list[str]) -> None:
+    def asked_for(*extra: str) -> bool:
+        (anise,) = [found for found in find_plugins(extra=extra) if found.name == "anise"]
+        assert anise.origin != "anise"
+        return anise.is_asked_for
+
+    assert [asked_for(), asked_for("anise"), asked_for("anise", "anise")] == [False, True, True]
+
+
 @pytest.mark.parametrize(
     ("plugin", "name"),
     [

@@ -86,9 +86,12 @@ def watched(watchdog: Watchdog, function: Callable[..., Awaitable[object]], *arg
 
 def test_who_keeps_everybody_waiting_is_named_with_the_line(watchdog: Watchdog, mill: Mill, named: Named) -> None:
     watched(watchdog, mill.on_message, Message("hello", sender="alice"))
-    (line,) = named.lines
+    (text,) = named.lines
+    line, *stack = text.splitlines()
     assert line.startswith("plugin 'mill' keeps everybody waiting, for more than 0.2 s by now, at test_watchdog.py:")
     assert "in Named.grind: " in line
+    assert [entry.rpartition(" in ")[2] for entry in stack[-4::2]] == ["on_message", "grind"]
+    assert stack[-3].strip() == "self._named.grind()"
 
 
 def test_who_lets_others_go_on_is_not(watchdog: Watchdog, mill: Mill, named: Named) -> None:

@@ -1,7 +1,7 @@
 """What the configuration makes of the plugins that were found: which run, and with which options.
 
 Our own run unless they are turned off, and so do those that somebody points at: a file, a module, a folder. One of
-another package runs when the configuration has a table for it.
+another package runs when the configuration has a table for it, or the command line names it.
 """
 
 import inspect

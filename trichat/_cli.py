@@ -61,7 +61,11 @@ def _parser() -> argparse.ArgumentParser:
         help=f"the configuration (default: {_actions.DEFAULT_CONFIG}, if it is there)",
     )
     common.add_argument(
-        "--plugin", action="append", default=[], metavar="PLUGIN", help="add a plugin: a .py file or a module"
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="PLUGIN",
+        help="add a plugin: an installed one, a .py file or a module",
     )
     common.add_argument("--plugins-dir", metavar="DIR", help="add the plugins in a folder: all of its .py files")
     common.add_argument("--host", type=_host, help="the address to listen on")

@@ -51,17 +51,23 @@ class Found(NamedTuple):
 def find_plugins(folder: str = "", extra: Extra = ()) -> list[Found]:
     """Return the plugins that are installed, those in `folder`, and `extra`, in this order.
 
-    Each of `extra` is a `.py` file or a module, by name, or it is a class or a module itself; it may come with a name
-    of its own. Raises `PluginError` if there is no such folder, or if two have one name.
+    Each of `extra` is an installed plugin, a `.py` file or a module, by name, or it is a class or a module itself; it
+    may come with a name of its own. Raises `PluginError` if there is no such folder, or if two have one name.
     """
+    installed = sorted(_points(), key=attrgetter("name"))
+    names = {point.name for point in installed}
     found: dict[str, Found] = {}
-    for plugin in (*sorted(_points(), key=attrgetter("name")), *_in_folder(folder), *_named(extra)):
-        if plugin.name in found:
+    for plugin in (*installed, *_in_folder(folder), *_named(extra)):
+        if plugin.name not in found:
+            found[plugin.name] = plugin
+        elif plugin.name in names and plugin.name == plugin.module and plugin.is_asked_for:
+            # That is how an installed one is asked for, and no second one of its name.
+            found[plugin.name] = found[plugin.name]._replace(is_asked_for=True)
+        else:
             raise PluginError(
                 f"there are two plugins of the name {plugin.name!r} ({found[plugin.name].origin} and {plugin.origin}); "
                 "rename the one that you add"
             )
-        found[plugin.name] = plugin
     return list(found.values())
 
 

@@ -9,6 +9,7 @@ import logging
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,8 @@ class _Sight(NamedTuple):
     file: str
     line: int
     function: str
+    stack: traceback.StackSummary
+    """How it came there from the outermost frame of a plugin, and where it went from there."""
 
     def is_still(self, earlier: "_Sight") -> bool:
         """Whether it is the same call, and has let nobody go on: a coroutine keeps its frame from turn to turn."""
@@ -90,26 +93,31 @@ class Watchdog:
     def _sight(self) -> _Sight | None:
         """Look at the stack. Nothing here lets the loop go on, so that it does not change meanwhile."""
         frame = sys._current_frames().get(self._loop)
-        innermost = outermost = None
+        frames: list[tuple[FrameType, int]] = []
+        """The innermost first."""
         while frame is not None:
-            if frame.f_code.co_filename in self._plugins:
-                innermost = innermost or frame
-                outermost = frame
+            frames.append((frame, frame.f_lineno))
             frame = frame.f_back
-        if innermost is None or outermost is None:
+        own = [place for place, (frame, _) in enumerate(frames) if frame.f_code.co_filename in self._plugins]
+        if not own:
             return None
+        innermost, line = frames[own[0]]
+        outermost, _ = frames[own[-1]]
+        # To look the lines of the sources up would read files, and let the loop go on meanwhile.
+        stack = traceback.StackSummary.extract(reversed(frames[: own[-1] + 1]), lookup_lines=False)
         code = innermost.f_code
         plugin = self._plugins[code.co_filename]
-        return _Sight(self._turn, outermost, plugin, code.co_filename, innermost.f_lineno, code.co_qualname)
+        return _Sight(self._turn, outermost, plugin, code.co_filename, line, code.co_qualname, stack)
 
 
 def _name(sight: _Sight) -> None:
     logger.error(
-        "plugin %r keeps everybody waiting, for more than %g s by now, at %s:%d in %s: %s",
+        "plugin %r keeps everybody waiting, for more than %g s by now, at %s:%d in %s: %s\n%s",
         sight.plugin,
         LONGEST,
         Path(sight.file).name,
         sight.line,
         sight.function,
         linecache.getline(sight.file, sight.line).strip(),
+        "".join(sight.stack.format()).rstrip(),
     )
