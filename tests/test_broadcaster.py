@@ -271,10 +271,15 @@ async def test_saying_something_in_on_broadcast_never_waits_for_itself(house: Ho
     assert house.recorder.texts == ["start", *["more"] * CAPACITY]
 
 
-@pytest.mark.parametrize(("cost", "rest"), [(0, 0), (0.0005, 0), (0.01, 0.01), (1, LONGEST_REST)])
-async def test_a_fan_out_is_followed_by_a_rest_that_nobody_feels(house: House, cost: float, rest: float) -> None:
+@pytest.mark.parametrize(
+    ("cost", "messages", "rest"),
+    [(0, 2, 0), (0.0005, 2, 0), (0.01, 2, 0.01), (1, 2, LONGEST_REST), (1, 1, 0), (1, 0, 0)],
+)
+async def test_a_fan_out_of_several_is_followed_by_a_rest_that_nobody_feels(
+    house: House, cost: float, messages: int, rest: float
+) -> None:
     before = trio.current_time()
-    await house.broadcaster._rest(cost)
+    await house.broadcaster._rest(cost, messages)
     assert trio.current_time() - before == pytest.approx(rest)
 
 

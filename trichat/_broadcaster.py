@@ -32,8 +32,8 @@ CAPACITY = 1024
 # A long fan-out lets the loop breathe after so many members: about half a millisecond of sends.
 BREATH = 128
 
-# Coalescing by cost: a fan-out that took D is followed by a rest of D, in which messages gather into one batch. Below
-# the shortest rest a timer costs more than it gathers; above the longest a person would feel it.
+# Coalescing by cost: a fan-out of several messages that took D is followed by a rest of D, in which the next ones gather
+# into one batch. Below the shortest rest a timer costs more than it gathers; above the longest a person would feel it.
 SHORTEST_REST = 0.001
 LONGEST_REST = 0.025
 
@@ -77,6 +77,9 @@ class _Batch:
             case _Join() | _Flush():
                 # A client that ended on its way in is not announced; its session only needs to know.
                 self.waiting.append(item.done)
+
+    def __len__(self) -> int:
+        return len(self.said) + len(self.left) + len(self.joins)
 
     def drafts(self) -> list[Message]:
         return [said.message for said in self.said] + self.left + [join.message for join in self.joins]
@@ -171,7 +174,7 @@ class Broadcaster:
                 batch = self._gather(item)
                 started = trio.current_time()
                 await self._broadcast(batch, calls)
-                await self._rest(trio.current_time() - started)
+                await self._rest(trio.current_time() - started, len(batch))
             if self._left:
                 await self._broadcast(self._gather(None), calls)
 
@@ -233,8 +236,9 @@ class Broadcaster:
             join.failure = failure
             join.done.set()
 
-    async def _rest(self, cost: float) -> None:
-        if cost >= SHORTEST_REST:
+    async def _rest(self, cost: float, messages: int) -> None:
+        # Who speaks alone is followed by nobody yet, and whoever does follow is not kept waiting.
+        if cost >= SHORTEST_REST and messages > 1:
             await trio.sleep(min(cost, LONGEST_REST))
 
 
