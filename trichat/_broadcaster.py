@@ -32,8 +32,9 @@ CAPACITY = 1024
 # A long fan-out lets the loop breathe after so many members: about half a millisecond of sends.
 BREATH = 128
 
-# Coalescing by cost: a fan-out of several messages that took D is followed by a rest of D, in which the next ones gather
-# into one batch. Below the shortest rest a timer costs more than it gathers; above the longest a person would feel it.
+# Coalescing by cost: a fan-out of several messages that took D is followed by a rest of D, in which the next ones
+# gather into one batch. Below the shortest rest a timer costs more than it gathers; above the longest a person would
+# feel it.
 SHORTEST_REST = 0.001
 LONGEST_REST = 0.025
 
