@@ -39,12 +39,14 @@ def lifespan(server: "Server") -> AbstractAsyncContextManager[None]:  # type: ig
     """Contribute what has to live as long as the server: files, connections, background tasks.
 
     Fires: at start, before the listeners open. What it returns is entered then, one plugin after the other in the order
-    of their registration, and left in the reverse order after the last client is gone.
+    of their registration, and left in the reverse order after the last client is gone. A new version of a plugin is
+    entered while the server runs, after the one before was left.
     Task: a task of the plugin's own. `server.start_soon(function, ...)` starts a background task of the plugin, which
     has ended before the lifespan is left; a nursery opened inside belongs to the plugin, too.
     Answer: an async context manager.
-    Failure: raising while it is entered refuses the start, naming the plugin. A background task that crashes later
-    takes down only its plugin: the hooks in which it tells are silent from then on, those in which it asks refuse.
+    Failure: raising while it is entered refuses the start, naming the plugin, or the new version: then the one before
+    is entered again. A background task that crashes later takes down only its plugin: the hooks in which it tells are
+    silent from then on, those in which it asks refuse.
     Cancellation: the plugin is kept as long as there are clients, even if the server is cancelled; leaving it has a
     share of `shutdown_timeout`, and is cancelled when that is over.
     """
@@ -54,7 +56,7 @@ def lifespan(server: "Server") -> AbstractAsyncContextManager[None]:  # type: ig
 def commands() -> "Iterable[Command]":  # type: ignore[empty-body]
     """Contribute slash commands, for `/help` to list and anyone to call.
 
-    Fires: once at start, after every `lifespan` was entered. It must be a plain `def`.
+    Fires: once at start, after every `lifespan` was entered; of a new version, before. It must be a plain `def`.
     Task: the server's.
     Answer: the commands.
     Failure: raising refuses the start, and so does a command that another plugin has already.
