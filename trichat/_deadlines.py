@@ -81,7 +81,7 @@ class Calls:
             self._deadlines.end(self)
             # Only its own cancellation does not get out of the scope.
             if self._is_cancelled and self._leave_scope(error):
-                raise Overran(whose.timeout) from None
+                raise Overran(whose.timeout) from None  # noqa: ASYNC104
             raise
         self._deadlines.end(self)
         if self._is_cancelled:

@@ -277,11 +277,11 @@ class Plugins:
                     if inspect.isawaitable(answer):
                         answer = await calls.wait_for(answer, implementation.owner, "on_message")
                     answer = self._checked("on_message", implementation, answer, calls)
-            except BaseException as error:
-                failure = self._failure("on_message", implementation, error)
+            except BaseException as error:  # noqa: ASYNC103
+                failure = self._failure("on_message", implementation, error)  # which raises a cancellation
                 if implementation.owner.policy.on_error == "skip":
-                    continue
-                return Refuse(str(failure))
+                    continue  # noqa: ASYNC104
+                return Refuse(str(failure))  # noqa: ASYNC104
             if isinstance(answer, Message):
                 message = arguments["message"] = answer
             elif answer is not None:
@@ -354,7 +354,7 @@ class Plugins:
                 answer = await calls.wait_for(answer, implementation.owner, hook)
             return self._checked(hook, implementation, answer, calls)
         except BaseException as error:
-            raise self._failure(hook, implementation, error) from error
+            raise self._failure(hook, implementation, error) from error  # noqa: ASYNC104
 
     def _checked(self, hook: str, implementation: Implementation, answer: object, calls: Calls) -> Any:
         """Return an answer to this hook. Raises `Misbehaved` if it is none, and `Overran` if it comes too late."""
