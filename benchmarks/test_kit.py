@@ -87,9 +87,13 @@ def measure_starts() -> None:
         before = Took.by_now()
         started.append(run(start))
         ended.append(before.until_now())
-    remark = f"median of {STARTS}"
-    tell("a server in memory and a client", median(started), "5 ms", remark)
-    tell("the same, its end and a run of Trio", median(ended), "", remark)
+    for what, times, goal in (
+        ("a server in memory and a client", started, "5 ms"),
+        ("the same, its end and a run of Trio", ended, ""),
+    ):
+        # Other work on the machine only ever adds to the fastest.
+        fastest = min(each.clock for each in times)
+        tell(what, median(times), goal, f"median of {STARTS}, the fastest {fastest * 1000:.1f} ms")
 
 
 def median(times: Sequence[Took]) -> Took:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_type_hints
 
 import msgspec
@@ -56,11 +57,35 @@ class Command:
         return f"/{self.name} {self.arguments}".rstrip()
 
 
-class _Mark(NamedTuple):
+class _Parameter(NamedTuple):
+    name: str
+    type: Any
+    required: bool
+    takes_all: bool
+    """Whether it is `*words`."""
+
+
+@dataclass(frozen=True)
+class _Mark:
+    function: Callable[..., Any]
     name: str
     arguments: str | None
     help: str
     who: Who
+
+    @cached_property
+    def parameters(self) -> list[_Parameter]:
+        """All of the function's. Tests make many plugins of one class, and to look them up takes a while."""
+        types = get_type_hints(self.function)
+        return [
+            _Parameter(
+                each.name,
+                types.get(each.name, str),
+                each.default is each.empty,
+                each.kind is inspect.Parameter.VAR_POSITIONAL,
+            )
+            for each in inspect.signature(self.function).parameters.values()
+        ]
 
 
 def command(
@@ -82,7 +107,7 @@ def command(
         raise ValueError(f"{name!r} cannot be a command; it has a name like 'roll' or 'roll-2'")
 
     def mark(function: F) -> F:
-        setattr(function, _MARK, _Mark(name, arguments, help, who))
+        setattr(function, _MARK, _Mark(function, name, arguments, help, who))
         return function
 
     return mark
@@ -110,20 +135,13 @@ def parameter_types(command: Command) -> list[Any]:
     return [each.type for each in run.parameters] if isinstance(run, _Typed) else []
 
 
-class _Parameter(NamedTuple):
-    name: str
-    type: Any
-    required: bool
-    takes_all: bool
-    """Whether it is `*words`."""
-
-
 class _Typed:
     """Calls a function with what was typed."""
 
     def __init__(self, mark: _Mark, function: Callable[..., Any]) -> None:
         self._function = function
-        self.parameters = _parameters(function)
+        # Without the plugin itself, where the function is a method, and without the client.
+        _, *self.parameters = mark.parameters[inspect.ismethod(function) :]
         names = [_shown(parameter) for parameter in self.parameters]
         self.arguments = " ".join(names) if mark.arguments is None else mark.arguments
         self._usage = f"usage: /{mark.name} {self.arguments}".rstrip()
@@ -153,20 +171,6 @@ class _Typed:
             yield _converted(word, parameter.type)
         if text:
             raise msgspec.ValidationError
-
-
-def _parameters(function: Callable[..., Any]) -> list[_Parameter]:
-    types = get_type_hints(function)
-    _, *parameters = inspect.signature(function).parameters.values()
-    return [
-        _Parameter(
-            each.name,
-            types.get(each.name, str),
-            each.default is each.empty,
-            each.kind is inspect.Parameter.VAR_POSITIONAL,
-        )
-        for each in parameters
-    ]
 
 
 def _shown(parameter: _Parameter) -> str:

@@ -7,10 +7,10 @@ without leaving a coroutine behind, and a changed message goes on to the next pl
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import wraps
+from functools import cached_property, wraps
 from itertools import chain
 from typing import Any, ParamSpec, TypeVar
 
@@ -64,8 +64,6 @@ class Plugins:
         """The calls under way. Nothing is awaited for long that nobody watches."""
         self._registry = Registry()
         self._failures = Failures()
-        self._hooks = self._registry.hooks
-        """Who is called in each hook: who implements it, but for those that are out."""
         self.traced: Callable[[Call, object, Message, Calls], Awaitable[Message | Handled | Refuse]] | None = None
         """Who asks about a message instead, as long as somebody watches, by calling each plugin through its own."""
 
@@ -107,7 +105,7 @@ class Plugins:
     def register(self, name: str, plugin: object, policy: Policy | None = None) -> None:
         """Add a plugin: a module or an instance. Raises `PluginError` if it is not made as it has to be."""
         self._registry.add(self._registered(name, plugin, policy or Policy()))
-        self._leave_out()
+        self._change_hooks()
 
     def _registered(self, name: str, plugin: object, policy: Policy) -> Registered:
         timeout = self._timeout if policy.hook_timeout is None else policy.hook_timeout
@@ -125,7 +123,7 @@ class Plugins:
         """Call the plugins of `registry` from now on, in which another one has the place of `name`."""
         self._registry = registry
         self._failures.forget(name)
-        self._leave_out()
+        self._change_hooks()
 
     @contextmanager
     def holding(self, name: str) -> Iterator[None]:
@@ -219,12 +217,17 @@ class Plugins:
             else:
                 consequences.append("refuses what it is asked")
         why = f"{why}; it {', and '.join(consequences)}" if consequences else why
-        self._leave_out()
+        self._change_hooks()
         self._on_out(name, why)
         return why
 
-    def _leave_out(self) -> None:
-        self._hooks = {hook: list(self._without_those_out(hook, found)) for hook, found in self._registry.hooks.items()}
+    @cached_property
+    def _hooks(self) -> Mapping[str, Sequence[Implementation]]:
+        """Who is called in each hook: who implements it, but for those that are out."""
+        return {hook: list(self._without_those_out(hook, found)) for hook, found in self._registry.hooks.items()}
+
+    def _change_hooks(self) -> None:
+        self.__dict__.pop("_hooks", None)  # the next call puts them together
 
     def _without_those_out(self, hook: str, found: list[Implementation]) -> Iterator[Implementation]:
         for implementation in found:

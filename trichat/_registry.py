@@ -73,18 +73,19 @@ def _taking(function: Callable[..., Any], names: Sequence[str]) -> Callable[[Map
 
 
 class _Manager(pluggy.PluginManager):
-    """Looks for hooks where they can be: nearly all names of a plugin are something else, and pluggy looks slowly."""
+    """Looks for hooks only where they can be: nearly all names are something else, and pluggy takes long for each."""
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
         if name.startswith("__"):
             return None
         own = getattr(plugin, "__dict__", {}).get(name)
-        may_be_one = isinstance(own, _HOOKABLE) or hasattr(getattr(type(plugin), name, None), "trichat_impl")
-        return super().parse_hookimpl_opts(plugin, name) if may_be_one else None
+        function = own if isinstance(own, _HOOKABLE) else getattr(type(plugin), name, None)
+        options: pluggy.HookimplOpts | None = getattr(function, "trichat_impl", None)
+        return options
 
     def parse_hookspec_opts(self, module_or_class: ModuleType | type, name: str) -> pluggy.HookspecOpts | None:
-        is_one = not name.startswith("__") and hasattr(getattr(module_or_class, name), "trichat_spec")
-        return super().parse_hookspec_opts(module_or_class, name) if is_one else None
+        options: pluggy.HookspecOpts | None = getattr(getattr(module_or_class, name), "trichat_spec", None)
+        return options
 
 
 class Registry:

@@ -1,9 +1,10 @@
 """The server as the test kit runs it: each part of it that can be cancelled alone is in a scope of its own."""
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import trio
@@ -20,9 +21,9 @@ from trichat.testing._parts import CANCELLED, part_of
 class ProbedPlugins(Plugins):
     """Each awaited call of a hook is a part, and so is each lifespan."""
 
-    def _leave_out(self) -> None:
-        super()._leave_out()
-        self._hooks = {hook: [_probed(hook, each) for each in found] for hook, found in self._hooks.items()}
+    @cached_property
+    def _hooks(self) -> Mapping[str, Sequence[Implementation]]:
+        return {hook: [_probed(hook, each) for each in found] for hook, found in super()._hooks.items()}
 
     def _contribution(self, hook: str, implementation: Implementation, arguments: dict[str, Any]) -> Any:
         contribution = super()._contribution(hook, implementation, arguments)
