@@ -5,10 +5,10 @@ from typing import cast
 
 import pytest
 import trio
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trichat import Client, Message, Server, hookimpl
-from trichat._broadcaster import CAPACITY, LONGEST_REST, Broadcaster
+from trichat._broadcaster import BREATH, CAPACITY, LONGEST_REST, Broadcaster
 from trichat._errors import RequiredPluginFailed
 from trichat._hub import Hub
 from trichat._outbox import Outbox
@@ -56,12 +56,22 @@ class Recorder:
         return [text for batch in self.batches for text in batch]
 
 
+class QuickRecorder(Recorder):
+    """One that never waits."""
+
+    @hookimpl
+    def on_broadcast(self, messages: Sequence[Message]) -> None:  # type: ignore[override]
+        if self.failing:
+            raise OSError(28, "No space left on device")
+        self.batches.append([message.text for message in messages])
+
+
 class House:
     """A broadcaster that runs, and what it needs."""
 
-    def __init__(self) -> None:
-        self.recorder = Recorder()
-        self.hub = Hub(max_clients=100, max_clients_per_address=100)
+    def __init__(self, recorder: Recorder | None = None) -> None:
+        self.recorder = recorder or Recorder()
+        self.hub = Hub(max_clients=1000, max_clients_per_address=1000)
         plugins = Plugins(hook_timeout=5)
         plugins.register("recorder", self.recorder)
         self.broadcaster = Broadcaster(self.hub, plugins, Sequencer())
@@ -73,6 +83,9 @@ class House:
         client._outbox = cast(Outbox, box)
         return client, box
 
+    def add(self, name: str, plugin: object) -> None:
+        self.broadcaster._plugins.register(name, plugin)
+
     async def member(self, name: str) -> tuple[Client, Box]:
         client, box = self.client(name)
         await self.broadcaster.join(client)
@@ -82,6 +95,15 @@ class House:
 @pytest.fixture
 async def house(virtual_time: object) -> AsyncIterator[House]:
     house = House()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(house.broadcaster.run)
+        yield house
+        house.broadcaster.close()
+
+
+@pytest.fixture
+async def quick_house(virtual_time: object) -> AsyncIterator[House]:
+    house = House(QuickRecorder())
     async with trio.open_nursery() as nursery:
         await nursery.start(house.broadcaster.run)
         yield house
@@ -263,7 +285,7 @@ async def test_saying_something_in_on_broadcast_never_waits_for_itself(house: Ho
                 except RuntimeError as error:
                     outcomes.append(str(error))
 
-    house.broadcaster._plugins.register("chatterbox", Chatterbox())
+    house.add("chatterbox", Chatterbox())
     await house.broadcaster.publish(Message("start"))
     await house.broadcaster.flush()
     await house.broadcaster.flush()  # what was said in the first batch is in the second
@@ -291,3 +313,154 @@ async def test_it_ends_when_it_is_closed_after_sending_what_is_there(virtual_tim
         await house.broadcaster.publish(Message("the last one", "alice"))
         house.broadcaster.close()
     assert box.lines == ["alice: the last one"]
+
+
+async def test_who_speaks_alone_is_heard_at_once(quick_house: House) -> None:
+    alice, box = await quick_house.member("alice")
+    await wait_all_tasks_blocked()
+    assert quick_house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
+    assert (box.lines, quick_house.recorder.texts[-1]) == (["alice: hello"], "hello")
+
+
+async def test_what_has_to_wait_goes_on_in_the_broadcaster(quick_house: House) -> None:
+    waited_in: list[str] = []
+
+    class Waiting:
+        @hookimpl
+        async def on_broadcast(self) -> None:
+            waited_in.append(trio.lowlevel.current_task().name)
+            await trio.sleep(1)
+
+    alice, box = await quick_house.member("alice")
+    await wait_all_tasks_blocked()
+    quick_house.add("waiting", Waiting())
+    assert quick_house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
+    assert not box.lines
+    assert not quick_house.broadcaster.publish_at_once(Message("and another", "alice"), alice)
+    await quick_house.broadcaster.flush()
+    assert box.lines == ["alice: hello"]
+    (task,) = waited_in
+    assert task.endswith("Broadcaster.run")
+
+
+async def test_a_call_that_was_begun_by_its_sender_has_a_deadline_as_well(quick_house: House) -> None:
+    class Hanging:
+        @hookimpl
+        async def on_broadcast(self) -> None:
+            await trio.sleep_forever()
+
+    alice, box = await quick_house.member("alice")
+    await wait_all_tasks_blocked()
+    quick_house.add("hanging", Hanging())
+    async with trio.open_nursery() as nursery:
+        await nursery.start(quick_house.broadcaster._plugins.deadlines.watch)
+        before = trio.current_time()
+        assert quick_house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
+        await quick_house.broadcaster.flush()
+        assert trio.current_time() - before == pytest.approx(5)
+        nursery.cancel_scope.cancel()
+    assert box.lines == ["alice: hello"]
+
+
+async def test_what_a_plugin_says_to_a_message_comes_behind_it_wherever_it_is_sent(quick_house: House) -> None:
+    class Answering:
+        @hookimpl
+        def on_broadcast(self, messages: Sequence[Message]) -> None:
+            if messages[-1].text == "hello":
+                quick_house.broadcaster.publish_nowait(Message("and to you", kind="notice"))
+
+    class Waiting:
+        @hookimpl(trylast=True)
+        async def on_broadcast(self) -> None:
+            await trio.lowlevel.checkpoint()
+
+    alice, box = await quick_house.member("alice")
+    await wait_all_tasks_blocked()
+    quick_house.add("answering", Answering())
+    quick_house.add("waiting", Waiting())
+    assert quick_house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
+    await quick_house.broadcaster.flush()
+    await quick_house.broadcaster.flush()
+    assert box.lines == ["alice: hello", "* and to you"]
+    assert quick_house.recorder.texts[-2:] == ["hello", "and to you"]
+
+
+async def test_nobody_overtakes_what_is_on_its_way(quick_house: House) -> None:
+    alice, box = await quick_house.member("alice")
+    await wait_all_tasks_blocked()
+    await quick_house.broadcaster.publish(Message("first", "alice"), alice)
+    assert not quick_house.broadcaster.publish_at_once(Message("second", "alice"), alice)
+    await quick_house.broadcaster.flush()
+    assert box.lines == ["alice: first"]
+
+
+async def test_who_speak_alone_at_the_same_time_are_gathered(quick_house: House, virtual_time: MockClock) -> None:
+    class Working:
+        @hookimpl
+        def on_broadcast(self) -> None:
+            virtual_time.jump(0.01)
+
+    alice, _ = await quick_house.member("alice")
+    await wait_all_tasks_blocked()
+    quick_house.add("working", Working())
+    say_at_once = quick_house.broadcaster.publish_at_once
+    assert say_at_once(Message("one", "alice"), alice)
+    assert not say_at_once(Message("two", "alice"), alice)
+    await trio.sleep(0.01)
+    assert say_at_once(Message("three", "alice"), alice)
+
+
+async def test_what_is_said_alone_in_a_large_room_reaches_everyone_and_nobody_waits_for_all_of_it(
+    quick_house: House,
+) -> None:
+    boxes = [(await quick_house.member(f"client-{number}"))[1] for number in range(BREATH + 1)]
+    for box in boxes:
+        box.chunks.clear()
+    await wait_all_tasks_blocked()
+    first = quick_house.hub.members("lobby")[0]
+    assert quick_house.broadcaster.publish_at_once(Message("hello", "client-0"), first)
+    assert [len(box.lines) for box in boxes] == [1] * BREATH + [0]
+    await quick_house.broadcaster.flush()
+    assert [len(box.lines) for box in boxes] == [1] * (BREATH + 1)
+
+
+async def test_who_speaks_alone_is_told_if_it_cannot_be_logged(quick_house: House) -> None:
+    alice, box = await quick_house.member("alice")
+    await wait_all_tasks_blocked()
+    quick_house.recorder.failing = True
+    assert quick_house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
+    assert box.lines == ["* not sent: the plugin 'recorder' failed"]
+
+
+async def test_a_broadcast_that_was_begun_is_told_to_every_plugin_though_it_is_cancelled(virtual_time: object) -> None:
+    told: list[str] = []
+
+    class Waiting:
+        def __init__(self, name: str) -> None:
+            self._name = name
+
+        @hookimpl
+        async def on_broadcast(self) -> None:
+            told.append(self._name)
+            await trio.sleep(1)
+
+    house = House(QuickRecorder())
+    async with trio.open_nursery() as nursery:
+        await nursery.start(house.broadcaster.run)
+        alice, box = await house.member("alice")
+        await wait_all_tasks_blocked()
+        house.add("one", Waiting("one"))
+        house.add("two", Waiting("two"))
+        assert house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
+        nursery.cancel_scope.cancel()
+    assert sorted(told) == ["one", "two"]
+    assert not box.lines
+
+
+async def test_nobody_speaks_at_once_after_the_end(virtual_time: object) -> None:
+    house = House(QuickRecorder())
+    async with trio.open_nursery() as nursery:
+        await nursery.start(house.broadcaster.run)
+        alice, _ = await house.member("alice")
+        house.broadcaster.close()
+    assert not house.broadcaster.publish_at_once(Message("hello", "alice"), alice)

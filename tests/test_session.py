@@ -1,5 +1,7 @@
 """A session, where it is more than the transcripts and test_promises.py show."""
 
+from collections.abc import Sequence
+
 import pytest
 import trio
 
@@ -22,6 +24,48 @@ async def test_a_line_may_come_in_pieces_and_the_pieces_slowly(chat: Chat) -> No
         await alice.send(bytes([byte]))
         await trio.sleep(1)
     await alice.hears("alice: grüße")
+
+
+class Batches:
+    """Notes how many messages each batch has."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    @hookimpl
+    def on_broadcast(self, messages: Sequence[Message]) -> None:
+        self.sizes.append(len(messages))
+
+
+async def test_lines_in_one_piece_are_sent_in_one_batch(virtual_time: object) -> None:
+    batches = Batches()
+    async with running([batches]) as chat:
+        alice = await chat.join("alice")
+        await alice.send(b"one\ntwo\nthree\n")
+        await alice.hears("alice: one", "alice: two", "alice: three")
+    assert batches.sizes == [1, 3, 1]
+
+
+class Turns(trio.abc.Instrument):
+    """Counts the turns of a task."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.count = 0
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.count += task.name == self._name
+
+
+async def test_a_line_on_its_own_needs_no_turn_of_the_broadcaster(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    await chat.settled()
+    turns = Turns("broadcaster")
+    trio.lowlevel.add_instrument(turns)
+    await alice.say("hello")
+    await alice.hears("alice: hello")
+    trio.lowlevel.remove_instrument(turns)
+    assert turns.count == 0
 
 
 async def test_a_name_that_is_too_long_for_a_line_is_no_try(chat: Chat) -> None:

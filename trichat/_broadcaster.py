@@ -7,8 +7,9 @@ its live messages begin, between two batches, where nothing can be missing or do
 """
 
 import logging
+import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from trichat import hookspecs
 from trichat._client import Client
 from trichat._deadlines import Calls
 from trichat._errors import RequiredPluginFailed
+from trichat._head_start import has_ended, rest_of
 from trichat._hub import Hub
 from trichat._messages import LOBBY, Message
 from trichat._plugins import Plugins
@@ -87,7 +89,7 @@ class _Batch:
 
 
 _Item = _Said | _Join | _Flush | None
-"""`None` says only that somebody left."""
+"""`None` only wakes the broadcaster: somebody left, or what a sender has begun is to be ended."""
 
 
 class Broadcaster:
@@ -101,6 +103,12 @@ class Broadcaster:
         self._left: list[Message] = []
         """Departures that nobody was told of yet. They do not go through the channel: leaving cannot wait."""
         self._task: trio.lowlevel.Task | None = None
+        self._calls: Calls
+        """Those of its task."""
+        self._begun: Coroutine[object, None, None] | None = None
+        """What a sender has begun and has to wait for something: its rest goes before all else."""
+        self._at_once_from = -math.inf
+        """From when on a sender may broadcast at once, in Trio's time."""
         self._hushed = False
         self.last_sent = 0
         """The id of the last message that is in the log and was sent."""
@@ -126,6 +134,27 @@ class Broadcaster:
         """Do what `publish` does, or raise `trio.WouldBlock` if that would have to wait."""
         self._send.send_nowait(_Said(message, client))
 
+    def publish_at_once(self, message: Message, client: Client) -> bool:
+        """Send `message` in the task of its sender, if nothing else is on its way; return whether it was.
+
+        What has to wait, for a plugin or in a large room, goes on in the broadcaster. Where people speak one at a time,
+        this spares the broadcaster's turn of the loop: a tenth of what such a message takes, and of how long.
+        """
+        started = trio.current_time()
+        # Many who speak alone at the same time are to be gathered: no sooner than a fan-out's time after it.
+        if started < self._at_once_from or not self._receive.statistics().tasks_waiting_receive:
+            return False
+        batch = _Batch([])
+        batch.add(_Said(message, client))
+        broadcast = self._broadcast(batch, self._calls)
+        if has_ended(broadcast):
+            ended = trio.current_time()
+            self._at_once_from = ended + (ended - started)
+        else:
+            self._begun = broadcast
+            self._wake()
+        return True
+
     async def join(self, client: Client, room: str = LOBBY) -> int:
         """Put the client into the room, at its place in the order, and tell the others.
 
@@ -148,6 +177,9 @@ class Broadcaster:
 
     def _tell_left(self, client: Client, room: str) -> None:
         self._left.append(Message(f"{client.name} left", client.name, room, "left"))
+        self._wake()
+
+    def _wake(self) -> None:
         # A full channel wakes the broadcaster as well; a closed one says that nobody is left to tell.
         with suppress(trio.WouldBlock, trio.ClosedResourceError):
             self._send.send_nowait(None)
@@ -171,7 +203,11 @@ class Broadcaster:
         self._task = trio.lowlevel.current_task()
         task_status.started()
         with self._plugins.deadlines.calls() as calls:
+            self._calls = calls
             async for item in self._receive:
+                if self._begun is not None:
+                    begun, self._begun = self._begun, None
+                    await rest_of(begun)
                 batch = self._gather(item)
                 started = trio.current_time()
                 await self._broadcast(batch, calls)
@@ -199,23 +235,26 @@ class Broadcaster:
                 messages = []
         if messages:
             told = [message for message in messages if message.kind != "left"] if self._hushed else messages
-            await self._deliver(told)
+            await self._deliver(told, calls)
             logger.debug("sent %d messages", len(messages))
             self.last_sent = messages[-1].id
             self._let_in(batch.joins, cursor=messages[-1].id + 1 - len(batch.joins))
         for done in batch.waiting:
             done.set()
 
-    async def _deliver(self, messages: Sequence[Message]) -> None:
+    async def _deliver(self, messages: Sequence[Message], calls: Calls) -> None:
         for room, part in _by_room(messages).items():
             encoded: dict[Wire, bytes] = {}
-            for count, member in enumerate(self._hub.members(room), 1):
-                wire = member._wire
-                if wire not in encoded:
-                    encoded[wire] = wire.encode(part)
-                member._outbox.put(encoded[wire])
-                if count % BREATH == 0:
+            members = self._hub.members(room)
+            for start in range(0, len(members), BREATH):
+                if start:
+                    await calls.in_own_task()
                     await trio.lowlevel.checkpoint()
+                for member in members[start : start + BREATH]:
+                    wire = member._wire
+                    if wire not in encoded:
+                        encoded[wire] = wire.encode(part)
+                    member._outbox.put(encoded[wire])
 
     def _let_in(self, joins: Iterable[_Join], cursor: int) -> None:
         for join in joins:

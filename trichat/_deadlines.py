@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import trio
 
+from trichat._head_start import hand_over
 from trichat._registry import Registered
 from trichat._tasks import waiting_at
 
@@ -64,6 +65,11 @@ class Calls:
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         self._leave_scope(error)
+
+    async def in_own_task(self) -> None:
+        """Go on in the task whose calls these are, if this is only the head start that another one gives it."""
+        if trio.lowlevel.current_task() is not self._task:
+            await hand_over()
 
     async def wait_for(self, answer: Awaitable[R], whose: Registered, what: str) -> R:
         """Await what a plugin answers. Raises `Overran` if that was cancelled after the plugin's timeout."""

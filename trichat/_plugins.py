@@ -346,6 +346,7 @@ class Plugins:
         """Call one plugin and return its answer. Raises `_Failed`."""
         try:
             if implementation.owner.gate is not None:
+                await calls.in_own_task()
                 successor = await self._successor(hook, implementation)
                 if successor is None:
                     return None
@@ -354,6 +355,7 @@ class Plugins:
             if answer is None:
                 return None
             if inspect.isawaitable(answer):
+                await calls.in_own_task()
                 answer = await calls.wait_for(answer, implementation.owner, hook)
             return self._checked(hook, implementation, answer, calls)
         except BaseException as error:

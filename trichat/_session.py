@@ -5,7 +5,6 @@ its `Closing` follows, once and shielded.
 """
 
 import logging
-from collections.abc import Iterator
 from itertools import islice
 
 import trio
@@ -46,7 +45,8 @@ class Session:
         self._wire = wire
         self._house = house
         self._decoder = wire.decoder()
-        self._events: Iterator[Event] = iter(())
+        self._events: list[Event] = []
+        """What was received and is to be handled yet, the next one last."""
         self._at_end = False
         self._closing = Closing(client, transport, wire, house)
 
@@ -206,7 +206,9 @@ class Session:
             if client.ended:
                 break  # a plugin kicked it, or let it go
             if isinstance(answer, Message):
-                await broadcaster.publish(answer, client)
+                # When more follows, it is gathered into one batch.
+                if self._events or not broadcaster.publish_at_once(answer, client):
+                    await broadcaster.publish(answer, client)
                 continue
             if isinstance(answer, Refuse):
                 logger.debug("%s: not sent: %s", client, answer.reason)
@@ -218,7 +220,8 @@ class Session:
     async def _next_line(self) -> str | None:
         """Return the next line that is not blank, or `None` when there is none to come."""
         while True:
-            for event in self._events:
+            while self._events:
+                event = self._events.pop()
                 if isinstance(event, LineTooLong):
                     self.client.send(f"not taken: a line has at most {event.limit} bytes")
                 elif not event.text.isspace():
@@ -227,4 +230,5 @@ class Session:
                 return None
             data = await self._transport.receive()
             self._at_end = not data
-            self._events = iter(self._decoder.receive(data))
+            self._events = self._decoder.receive(data)
+            self._events.reverse()

@@ -107,7 +107,8 @@ async def on_broadcast(messages: Sequence[Message]) -> None:
 
     Fires: for each batch, before any client sees any of it. Whoever writes them down has written everything that
     anyone ever saw.
-    Task: the broadcaster. Everybody waits meanwhile, so hand over slow work to a task of your own.
+    Task: the broadcaster; a plain `def` may also be called in the task of whoever speaks alone. Everybody waits
+    meanwhile, so hand over slow work to a task of your own.
     Answer: nothing.
     Failure: skipped, unless the plugin has the attribute `required = True`: then the batch is not sent to anyone, and
     its senders are told. Only one plugin should be required: one that was told before cannot take it back.

@@ -22,7 +22,7 @@ class LineDecoder:
         self._skipping = False
         """The line is past the limit and was reported: the rest of it is dropped."""
 
-    def receive(self, data: bytes) -> Sequence[Event]:
+    def receive(self, data: bytes) -> list[Event]:
         """Take what arrived and return what it completes. `b""` says that nothing more will come."""
         events: list[Event] = []
         if not data:

@@ -27,7 +27,7 @@ Event = Line | LineTooLong
 class Decoder(Protocol):
     """The receiving half of one connection."""
 
-    def receive(self, data: bytes) -> Sequence[Event]:
+    def receive(self, data: bytes) -> list[Event]:
         """Take what arrived and return what it completes. `b""` says that nothing more will come."""
 
 
