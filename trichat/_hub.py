@@ -5,6 +5,7 @@ The hub never awaits, so that nobody ever finds it half changed; and nobody else
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 
 from trichat import _names
 from trichat._client import Client
@@ -88,6 +89,10 @@ class Hub:
         """The rooms that somebody is in."""
         return list(self._rooms)
 
-    def members(self, room: str) -> Sequence[Client]:
-        """Who is in the room now, in the order of joining."""
-        return list(self._rooms.get(room, ()))
+    def members(self, room: str, at_most: int | None = None) -> Sequence[Client]:
+        """Who is in the room now, in the order of joining: all, or the first of them."""
+        return list(islice(self._rooms.get(room, ()), at_most))
+
+    def count(self, room: str) -> int:
+        """How many are in the room now."""
+        return len(self._rooms.get(room, ()))

@@ -1,5 +1,6 @@
 """Addresses and networks, as configurations name them."""
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 
@@ -37,6 +38,7 @@ def canonical_address(text: str) -> str:
     return str(_address(text))
 
 
+@lru_cache(maxsize=1024)  # thousands may come at once, from few addresses
 def _address(text: str) -> IPv4Address | IPv6Address:
     address = ip_address(text.partition("%")[0])
     return getattr(address, "ipv4_mapped", None) or address

@@ -163,7 +163,7 @@ class Outbox:
                 sent = await self._transport.send_some(self._begun)
             if scope.cancelled_caught:
                 raise ConnectionLost(f"too slow: took nothing for {self._send_timeout:g} s")
-            self._begun = memoryview(self._begun)[sent:]
+            self._begun = memoryview(self._begun)[sent:] if sent < len(self._begun) else b""
 
     async def flushed(self) -> None:
         """Wait until all that was put is sent. Raises `ConnectionLost`."""
@@ -197,5 +197,10 @@ class Outbox:
                 self._send_nowait(waited)
 
     async def _write(self, data: Bytes) -> None:
-        self._begun = data
-        await self._write_begun()
+        # Nearly always all of it goes at once; to wait for the socket first would take longer.
+        sent = self._transport.send_nowait(data)
+        if sent < len(data):
+            self._begun = memoryview(data)[sent:]
+            await self._write_begun()
+        else:
+            await trio.lowlevel.checkpoint()

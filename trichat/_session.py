@@ -5,7 +5,6 @@ its `Closing` follows, once and shielded.
 """
 
 import logging
-from itertools import islice
 
 import trio
 
@@ -182,11 +181,11 @@ class Session:
 
     def _welcome_text(self) -> str:
         client, plugins, commands = self.client, self._house.plugins, self.client.server.commands
-        members = self._house.hub.members(client.room)
-        # No more names than are shown: in a storm of joins everyone's welcome would walk through everyone.
-        others = list(islice((member.name for member in members if member is not client), NAMES_SHOWN))
+        # No more than are shown: in a storm of joins everyone's welcome would walk through everyone.
+        members = self._house.hub.members(client.room, NAMES_SHOWN + 1)
+        others = [member.name for member in members if member is not client][:NAMES_SHOWN]
         shown = ", ".join(others)
-        unnamed = len(members) - 1 - len(others)
+        unnamed = self._house.hub.count(client.room) - 1 - len(others)
         if unnamed > 0:
             shown += f" and {unnamed} more"
         parts = [f"welcome, {client.name}", f"here: {shown}" if shown else "you are the first here"]
