@@ -11,8 +11,8 @@ import math
 from collections import Counter
 from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
+import msgspec
 import trio
 
 from trichat import hookspecs
@@ -41,7 +41,7 @@ SHORTEST_REST = 0.001
 LONGEST_REST = 0.025
 
 
-class _Said(NamedTuple):
+class _Said(msgspec.Struct):
     message: Message
     client: Client | None
 

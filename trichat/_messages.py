@@ -1,5 +1,6 @@
 """What travels through the house: messages, and the answers that a plugin may give to one."""
 
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Literal
@@ -52,7 +53,10 @@ class Message(msgspec.Struct, frozen=True):
 
     def with_id(self, id: int) -> "Message":
         """The same message at its place in the order."""
-        return msgspec.structs.replace(self, id=id)
+        # A copy is not checked again, as one that is made anew would be.
+        numbered = copy(self)
+        msgspec.structs.force_setattr(numbered, "id", id)
+        return numbered
 
 
 @lru_cache(maxsize=1024)
