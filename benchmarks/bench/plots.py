@@ -14,6 +14,7 @@ from bench.words import short
 COLORS = {
     "trichat": "#0b6e4f",
     "floor": "#444444",
+    "bare Python": "#a07fc0",
     "obvious": "#c0392b",
     "ngircd": "#7f8c8d",
     "inspircd": "#2f6db5",

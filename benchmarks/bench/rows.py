@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bench.load import Load
-from bench.servers import FLOOR, PEERS, TRICHAT
+from bench.servers import BARE, FLOOR, PEERS, TRICHAT
 
 BEST_PEER = "best peer"
 
@@ -108,18 +108,18 @@ NEAR_FLOOR = Goal("cpu", most=1.3, of=FLOOR)
 HALF_OF_PEER = Goal("cpu", most=0.5, of=BEST_PEER)
 
 ROWS = (
-    _fan_out(100, "obvious", *PEERS, goals=(NEAR_FLOOR,)),
+    _fan_out(100, BARE, "obvious", *PEERS, goals=(NEAR_FLOOR,)),
     _fan_out(200),
-    _fan_out(500, "obvious", *PEERS, goals=(NEAR_FLOOR, HALF_OF_PEER)),
+    _fan_out(500, BARE, "obvious", *PEERS, goals=(NEAR_FLOOR, HALF_OF_PEER)),
     _fan_out(1_000),
-    _fan_out(2_000, *PEERS, goals=(NEAR_FLOOR, HALF_OF_PEER), long=True),
+    _fan_out(2_000, BARE, *PEERS, goals=(NEAR_FLOOR, HALF_OF_PEER), long=True),
     _fan_out(5_000, "inspircd", "ergo", goals=(NEAR_FLOOR, HALF_OF_PEER), long=True),
     _fan_out(10_000, long=True),
     Row(
         key="latency",
         title="fan-out: 50 messages a second to 500 clients",
         load=Load(500, senders=10, messages=400, rate=50, seconds=20, burst=MANY),
-        servers=(TRICHAT, FLOOR, "obvious", *PEERS),
+        servers=(TRICHAT, FLOOR, BARE, "obvious", *PEERS),
         shows=("cpu", "p50", "p99"),
         goals=(
             Goal("p50", most=1.3, of=FLOOR),
@@ -142,7 +142,7 @@ ROWS = (
         key="small-room",
         title="a small room, saturated: 10 clients, 2 of them talk",
         load=Load(10, senders=2, messages=1_000_000, window=FLOODED),
-        servers=(TRICHAT, FLOOR, "obvious", *PEERS),
+        servers=(TRICHAT, FLOOR, BARE, "obvious", *PEERS),
         shows=("cpu", "rate"),
         goals=(Goal("rate", least=60_000), Goal("cpu", most=1.0, of="inspircd")),
     ),
@@ -150,7 +150,7 @@ ROWS = (
         key="one-by-one",
         title="messages one by one: 2,000 a second to 10 clients",
         load=Load(10, messages=8_000, rate=2_000, seconds=20),
-        servers=(TRICHAT, FLOOR, "obvious", *PEERS),
+        servers=(TRICHAT, FLOOR, BARE, "obvious", *PEERS),
         shows=("cpu", "p50", "p99"),
         goals=(Goal("cpu", most=1.5, of="inspircd"), Goal("p50", most=1.5, of="inspircd")),
     ),
@@ -220,7 +220,7 @@ ROWS = (
         key="start",
         title="the start, with all built-in plugins",
         load=Load(1),
-        servers=(TRICHAT, FLOOR, "obvious", *PEERS),
+        servers=(TRICHAT, FLOOR, BARE, "obvious", *PEERS),
         shows=("start",),
         goals=(Goal("start", most=0.25),),
     ),

@@ -15,6 +15,7 @@ Command = list[str | Path]
 Tables = Mapping[str, Mapping[str, object]]
 
 FLOOR = "floor"
+BARE = "bare Python"
 TRICHAT = "trichat"
 
 
@@ -58,8 +59,8 @@ def _floor(_: Path, port: int) -> Command:
     return [build("floor"), str(port)]
 
 
-def _obvious(_: Path, port: int) -> Command:
-    return [sys.executable, BENCHMARKS / "obvious.py", str(port)]
+def _script(name: str) -> Callable[[Path, int], Command]:
+    return lambda _, port: [sys.executable, BENCHMARKS / name, str(port)]
 
 
 OURS = {
@@ -69,7 +70,8 @@ OURS = {
         trichat("trichat, fsync always", chat_log={"fsync": "always"}),
         trichat("trichat, replay all", chat_log={"replay": "all"}),
         Server(FLOOR, "benchmarks/floor.c, cc -O2", _floor),
-        Server("obvious", f"benchmarks/obvious.py, trio {version('trio')}", _obvious, one_order=False),
+        Server(BARE, f"benchmarks/bare.py, Python {platform.python_version()}", _script("bare.py")),
+        Server("obvious", f"benchmarks/obvious.py, trio {version('trio')}", _script("obvious.py"), one_order=False),
     )
 }
 

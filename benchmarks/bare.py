@@ -1,0 +1,129 @@
+"""The floor in Python: what a chat server costs at least that is written in it.
+
+It does what `floor.c` does, and nothing else: an epoll loop that passes lines on. No Trio, no hooks, no log, no limits.
+What trichat takes more than this is its own doing; what this takes more than the floor, it cannot be without.
+"""
+
+import argparse
+import select
+import socket
+import time
+
+# As in trichat/_broadcaster.py, in seconds.
+SHORTEST_REST = 0.001
+LONGEST_REST = 0.025
+
+RECEIVE_BYTES = 65_536
+
+
+class Client:
+    """One connection."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+        self.name = b""
+        self.unfinished = b""
+        self.backlog = b""
+
+
+class Room:
+    """Everyone who is here, and what everyone gets next."""
+
+    def __init__(self, port: int) -> None:
+        self._clients: dict[int, Client] = {}
+        self._gathered: list[bytes] = []
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=4096)
+        self._listener.setblocking(False)
+        self._poller = select.epoll()
+        self._poller.register(self._listener, select.EPOLLIN)
+
+    def serve(self) -> None:
+        """Serve until killed."""
+        rested = 0.0
+        while True:
+            rest = max(0.0, rested - time.monotonic()) if self._gathered else -1
+            for number, event in self._poller.poll(rest):
+                if number == self._listener.fileno():
+                    self._accept_all()
+                elif event & select.EPOLLOUT:
+                    self._drain(self._clients[number])
+                else:
+                    self._receive(self._clients[number])
+            if self._gathered and time.monotonic() >= rested:
+                began = time.monotonic()
+                self._broadcast()
+                ended = time.monotonic()
+                cost = ended - began
+                rested = ended + min(cost, LONGEST_REST) if cost >= SHORTEST_REST else ended
+
+    def _accept_all(self) -> None:
+        try:
+            while True:
+                sock, _ = self._listener.accept()
+                sock.setblocking(False)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._clients[sock.fileno()] = Client(sock)
+                self._poller.register(sock, select.EPOLLIN)
+        except BlockingIOError:
+            pass
+
+    def _receive(self, client: Client) -> None:
+        try:
+            data = client.socket.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return  # that was for another one, who had this descriptor before
+        except OSError:
+            data = b""
+        if not data:
+            self._leave(client)
+            return
+        *lines, client.unfinished = (client.unfinished + data).split(b"\n")
+        for line in lines:
+            if client.name:
+                self._gathered.append(client.name + b": " + line + b"\n")
+            else:
+                client.name = line
+                self._put(client, b"* welcome, " + line + b"\n")
+                self._gathered.append(b"* " + line + b" joined\n")
+
+    def _leave(self, client: Client) -> None:
+        del self._clients[client.socket.fileno()]
+        client.socket.close()
+        self._gathered.append(b"* " + client.name + b" left\n")
+
+    def _broadcast(self) -> None:
+        batch = b"".join(self._gathered)
+        self._gathered.clear()
+        for client in self._clients.values():
+            if client.name:
+                self._put(client, batch)
+
+    def _put(self, client: Client, data: bytes) -> None:
+        if not client.backlog:
+            try:
+                sent = client.socket.send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                return  # the poller says so as well
+            if sent == len(data):
+                return
+            data = data[sent:]
+            self._poller.modify(client.socket, select.EPOLLIN | select.EPOLLOUT)
+        client.backlog += data
+
+    def _drain(self, client: Client) -> None:
+        try:
+            client.backlog = client.backlog[client.socket.send(client.backlog) :]
+        except BlockingIOError:
+            return
+        except OSError:
+            client.backlog = b""
+        if not client.backlog:
+            self._poller.modify(client.socket, select.EPOLLIN)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    Room(parser.parse_args().port).serve()
