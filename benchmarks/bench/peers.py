@@ -41,7 +41,7 @@ INSPIRCD = """\
 <admin name="benchmark" nick="benchmark" email="root@localhost">
 <bind address="127.0.0.1" port="{port}" type="clients">
 <connect allow="*" timeout="600" pingfreq="600" localmax="100000" globalmax="100000" limit="100000" maxchans="10"
- resolvehostnames="no" useident="no" threshold="100000" commandrate="1000000000" fakelag="no" recvq="10000000"
+ resolvehostnames="no" useident="no" threshold="4000000" commandrate="1000000000" fakelag="no" recvq="10000000"
  softsendq="200000000" hardsendq="200000000" maxconnwarn="no">
 <class name="default">
 <performance netbuffersize="65534" somaxconn="4096" softlimit="100000" quietbursts="yes">
