@@ -394,6 +394,20 @@ async def test_nobody_overtakes_what_is_on_its_way(quick_house: House) -> None:
     assert box.lines == ["alice: first"]
 
 
+async def test_who_left_while_nothing_could_be_logged_is_told_of_with_the_next_message(quick_house: House) -> None:
+    alice, box = await quick_house.member("alice")
+    bob, _ = await quick_house.member("bob")
+    quick_house.recorder.failing = True
+    quick_house.broadcaster.leave(bob)
+    await quick_house.broadcaster.flush()
+    quick_house.recorder.failing = False
+    box.chunks.clear()
+    assert not quick_house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
+    await quick_house.broadcaster.publish(Message("hello", "alice"), alice)
+    await quick_house.broadcaster.flush()
+    assert box.lines == ["alice: hello", "* bob left"]
+
+
 async def test_who_speak_alone_at_the_same_time_are_gathered(quick_house: House, virtual_time: MockClock) -> None:
     class Working:
         @hookimpl

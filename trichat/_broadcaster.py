@@ -142,7 +142,10 @@ class Broadcaster:
         """
         started = trio.current_time()
         # Many who speak alone at the same time are to be gathered: no sooner than a fan-out's time after it.
-        if started < self._at_once_from or not self._receive.statistics().tasks_waiting_receive:
+        if started < self._at_once_from:
+            return False
+        # Departures that could not be logged wait for the next batch.
+        if self._left or not self._receive.statistics().tasks_waiting_receive:
             return False
         batch = _Batch([])
         batch.add(_Said(message, client))
