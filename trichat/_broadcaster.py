@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import suppress
 
-import msgspec
 import trio
 
 from trichat import hookspecs
+from trichat._batch import Batch, Flush, Item, Join, Said
 from trichat._client import Client
 from trichat._deadlines import Calls
 from trichat._errors import RequiredPluginFailed
@@ -41,57 +41,6 @@ SHORTEST_REST = 0.001
 LONGEST_REST = 0.025
 
 
-class _Said(msgspec.Struct):
-    message: Message
-    client: Client | None
-
-
-class _Join:
-    """A client on its way into a room. When `done` is set, it has a `cursor`, or a `failure`, or it is gone."""
-
-    def __init__(self, client: Client, room: str) -> None:
-        self.client = client
-        self.message = Message(f"{client.name} joined", client.name, room, "joined")
-        self.done = trio.Event()
-        self.cursor = 0
-        self.failure: RequiredPluginFailed | None = None
-
-
-class _Flush:
-    """Somebody waits until all that is ahead of this was sent."""
-
-    def __init__(self) -> None:
-        self.done = trio.Event()
-
-
-class _Batch:
-    def __init__(self, left: list[Message]) -> None:
-        self.said: list[_Said] = []
-        self.left = left
-        self.joins: list[_Join] = []
-        self.waiting: list[trio.Event] = []
-
-    def add(self, item: "_Item") -> None:
-        match item:
-            case _Said():
-                self.said.append(item)
-            case _Join() if not item.client.ended:
-                self.joins.append(item)
-            case _Join() | _Flush():
-                # A client that ended on its way in is not announced; its session only needs to know.
-                self.waiting.append(item.done)
-
-    def __len__(self) -> int:
-        return len(self.said) + len(self.left) + len(self.joins)
-
-    def drafts(self) -> list[Message]:
-        return [said.message for said in self.said] + self.left + [join.message for join in self.joins]
-
-
-_Item = _Said | _Join | _Flush | None
-"""`None` only wakes the broadcaster: somebody left, or what a sender has begun is to be ended."""
-
-
 class Broadcaster:
     """Sends to everyone, in one order. `run` has to be running for anything to happen."""
 
@@ -99,7 +48,7 @@ class Broadcaster:
         self._hub = hub
         self._plugins = plugins
         self._sequencer = sequencer
-        self._send, self._receive = trio.open_memory_channel[_Item](CAPACITY)
+        self._send, self._receive = trio.open_memory_channel[Item](CAPACITY)
         self._left: list[Message] = []
         """Departures that nobody was told of yet. They do not go through the channel: leaving cannot wait."""
         self._task: trio.lowlevel.Task | None = None
@@ -128,11 +77,11 @@ class Broadcaster:
         except trio.WouldBlock:
             if trio.lowlevel.current_task() is self._task:
                 raise RuntimeError("the channel is full; say it from a task of your own, not in on_broadcast") from None
-            await self._send.send(_Said(message, client))
+            await self._send.send(Said(message, client))
 
     def publish_nowait(self, message: Message, client: Client | None = None) -> None:
         """Do what `publish` does, or raise `trio.WouldBlock` if that would have to wait."""
-        self._send.send_nowait(_Said(message, client))
+        self._send.send_nowait(Said(message, client))
 
     def publish_at_once(self, message: Message, client: Client) -> bool:
         """Send `message` in the task of its sender, if nothing else is on its way; return whether it was.
@@ -147,8 +96,8 @@ class Broadcaster:
         # Departures that could not be logged wait for the next batch.
         if self._left or not self._receive.statistics().tasks_waiting_receive:
             return False
-        batch = _Batch([])
-        batch.add(_Said(message, client))
+        batch = Batch([])
+        batch.add(Said(message, client))
         broadcast = self._broadcast(batch, self._calls)
         if has_ended(broadcast):
             ended = trio.current_time()
@@ -165,7 +114,7 @@ class Broadcaster:
         it live. Who joined in the same batch is in the room by then, and is not announced to it.
         Raises `RequiredPluginFailed` if the joining could not be logged.
         """
-        join = _Join(client, room)
+        join = Join(client, room)
         await self._send.send(join)
         await join.done.wait()
         if join.failure is not None:
@@ -189,7 +138,7 @@ class Broadcaster:
 
     async def flush(self) -> None:
         """Wait until all that was published so far was sent."""
-        flush = _Flush()
+        flush = Flush()
         await self._send.send(flush)
         await flush.done.wait()
 
@@ -218,9 +167,9 @@ class Broadcaster:
             if self._left:
                 await self._broadcast(self._gather(None), calls)
 
-    def _gather(self, first: _Item) -> _Batch:
+    def _gather(self, first: Item) -> Batch:
         # Whoever left has sent all it had to say before, and the channel is emptied here: so it leaves after that.
-        batch = _Batch(self._left)
+        batch = Batch(self._left)
         self._left = []
         batch.add(first)
         with suppress(trio.WouldBlock, trio.EndOfChannel):
@@ -228,7 +177,7 @@ class Broadcaster:
                 batch.add(self._receive.receive_nowait())
         return batch
 
-    async def _broadcast(self, batch: _Batch, calls: Calls) -> None:
+    async def _broadcast(self, batch: Batch, calls: Calls) -> None:
         messages = self._sequencer.number(batch.drafts())
         if messages:
             try:
@@ -259,7 +208,7 @@ class Broadcaster:
                         encoded[wire] = wire.encode(part)
                     member._outbox.put(encoded[wire])
 
-    def _let_in(self, joins: Iterable[_Join], cursor: int) -> None:
+    def _let_in(self, joins: Iterable[Join], cursor: int) -> None:
         for join in joins:
             if join.client.ended:
                 # It ended while the plugins were told that it joined.
@@ -269,7 +218,7 @@ class Broadcaster:
             join.cursor = cursor
             join.done.set()
 
-    def _give_back(self, batch: _Batch, failure: RequiredPluginFailed) -> None:
+    def _give_back(self, batch: Batch, failure: RequiredPluginFailed) -> None:
         """Nothing of the batch is sent: tell its senders, and keep who left for the next one."""
         for client, count in Counter(said.client for said in batch.said).items():
             if client is not None:

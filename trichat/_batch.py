@@ -1,0 +1,66 @@
+"""What is on its way to the broadcaster, and the batch that it makes of it."""
+
+import msgspec
+import trio
+
+from trichat._client import Client
+from trichat._errors import RequiredPluginFailed
+from trichat._messages import Message
+
+
+class Said(msgspec.Struct):
+    """A message, and the client who said it, if one did."""
+
+    message: Message
+    client: Client | None
+
+
+class Join:
+    """A client on its way into a room. When `done` is set, it has a `cursor`, or a `failure`, or it is gone."""
+
+    def __init__(self, client: Client, room: str) -> None:
+        self.client = client
+        self.message = Message(f"{client.name} joined", client.name, room, "joined")
+        self.done = trio.Event()
+        self.cursor = 0
+        self.failure: RequiredPluginFailed | None = None
+
+
+class Flush:
+    """Somebody waits until all that is ahead of this was sent."""
+
+    def __init__(self) -> None:
+        self.done = trio.Event()
+
+
+Item = Said | Join | Flush | None
+"""`None` only wakes the broadcaster: somebody left, or what a sender has begun is to be ended."""
+
+
+class Batch:
+    """What is logged with one write and sent with one send for each member. `left` are the departures."""
+
+    def __init__(self, left: list[Message]) -> None:
+        self.said: list[Said] = []
+        self.left = left
+        self.joins: list[Join] = []
+        self.waiting: list[trio.Event] = []
+        """To be set when it has been sent."""
+
+    def add(self, item: Item) -> None:
+        """Put something into it, behind the others of its kind."""
+        match item:
+            case Said():
+                self.said.append(item)
+            case Join() if not item.client.ended:
+                self.joins.append(item)
+            case Join() | Flush():
+                # A client that ended on its way in is not announced; its session only needs to know.
+                self.waiting.append(item.done)
+
+    def __len__(self) -> int:
+        return len(self.said) + len(self.left) + len(self.joins)
+
+    def drafts(self) -> list[Message]:
+        """Return its messages, not numbered yet: what was said, who left, who joined."""
+        return [said.message for said in self.said] + self.left + [join.message for join in self.joins]
