@@ -15,6 +15,7 @@ from trichat import Client, Command, Handled, Message, PluginError, Refuse, Serv
 from trichat._errors import RequiredPluginFailed
 from trichat._plugins import Plugins
 from trichat._policy import Policy
+from trichat.testing import running
 from trichat.wires import LineWire
 
 TIMEOUT = 5.0
@@ -646,3 +647,29 @@ def test_lifespans_and_commands_keep_to_before_and_after_too(plugins: Plugins) -
         plugin.after = after  # type: ignore[attr-defined]
         plugins.register(name, plugin)
     assert [name for name, _ in plugins.contributions(hookspecs.commands)] == ["two", "one"]
+
+
+async def test_nobody_is_told_of_a_batch_that_a_required_plugin_was_cancelled_in(virtual_time: object) -> None:
+    told: list[str] = []
+
+    class Keeper:
+        required = True
+
+        @hookimpl
+        async def on_broadcast(self, messages: Sequence[Message]) -> None:
+            if messages[-1].text == "hello":
+                await trio.sleep_forever()
+
+    class Bridge:
+        @hookimpl
+        def on_broadcast(self, messages: Sequence[Message]) -> None:
+            told.extend(message.text for message in messages)
+
+    config = {"server": {"hook_timeout": 100}}
+    async with running({"keeper": Keeper(), "bridge": Bridge()}, config) as chat:
+        alice = await chat.join("alice")
+        await alice.say("hello")
+        await chat.settled()
+        chat.server.stop()  # which has less time than the keeper takes
+    assert "alice joined" in told
+    assert "hello" not in told

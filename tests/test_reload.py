@@ -199,3 +199,87 @@ async def test_everyone_is_told_to_open_files_anew_whatever_is_wrong_with_the_co
         await reload.done.wait()
     assert reload.failures == ["trichat.toml: is not TOML; all plugins go on as they are"]
     assert slow.ended == 1
+
+
+GOOD = """
+from trichat import hookimpl
+@hookimpl
+def on_message(message): return None
+"""
+
+# Only those who check types can import what is imported under TYPE_CHECKING.
+UNTYPED = """
+from __future__ import annotations
+from typing import TYPE_CHECKING
+from trichat import command
+if TYPE_CHECKING:
+    from trichat import Client
+@command("roll", help="roll a die")
+def roll(client: Client) -> str: return "6"
+"""
+
+EXITS = """
+import sys
+from trichat import hookimpl
+class Shout:
+    def __init__(self): sys.exit("no token")
+    @hookimpl
+    def on_message(self, message): return None
+"""
+
+MALFORMED = """
+from trichat import hookimpl
+class Shout:
+    def __init__(self, options: "Options of it"): pass
+    @hookimpl
+    def on_message(self, message): return None
+"""
+
+
+@asynccontextmanager
+async def reloading_versions(plugin: Path | str) -> AsyncIterator[tuple[Chat, Reloader]]:
+    config = Config()
+    async with running([plugin]) as chat, trio.open_nursery() as nursery:
+        reloader = Reloader(chat.server, Versions(lambda _: config, config, [plugin], chat.plugins))
+        nursery.start_soon(reloader.run)
+        yield chat, reloader
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (UNTYPED, "the types of the arguments of /roll are not there: name 'Client' is not defined"),
+        (EXITS, "plugin 'shout' cannot be made: SystemExit('no token')"),
+        (MALFORMED, "the types of its constructor are not there"),
+    ],
+    ids=["untyped", "exits", "malformed"],
+)
+async def test_whatever_is_wrong_with_a_new_version_the_server_goes_on(
+    virtual_time: object, tmp_path: Path, text: str, why: str
+) -> None:
+    file = tmp_path / "shout.py"
+    file.write_text(GOOD)
+    async with reloading_versions(file) as (chat, reloader):
+        file.write_text(text)
+        os.utime(file, ns=(5, 5))
+        reload = reloader.ask()
+        await reload.done.wait()
+        (failure,) = reload.failures
+        assert why in failure
+        assert failure.endswith("; the one before it goes on")
+        await chat.join("alice")
+
+
+async def test_a_package_may_have_folders_without_code(
+    virtual_time: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    package = tmp_path / "shouting"
+    (package / "data").mkdir(parents=True)
+    (package / "__init__.py").write_text("import shouting.data\n" + GOOD)
+    async with reloading_versions("shouting") as (_, reloader):
+        os.utime(package / "__init__.py", ns=(5, 5))
+        reload = reloader.ask()
+        await reload.done.wait()
+        assert (reload.news, reload.failures) == (["plugin 'shouting': another version has taken its place"], [])

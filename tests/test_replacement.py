@@ -1,7 +1,7 @@
 """A plugin takes the place of another one while everybody stays connected, or the other one goes on."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from trichat import Client, Message, PluginError, Server, StartError, command, hookimpl
+from trichat._lifespans import SETTLING
 from trichat._policy import Policy
 from trichat.testing import Chat, running
 
@@ -284,10 +285,119 @@ async def test_the_old_one_goes_on_if_the_new_one_crashes_as_soon_as_it_has_star
         alice = await chat.join("alice")
         with pytest.raises(StartError, match="plugin 'filter' crashed as soon as it had started"):
             await chat.server.replace_plugin("filter", Crashes("?", deeds))
-        await alice.hears(CRASHED)
+        # Nobody is told that a plugin has crashed which goes on.
         await alice.say("/mark", "hello")
-        await alice.hears("* mark: !")
+        await alice.hears("* mark: !", "alice: hello!")
+
+
+async def test_a_new_version_that_cannot_start_does_not_stop_the_server_whatever_its_policy(deeds: list[str]) -> None:
+    class Crashes(Filter):
+        async def rest(self) -> None:
+            raise OSError("the port is taken")
+
+    async with running({"filter": Filter("!", deeds)}, {"plugins": {"filter": {"on_error": "stop"}}}) as chat:
+        alice = await chat.join("alice")
+        with pytest.raises(StartError, match="crashed as soon as it had started"):
+            await chat.server.replace_plugin("filter", Crashes("?", deeds))
+        await alice.say("hello")
         await alice.hears("alice: hello!")
+
+
+async def test_a_replacement_that_is_broken_off_while_the_new_one_settles_leaves_nothing_behind(
+    deeds: list[str],
+) -> None:
+    async with with_filter(Filter("!", deeds)) as chat:
+        with trio.move_on_after(SETTLING / 2):
+            await chat.server.replace_plugin("filter", Filter("?", deeds))
+        await chat.settled()
+        assert deeds[-2:] == ["? enters", "?: its task ends"]
+        assert chat.server._plugins.crashed == {"filter"}
+
+
+class Slow(Filter):
+    """One that takes two seconds to start, and says whether it is open."""
+
+    is_open = False
+
+    @hookimpl
+    @asynccontextmanager
+    async def lifespan(self, server: Server) -> AsyncIterator[None]:
+        await trio.sleep(self.seconds)
+        self.is_open = True
+        yield
+        self.is_open = False
+
+    @hookimpl
+    async def on_message(self, message: Message) -> Message:
+        await trio.sleep(1)
+        return message if message.text.startswith("/") else message.with_text(f"{self.mark} {self.is_open}")
+
+    @command("mark", help="what marks messages")
+    def show(self, client: Client) -> str:
+        return f"{self.mark} {self.is_open}"
+
+
+async def test_a_command_waits_for_the_new_version_as_well(deeds: list[str]) -> None:
+    async with with_filter(Slow("!", deeds)) as chat, trio.open_nursery() as nursery:
+        alice = await chat.join("alice")
+        await alice.say("/mark")
+        await trio.sleep(0.5)  # it is asked about what may be a command, too
+        nursery.start_soon(chat.server.replace_plugin, "filter", Slow("?", deeds, seconds=2))
+        await alice.hears("* ? True")
+
+
+async def test_a_command_that_the_new_version_has_not_is_not_there_any_more(deeds: list[str]) -> None:
+    class Silent(Slow):
+        show = None  # type: ignore[assignment]
+
+    async with with_filter(Slow("!", deeds)) as chat, trio.open_nursery() as nursery:
+        alice = await chat.join("alice")
+        await alice.say("/mark")
+        await trio.sleep(0.5)
+        nursery.start_soon(chat.server.replace_plugin, "filter", Silent("?", deeds, seconds=2))
+        await alice.hears("* /mark is not there any more")
+
+
+@pytest.mark.parametrize("_turn", range(10))  # it depends on the order in which Trio lets tasks run
+async def test_who_waits_for_one_replacement_does_not_walk_past_the_next(deeds: list[str], _turn: int) -> None:
+    async with with_filter(Slow("1", deeds)) as chat:
+        alice = await chat.join("alice")
+        async with trio.open_nursery() as nursery:
+            for mark in "23":
+                nursery.start_soon(chat.server.replace_plugin, "filter", Slow(mark, deeds))
+                await chat.settled()
+            await alice.say("hello")
+        assert (await alice.hears_up_to("alice: "))[-1] in ("alice: 2 True", "alice: 3 True")
+
+
+async def test_a_call_that_its_sender_has_begun_comes_to_its_end_first() -> None:
+    told: list[str] = []
+
+    class Keeper:
+        def __init__(self, mark: str) -> None:
+            self.mark = mark
+            self.is_open = False
+
+        @hookimpl
+        @asynccontextmanager
+        async def lifespan(self, server: Server) -> AsyncIterator[None]:
+            self.is_open = True
+            yield
+            self.is_open = False
+
+        @hookimpl
+        async def on_broadcast(self, messages: Sequence[Message]) -> None:
+            await trio.sleep(1)
+            told.append(f"{messages[-1].text}: {self.mark} {self.is_open}")
+
+    async with running({"keeper": Keeper("old")}) as chat:
+        await chat.join("alice")
+        await chat.settled()
+        (client,) = chat.server.clients
+        assert chat.server._broadcaster.publish_at_once(Message("hello", "alice"), client)
+        await chat.server.replace_plugin("keeper", Keeper("new"))
+        await chat.server._broadcaster.flush()
+        assert "hello: old True" in told
 
 
 async def test_a_call_that_does_not_end_keeps_the_old_one(deeds: list[str]) -> None:

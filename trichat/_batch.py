@@ -52,10 +52,11 @@ class Batch:
         match item:
             case Said():
                 self.said.append(item)
-            case Join() if not item.client.ended:
+            case Join() if item.client.ended:
+                self.waiting.append(item.done)  # it is not announced; its session only needs to know
+            case Join():
                 self.joins.append(item)
-            case Join() | Flush():
-                # A client that ended on its way in is not announced; its session only needs to know.
+            case Flush():
                 self.waiting.append(item.done)
 
     def __len__(self) -> int:

@@ -107,7 +107,7 @@ def _options_class(factory: Factory) -> type[Options] | None:
         return None
     try:
         annotations = get_type_hints(factory.__init__)  # type: ignore[misc]
-    except (NameError, AttributeError) as error:
+    except (NameError, AttributeError, SyntaxError, TypeError) as error:
         raise PluginError(
             f"plugin {factory.__qualname__!r}: the types of its constructor are not there: {error}"
         ) from None
@@ -136,5 +136,5 @@ def _build(choice: Choice) -> object:
         return choice.factory() if choice.options is None else choice.factory(choice.options)
     except ConfigError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(f"plugin {choice.name!r} cannot be made: {error!r}") from error

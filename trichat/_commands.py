@@ -76,7 +76,10 @@ class _Mark:
     @cached_property
     def parameters(self) -> list[_Parameter]:
         """All of the function's. Tests make many plugins of one class, and to look them up takes a while."""
-        types = get_type_hints(self.function)
+        try:
+            types = get_type_hints(self.function)
+        except (NameError, AttributeError, SyntaxError, TypeError) as error:
+            raise PluginError(f"the types of the arguments of /{self.name} are not there: {error}") from None
         return [
             _Parameter(
                 each.name,

@@ -66,9 +66,15 @@ class Calls:
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         self._leave_scope(error)
 
-    async def in_own_task(self) -> None:
-        """Go on in the task whose calls these are, if this is only the head start that another one gives it."""
+    async def in_own_task(self, whose: Registered | None = None) -> None:
+        """Go on in the task whose calls these are, if this is only the head start that another one gives it.
+
+        A call of `whose` that has begun there counts as under way meanwhile.
+        """
         if trio.lowlevel.current_task() is not self._task:
+            if whose is not None:
+                self.whose, self.due = whose, math.inf
+                self._deadlines.begin(self)
             await hand_over()
 
     async def wait_for(self, answer: Awaitable[R], whose: Registered, what: str) -> R:

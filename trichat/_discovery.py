@@ -171,14 +171,14 @@ def imported_anew(module: str) -> Iterator[None]:
     If the block raises anything, those that were there before are there again.
     """
     before = modules_of(module)
-    for name, each in before.items():
-        del sys.modules[name]
-        # By its date, in seconds, and its length, a file may look like the one that was compiled.
-        with suppress(OSError):
-            Path(each.__cached__ or "").unlink()
-    importlib.invalidate_caches()
-    linecache.checkcache()
     try:
+        for name, each in before.items():
+            del sys.modules[name]
+            # By its date, in seconds, and its length, a file may look like the one that was compiled.
+            with suppress(OSError):
+                Path(getattr(each, "__cached__", None) or "").unlink()
+        importlib.invalidate_caches()
+        linecache.checkcache()
         yield
     except BaseException:
         for name in modules_of(module):

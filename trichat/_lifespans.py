@@ -92,17 +92,25 @@ class Lifespans:
 
     async def enter(self, name: str, manager: AbstractAsyncContextManager[None], seconds: float) -> None:
         """Enter one more, or one in the place of one that was left, and see it settled. Raises `StartError`."""
-        if not self._stopping.is_set():
-            await self._enter(name, manager, seconds)
+        if self._stopping.is_set():
+            raise self._too_late(name)
+        lifespan = await self._enter(name, manager, seconds, settled=False)
+        try:
             with trio.move_on_after(SETTLING) as scope:
-                await self._entered[name].ended()
-            if not scope.cancelled_caught and not self._stopping.is_set():
-                raise StartError(f"plugin {name!r} crashed as soon as it had started")
+                await lifespan.ended()
+        except trio.Cancelled:
+            lifespan.cancel()
+            raise
         if self._stopping.is_set():
             # Whoever leaves them all may have been through already.
-            if name in self._entered:
-                await self._entered[name].leave()
-            raise StartError(f"plugin {name!r} cannot start: the server is stopping")
+            await lifespan.leave()
+            raise self._too_late(name)
+        if not scope.cancelled_caught:
+            raise StartError(f"plugin {name!r} crashed as soon as it had started")
+        lifespan.settled = True
+
+    def _too_late(self, name: str) -> StartError:
+        return StartError(f"plugin {name!r} cannot start: the server is stopping")
 
     async def leave(self, name: str, seconds: float) -> bool:
         """Leave one, and return whether it has ended: it is cancelled after so many seconds, and may ignore that."""
@@ -118,13 +126,16 @@ class Lifespans:
                 await lifespan.leave()
         return not scope.cancelled_caught
 
-    async def _enter(self, name: str, manager: AbstractAsyncContextManager[None], seconds: float) -> None:
-        lifespan = _Lifespan(name, manager, self._on_crash)
+    async def _enter(
+        self, name: str, manager: AbstractAsyncContextManager[None], seconds: float, *, settled: bool = True
+    ) -> "_Lifespan":
+        lifespan = _Lifespan(name, manager, self._on_crash, settled=settled)
         with trio.move_on_after(seconds) as scope:
             await self._nursery.start(lifespan.run, name=f"plugin {name}")
         if scope.cancelled_caught:
             raise StartError(f"plugin {name!r} did not start within {seconds:g} seconds")
         self._entered[name] = lifespan
+        return lifespan
 
     async def _leave_all(self) -> None:
         """Leave them in reverse order. One that hangs is cancelled with the nursery; the others get their turn."""
@@ -190,8 +201,17 @@ def start_soon(function: Callable[..., Awaitable[object]], *args: object, name: 
 
 
 class _Lifespan:
-    def __init__(self, name: str, manager: AbstractAsyncContextManager[None], on_crash: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        manager: AbstractAsyncContextManager[None],
+        on_crash: Callable[[str], str],
+        *,
+        settled: bool,
+    ) -> None:
         self.name = name
+        self.settled = settled
+        """Whether a crash is one of the running plugin, and not a start that has failed."""
         self._manager = manager
         self._on_crash = on_crash
         self._stopping = trio.Event()
@@ -226,6 +246,8 @@ class _Lifespan:
             raise StartError(f"plugin {self.name!r} cannot start: {sentences(failure)}") from failure
         if self._stopping.is_set():
             logger.error("plugin %r failed when it was left: %s", self.name, sentences(failure), exc_info=failure)
+        elif not self.settled:
+            logger.error("plugin %r crashed: %s", self.name, sentences(failure), exc_info=failure)
         else:
             logger.error("plugin %r: %s", self.name, self._on_crash(self.name), exc_info=failure)
 

@@ -53,8 +53,8 @@ class Outbox:
         self._send_timeout = send_timeout
         self._give_up = give_up
         self._begun: Bytes = b""
-        """The rest of a chunk that is partly sent. It is not counted: it is a batch, whose bytes all the room shares,
-        or a page of the history."""
+        """The rest of a chunk that is partly sent. It is not counted: it is a batch, whose bytes all the room shares, a
+        page of the history, or what waited behind the history, which is no more than `limit`."""
         self._backlog: deque[bytes] | None = None
         """Whole chunks, which may be dropped without tearing a line. There is none, rather than an empty one, which
         would take 600 bytes for each client."""

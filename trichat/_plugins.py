@@ -18,7 +18,7 @@ import trio
 
 from trichat import hookspecs
 from trichat._client import Client
-from trichat._commands import Command, marked_commands
+from trichat._commands import Command, everyone, marked_commands
 from trichat._deadlines import Calls, Deadlines, Overran
 from trichat._errors import ConfigError, PluginError, RequiredPluginFailed, sentences, split_failure
 from trichat._failures import Failures
@@ -142,10 +142,12 @@ class Plugins:
 
         There is no deadline: whoever holds the plugin's calls has one.
         """
-        gate = implementation.owner.gate
-        if gate is not None:
+        successor: Implementation | None = implementation
+        while successor is not None and (gate := successor.owner.gate) is not None:
             await gate.wait()
-        return next((each for each in self._hooks[hook] if each.plugin == implementation.plugin), None)
+            # Another one may be taking its place in turn.
+            successor = next((each for each in self._hooks[hook] if each.plugin == implementation.plugin), None)
+        return successor
 
     def commands(self) -> Iterator[tuple[str, Iterable[Command]]]:
         """Yield the commands of each plugin, with its name: those that it marks and those that it contributes."""
@@ -170,10 +172,21 @@ class Plugins:
 
         @wraps(command.run)
         def run(client: Client, arguments: str) -> Awaitable[str | None] | str | None:
+            if owner.gate is not None:
+                return self._of_successor(owner.gate, command, client, arguments)
             answer = command.run(client, arguments)
             return self._wait_for(answer, owner, f"/{command.name}") if inspect.isawaitable(answer) else answer
 
         return replace(command, run=run)
+
+    async def _of_successor(self, gate: trio.Event, command: Command, client: Client, arguments: str) -> str | None:
+        """Wait for the one that takes the place of a command's plugin, and run what it has under this name."""
+        await gate.wait()
+        found = client.server.commands.get(command.name)
+        if found is None or (found.who is not everyone and not client.is_operator):
+            return f"/{command.name} is not there any more"
+        answer = found.run(client, arguments)
+        return await answer if inspect.isawaitable(answer) else answer
 
     async def _wait_for(self, answer: Awaitable[R], owner: Registered, what: str) -> R:
         with self.deadlines.calls() as calls:
@@ -302,7 +315,8 @@ class Plugins:
         """Tell every plugin, and return what failed: a sentence for each plugin that did.
 
         `calls` are those of the task that tells. Raises `RequiredPluginFailed` if one fails that is required, before
-        the next is told. Every plugin is called even if the telling is cancelled: its first wait is cancelled then.
+        the next is told. Every plugin is called even if the telling is cancelled, and its first wait is cancelled then;
+        but nobody behind a required one that was cancelled is told of a batch.
         """
         failures: list[str] = []
         cancelled: BaseException | None = None
@@ -314,6 +328,8 @@ class Plugins:
                     raise RequiredPluginFailed(str(failure)) from failure.__cause__
                 failures.append(f"{failure}: {sentences(failure.__cause__ or failure)}")
             except (trio.Cancelled, BaseExceptionGroup) as error:  # noqa: ASYNC103
+                if implementation.required and hook is hookspecs.on_broadcast:
+                    raise  # nobody may see what it has not kept
                 cancelled = error  # raised below
         if cancelled is not None:
             raise cancelled
@@ -355,7 +371,7 @@ class Plugins:
             if answer is None:
                 return None
             if inspect.isawaitable(answer):
-                await calls.in_own_task()
+                await calls.in_own_task(implementation.owner)
                 answer = await calls.wait_for(answer, implementation.owner, hook)
             return self._checked(hook, implementation, answer, calls)
         except BaseException as error:

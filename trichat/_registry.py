@@ -127,7 +127,7 @@ class Registry:
             self._manager.check_pending()
             self._check(plugin)
             self._resolve(self._manager.get_hookcallers(plugin) or ())
-        except (pluggy.PluginValidationError, ValueError, PluginError) as error:
+        except Exception as error:  # whatever the plugin does when it is looked at
             del self._registered[name]
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import trio
 
 from trichat._discovery import imported_anew
-from trichat._errors import PluginError, TrichatError
+from trichat._errors import PluginError
 from trichat._server import Server
 from trichat._versions import Changed, Versions
 
@@ -59,9 +59,10 @@ class Reloader:
         for changed in look.changed:
             try:
                 await self._replace(changed)
-            except (TrichatError, RuntimeError) as error:
+            except (Exception, SystemExit) as error:
+                # Whatever it is, it is that of a new version, and not worth the server.
                 crashed = changed.found.name in self._server._plugins.crashed
-                why = "; ".join(str(error).splitlines())
+                why = "; ".join((str(error) or repr(error)).splitlines())
                 self._fail(reload, why if crashed else f"{why}; the one before it goes on")
             else:
                 versions.note(changed)

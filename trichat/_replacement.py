@@ -61,7 +61,7 @@ class Replacement:
                 if failure is not None and not had_crashed:
                     await self._enter_old(lifespans, failure)
             except BaseException:
-                # Whatever it was, a cancellation too: no lifespan is entered, and asking fails closed.
+                # Whatever it was, a cancellation too: no lifespan is entered, but for one that cannot be left.
                 logger.error("plugin %r: %s", name, self._plugins.mark_crashed(name))
                 raise
             if failure is not None:
@@ -99,9 +99,6 @@ class Replacement:
             await self._enter(self._old, self._plugins.registry, lifespans)
         except (PluginError, StartError) as error:
             raise PluginError(f"{failure}; and the one before it cannot start again: {error}") from error
-        if self._old.name in self._plugins.crashed:
-            # That was the new one, in the moment in which it was there.
-            self._plugins.install(self._plugins.registry, self._old.name)
 
     async def _enter(self, registered: Registered, registry: Registry, lifespans: Lifespans) -> None:
         lifespan = self._plugins.contribution_of(registered, registry, hookspecs.lifespan, server=self._server)

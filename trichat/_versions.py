@@ -109,7 +109,7 @@ def _is_on(found: Found, config: Config) -> bool:
 
 def _version(found: Found, config: Config) -> Version:
     modules = modules_of(found.module) if found.module else {}
-    files = [each.__file__ for each in modules.values() if each.__file__ is not None]
+    files = [file for each in modules.values() if (file := getattr(each, "__file__", None)) is not None]
     return Version({file: _state(Path(file)) for file in files}, config.plugins.get(found.name, {}))
 
 

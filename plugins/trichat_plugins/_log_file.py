@@ -36,6 +36,10 @@ class LogFile:
         # After a rotation a worker thread may still read or sync the old file: the last one to hold it closes it.
         self.close()
 
+    def unlock(self) -> None:
+        """Let another server have the file; what is read from it still is."""
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+
     def close(self) -> None:
         """Close the file, and let another server have it. Safe to repeat."""
         if self._fd >= 0:

@@ -84,7 +84,9 @@ class ChatLog:
                 # In a thread, as always: a disk that hangs must not hold up a stop.
                 await trio.to_thread.run_sync(self._log.sync, abandon_on_cancel=True)
         finally:
-            self._log.close()
+            # Who still reads the history from it goes on; the last one to hold it closes it.
+            self._log.unlock()
+            del self._log
 
     def _open(self, path: Path) -> LogFile:
         return LogFile(path, lasting=self._options.fsync != "never")

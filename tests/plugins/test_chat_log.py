@@ -23,6 +23,7 @@ from trichat_plugins.chat_log import RECENT, SYNC_INTERVAL, ChatLog, ChatLogOpti
 
 from trichat import Config, ConfigError, Message, Server, StartError, load_plugins
 from trichat._names import InvalidName, prepare
+from trichat._transport import Bytes
 from trichat.testing import Chat, running
 
 # Later than every message of a test.
@@ -813,3 +814,20 @@ async def test_a_reload_sets_a_torn_last_line_of_the_new_file_aside(chat: Chat, 
     assert path.read_text().endswith(" lobby alice: hi\n")
     assert len(path.read_text().splitlines()) == 1
     assert path.with_name("chat_log.txt.torn").read_text().endswith("torn he\n")
+
+
+async def test_who_reads_a_long_history_while_the_log_is_replaced_gets_all_of_it(virtual_time: object) -> None:
+    async with running(config={"plugins": {"chat_log": {"replay": "all"}}}) as chat:
+        chat.log_path.write_text(
+            "".join(format_line(Message(f"message {id}", "old", id=id)) for id in range(1_000_000, 1_006_000))
+        )
+        await chat.replace("chat_log")
+        pages: list[bytes] = []
+
+        async def send(data: Bytes) -> None:
+            pages.append(bytes(data))
+            if len(pages) == 2:
+                await chat.replace("chat_log")
+
+        assert await chat.server._house.replay.send_if_long(send, chat.server._wire, "lobby", 0, 10**16)
+        assert b"".join(pages).count(b"\n") == 6000
