@@ -290,6 +290,33 @@ async def test_the_old_one_goes_on_if_the_new_one_crashes_as_soon_as_it_has_star
         await alice.hears("* mark: !", "alice: hello!")
 
 
+async def test_a_new_version_that_ignores_its_deadline_holds_nobody_up(
+    deeds: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Shielded(Filter):
+        @hookimpl
+        @asynccontextmanager
+        async def lifespan(self, server: Server) -> AsyncIterator[None]:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(500)
+            yield
+
+    async with with_filter(Filter("!", deeds)) as chat, trio.open_nursery() as nursery:
+        alice = await chat.join("alice")
+
+        async def replace() -> None:
+            with pytest.raises(StartError, match="plugin 'filter' did not start within 5 seconds"):
+                await chat.server.replace_plugin("filter", Shielded("?", deeds))
+
+        nursery.start_soon(replace)
+        await chat.settled()
+        await alice.say("hello")
+        await trio.sleep(7)
+        await alice.hears("alice: hello!")
+        assert "plugin 'filter' goes on starting although it was cancelled" in caplog.text
+        await trio.sleep(500)
+
+
 async def test_a_new_version_that_cannot_start_does_not_stop_the_server_whatever_its_policy(deeds: list[str]) -> None:
     class Crashes(Filter):
         async def rest(self) -> None:

@@ -130,10 +130,21 @@ class Lifespans:
         self, name: str, manager: AbstractAsyncContextManager[None], seconds: float, *, settled: bool = True
     ) -> "_Lifespan":
         lifespan = _Lifespan(name, manager, self._on_crash, settled=settled)
-        with trio.move_on_after(seconds) as scope:
-            await self._nursery.start(lifespan.run, name=f"plugin {name}")
+        # In a task of its own: what ignores that it is cancelled must not hold up those who wait for it.
+        self._nursery.start_soon(lifespan.start, self._nursery, name=f"plugin {name} starts")
+        try:
+            with trio.move_on_after(seconds) as scope:
+                await lifespan.started()
+        finally:
+            lifespan.start_no_longer()
         if scope.cancelled_caught:
+            with trio.move_on_after(CLEANUP) as scope:
+                await lifespan.started()
+            if scope.cancelled_caught:
+                logger.error("plugin %r goes on starting although it was cancelled %g s ago", name, CLEANUP)
             raise StartError(f"plugin {name!r} did not start within {seconds:g} seconds")
+        if lifespan.failure is not None:
+            raise lifespan.failure
         self._entered[name] = lifespan
         return lifespan
 
@@ -214,9 +225,29 @@ class _Lifespan:
         """Whether a crash is one of the running plugin, and not a start that has failed."""
         self._manager = manager
         self._on_crash = on_crash
+        self.failure: StartError | None = None
+        """Why it could not start."""
+        self._starting = trio.CancelScope()
+        self._started = trio.Event()
+        """Whether it has started, or never will."""
         self._stopping = trio.Event()
         self._left = trio.Event()
         self._background = _Background(name)
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        try:
+            with self._starting:
+                await nursery.start(self.run, name=f"plugin {self.name}")
+        except StartError as failure:
+            self.failure = failure
+        finally:
+            self._started.set()
+
+    async def started(self) -> None:
+        await self._started.wait()
+
+    def start_no_longer(self) -> None:
+        self._starting.cancel("the plugin did not start in time")
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
         entered = False
