@@ -94,7 +94,9 @@ class Lifespans:
         """Enter one more, or one in the place of one that was left, and see it settled. Raises `StartError`."""
         if self._stopping.is_set():
             raise self._too_late(name)
-        lifespan = await self._enter(name, manager, seconds, settled=False)
+        lifespan = _Lifespan(name, manager, self._on_crash, settled=False)
+        await self._start(lifespan, seconds)
+        self._entered[name] = lifespan
         try:
             with trio.move_on_after(SETTLING) as scope:
                 await lifespan.ended()
@@ -126,11 +128,17 @@ class Lifespans:
                 await lifespan.leave()
         return not scope.cancelled_caught
 
-    async def _enter(
-        self, name: str, manager: AbstractAsyncContextManager[None], seconds: float, *, settled: bool = True
-    ) -> "_Lifespan":
-        lifespan = _Lifespan(name, manager, self._on_crash, settled=settled)
-        # In a task of its own: what ignores that it is cancelled must not hold up those who wait for it.
+    async def _enter(self, name: str, manager: AbstractAsyncContextManager[None], seconds: float) -> None:
+        lifespan = _Lifespan(name, manager, self._on_crash, settled=True)
+        with trio.move_on_after(seconds) as scope:
+            await self._nursery.start(lifespan.run, name=f"plugin {name}")
+        if scope.cancelled_caught:
+            raise _not_started(name, seconds)
+        self._entered[name] = lifespan
+
+    async def _start(self, lifespan: "_Lifespan", seconds: float) -> None:
+        """Start it in a server that runs: what ignores that it is cancelled must not hold up those who wait for it."""
+        name = lifespan.name
         self._nursery.start_soon(lifespan.start, self._nursery, name=f"plugin {name} starts")
         try:
             with trio.move_on_after(seconds) as scope:
@@ -142,11 +150,9 @@ class Lifespans:
                 await lifespan.started()
             if scope.cancelled_caught:
                 logger.error("plugin %r goes on starting although it was cancelled %g s ago", name, CLEANUP)
-            raise StartError(f"plugin {name!r} did not start within {seconds:g} seconds")
+            raise _not_started(name, seconds)
         if lifespan.failure is not None:
             raise lifespan.failure
-        self._entered[name] = lifespan
-        return lifespan
 
     async def _leave_all(self) -> None:
         """Leave them in reverse order. One that hangs is cancelled with the nursery; the others get their turn."""
@@ -159,6 +165,10 @@ class Lifespans:
                 await lifespan.leave()
             if scope.cancelled_caught:
                 logger.error("plugin %r did not end within %g seconds", lifespan.name, share)
+
+
+def _not_started(name: str, seconds: float) -> StartError:
+    return StartError(f"plugin {name!r} did not start within {seconds:g} seconds")
 
 
 class _Background:

@@ -22,7 +22,7 @@ class Struck:
     """A strike, as a disturbance: by default a cancellation."""
 
     verb = "was cancelled"
-    excused: Sequence[str] = (CANCELLED, "is told nothing any more", "it crashed")
+    excused: Sequence[str] = (CANCELLED, "is told nothing any more", "crashed")
     """A lifespan that is cancelled ends by itself, and its plugin refuses what it is asked from then on."""
 
     def __init__(self, strike: Strike, probe: Probe) -> None:
