@@ -17,6 +17,8 @@ def in_order(plugins: Mapping[str, object]) -> list[str]:
         for other in _names_in(plugin, name, "after"):
             if other in later:
                 later[other].add(name)
+    if not any(later.values()):
+        return list(plugins)  # as nearly always
     ordered: list[str] = []
     waiting = list(plugins)
     while waiting:

@@ -125,8 +125,9 @@ class Registry:
         try:
             self._manager.register(plugin, name)
             self._manager.check_pending()
-            self._check(plugin)
-            self._resolve(self._manager.get_hookcallers(plugin) or ())
+            callers = self._manager.get_hookcallers(plugin) or []
+            self._check(plugin, callers)
+            self._resolve(callers)
         except Exception as error:  # whatever the plugin does when it is looked at
             del self._registered[name]
             if self._manager.has_plugin(name):
@@ -141,8 +142,7 @@ class Registry:
             registry.add(successor if each.name == successor.name else each)
         return registry
 
-    def _check(self, plugin: object) -> None:
-        callers = self._manager.get_hookcallers(plugin) or []
+    def _check(self, plugin: object, callers: Sequence[pluggy.HookCaller]) -> None:
         if not callers and next(marked_commands(plugin), None) is None:
             raise PluginError("it has no hooks; is @hookimpl missing?")
         for caller in callers:
