@@ -1,8 +1,9 @@
 """What keeps the loop from going on is found while it does, and by whom and where."""
 
+import gc
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 
 import pytest
@@ -16,9 +17,13 @@ PATIENCE = 20.0
 
 
 @pytest.fixture
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+def _soon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A step is long after a short time already, where it is about being found."""
     monkeypatch.setattr(_blocking, "LONGEST_STEP", 0.02)
+    # In a process that has run thousands of tests, collecting the garbage of any step takes as long as that.
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def watched(async_fn: Callable[[BlockFinder], Awaitable[object]]) -> list[Block]:
