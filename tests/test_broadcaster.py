@@ -19,11 +19,12 @@ from trichat.wires import LineWire
 WIRE = LineWire(4096)
 
 
-class Box:
+class Box(Outbox):
     """An outbox that only keeps what is put."""
 
     def __init__(self) -> None:
         self.chunks: list[bytes] = []
+        self._direct = None
 
     def put(self, data: bytes) -> None:
         self.chunks.append(data)
@@ -80,7 +81,7 @@ class House:
         client = Client(cast(Server, None), "127.0.0.1", WIRE)
         client._name = name
         box = Box()
-        client._outbox = cast(Outbox, box)
+        client._outbox = box
         return client, box
 
     def add(self, name: str, plugin: object) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from trichat import Client, Server
 from trichat._hub import Hub
+from trichat._outbox import Outbox
 from trichat.wires import LineWire
 
 WIRE = LineWire(4096)
@@ -186,6 +187,17 @@ def test_a_room_that_nobody_is_in_has_no_members(hub: Hub) -> None:
     hub.leave(alice)
 
     assert hub.members("lobby") == []
+
+
+def test_what_is_said_in_a_room_goes_to_its_members_by_the_wires_that_they_are_on(hub: Hub) -> None:
+    other_wire = LineWire(100)
+    alice, bob, carol = (Client(cast("Server", None), "10.0.0.1", wire) for wire in (WIRE, other_wire, WIRE))
+    for client in (alice, bob, carol):
+        client._outbox = cast("Outbox", object())
+        hub.enter(client, "lobby")
+
+    assert hub.audience("lobby") == {WIRE: [alice._outbox, carol._outbox], other_wire: [bob._outbox]}
+    assert hub.audience("kitchen") == {}
 
 
 def test_a_client_that_is_in_no_room_can_leave_all_the_same(hub: Hub) -> None:

@@ -68,6 +68,71 @@ async def test_a_line_on_its_own_needs_no_turn_of_the_broadcaster(chat: Chat) ->
     assert turns.count == 0
 
 
+class Hold:
+    """Holds a batch up, if it is told to."""
+
+    def __init__(self) -> None:
+        self.held: trio.Event | None = None
+
+    @hookimpl
+    async def on_broadcast(self, messages: Sequence[Message]) -> None:
+        if self.held is not None:
+            await self.held.wait()
+
+
+async def test_who_spoke_is_not_woken_for_each_line_while_a_fan_out_is_under_way(virtual_time: object) -> None:
+    hold, batches = Hold(), Batches()
+    async with running([batches, hold]) as chat:
+        alice, bob = await chat.join("alice"), await chat.join("bob")
+        await alice.hears("* bob joined")
+        hold.held = trio.Event()
+        await alice.say("one")
+        await bob.say("two")
+        await chat.settled()
+        turns = Turns("client bob")
+        trio.lowlevel.add_instrument(turns)
+        for text in ("three", "four"):
+            await bob.say(text)
+            await trio.testing.wait_all_tasks_blocked()
+        trio.lowlevel.remove_instrument(turns)
+        assert turns.count == 0
+        batches.sizes.clear()
+        hold.held.set()
+        await alice.hears("alice: one", "bob: two", "bob: three", "bob: four")
+        assert batches.sizes == [1, 3], "what bob said meanwhile goes in one batch"
+
+
+async def test_who_said_as_much_as_is_received_in_one_go_is_read_on(virtual_time: object) -> None:
+    hold, batches = Hold(), Batches()
+    async with running([batches, hold]) as chat:
+        alice, bob = await chat.join("alice"), await chat.join("bob")
+        await alice.hears("* bob joined")
+        hold.held = trio.Event()
+        await alice.say("one")
+        line = b"x" * 1023
+        await bob.send((line + b"\n") * 8)
+        await trio.testing.wait_all_tasks_blocked()
+        batches.sizes.clear()
+        hold.held.set()
+        await alice.hears("alice: one", *[f"bob: {line.decode()}"] * 8)
+        assert batches.sizes == [1, 8]
+
+
+async def test_who_spoke_may_go_while_a_fan_out_is_under_way(virtual_time: object) -> None:
+    hold = Hold()
+    async with running([hold]) as chat:
+        alice, bob = await chat.join("alice"), await chat.join("bob")
+        await alice.hears("* bob joined")
+        hold.held = trio.Event()
+        await alice.say("one")
+        await bob.say("two")
+        await chat.settled()
+        bob.hang_up()
+        await trio.testing.wait_all_tasks_blocked()
+        hold.held.set()
+        await alice.hears("alice: one", "bob: two", "* bob left")
+
+
 async def test_a_name_that_is_too_long_for_a_line_is_no_try(chat: Chat) -> None:
     alice = await chat.connect()
     await alice.say(*["x" * 5000] * 6, "alice")

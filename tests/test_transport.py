@@ -53,11 +53,33 @@ async def test_a_socket_sends_without_waiting_until_it_is_full(pair: tuple[Socke
     assert await transport.send_some(b"more") == 4
 
 
+async def test_a_socket_gives_what_is_there_without_waiting(pair: tuple[SocketTransport, socket.socket]) -> None:
+    transport, peer = pair
+    assert transport.receive_nowait() is None
+    peer.sendall(b"hello")
+    await trio.lowlevel.wait_readable(transport._socket)
+    assert transport.receive_nowait() == b"hello"
+    peer.shutdown(socket.SHUT_WR)
+    assert await transport.receive() == b""
+    assert transport.receive_nowait() == b""
+
+
+async def test_the_direct_way_of_a_socket_is_its_own(pair: tuple[SocketTransport, socket.socket]) -> None:
+    transport, peer = pair
+    assert transport.direct is not None
+    assert transport.direct(b"hello\n") == 6
+    assert peer.recv(100) == b"hello\n"
+    await transport.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        transport.direct(b"hello\n")
+
+
 async def test_a_broken_socket_says_so_whatever_is_done(pair: tuple[SocketTransport, socket.socket]) -> None:
     transport, peer = pair
     break_off(peer)
     with pytest.raises(ConnectionLost, match="connection lost: Connection reset by peer"):
         await transport.receive()
+    assert transport.receive_nowait() == b"", "the break is told once, and then there is nothing more"
     with pytest.raises(ConnectionLost):
         transport.send_nowait(b"hello")
     with pytest.raises(ConnectionLost):

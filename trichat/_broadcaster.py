@@ -22,9 +22,9 @@ from trichat._errors import RequiredPluginFailed
 from trichat._head_start import has_ended, rest_of
 from trichat._hub import Hub
 from trichat._messages import LOBBY, Message
+from trichat._outbox import put_to_all
 from trichat._plugins import Plugins
 from trichat._sequencer import Sequencer
-from trichat.wires import Wire
 
 logger = logging.getLogger("trichat.broadcaster")
 
@@ -58,6 +58,7 @@ class Broadcaster:
         """What a sender has begun and has to wait for something: its rest goes before all else."""
         self._at_once_from = -math.inf
         """From when on a sender may broadcast at once, in Trio's time."""
+        self._waiting_for_round = trio.lowlevel.ParkingLot()
         self._hushed = False
         self.last_sent = 0
         """The id of the last message that is in the log and was sent."""
@@ -106,6 +107,13 @@ class Broadcaster:
             self._begun = broadcast
             self._wake()
         return True
+
+    async def round_ends(self) -> None:
+        """Wait for the end of the fan-out under way, or else of the next one, and of its rest.
+
+        Only for who has published something. What those who wait here publish at once behind it is one batch.
+        """
+        await self._waiting_for_round.park()
 
     async def join(self, client: Client, room: str = LOBBY) -> int:
         """Put the client into the room, at its place in the order, and tell the others.
@@ -160,10 +168,12 @@ class Broadcaster:
                 if self._begun is not None:
                     begun, self._begun = self._begun, None
                     await rest_of(begun)
+                    await self._end_round()
                 batch = self._gather(item)
                 started = trio.current_time()
                 await self._broadcast(batch, calls)
                 await self._rest(trio.current_time() - started, len(batch))
+                await self._end_round()
             if self._left:
                 await self._broadcast(self._gather(None), calls)
 
@@ -196,17 +206,13 @@ class Broadcaster:
 
     async def _deliver(self, messages: Sequence[Message], calls: Calls) -> None:
         for room, part in _by_room(messages).items():
-            encoded: dict[Wire, bytes] = {}
-            members = self._hub.members(room)
-            for start in range(0, len(members), BREATH):
-                if start:
-                    await calls.in_own_task()
-                    await trio.lowlevel.checkpoint()
-                for member in members[start : start + BREATH]:
-                    wire = member._wire
-                    if wire not in encoded:
-                        encoded[wire] = wire.encode(part)
-                    member._outbox.put(encoded[wire])
+            for wire, outboxes in self._hub.audience(room).items():
+                data = wire.encode(part)
+                for start in range(0, len(outboxes), BREATH):
+                    if start:
+                        await calls.in_own_task()
+                        await trio.lowlevel.checkpoint()
+                    put_to_all(outboxes[start : start + BREATH], data)
 
     def _let_in(self, joins: Iterable[Join], cursor: int) -> None:
         for join in joins:
@@ -232,6 +238,13 @@ class Broadcaster:
         # Who speaks alone is followed by nobody yet, and whoever does follow is not kept waiting.
         if cost >= SHORTEST_REST and messages > 1:
             await trio.sleep(min(cost, LONGEST_REST))
+
+    async def _end_round(self) -> None:
+        if self._waiting_for_round:
+            self._waiting_for_round.unpark_all()
+            # A pass of the loop wakes tasks in any order: behind the second one all of them have had their turn.
+            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint()
 
 
 def _by_room(messages: Sequence[Message]) -> dict[str, list[Message]]:

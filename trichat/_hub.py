@@ -4,11 +4,13 @@ The hub never awaits, so that nobody ever finds it half changed; and nobody else
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from trichat import _names
 from trichat._client import Client
+from trichat._outbox import Outbox
+from trichat.wires import Wire
 
 
 class Hub:
@@ -92,6 +94,13 @@ class Hub:
     def members(self, room: str, at_most: int | None = None) -> Sequence[Client]:
         """Who is in the room now, in the order of joining: all, or the first of them."""
         return list(islice(self._rooms.get(room, ()), at_most))
+
+    def audience(self, room: str) -> Mapping[Wire, Sequence[Outbox]]:
+        """To whom is sent what is said in the room now: the outboxes of its members, by the wire that they are on."""
+        audience: dict[Wire, list[Outbox]] = {}
+        for client in self._rooms.get(room, ()):
+            audience.setdefault(client._wire, []).append(client._outbox)
+        return audience
 
     def count(self, room: str) -> int:
         """How many are in the room now."""

@@ -17,7 +17,7 @@ from trichat._house import House
 from trichat._messages import LOBBY, Message, Refuse
 from trichat._outbox import Outbox, Send
 from trichat._replay import HistoryUnavailable
-from trichat._transport import Transport
+from trichat._transport import RECEIVE_BYTES, Transport
 from trichat.wires import Event, LineTooLong, Wire
 
 logger = logging.getLogger("trichat.session")
@@ -36,7 +36,17 @@ class Session:
     """Serves `client` over `transport`."""
 
     # Here and in all else that each client has: without a dictionary for each, ten thousand of them take far less.
-    __slots__ = ("_at_end", "_closing", "_decoder", "_events", "_house", "_transport", "_wire", "client")
+    __slots__ = (
+        "_at_end",
+        "_closing",
+        "_decoder",
+        "_events",
+        "_house",
+        "_more_is_there",
+        "_transport",
+        "_wire",
+        "client",
+    )
 
     def __init__(self, client: Client, transport: Transport, wire: Wire, house: House) -> None:
         self.client = client
@@ -47,6 +57,8 @@ class Session:
         self._events: list[Event] = []
         """What was received and is to be handled yet, the next one last."""
         self._at_end = False
+        self._more_is_there = False
+        """What was received last was as much as is received in one go."""
         self._closing = Closing(client, transport, wire, house)
 
     async def run(self) -> None:
@@ -208,6 +220,8 @@ class Session:
                 # When more follows, it is gathered into one batch.
                 if self._events or not broadcaster.publish_at_once(answer, client):
                     await broadcaster.publish(answer, client)
+                    if not self._events:
+                        await self._let_gather()
                 continue
             if isinstance(answer, Refuse):
                 logger.debug("%s: not sent: %s", client, answer.reason)
@@ -227,7 +241,22 @@ class Session:
                     return event.text
             if self._at_end:
                 return None
-            data = await self._transport.receive()
-            self._at_end = not data
-            self._events = self._decoder.receive(data)
-            self._events.reverse()
+            self._take(await self._transport.receive())
+
+    def _take(self, data: bytes) -> None:
+        self._at_end = not data
+        self._more_is_there = len(data) == RECEIVE_BYTES
+        self._events = self._decoder.receive(data)
+        self._events.reverse()
+
+    async def _let_gather(self) -> None:
+        """Leave what the client says next where it is while others are sent something, and then take all of it.
+
+        In a busy room, to be woken for each line would take more than all else that is done with it.
+        """
+        if self._at_end or self._more_is_there:
+            return
+        await self._house.broadcaster.round_ends()
+        data = self._transport.receive_nowait()
+        if data is not None:
+            self._take(data)

@@ -3,7 +3,7 @@
 import contextlib
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import trio
 
@@ -23,10 +23,16 @@ class Transport(ABC):
 
     address: str
     """The other side's IP address."""
+    direct: Callable[[Bytes], int] | None = None
+    """What `send_nowait` does, for a fan-out: the socket's own function, which raises `OSError`. `None` without one."""
 
     @abstractmethod
     async def receive(self) -> bytes:
         """Wait for data and return it; `b""` when the other side says no more."""
+
+    def receive_nowait(self) -> bytes | None:
+        """Return what `receive` would if it is there already; otherwise, and where that cannot be known, `None`."""
+        return None
 
     @abstractmethod
     def send_nowait(self, data: Bytes) -> int:
@@ -48,10 +54,11 @@ class Transport(ABC):
 class SocketTransport(Transport):
     """A connected, non-blocking socket, used without a layer in between: a fan-out sends straight from its own task."""
 
-    __slots__ = ("_socket",)
+    __slots__ = ("_socket", "direct")
 
     def __init__(self, sock: socket.socket, address: str) -> None:
         self._socket = sock
+        self.direct = sock.send
         self.address = canonical_address(address)
 
     async def receive(self) -> bytes:
@@ -62,14 +69,15 @@ class SocketTransport(Transport):
                 with contextlib.suppress(BlockingIOError):
                     return self._socket.recv(RECEIVE_BYTES)
 
+    def receive_nowait(self) -> bytes | None:
+        with _translated(), contextlib.suppress(BlockingIOError):
+            return self._socket.recv(RECEIVE_BYTES)
+        return None
+
     def send_nowait(self, data: Bytes) -> int:
-        # Once for each delivery: a context manager would cost as much as all else here but the system call.
-        try:
+        with _translated(), contextlib.suppress(BlockingIOError):
             return self._socket.send(data)
-        except BlockingIOError:
-            return 0
-        except OSError as error:
-            raise _lost(error) from error
+        return 0
 
     async def send_some(self, data: Bytes) -> int:
         with _translated():
@@ -130,10 +138,11 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _lost(error) from error
+        raise connection_lost(error) from error
     except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
         raise ConnectionLost("connection lost") from error
 
 
-def _lost(error: OSError) -> ConnectionLost:
+def connection_lost(error: OSError) -> ConnectionLost:
+    """What an error of the system means for a connection."""
     return ConnectionLost(f"connection lost: {error.strerror or error}")

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 
-from bench.build import BENCHMARKS, BUILD, NoCompiler, build
+from bench.build import BENCHMARKS, BUILD, NoCompiler, build, compile_trichat
 from bench.measure import Run, measure
 from bench.processes import Bystanders, raise_file_limit
 from bench.results import Outcome, Record, Taken, summarize
@@ -28,6 +28,7 @@ def main() -> int:
         rows = select(arguments.rows, quick=arguments.quick)
         for program in ("load", "floor"):
             build(program)
+        compile_trichat()
     except (ValueError, NoCompiler) as problem:
         print(f"bench: {problem}", file=sys.stderr)
         return 2

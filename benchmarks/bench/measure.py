@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.build import BUILD
 from bench.load import Load, LoadFailed, Report, under_load
-from bench.processes import DidNotStart, Process, cores, free_port, pinned
+from bench.processes import DidNotStart, Process, cores, free_port
 from bench.rows import Row
 from bench.servers import Server
 
@@ -35,8 +35,7 @@ def measure(row: Row, server: Server, *, quick: bool = False) -> Run:
             write_log(folder / "chat_log.txt", row.log_lines)
         command = server.command(folder, port)
         try:
-            with pinned(cores()[0]):
-                process = Process(command, folder, port)
+            process = Process(command, folder, port, cores()[0])
             try:
                 load = shortened(row.load) if quick else row.load
                 return _under_load(row, fitting(load, server), server, process, port)

@@ -72,11 +72,12 @@ def free_port() -> int:
 
 
 class Process:
-    """A running server. Times in seconds, memory in bytes."""
+    """A server that runs on `core`. Times in seconds, memory in bytes."""
 
-    def __init__(self, command: Sequence[str | Path], folder: Path, port: int) -> None:
+    def __init__(self, command: Sequence[str | Path], folder: Path, port: int, core: int) -> None:
         self._output = folder / "output.txt"
-        with self._output.open("wb") as output:
+        # Only it: to look whether it listens takes a good part of a core.
+        with self._output.open("wb") as output, pinned(core):
             started = time.perf_counter()
             self._process = subprocess.Popen(
                 command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT

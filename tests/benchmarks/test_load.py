@@ -10,7 +10,7 @@ import pytest
 import trio
 from bench.build import build, compiler
 from bench.load import Load, LoadFailed, Report, parse_report, under_load
-from bench.processes import Process, free_port
+from bench.processes import cores, Process, free_port
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
 
@@ -27,7 +27,7 @@ def load_on(port: int, load: Load = THREE, wire: str = "line") -> Report:
 @pytest.fixture
 def floor(tmp_path: Path) -> Iterator[int]:
     port = free_port()
-    process = Process([build("floor"), str(port)], tmp_path, port)
+    process = Process([build("floor"), str(port)], tmp_path, port, cores()[0])
     yield port
     process.end()
 

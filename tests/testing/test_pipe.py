@@ -244,6 +244,17 @@ async def test_the_server_receives_no_more_at_once_than_from_a_socket(connection
     assert len(await connection.server.receive()) == 4096
 
 
+async def test_the_server_is_given_what_is_there_without_waiting(connection: Connection) -> None:
+    assert connection.server.receive_nowait() is None
+    await connection.person.send(b"hello\n")
+    assert connection.server.receive_nowait() == b"hello\n"
+    connection.person.send_eof()
+    assert connection.server.receive_nowait() == b""
+    connection.person.reset()
+    with pytest.raises(ConnectionLost, match="connection lost: Connection reset by peer"):
+        connection.server.receive_nowait()
+
+
 async def test_who_hangs_up_is_at_an_end_for_the_server_and_cannot_be_told_any_more(connection: Connection) -> None:
     await connection.person.send(b"bye\n")
     connection.person.close()

@@ -160,6 +160,9 @@ class _FaultyTransport(MemoryTransport):
                 return b""
         return await super().receive()
 
+    def receive_nowait(self) -> bytes | None:
+        return None  # so that what is received comes through `receive`, and its faults
+
     def send_nowait(self, data: Bytes) -> int:
         match self._faults.next(f"send to {self._who}"):
             case "breaks" | "ends":

@@ -36,7 +36,8 @@ class Pipe:
         return self._broken or self._ended or len(self._data) < self.capacity
 
     @property
-    def _has_news(self) -> bool:
+    def has_news(self) -> bool:
+        """Whether `read` would return at once, or fail."""
         return bool(self._data) or self._ended or self._broken
 
     def write(self, data: Bytes) -> int:
@@ -60,9 +61,9 @@ class Pipe:
 
     async def read(self, most: int) -> bytes:
         """Wait for data and return it, at most `most` bytes; `b""` at the end. Raises `ConnectionResetError`."""
-        if self._has_news:
+        if self.has_news:
             await trio.lowlevel.checkpoint()
-        while not self._has_news:
+        while not self.has_news:
             await self._changed.park()
         return self.read_nowait(most)
 
@@ -114,6 +115,15 @@ class MemoryTransport(Transport):
         """Wait for data and return it, at most `most` bytes of it."""
         try:
             return await self._incoming.read(most)
+        except OSError as error:
+            raise ConnectionLost(f"connection lost: {error.strerror}") from error
+
+    def receive_nowait(self) -> bytes | None:
+        """Return what `receive` would if it is there already, otherwise `None`."""
+        if not self._incoming.has_news:
+            return None
+        try:
+            return self._incoming.read_nowait(RECEIVE_BYTES)
         except OSError as error:
             raise ConnectionLost(f"connection lost: {error.strerror}") from error
 

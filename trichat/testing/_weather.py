@@ -44,6 +44,9 @@ class _WeatheredTransport(MemoryTransport):
         await self._pass()
         return await self.receive_at_most(self._chance.choice((1, 7, RECEIVE_BYTES)))
 
+    def receive_nowait(self) -> bytes | None:
+        return super().receive_nowait() if self._chance.random() < 0.5 else None
+
     def send_nowait(self, data: Bytes) -> int:
         taken = self._chance.choice((0, 1, len(data), len(data)))
         return super().send_nowait(data[:taken]) if taken else 0
