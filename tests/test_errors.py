@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from trichat import ConfigError, PluginError, StartError, TrichatError
-from trichat._errors import ConnectionLost, RequiredPluginFailed, leaves, one_for_all
+from trichat._errors import ConnectionLost, RequiredPluginFailed, leaves, one_for_all, pass_on, split_failure
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,30 @@ def test_the_leaves_of_groups_come_in_their_order_however_nested() -> None:
     group = BaseExceptionGroup("", [a, BaseExceptionGroup("", [b, BaseExceptionGroup("", [c])]), d])
 
     assert list(leaves(group)) == [a, b, c, d]
+
+
+def test_what_a_plugin_raised_is_split_into_its_failure_and_what_has_to_pass() -> None:
+    oops, end, stop = ValueError("oops"), SystemExit(), KeyboardInterrupt()
+
+    assert split_failure(oops) == (oops, None)
+    assert split_failure(end) == (end, None)
+    assert split_failure(stop) == (None, stop)
+    group = ExceptionGroup("", [oops])
+    assert split_failure(group) == (group, None)
+    failure, passing = split_failure(BaseExceptionGroup("", [oops, BaseExceptionGroup("", [stop, end])]))
+    assert failure is not None
+    assert passing is not None
+    assert list(leaves(failure)) == [oops, end]
+    assert list(leaves(passing)) == [stop]
+
+
+def test_of_what_a_plugin_raised_only_what_has_to_pass_is_passed_on() -> None:
+    pass_on(ValueError("oops"))
+    pass_on(ExceptionGroup("", [ValueError("oops")]))
+    with pytest.raises(KeyboardInterrupt):
+        pass_on(KeyboardInterrupt())
+    with pytest.RaisesGroup(KeyboardInterrupt):
+        pass_on(BaseExceptionGroup("", [ValueError("oops"), KeyboardInterrupt()]))
 
 
 def test_nothing_is_raised_for_nothing() -> None:

@@ -12,7 +12,7 @@ import trio
 from made_kit import Hook, Made, Place, nothing
 
 from trichat import Client, Command, Handled, Message, PluginError, Refuse, Server, hookimpl, hookspecs
-from trichat._errors import RequiredPluginFailed
+from trichat._errors import Interruption, RequiredPluginFailed
 from trichat._plugins import Plugins
 from trichat._policy import Policy
 from trichat.testing import running
@@ -47,6 +47,10 @@ def calls() -> list[str]:
 async def ask_message(plugins: Plugins, client: Client) -> Message | Handled | Refuse:
     with plugins.deadlines.calls() as calls:
         return await plugins.ask_message(client, HELLO, calls)
+
+
+class Panic(BaseException):
+    """What some libraries raise, those in Rust for one: nothing that is caught by `except Exception`."""
 
 
 def raising(error: BaseException) -> Hook:
@@ -234,6 +238,8 @@ FAULTS = {
     "async def that raises": (raising_later(ValueError("oops")), "oops"),
     "def that exits": (raising(SystemExit(3)), "3"),
     "async def that exits": (raising_later(SystemExit(3)), "3"),
+    "def that panics": (raising(Panic("oops")), "oops"),
+    "async def that panics": (raising_later(Panic("oops")), "oops"),
     "group of errors": (raising(ExceptionGroup("both", [ValueError("oops")])), "oops"),
     "overrun": (too_long, "it took longer than hook_timeout (5 s)"),
 }
@@ -259,6 +265,18 @@ async def test_a_plugin_that_fails_refuses_what_it_is_asked(
         f"plugin 'bad' failed in on_connect: {reason}",
         f"plugin 'bad' failed in on_message: {reason}",
     ]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), Interruption(), pytest.fail.Exception("no")], ids=repr)
+async def test_what_has_to_end_all_is_no_failure_of_a_plugin(
+    plugins: Plugins, client: Client, caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    plugins.register("bad", Made(on_connect=raising(error), on_message=raising_later(error)))
+    with pytest.raises(type(error)):
+        await plugins.ask(hookspecs.on_connect, client=client)
+    with pytest.raises(type(error)):
+        await ask_message(plugins, client)
+    assert failures(caplog) == []
 
 
 async def test_a_plugin_that_hangs_is_cancelled_when_its_time_is_over(

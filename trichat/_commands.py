@@ -28,6 +28,10 @@ class Who(Enum):
     EVERYONE = "everyone"
     OPERATORS = "operators"
 
+    def includes(self, client: "Client") -> bool:
+        """Whether `client` is one of them."""
+        return self is Who.EVERYONE or client.is_operator
+
 
 everyone = Who.EVERYONE
 operators = Who.OPERATORS

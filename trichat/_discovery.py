@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import NamedTuple, TypeGuard
 
 from trichat._commands import is_command
-from trichat._errors import PluginError
+from trichat._errors import PluginError, pass_on
 
 GROUP = "trichat"
 
@@ -92,7 +92,8 @@ def _found(point: EntryPoint) -> Found:
 def _load(point: EntryPoint) -> Factory:
     try:
         found = point.load()
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        pass_on(error)
         raise PluginError(f"plugin {point.name!r} ({point.value}) cannot be imported: {_why(error)}") from error
     if not isinstance(found, (ModuleType, type)):
         raise PluginError(f"plugin {point.name!r} ({point.value}) is {found!r}; expected a class or a module")
@@ -138,7 +139,8 @@ def _import_by_name(where: str) -> ModuleType:
         raise PluginError(f"plugin {where!r}: there is no such file")
     try:
         return _import_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        pass_on(error)
         raise PluginError(f"plugin {where!r} cannot be imported: {_why(error)}") from error
 
 

@@ -1,7 +1,10 @@
 """What can go wrong, split by whose fault it is."""
 
+from abc import ABCMeta
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+
+import trio
 
 
 class TrichatError(Exception):
@@ -61,19 +64,31 @@ def _sentence(error: BaseException) -> str:
     return str(error) or repr(error)
 
 
-def split_failure(error: BaseException) -> tuple[BaseException | None, BaseException | None]:
-    """Split what came out of a plugin into its own failure and what has to pass: cancellation, Ctrl-C.
+class Interruption(BaseException, metaclass=ABCMeta):
+    """Ends all that it comes through, as Ctrl-C does, and is nobody's failure. The test kit has some."""
 
-    A plugin that calls `sys.exit` has failed; it does not end the server.
+
+def _is_failure(error: BaseException) -> bool:
+    """Whether who raised this has failed by it: `sys.exit` and the like, too, for a plugin does not end the server.
+
+    Cancellation, Ctrl-C and the end of a generator are no failures.
     """
+    return not isinstance(error, (trio.Cancelled, KeyboardInterrupt, GeneratorExit, Interruption, BaseExceptionGroup))
+
+
+def split_failure(error: BaseException) -> tuple[BaseException | None, BaseException | None]:
+    """Split what came out of a plugin into its own failure and what has to pass: cancellation, Ctrl-C."""
     if isinstance(error, BaseExceptionGroup):
         failure, passing = error.split(_is_failure)
         return (error, None) if passing is None else (failure, passing)
     return (error, None) if _is_failure(error) else (None, error)
 
 
-def _is_failure(error: BaseException) -> bool:
-    return isinstance(error, (Exception, SystemExit)) and not isinstance(error, BaseExceptionGroup)
+def pass_on(error: BaseException) -> None:
+    """Raise what has to pass, if that is in what came out of a plugin."""
+    _, passing = split_failure(error)
+    if passing is not None:
+        raise passing
 
 
 @contextmanager

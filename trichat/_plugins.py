@@ -18,9 +18,9 @@ import trio
 
 from trichat import hookspecs
 from trichat._client import Client
-from trichat._commands import Command, everyone, marked_commands
+from trichat._commands import Command, marked_commands
 from trichat._deadlines import Calls, Deadlines, Overran
-from trichat._errors import ConfigError, PluginError, RequiredPluginFailed, sentences, split_failure
+from trichat._errors import ConfigError, PluginError, RequiredPluginFailed, pass_on, sentences, split_failure
 from trichat._failures import Failures
 from trichat._messages import Handled, Message, Refuse
 from trichat._policy import Policy
@@ -183,7 +183,7 @@ class Plugins:
         """Wait for the one that takes the place of a command's plugin, and run what it has under this name."""
         await gate.wait()
         found = client.server.commands.get(command.name)
-        if found is None or (found.who is not everyone and not client.is_operator):
+        if found is None or not found.who.includes(client):
             return f"/{command.name} is not there any more"
         answer = found.run(client, arguments)
         return await answer if inspect.isawaitable(answer) else answer
@@ -355,7 +355,8 @@ class Plugins:
     def _contribution(self, hook: str, implementation: Implementation, arguments: dict[str, Any]) -> Any:
         try:
             return implementation.call(arguments)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            pass_on(error)
             raise PluginError(f"plugin {implementation.plugin!r} failed in {hook}: {error!r}") from error
 
     async def _call(self, hook: str, implementation: Implementation, arguments: dict[str, Any], calls: Calls) -> Any:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import trio
 
 from trichat._discovery import imported_anew
-from trichat._errors import PluginError
+from trichat._errors import PluginError, pass_on
 from trichat._server import Server
 from trichat._versions import Changed, Versions
 
@@ -59,7 +59,8 @@ class Reloader:
         for changed in look.changed:
             try:
                 await self._replace(changed)
-            except (Exception, SystemExit) as error:
+            except BaseException as error:
+                pass_on(error)
                 # Whatever it is, it is that of a new version, and not worth the server.
                 crashed = changed.found.name in self._server._plugins.crashed
                 why = "; ".join((str(error) or repr(error)).splitlines())

@@ -142,7 +142,7 @@ class Server:
         if is_withheld("given the notice %s", text):
             return
         for client in self.clients if room is None else self.members(room):
-            if client.room and (who is everyone or client.is_operator):
+            if client.room and who.includes(client):
                 client.send(text)
 
     def storage(self, plugin: str) -> Storage:

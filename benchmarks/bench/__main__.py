@@ -7,6 +7,7 @@ import argparse
 import signal
 import sys
 import time
+from itertools import product
 
 from bench.build import BENCHMARKS, BUILD, NoCompiler, build, compile_trichat
 from bench.measure import Run, measure
@@ -59,16 +60,15 @@ def run_all(rows: list[Row], servers: dict[str, Server], repeat: int, *, quick: 
     began, others = time.monotonic(), Bystanders()
     taken: list[Taken] = []
     failed: set[tuple[str, str]] = set()
-    for turn in range(repeat):
-        for row in rows:
-            for name in row.servers:
-                # What could not be done once, in a minute's patience, is not tried again.
-                if name in servers and (row.key, name) not in failed:
-                    run = measure(row, servers[name], quick=quick)
-                    taken.append(Taken(row.key, name, run))
-                    if run.failure:
-                        failed.add((row.key, name))
-                    print(f"{turn + 1}/{repeat} {row.key:<14} {name:<22} {_in_words(row, run)}", flush=True)
+    for turn, row in product(range(repeat), rows):
+        for name in (1 if quick else row.times) * row.servers:
+            # What could not be done once, in a minute's patience, is not tried again.
+            if name in servers and (row.key, name) not in failed:
+                run = measure(row, servers[name], quick=quick)
+                taken.append(Taken(row.key, name, run))
+                if run.failure:
+                    failed.add((row.key, name))
+                print(f"{turn + 1}/{repeat} {row.key:<14} {name:<22} {_in_words(row, run)}", flush=True)
     versions = {name: server.version for name, server in servers.items() if any(name in row.servers for row in rows)}
     return Record(taken, time.time(), time.monotonic() - began, others.share(), versions)
 

@@ -138,6 +138,7 @@ def summarize(rows: Sequence[Row], record: Record) -> Outcome:
     runs: dict[tuple[str, str], list[Run]] = defaultdict(list)
     for taken in record.runs:
         runs[taken.row, taken.server].append(taken.run)
+    times = {row.key: row.times for row in rows}
     done = {key: [run for run in each if not run.failure] for key, each in runs.items()}
     return Outcome(
         [row for row in rows if any(taken.row == row.key for taken in record.runs)],
@@ -149,6 +150,6 @@ def summarize(rows: Sequence[Row], record: Record) -> Outcome:
         failures={key: run.failure for key, each in runs.items() for run in each if run.failure},
         limited=[key for key, each in done.items() if 2 * sum(run.limited_by_load for run in each) > len(each)],
         faults=[f"{row}: {server}: {run.faults}" for (row, server), each in runs.items() for run in each if run.faults],
-        repeat=max((len(each) for each in runs.values()), default=0),
+        repeat=max((len(each) // times.get(row, 1) for (row, _), each in runs.items()), default=0),
         record=record,
     )

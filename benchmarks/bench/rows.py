@@ -90,6 +90,8 @@ class Row:
     """What is in the chat log before the start."""
     long: bool = False
     """Not part of a quick run."""
+    times: int = 1
+    """How many times as often as the others it is run: more, where a goal hangs on what varies much."""
 
 
 def _fan_out(clients: int, *servers: str, goals: tuple[Goal, ...] = (), long: bool = False) -> Row:
@@ -186,6 +188,7 @@ ROWS = (
         load=Load(500, senders=10, messages=800, rate=100, size=400, seconds=20, burst=MANY),
         servers=(TRICHAT, FLOOR),
         shows=("cpu", "p50", "p99"),
+        times=3,
     ),
     Row(
         key="one-slow",
@@ -194,6 +197,7 @@ ROWS = (
         servers=(TRICHAT, FLOOR),
         shows=("cpu", "p50", "p99"),
         goals=(Goal("p99", most=1.1, of=TRICHAT, row="all-read"),),
+        times=3,
     ),
     Row(
         key="fsync",

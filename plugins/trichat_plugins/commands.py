@@ -5,7 +5,7 @@ import logging
 import re
 from collections.abc import Awaitable
 
-from trichat import Client, Command, Handled, Message, Refuse, command, everyone, hookimpl
+from trichat import Client, Command, Handled, Message, Refuse, command, hookimpl
 
 logger = logging.getLogger("trichat.commands")
 
@@ -42,7 +42,7 @@ class Commands:
         if name and name not in commands:
             return f"there is no command /{name}"
         shown = [commands[name]] if name else [commands[each] for each in sorted(commands)]
-        return "\n".join(f"{each.usage} - {each.help}" for each in shown if name or _may(client, each))
+        return "\n".join(f"{each.usage} - {each.help}" for each in shown if name or each.who.includes(client))
 
     @command("who", help="show who is here")
     def who(self, client: Client) -> str:
@@ -52,12 +52,8 @@ class Commands:
         return "here: " + "\n".join(lines)
 
 
-def _may(client: Client, command: Command) -> bool:
-    return command.who is everyone or client.is_operator
-
-
 async def _run(command: Command, client: Client, arguments: str) -> Handled | Refuse:
-    if not _may(client, command):
+    if not command.who.includes(client):
         return Refuse(f"/{command.name} is for operators")
     try:
         answer = command.run(client, arguments)

@@ -10,7 +10,7 @@ import pytest
 import trio
 from bench.build import build, compiler
 from bench.load import Load, LoadFailed, Report, parse_report, under_load
-from bench.processes import cores, Process, free_port
+from bench.processes import Process, cores, free_port
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 from bench.load import Load
 from bench.measure import Run
 from bench.results import Record, Taken, summarize
@@ -42,3 +44,11 @@ def test_versions_and_circumstances_are_told() -> None:
 def test_a_failure_stands_where_the_figure_would() -> None:
     lines = page(trichat=Run({"cpu": 3e-6}), ngircd=Run({}, failure="2 of 3 clients got in"))
     assert "| ngircd | 2 of 3 clients got in |" in lines
+
+
+def test_a_row_that_is_run_more_often_says_so() -> None:
+    row = dataclasses.replace(ROW, times=3)
+    record = Record([Taken("talk", "trichat", Run({"cpu": 3e-6}))] * 6, 0.0, 60.0, 0.25, {})
+    text = results(summarize([row], record))
+    assert "2 times over" in text
+    assert "### talk: people talk\n\nRun 3 times as often as the others" in text

@@ -16,6 +16,7 @@ from trio.lowlevel import checkpoint, spawn_system_task
 
 from trichat import Client, Handled, Message, Refuse, Server, hookimpl, hookspecs
 from trichat._closing import Closing
+from trichat._errors import Interruption
 from trichat._outbox import Outbox
 from trichat.testing import (
     INVARIANTS,
@@ -140,8 +141,8 @@ def test_what_is_said_of_a_broken_one_is_the_same_with_and_without_pytest() -> N
 # The server did not crash.
 
 
-class Shutdown(BaseException):
-    """What a library raises that has its own idea of cancellation."""
+class Shutdown(Interruption):
+    """What ends all, so that it is no failure of a plugin."""
 
 
 class Library:

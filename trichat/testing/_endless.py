@@ -6,6 +6,7 @@ from collections import Counter
 import trio
 from trio.lowlevel import Task
 
+from trichat._errors import Interruption
 from trichat._tasks import waiting_at
 
 # Steps of all tasks while no time passes, until it counts as going on for ever: more than in a test of big numbers.
@@ -15,7 +16,7 @@ ENDLESS = 100_000
 _WINDOW = 1_000
 
 
-class Abandoned(BaseException):
+class Abandoned(Interruption):
     """Raised in a task that goes on for ever, however often it is cancelled, so that the test can end."""
 
 

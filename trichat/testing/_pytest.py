@@ -12,12 +12,16 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from trichat._errors import TrichatError
+from trichat._errors import Interruption, TrichatError
 from trichat.testing import _clock
 from trichat.testing._chat import Chat, Plugins, Tables, running
 from trichat.testing._transcript import Mismatch, play_file
 
 TRANSCRIPTS = "trichat_transcripts"
+
+# What a test is ended with, by `pytest.fail` and the like, is no failure of the plugin that it is raised in.
+for _outcome in (pytest.fail.Exception, pytest.skip.Exception, pytest.exit.Exception):
+    Interruption.register(_outcome)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
