@@ -357,7 +357,7 @@ class Plugins:
             return implementation.call(arguments)
         except BaseException as error:
             pass_on(error)
-            raise PluginError(f"plugin {implementation.plugin!r} failed in {hook}: {error!r}") from error
+            raise PluginError(f"plugin {implementation.plugin!r} failed in {hook}: {error!r}") from error  # noqa: ASYNC104
 
     async def _call(self, hook: str, implementation: Implementation, arguments: dict[str, Any], calls: Calls) -> Any:
         """Call one plugin and return its answer. Raises `_Failed`."""

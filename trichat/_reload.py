@@ -59,7 +59,7 @@ class Reloader:
         for changed in look.changed:
             try:
                 await self._replace(changed)
-            except BaseException as error:
+            except BaseException as error:  # noqa: ASYNC103
                 pass_on(error)
                 # Whatever it is, it is that of a new version, and not worth the server.
                 crashed = changed.found.name in self._server._plugins.crashed
