@@ -56,7 +56,7 @@ class Untraced(Plugins):
     ) -> Message | Handled | Refuse:
         """Ask every plugin about a message."""
         arguments: dict[str, Any] = {"client": client, "message": message}
-        for implementation in self._hooks["on_message"]:
+        for implementation in self.roster.hooks["on_message"]:
             answer = implementation.call(arguments)
             if answer is None:
                 continue

@@ -1,6 +1,7 @@
 """The broadcaster alone: order, batches, joining and leaving, failing plugins."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import cast
 
 import pytest
@@ -314,6 +315,29 @@ async def test_it_ends_when_it_is_closed_after_sending_what_is_there(virtual_tim
         await house.broadcaster.publish(Message("the last one", "alice"))
         house.broadcaster.close()
     assert box.lines == ["alice: the last one"]
+
+
+async def test_who_waits_for_a_fan_out_goes_on_at_its_end(house: House) -> None:
+    alice, box = await house.member("alice")
+    house.recorder.held = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(house.broadcaster.publish_and_wait, Message("one", "alice"), alice)
+        await trio.testing.wait_all_tasks_blocked()
+        assert "alice: one" not in box.lines
+        assert len(nursery.child_tasks) == 1
+        house.recorder.held.set()
+    assert box.lines[-1] == "alice: one"
+
+
+async def test_who_waits_for_room_in_the_channel_waits_for_no_other_fan_out(quick_house: House) -> None:
+    alice, box = await quick_house.member("alice")
+    with suppress(trio.WouldBlock):
+        while True:
+            quick_house.broadcaster.publish_nowait(Message("flood", "bob"))
+    with trio.fail_after(60):
+        await quick_house.broadcaster.publish_and_wait(Message("last", "alice"), alice)
+    await quick_house.broadcaster.flush()
+    assert box.lines[-1] == "alice: last"
 
 
 async def test_who_speaks_alone_is_heard_at_once(quick_house: House) -> None:

@@ -338,7 +338,7 @@ async def test_a_replacement_that_is_broken_off_while_the_new_one_settles_leaves
             await chat.server.replace_plugin("filter", Filter("?", deeds))
         await chat.settled()
         assert deeds[-2:] == ["? enters", "?: its task ends"]
-        assert chat.server._plugins.crashed == {"filter"}
+        assert chat.server._plugins.roster.crashed == {"filter"}
 
 
 class Slow(Filter):

@@ -73,7 +73,7 @@ def mill(named: Named) -> Mill:
 def watchdog(mill: Mill) -> Watchdog:
     plugins = Plugins(hook_timeout=5)
     plugins.register("mill", mill)
-    return Watchdog(plugins.files())
+    return Watchdog(lambda: plugins.roster.files)
 
 
 def watched(watchdog: Watchdog, function: Callable[..., Awaitable[object]], *args: object) -> None:
@@ -112,7 +112,7 @@ def test_each_call_is_named_once(watchdog: Watchdog, mill: Mill, named: Named) -
 
 
 def test_nobody_is_named_who_is_no_plugin(named: Named) -> None:
-    watchdog = Watchdog({})
+    watchdog = Watchdog(dict)
 
     async def main() -> None:
         end = time.perf_counter() + 2 * LONGEST
@@ -121,6 +121,21 @@ def test_nobody_is_named_who_is_no_plugin(named: Named) -> None:
 
     watched(watchdog, main)
     assert named.lines == []
+
+
+def test_a_plugin_that_came_later_is_named_as_well(named: Named) -> None:
+    files: dict[str, str] = {}
+    watchdog = Watchdog(lambda: dict(files))
+
+    async def main() -> None:
+        files[__file__] = "successor"
+        before = watchdog._turn
+        while watchdog._turn == before:
+            await trio.lowlevel.checkpoint()
+        named.grind()
+
+    watched(watchdog, main)
+    assert ["'successor'" in line for line in named.lines] == [True]
 
 
 async def test_its_thread_ends_with_the_block(watchdog: Watchdog) -> None:

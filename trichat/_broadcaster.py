@@ -84,6 +84,19 @@ class Broadcaster:
         """Do what `publish` does, or raise `trio.WouldBlock` if that would have to wait."""
         self._send.send_nowait(Said(message, client))
 
+    async def publish_and_wait(self, message: Message, client: Client) -> None:
+        """Do what `publish` does, and wait for the end of the fan-out under way, or of the next one, and of its rest.
+
+        What those who wait here publish at once behind it is gathered into one batch.
+        """
+        try:
+            self.publish_nowait(message, client)
+        except trio.WouldBlock:
+            await self.publish(message, client)  # when there is room for it, a fan-out was just begun
+        else:
+            # Nobody else has run since, so that a fan-out is sure to come.
+            await self._waiting_for_round.park()
+
     def publish_at_once(self, message: Message, client: Client) -> bool:
         """Send `message` in the task of its sender, if nothing else is on its way; return whether it was.
 
@@ -107,13 +120,6 @@ class Broadcaster:
             self._begun = broadcast
             self._wake()
         return True
-
-    async def round_ends(self) -> None:
-        """Wait for the end of the fan-out under way, or else of the next one, and of its rest.
-
-        Only for who has published something. What those who wait here publish at once behind it is one batch.
-        """
-        await self._waiting_for_round.park()
 
     async def join(self, client: Client, room: str = LOBBY) -> int:
         """Put the client into the room, at its place in the order, and tell the others.

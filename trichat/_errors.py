@@ -44,6 +44,10 @@ class ConnectionLost(TrichatError):
     """The other side is gone, or the way to it is; the text says how it showed."""
 
 
+class Misbehaved(Exception):
+    """What a plugin did is known from outside, so that a traceback would only show this file."""
+
+
 def leaves(error: BaseException) -> Iterator[BaseException]:
     """Yield what really happened: `error` itself, or the errors that it groups, however nested."""
     if isinstance(error, BaseExceptionGroup):

@@ -7,10 +7,10 @@ without leaving a coroutine behind, and a changed message goes on to the next pl
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property, wraps
+from functools import wraps
 from itertools import chain
 from typing import Any, ParamSpec, TypeVar
 
@@ -20,11 +20,19 @@ from trichat import hookspecs
 from trichat._client import Client
 from trichat._commands import Command, marked_commands
 from trichat._deadlines import Calls, Deadlines, Overran
-from trichat._errors import ConfigError, PluginError, RequiredPluginFailed, pass_on, sentences, split_failure
-from trichat._failures import Failures
+from trichat._errors import (
+    ConfigError,
+    Misbehaved,
+    PluginError,
+    RequiredPluginFailed,
+    pass_on,
+    sentences,
+    split_failure,
+)
 from trichat._messages import Handled, Message, Refuse
 from trichat._policy import Policy
-from trichat._registry import ASKING, CONTRIBUTING, Implementation, Registered, Registry
+from trichat._registry import ASKING, Implementation, Registered, Registry
+from trichat._roster import Roster
 
 logger = logging.getLogger("trichat.plugins")
 
@@ -39,16 +47,15 @@ class _Failed(Exception):
     """A plugin failed in a hook. It is in the log already; the text is what a client may be told."""
 
 
-class Misbehaved(Exception):
-    """What a plugin did is known from outside, so that a traceback would only show this file."""
-
-
 class Plugins:
     """The registered plugins. `hook_timeout` is what one call may take, in seconds, if no policy says otherwise.
 
     `on_out` is called with the name of a plugin that is told nothing any more, and why; `on_fatal` with why the server
     has to stop.
     """
+
+    _make_roster = Roster
+    """For the test kit."""
 
     def __init__(
         self,
@@ -58,54 +65,16 @@ class Plugins:
         on_fatal: Callable[[str], None] = lambda _why: None,
     ) -> None:
         self._timeout = hook_timeout
-        self._on_out = on_out
-        self._on_fatal = on_fatal
+        self.roster = self._make_roster(on_out=on_out, on_fatal=on_fatal)
+        """Who is called."""
         self.deadlines = Deadlines()
         """The calls under way. Nothing is awaited for long that nobody watches."""
-        self._registry = Registry()
-        self._failures = Failures()
         self.traced: Callable[[Call, object, Message, Calls], Awaitable[Message | Handled | Refuse]] | None = None
         """Who asks about a message instead, as long as somebody watches, by calling each plugin through its own."""
 
-    @property
-    def registry(self) -> Registry:
-        """Which plugins there are."""
-        return self._registry
-
-    @property
-    def crashed(self) -> Set[str]:
-        """The plugins whose lifespan has crashed."""
-        return self._failures.crashed
-
-    @property
-    def names(self) -> list[str]:
-        """The names of the plugins, in the order of their registration."""
-        return [registered.name for registered in self._registry]
-
-    def files(self) -> Mapping[str, str]:
-        """The names of the plugins, by the files that they are written in."""
-        return self._registry.files()
-
-    def hooks_of(self, name: str) -> list[str]:
-        """The hooks that a plugin implements."""
-        return self._registry.hooks_of(name)
-
-    def order(self) -> dict[str, list[str]]:
-        """For each hook the plugins that implement it, as they are called."""
-        return {hook: [each.plugin for each in found] for hook, found in self._hooks.items()}
-
-    def implements(self, hook: Callable[..., object]) -> bool:
-        """Whether any plugin implements `hook`."""
-        return bool(self._hooks[hook.__name__])
-
-    def timeout_of(self, name: str) -> float:
-        """What one call of a plugin may take, in seconds."""
-        return self._registry[name].timeout
-
     def register(self, name: str, plugin: object, policy: Policy | None = None) -> None:
         """Add a plugin: a module or an instance. Raises `PluginError` if it is not made as it has to be."""
-        self._registry.add(self._registered(name, plugin, policy or Policy()))
-        self._change_hooks()
+        self.roster.add(self._registered(name, plugin, policy or Policy()))
 
     def _registered(self, name: str, plugin: object, policy: Policy) -> Registered:
         timeout = self._timeout if policy.hook_timeout is None else policy.hook_timeout
@@ -115,25 +84,20 @@ class Plugins:
     def with_another(self, name: str, plugin: object, policy: Policy | None = None) -> Registry:
         """Return a registry in which `plugin` is in the place of the one of this name. Raises `PluginError`.
 
-        Without a policy it has that of the other one. Nothing is changed before `install`.
+        Without a policy it has that of the other one. Nothing is changed before the roster installs it.
         """
-        return self._registry.with_another(self._registered(name, plugin, policy or self._registry[name].policy))
-
-    def install(self, registry: Registry, name: str) -> None:
-        """Call the plugins of `registry` from now on, in which another one has the place of `name`."""
-        self._registry = registry
-        self._failures.forget(name)
-        self._change_hooks()
+        registry = self.roster.registry
+        return registry.with_another(self._registered(name, plugin, policy or registry[name].policy))
 
     @contextmanager
     def holding(self, name: str) -> Iterator[None]:
         """Let calls of a plugin that begin in the block wait for its end; then they are for whoever has its place."""
-        held = self._registry[name]
+        held = self.roster.registry[name]
         gate = held.gate = trio.Event()
         try:
             yield
         finally:
-            if self._registry[name] is held:
+            if self.roster.registry[name] is held:
                 held.gate = None
             gate.set()
 
@@ -146,14 +110,14 @@ class Plugins:
         while successor is not None and (gate := successor.owner.gate) is not None:
             await gate.wait()
             # Another one may be taking its place in turn.
-            successor = next((each for each in self._hooks[hook] if each.plugin == implementation.plugin), None)
+            successor = next((each for each in self.roster.hooks[hook] if each.plugin == implementation.plugin), None)
         return successor
 
     def commands(self) -> Iterator[tuple[str, Iterable[Command]]]:
         """Yield the commands of each plugin, with its name: those that it marks and those that it contributes."""
-        marked = ((each.name, marked_commands(each.plugin)) for each in self._registry)
+        marked = ((each.name, marked_commands(each.plugin)) for each in self.roster.registry)
         for name, found in chain(marked, self.contributions(hookspecs.commands)):
-            yield name, self._own_commands(self._registry[name], found)
+            yield name, self._own_commands(self.roster.registry[name], found)
 
     def commands_of(self, registered: Registered, registry: Registry) -> Iterable[Command]:
         """Return the commands of one plugin. Raises `PluginError`."""
@@ -192,69 +156,10 @@ class Plugins:
         with self.deadlines.calls() as calls:
             return await calls.wait_for(answer, owner, what)
 
-    def mark_crashed(self, name: str) -> str:
-        """Take the plugin out of the hooks that tell, and let it refuse in those that ask: it fails closed.
-
-        Returns what to say of it.
-        """
-        if name not in self._failures.crashed:
-            self._failures.crashed.add(name)
-            if self._registry[name].policy.on_error == "stop":
-                self._on_fatal(f"the plugin {name!r} crashed")
-        return self._take_out(name, "it crashed")
-
-    def _note_failure(self, owner: Registered, hook: str) -> None:
-        """Count a failure, and put the plugin into quarantine if it was one too many."""
-        name, policy = owner.name, owner.policy
-        if name in self._failures.crashed:
-            return  # to refuse is all that it does any more
-        if policy.on_error == "stop":
-            self._on_fatal(f"the plugin {name!r} failed")
-        # Whoever mends a file and reloads until it is right must not lose the plugin by that.
-        limit = 0 if hook == "on_reload" else policy.quarantine_after
-        if self._failures.are_too_many(name, limit, trio.current_time()):
-            times = f"{limit} times" if limit > 1 else "once"
-            logger.error("plugin %r: %s", name, self._take_out(name, f"it failed {times} within a minute"))
-
-    def _take_out(self, name: str, why: str) -> str:
-        """Tell a plugin nothing any more, and return what to say of it. What it is asked is not opened by that."""
-        hooks = self.hooks_of(name)
-        consequences = []
-        if any(hook not in ASKING and hook not in CONTRIBUTING for hook in hooks):
-            consequences.append("is told nothing any more")
-        if any(hook in ASKING for hook in hooks):
-            if name not in self._failures.crashed:
-                consequences.append("is still asked")
-            elif self._registry[name].policy.on_error == "skip":
-                consequences.append("is asked nothing any more")
-            else:
-                consequences.append("refuses what it is asked")
-        why = f"{why}; it {', and '.join(consequences)}" if consequences else why
-        self._change_hooks()
-        self._on_out(name, why)
-        return why
-
-    @cached_property
-    def _hooks(self) -> Mapping[str, Sequence[Implementation]]:
-        """Who is called in each hook: who implements it, but for those that are out."""
-        return {hook: list(self._without_those_out(hook, found)) for hook, found in self._registry.hooks.items()}
-
-    def _change_hooks(self) -> None:
-        self.__dict__.pop("_hooks", None)  # the next call puts them together
-
-    def _without_those_out(self, hook: str, found: list[Implementation]) -> Iterator[Implementation]:
-        for implementation in found:
-            is_asked = hook in ASKING or (implementation.required and hook == "on_broadcast")
-            if implementation.plugin in self._failures.crashed:
-                if is_asked and implementation.owner.policy.on_error != "skip":
-                    yield replace(implementation, call=_refuse_as_crashed)
-            elif is_asked or implementation.plugin not in self._failures.quarantined:
-                yield implementation
-
     async def ask(self, hook: Callable[P, Awaitable[R]], *_: P.args, **kwargs: P.kwargs) -> R | Refuse | None:
         """Ask one plugin after the other, until one answers; arguments by keyword. A plugin that fails refuses."""
         with self.deadlines.calls() as calls:
-            for implementation in self._hooks[hook.__name__]:
+            for implementation in self.roster.hooks[hook.__name__]:
                 try:
                     answer = await self._call(hook.__name__, implementation, kwargs, calls)
                 except _Failed as failure:
@@ -276,7 +181,7 @@ class Plugins:
         if call is None and self.traced is not None:
             return await self.traced(self._call, client, message, calls)
         arguments: dict[str, object] = {"client": client, "message": message}
-        for implementation in self._hooks["on_message"]:
+        for implementation in self.roster.hooks["on_message"]:
             try:
                 if call is not None:
                     answer = await call("on_message", implementation, arguments, calls)
@@ -320,7 +225,7 @@ class Plugins:
         """
         failures: list[str] = []
         cancelled: BaseException | None = None
-        for implementation in self._hooks[hook.__name__]:
+        for implementation in self.roster.hooks[hook.__name__]:
             try:
                 await self._call(hook.__name__, implementation, kwargs, calls)
             except _Failed as failure:
@@ -340,7 +245,7 @@ class Plugins:
 
         Raises `PluginError` if one fails.
         """
-        for implementation in self._hooks[hook.__name__]:
+        for implementation in self.roster.hooks[hook.__name__]:
             yield implementation.plugin, self._contribution(hook.__name__, implementation, kwargs)
 
     def contribution_of(
@@ -401,11 +306,7 @@ class Plugins:
             # An OSError or a fault in a file tells of the world, not of the plugin's code.
             trace = None if isinstance(failure, (Misbehaved, Overran, OSError, ConfigError)) else failure
             logger.error("plugin %r failed in %s: %s", implementation.plugin, hook, sentences(failure), exc_info=trace)
-            self._note_failure(implementation.owner, hook)
+            self.roster.note_failure(implementation.owner, hook)
         if passing is not None:
             raise passing from None
         return _Failed(f"the plugin {implementation.plugin!r} failed")
-
-
-def _refuse_as_crashed(_: object) -> None:
-    raise Misbehaved("it crashed earlier, and asking it fails closed")

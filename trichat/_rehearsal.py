@@ -103,7 +103,7 @@ class _Registry(Plugins):
 
     async def outcome(self, client: Client, message: Message) -> object:
         """Return what the plugin answers, or the `_Failed` that it fails with."""
-        (implementation,) = self._hooks["on_message"]
+        (implementation,) = self.roster.hooks["on_message"]
         with self.deadlines.calls() as calls:
             try:
                 return await self._call("on_message", implementation, {"client": client, "message": message}, calls)
@@ -147,7 +147,7 @@ class Rehearsal:
             options = msgspec.structs.replace(self._config.server, data_dir=folder)
             config = msgspec.structs.replace(self._config, server=options)
             server = _Stage(config, plugins=self._plugins, listeners=[])
-            if not server._plugins.implements(hookspecs.on_message):
+            if not server._plugins.roster.implements(hookspecs.on_message):
                 raise PluginError(f"plugin {self.report.plugin!r} has no on_message: there is nothing to ask it")
             with one_for_all():
                 trio.run(self._play, server, clock=self._clock)

@@ -62,7 +62,7 @@ class Reloader:
             except BaseException as error:  # noqa: ASYNC103
                 pass_on(error)
                 # Whatever it is, it is that of a new version, and not worth the server.
-                crashed = changed.found.name in self._server._plugins.crashed
+                crashed = changed.found.name in self._server._plugins.roster.crashed
                 why = "; ".join((str(error) or repr(error)).splitlines())
                 self._fail(reload, why if crashed else f"{why}; the one before it goes on")
             else:
@@ -76,7 +76,7 @@ class Reloader:
 
     async def _replace(self, changed: Changed) -> None:
         name, module = changed.found.name, changed.found.module
-        timeout = self._server._plugins.timeout_of(name)
+        timeout = self._server._plugins.roster.registry[name].timeout
         with ExitStack() as stack:
             if module:
                 stack.enter_context(imported_anew(module))

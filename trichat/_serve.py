@@ -37,7 +37,7 @@ def serve(server: Server, versions: Versions, about: Sequence[str]) -> None:
 
 async def _serve(server: Server, versions: Versions, announcement: "_Announcement") -> None:
     reloader = Reloader(server, versions)
-    watchdog = Watchdog(server._plugins.files())
+    watchdog = Watchdog(lambda: server._plugins.roster.files)
     with watchdog.watching(), trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_obey, signals, server, reloader, name="signals")

@@ -90,7 +90,7 @@ class Server:
     @property
     def plugin_names(self) -> Sequence[str]:
         """The plugins, in the order of their registration."""
-        return self._plugins.names
+        return [each.name for each in self._plugins.roster.registry]
 
     @property
     def commands(self) -> Mapping[str, Command]:
@@ -162,7 +162,8 @@ class Server:
         self.notice(f"the plugin {name!r}: {why}", who=operators)
 
     def _of_those_that_run(self, commands: Mapping[str, Command]) -> Mapping[str, Command]:
-        return {name: command for name, command in commands.items() if command.plugin not in self._plugins.crashed}
+        crashed = self._plugins.roster.crashed
+        return {name: command for name, command in commands.items() if command.plugin not in crashed}
 
     async def reload(self) -> list[str]:
         """Let the plugins open their files anew, and return what failed: a sentence for each plugin that did.
@@ -187,7 +188,7 @@ class Server:
         async with self._replacing:
             if self._nursery is None or self._lifespans is None:
                 raise RuntimeError("the server is not running")
-            if name not in self._plugins.registry:
+            if name not in self._plugins.roster.registry:
                 raise PluginError(f"there is no plugin {name!r} that another one could replace")
             commands = self._commands
             replacement = Replacement(name, plugin, policy, self, self._plugins, commands)
@@ -239,10 +240,10 @@ class Server:
         grace = self._options.shutdown_timeout
         lifespans = self._lifespans = Lifespans(
             self._plugins.contributions(hookspecs.lifespan, server=self),
-            timeout_of=self._plugins.timeout_of,
+            timeout_of=lambda name: self._plugins.roster.registry[name].timeout,
             # A little less than all of the share, so that one that hangs is told of before it is cut off.
             grace=0.8 * LIFESPANS_SHARE * grace,
-            on_crash=self._plugins.mark_crashed,
+            on_crash=self._plugins.roster.mark_crashed,
         )
         # Who is needed longest is entered first: clients while there are clients, the broadcaster until the last of
         # them has left, the plugins until the last message is in the log.

@@ -201,7 +201,7 @@ class Session:
         if unnamed > 0:
             shown += f" and {unnamed} more"
         parts = [f"welcome, {client.name}", f"here: {shown}" if shown else "you are the first here"]
-        if plugins.implements(hookspecs.history):
+        if plugins.roster.implements(hookspecs.history):
             parts.append("what is said is kept (dates are UTC)")
         hints = {"help": "/help shows the commands", "bye": "bye leaves"}
         parts.extend(hint for command, hint in hints.items() if command in commands)
@@ -218,10 +218,12 @@ class Session:
                 break  # a plugin kicked it, or let it go
             if isinstance(answer, Message):
                 # When more follows, it is gathered into one batch.
-                if self._events or not broadcaster.publish_at_once(answer, client):
+                if self._events or self._more_is_there:
                     await broadcaster.publish(answer, client)
-                    if not self._events:
-                        await self._let_gather()
+                elif not broadcaster.publish_at_once(answer, client):
+                    # In a busy room, to be woken for each line would take more than all else that is done with it.
+                    await broadcaster.publish_and_wait(answer, client)
+                    self._take_what_came()
                 continue
             if isinstance(answer, Refuse):
                 logger.debug("%s: not sent: %s", client, answer.reason)
@@ -249,14 +251,7 @@ class Session:
         self._events = self._decoder.receive(data)
         self._events.reverse()
 
-    async def _let_gather(self) -> None:
-        """Leave what the client says next where it is while others are sent something, and then take all of it.
-
-        In a busy room, to be woken for each line would take more than all else that is done with it.
-        """
-        if self._at_end or self._more_is_there:
-            return
-        await self._house.broadcaster.round_ends()
-        data = self._transport.receive_nowait()
+    def _take_what_came(self) -> None:
+        data = None if self._at_end else self._transport.receive_nowait()
         if data is not None:
             self._take(data)

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -48,10 +48,11 @@ class _Sight(NamedTuple):
 
 
 class Watchdog:
-    """Looks on inside `watching`. `plugins` are the names of plugins, by their file."""
+    """Looks on inside `watching`. `plugins` returns the names of the plugins that there are now, by their file."""
 
-    def __init__(self, plugins: Mapping[str, str]) -> None:
-        self._plugins = plugins
+    def __init__(self, plugins: Callable[[], Mapping[str, str]]) -> None:
+        self._find_plugins = plugins
+        self._plugins: Mapping[str, str] = {}
         self._loop = 0
         self._turn = 0
         """How often the loop has answered."""
@@ -61,6 +62,7 @@ class Watchdog:
     def watching(self) -> Iterator[None]:
         """Look from another thread, as long as the block takes; to be entered once, in a task."""
         self._loop = threading.get_ident()
+        self._plugins = self._find_plugins()
         token = trio.lowlevel.current_trio_token()
         thread = threading.Thread(target=self._look, args=[token], name="watchdog", daemon=True)
         thread.start()
@@ -89,6 +91,8 @@ class Watchdog:
 
     def _answer(self) -> None:
         self._turn += 1
+        # Another version of a plugin may be in another file.
+        self._plugins = self._find_plugins()
 
     def _sight(self) -> _Sight | None:
         """Look at the stack. Nothing here lets the loop go on, so that it does not change meanwhile."""

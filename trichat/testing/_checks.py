@@ -76,7 +76,7 @@ def loads(subject: Subject) -> str:
         with scratch() as folder, chdir(folder):
             async with running(subject.extra, subject.config, folder=Path(folder)) as chat:
                 commands = [f"/{each.name}" for each in chat.server.commands.values() if each.plugin == subject.name]
-                return [*chat.server._plugins.hooks_of(subject.name), *commands]
+                return [*chat.server._plugins.roster.registry.hooks_of(subject.name), *commands]
 
     return ", ".join(_clock.run(start))
 

@@ -9,21 +9,29 @@ from typing import Any
 
 import trio
 
-from trichat._errors import StartError
+from trichat._errors import Misbehaved, StartError
 from trichat._listener import Address
-from trichat._plugins import Misbehaved, Plugins
+from trichat._plugins import Plugins
 from trichat._registry import ASKING, Implementation
+from trichat._roster import Roster
 from trichat._server import Server
 from trichat._session import Session
 from trichat.testing._parts import CANCELLED, part_of
 
 
+class ProbedRoster(Roster):
+    """Each awaited call of a hook is a part."""
+
+    @cached_property
+    def hooks(self) -> Mapping[str, Sequence[Implementation]]:
+        """Who is called, in parts."""
+        return {hook: [_probed(hook, each) for each in found] for hook, found in super().hooks.items()}
+
+
 class ProbedPlugins(Plugins):
     """Each awaited call of a hook is a part, and so is each lifespan."""
 
-    @cached_property
-    def _hooks(self) -> Mapping[str, Sequence[Implementation]]:
-        return {hook: [_probed(hook, each) for each in found] for hook, found in super()._hooks.items()}
+    _make_roster = ProbedRoster
 
     def _contribution(self, hook: str, implementation: Implementation, arguments: dict[str, Any]) -> Any:
         contribution = super()._contribution(hook, implementation, arguments)
