@@ -9,8 +9,8 @@ import trio
 
 from trichat._errors import ConnectionLost
 from trichat.testing._faults import LATE, Fault, Faults
-from trichat.testing._parts import Probe
 from trichat.testing._pipe import MemoryTransport, Pipe
+from trichat.testing._probe import Probe
 
 
 class Connection:

@@ -47,7 +47,7 @@ from trichat.testing._invariants import (
     title,
     views_agree,
 )
-from trichat.testing._parts import Probe
+from trichat.testing._probe import Probe
 
 BAD_PLUGINS = Path(__file__).parent / "bad_plugins"
 

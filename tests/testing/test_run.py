@@ -13,7 +13,8 @@ from trio.lowlevel import checkpoint, spawn_system_task
 from trichat import Message, PluginError, hookimpl
 from trichat.testing import Chat, NotHeard, Person, Run, cancel_everywhere
 from trichat.testing._everywhere import Struck
-from trichat.testing._parts import Probe, Strike
+from trichat.testing._parts import Strike
+from trichat.testing._probe import Probe
 from trichat.testing._run import MakePlugins, Scenario, made, play, takes_chat
 
 PARROT_FILE = """\

@@ -14,12 +14,12 @@ from trichat.testing._everywhere import fault_everywhere as fault_everywhere
 from trichat.testing._invariants import INVARIANTS as INVARIANTS
 from trichat.testing._invariants import Invariant as Invariant
 from trichat.testing._parts import Part as Part
-from trichat.testing._parts import part as part
 from trichat.testing._person import Disconnected as Disconnected
 from trichat.testing._person import NotHeard as NotHeard
 from trichat.testing._person import Person as Person
 from trichat.testing._player import Survey as Survey
 from trichat.testing._player import Violation as Violation
+from trichat.testing._probe import part as part
 from trichat.testing._run import Run as Run
 from trichat.testing._subject import Subject as Subject
 from trichat.testing._transcript import Mismatch as Mismatch

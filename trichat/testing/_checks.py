@@ -16,8 +16,9 @@ from trichat.testing._blocking import BlockFinder
 from trichat.testing._chat import Chat, Tables, running
 from trichat.testing._everywhere import Struck, strike_everywhere
 from trichat.testing._folder import scratch
-from trichat.testing._parts import Part, Probe
+from trichat.testing._parts import Part
 from trichat.testing._player import Player
+from trichat.testing._probe import Probe
 from trichat.testing._run import AFTERMATH, Run, Scenario, takes_chat
 from trichat.testing._small_talk import dialogue, enter, speak
 from trichat.testing._subject import Subject

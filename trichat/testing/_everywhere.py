@@ -8,8 +8,9 @@ from typing import Any, Literal
 from trichat.testing._chat import Tables
 from trichat.testing._faults import Faults
 from trichat.testing._invariants import Invariant
-from trichat.testing._parts import CANCELLED, Part, Probe, Strike
+from trichat.testing._parts import CANCELLED, Part, Strike
 from trichat.testing._player import Player, Survey
+from trichat.testing._probe import Probe
 from trichat.testing._run import ENDS_WITHIN, MakePlugins, Scenario
 from trichat.testing._weather import Weather
 

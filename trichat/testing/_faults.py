@@ -13,8 +13,8 @@ import trio
 
 from trichat._errors import ConnectionLost
 from trichat._transport import Bytes
-from trichat.testing._parts import Probe
 from trichat.testing._pipe import MemoryTransport, Pipe
+from trichat.testing._probe import Probe
 
 # What can go wrong where.
 STREAM_FAULTS = ("breaks", "one byte", "late", "ends")

@@ -16,8 +16,8 @@ from trichat.testing._folder import scratch
 from trichat.testing._invariants import ALWAYS, INVARIANTS, Invariant
 from trichat.testing._leftovers import all_tasks, described
 from trichat.testing._logged import failures_logged
-from trichat.testing._parts import Probe
 from trichat.testing._person import Disconnected, Person
+from trichat.testing._probe import Probe
 from trichat.testing._run import MakePlugins, Run, made, present
 from trichat.testing._stepped import SteppedRun
 from trichat.testing._weather import Weather

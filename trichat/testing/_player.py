@@ -11,7 +11,7 @@ from trichat.testing._chat import Tables
 from trichat.testing._faults import Faults
 from trichat.testing._folder import scratch
 from trichat.testing._invariants import INVARIANTS, Invariant, title
-from trichat.testing._parts import Probe
+from trichat.testing._probe import Probe
 from trichat.testing._run import ENDS_WITHIN, Disturbance, MakePlugins, Run, Scenario, play
 
 # Violations that are told in full; the same fault mostly shows at many checkpoints.

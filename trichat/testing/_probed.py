@@ -16,7 +16,8 @@ from trichat._registry import ASKING, Implementation
 from trichat._roster import Roster
 from trichat._server import Server
 from trichat._session import Session
-from trichat.testing._parts import CANCELLED, part_of
+from trichat.testing._parts import CANCELLED
+from trichat.testing._probe import part_of
 
 
 class ProbedRoster(Roster):

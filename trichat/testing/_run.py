@@ -19,9 +19,10 @@ from trichat.testing._force import end_by_force, is_of_run
 from trichat.testing._leftovers import all_tasks, described, leftovers_noted
 from trichat.testing._lines import Fate, fate
 from trichat.testing._logged import failures_logged
-from trichat.testing._parts import PROBE, Part, Probe, part_of
+from trichat.testing._parts import Part
 from trichat.testing._person import Person
 from trichat.testing._pipe import MemoryTransport
+from trichat.testing._probe import PROBE, Probe, part_of
 from trichat.testing._schedule import schedule
 from trichat.testing._witness import Witness
 
