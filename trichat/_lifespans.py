@@ -1,17 +1,15 @@
 """The lifespans of the plugins: entered in order, each in a task of its own, and left in the reverse order."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from contextvars import ContextVar
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 
 import trio
 
+from trichat._background import Background
 from trichat._errors import StartError, sentences, split_failure
 
 logger = logging.getLogger("trichat.plugins")
-
 
 # Seconds that a lifespan has for its cleanup when it was cancelled.
 CLEANUP = 1.0
@@ -19,35 +17,6 @@ CLEANUP = 1.0
 # Seconds in which a plugin that has taken the place of another one still counts as one that cannot start: a task of it
 # may find the port taken that it wants.
 SETTLING = 0.1
-
-
-class _Service(Protocol):
-    async def __call__(self, *, task_status: trio.TaskStatus[None]) -> None: ...
-
-
-@asynccontextmanager
-async def outlasting(
-    service: _Service, stop: Callable[[], None], grace: float, *, name: str | None = None
-) -> AsyncIterator[None]:
-    """Run `service` around the block, and shield it from what cancels the block, because the block's cleanup needs it.
-
-    After the block `stop` is called, and from then on the service has `grace` seconds.
-    """
-    shield = trio.CancelScope()
-
-    async def run(*, task_status: trio.TaskStatus[None]) -> None:
-        with shield:
-            await service(task_status=task_status)
-
-    async with trio.open_nursery() as nursery:
-        await nursery.start(run, name=name)
-        # Not before: a start that is cancelled has nothing to protect, and would never be told to stop.
-        shield.shield = True
-        try:
-            yield
-        finally:
-            stop()
-            shield.deadline = trio.current_time() + grace
 
 
 class Lifespans:
@@ -171,56 +140,6 @@ def _not_started(name: str, seconds: float) -> StartError:
     return StartError(f"plugin {name!r} did not start within {seconds:g} seconds")
 
 
-class _Background:
-    """The background tasks of one plugin. They end before its lifespan does, which may hold what they use."""
-
-    def __init__(self, plugin: str) -> None:
-        self._plugin = plugin
-        self.nursery: trio.Nursery
-        self._scopes: set[trio.CancelScope] = set()
-        self._ending = False
-        self._ended = trio.Event()
-
-    def start_soon(self, function: Callable[..., Awaitable[object]], *args: object, name: str | None) -> None:
-        """Start a task. Raises `RuntimeError` if the lifespan is being left already."""
-        if self._ending:
-            raise RuntimeError(f"plugin {self._plugin!r} is ending: it can start nothing any more")
-        scope = trio.CancelScope()
-        self._scopes.add(scope)
-        title = name or getattr(function, "__qualname__", repr(function))
-        self.nursery.start_soon(self._run, scope, function, args, name=f"plugin {self._plugin}: {title}")
-
-    async def _run(
-        self, scope: trio.CancelScope, function: Callable[..., Awaitable[object]], args: tuple[object, ...]
-    ) -> None:
-        try:
-            with scope:
-                await function(*args)
-        finally:
-            self._scopes.discard(scope)
-            if self._ending and not self._scopes:
-                self._ended.set()
-
-    async def end(self) -> None:
-        """Cancel the tasks, and wait until they have ended: as long as the plugin has for its end."""
-        self._ending = True
-        for scope in self._scopes:
-            scope.cancel("the plugin is ending")
-        if self._scopes:
-            await self._ended.wait()
-
-
-_BACKGROUND: ContextVar[_Background] = ContextVar("trichat.lifespan")
-
-
-def start_soon(function: Callable[..., Awaitable[object]], *args: object, name: str | None = None) -> None:
-    """Start a background task of the plugin in whose lifespan this is called. Raises `RuntimeError` elsewhere."""
-    background = _BACKGROUND.get(None)
-    if background is None:
-        raise RuntimeError("start_soon belongs into the lifespan of a plugin: whose task is it to be here?")
-    background.start_soon(function, *args, name=name)
-
-
 class _Lifespan:
     def __init__(
         self,
@@ -242,7 +161,7 @@ class _Lifespan:
         """Whether it has started, or never will."""
         self._stopping = trio.Event()
         self._left = trio.Event()
-        self._background = _Background(name)
+        self._background = Background(name)
 
     async def start(self, nursery: trio.Nursery) -> None:
         try:
@@ -264,7 +183,7 @@ class _Lifespan:
         try:
             async with trio.open_nursery() as nursery:
                 self._background.nursery = nursery
-                _BACKGROUND.set(self._background)
+                self._background.become_current()
                 async with self._manager:
                     entered = True
                     task_status.started()

@@ -9,6 +9,7 @@ from typing import ClassVar
 import trio
 
 from trichat import hookspecs
+from trichat._background import start_soon
 from trichat._broadcaster import Broadcaster
 from trichat._choices import load_plugins
 from trichat._client import Client
@@ -17,9 +18,10 @@ from trichat._config import Config, ServerOptions
 from trichat._errors import PluginError, one_for_all
 from trichat._house import House
 from trichat._hub import Hub
-from trichat._lifespans import Lifespans, outlasting, start_soon
+from trichat._lifespans import Lifespans
 from trichat._listener import Address, Listener, TcpListener
 from trichat._messages import LOBBY, Message
+from trichat._outlasting import outlasting
 from trichat._plugins import Plugins
 from trichat._policy import Policy, policy_of
 from trichat._replacement import Replacement

@@ -1,0 +1,83 @@
+"""Lifespans that note what happens to them, and what holds them."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import trio
+
+from trichat._errors import one_for_all
+from trichat._lifespans import Lifespans
+
+TIMEOUT = 5.0
+
+Lifespan = AbstractAsyncContextManager[None]
+
+
+async def nothing() -> None:
+    await trio.lowlevel.checkpoint()
+
+
+async def hang() -> None:
+    # Not for ever, so that a test fails where nobody cancels it.
+    await trio.sleep(600)
+
+
+def raising(error: Exception) -> Callable[[], Awaitable[None]]:
+    async def raise_it() -> None:
+        await trio.lowlevel.checkpoint()
+        raise error
+
+    return raise_it
+
+
+@asynccontextmanager
+async def noting(
+    events: list[str],
+    name: str,
+    *,
+    entering: Callable[[], Awaitable[None]] = nothing,
+    leaving: Callable[[], Awaitable[None]] = nothing,
+) -> AsyncIterator[None]:
+    """A lifespan that notes in `events` when it is entered and left."""
+    await entering()
+    events.append(f"{name} in")
+    try:
+        yield
+        await leaving()
+    finally:
+        events.append(f"{name} out")
+
+
+@asynccontextmanager
+async def with_background(task: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """A lifespan with a background task."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(task)
+        yield
+        nursery.cancel_scope.cancel()
+
+
+def unexpected(name: str) -> str:
+    raise AssertionError(f"{name} crashed")
+
+
+@asynccontextmanager
+async def held(*plugins: tuple[str, Lifespan], on_crash: Callable[[str], object] = unexpected) -> AsyncIterator[None]:
+    """Hold these lifespans during the block."""
+
+    def crash(name: str) -> str:
+        on_crash(name)
+        return "it crashed"
+
+    lifespans = Lifespans(plugins, timeout_of=lambda _: TIMEOUT, grace=TIMEOUT, on_crash=crash)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(lifespans.run)
+        yield
+        lifespans.stop()
+
+
+async def start(*plugins: tuple[str, Lifespan]) -> None:
+    """Enter these lifespans, and leave them as soon as all are entered."""
+    with one_for_all():
+        async with held(*plugins):
+            pass

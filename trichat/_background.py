@@ -1,0 +1,60 @@
+"""The background tasks of a plugin: they belong to its lifespan, wherever in it they are started."""
+
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+
+import trio
+
+
+class Background:
+    """The background tasks of one plugin. They end before its lifespan does, which may hold what they use."""
+
+    def __init__(self, plugin: str) -> None:
+        self._plugin = plugin
+        self.nursery: trio.Nursery
+        self._scopes: set[trio.CancelScope] = set()
+        self._ending = False
+        self._ended = trio.Event()
+
+    def become_current(self) -> None:
+        """Let `start_soon` start tasks here, in this task and those that it starts."""
+        _BACKGROUND.set(self)
+
+    def start_soon(self, function: Callable[..., Awaitable[object]], *args: object, name: str | None) -> None:
+        """Start a task. Raises `RuntimeError` if the lifespan is being left already."""
+        if self._ending:
+            raise RuntimeError(f"plugin {self._plugin!r} is ending: it can start nothing any more")
+        scope = trio.CancelScope()
+        self._scopes.add(scope)
+        title = name or getattr(function, "__qualname__", repr(function))
+        self.nursery.start_soon(self._run, scope, function, args, name=f"plugin {self._plugin}: {title}")
+
+    async def _run(
+        self, scope: trio.CancelScope, function: Callable[..., Awaitable[object]], args: tuple[object, ...]
+    ) -> None:
+        try:
+            with scope:
+                await function(*args)
+        finally:
+            self._scopes.discard(scope)
+            if self._ending and not self._scopes:
+                self._ended.set()
+
+    async def end(self) -> None:
+        """Cancel the tasks, and wait until they have ended: as long as the plugin has for its end."""
+        self._ending = True
+        for scope in self._scopes:
+            scope.cancel("the plugin is ending")
+        if self._scopes:
+            await self._ended.wait()
+
+
+_BACKGROUND: ContextVar[Background] = ContextVar("trichat.lifespan")
+
+
+def start_soon(function: Callable[..., Awaitable[object]], *args: object, name: str | None = None) -> None:
+    """Start a background task of the plugin in whose lifespan this is called. Raises `RuntimeError` elsewhere."""
+    background = _BACKGROUND.get(None)
+    if background is None:
+        raise RuntimeError("start_soon belongs into the lifespan of a plugin: whose task is it to be here?")
+    background.start_soon(function, *args, name=name)
