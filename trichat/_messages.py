@@ -1,6 +1,5 @@
 """What travels through the house: messages, and the answers that a plugin may give to one."""
 
-from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Literal
@@ -53,8 +52,8 @@ class Message(msgspec.Struct, frozen=True):
 
     def with_id(self, id: int) -> "Message":
         """The same message at its place in the order."""
-        # A copy is not checked again, as one that is made anew would be.
-        numbered = copy(self)
+        # A copy is not checked again, as one that is made anew would be; and `copy.copy` takes twice as long.
+        numbered: Message = self.__copy__()  # type: ignore[attr-defined]
         msgspec.structs.force_setattr(numbered, "id", id)
         return numbered
 

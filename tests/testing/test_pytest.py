@@ -424,3 +424,25 @@ def test_tests_outside_the_root_of_the_project_are_none_of_its_transcripts(
     outside = tmp_path / "test_outside.py"
     outside.write_text("def test_outside(): pass\n")
     project("", str(outside), f"--rootdir={pytester.path}", "-c", "tox.ini", ini=TRANSCRIPTS).assert_outcomes(passed=1)
+
+
+def test_a_plugin_may_fail_the_test_from_inside_a_hook(project: Run) -> None:
+    result = project(
+        """
+        import pytest
+        from trichat import hookimpl
+
+        class Stub:
+            @hookimpl
+            def on_message(self):
+                pytest.fail("it was asked")
+
+        @pytest.mark.chat(plugins=[Stub])
+        async def test_nobody_is_asked(chat):
+            alice = await chat.join("alice")
+            await alice.say("hello")
+            await alice.hears_nothing()
+        """
+    )
+    result.stdout.fnmatch_lines(["*it was asked*"])
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
