@@ -7,13 +7,12 @@ import argparse
 import signal
 import sys
 import time
-from itertools import product
 
 from bench.build import BENCHMARKS, BUILD, NoCompiler, build, compile_trichat
 from bench.measure import Run, measure
 from bench.processes import Bystanders, raise_file_limit
 from bench.results import Outcome, Record, Taken, summarize
-from bench.rows import FIGURES, ROWS, Row, select
+from bench.rows import FIGURES, ROWS, Row, in_turn, select
 from bench.servers import Server, find_servers
 from bench.tables import results
 
@@ -60,8 +59,8 @@ def run_all(rows: list[Row], servers: dict[str, Server], repeat: int, *, quick: 
     began, others = time.monotonic(), Bystanders()
     taken: list[Taken] = []
     failed: set[tuple[str, str]] = set()
-    for turn, row in product(range(repeat), rows):
-        for name in (1 if quick else row.times) * row.servers:
+    for turn in range(repeat):
+        for row, name in in_turn(rows, quick=quick):
             # What could not be done once, in a minute's patience, is not tried again.
             if name in servers and (row.key, name) not in failed:
                 run = measure(row, servers[name], quick=quick)

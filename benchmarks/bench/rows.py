@@ -1,6 +1,8 @@
 """What is measured, and what it has to reach. A row is one `Row` here, and nothing else."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby, product
 
 from bench.load import Load
 from bench.servers import BARE, FLOOR, PEERS, TRICHAT
@@ -92,6 +94,8 @@ class Row:
     """Not part of a quick run."""
     times: int = 1
     """How many times as often as the others it is run: more, where a goal hangs on what varies much."""
+    series: str = ""
+    """Rows of one series, which follow each other, are run by turns: they are compared with each other."""
 
 
 def _fan_out(clients: int, *servers: str, goals: tuple[Goal, ...] = (), long: bool = False) -> Row:
@@ -189,6 +193,7 @@ ROWS = (
         servers=(TRICHAT, FLOOR),
         shows=("cpu", "p50", "p99"),
         times=3,
+        series="slow reader",
     ),
     Row(
         key="one-slow",
@@ -198,6 +203,7 @@ ROWS = (
         shows=("cpu", "p50", "p99"),
         goals=(Goal("p99", most=1.1, of=TRICHAT, row="all-read"),),
         times=3,
+        series="slow reader",
     ),
     Row(
         key="fsync",
@@ -229,6 +235,15 @@ ROWS = (
         goals=(Goal("start", most=0.25),),
     ),
 )
+
+
+def in_turn(rows: Iterable[Row], *, quick: bool) -> Iterator[tuple[Row, str]]:
+    """Yield what is run in one turn, each row with the name of a server; rows of one series alternate."""
+    for _, series in groupby(rows, key=lambda row: row.series or row.key):
+        compared = list(series)
+        first = compared[0]
+        for _, server, row in product(range(1 if quick else first.times), first.servers, compared):
+            yield row, server
 
 
 def select(keys: str, *, quick: bool) -> list[Row]:

@@ -1,5 +1,5 @@
 import pytest
-from bench.rows import BEST_PEER, FIGURES, ROWS, Row, select
+from bench.rows import BEST_PEER, FIGURES, ROWS, Row, in_turn, select
 from bench.servers import OURS, PEERS
 
 
@@ -24,6 +24,22 @@ def test_an_unknown_row_is_refused_and_those_there_are_are_named() -> None:
 def test_a_quick_run_leaves_out_what_takes_long_unless_it_is_named() -> None:
     assert "fan-out-10000" not in keys("", quick=True)
     assert keys("fan-out-10000", quick=True) == ["fan-out-10000"]
+
+
+def test_in_a_turn_each_row_is_run_with_each_of_its_servers() -> None:
+    small_room, idle = select("small-room,idle", quick=False)
+    assert list(in_turn([small_room, idle], quick=False)) == [
+        *((small_room, server) for server in small_room.servers),
+        *((idle, server) for server in idle.servers),
+    ]
+
+
+def test_rows_of_one_series_alternate_and_are_run_more_often() -> None:
+    rows = select("all-read,one-slow", quick=False)
+    order = [(row.key, server) for row, server in in_turn(rows, quick=False)]
+    assert order[:4] == [("all-read", "trichat"), ("one-slow", "trichat"), ("all-read", "floor"), ("one-slow", "floor")]
+    assert order == order[:4] * 3
+    assert len(list(in_turn(rows, quick=True))) == 4
 
 
 def test_rows_have_names_of_their_own() -> None:
