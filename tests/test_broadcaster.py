@@ -15,6 +15,7 @@ from trichat._hub import Hub
 from trichat._outbox import Outbox
 from trichat._plugins import Plugins
 from trichat._sequencer import Sequencer
+from trichat._tasks import task_tree
 from trichat.wires import LineWire
 
 WIRE = LineWire(4096)
@@ -332,7 +333,7 @@ async def test_who_waits_for_a_fan_out_goes_on_at_its_end(house: House) -> None:
 async def test_who_waits_for_room_in_the_channel_waits_for_no_other_fan_out(quick_house: House) -> None:
     alice, box = await quick_house.member("alice")
     with suppress(trio.WouldBlock):
-        while True:
+        for _ in range(2 * CAPACITY):
             quick_house.broadcaster.publish_nowait(Message("flood", "bob"))
     with trio.fail_after(60):
         await quick_house.broadcaster.publish_and_wait(Message("last", "alice"), alice)
@@ -503,3 +504,26 @@ async def test_nobody_speaks_at_once_after_the_end(virtual_time: object) -> None
         alice, _ = await house.member("alice")
         house.broadcaster.close()
     assert not house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
+
+
+async def test_where_a_broadcast_that_was_begun_waits_can_be_seen(
+    quick_house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Hanging:
+        @hookimpl
+        async def on_broadcast(self) -> None:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(20)
+
+    alice, _ = await quick_house.member("alice")
+    await trio.testing.wait_all_tasks_blocked()
+    quick_house.add("hanging", Hanging())
+    async with trio.open_nursery() as nursery:
+        await nursery.start(quick_house.broadcaster._plugins.deadlines.watch)
+        assert quick_house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
+        await trio.sleep(1)
+        assert "trio.sleep(20)" in task_tree()
+        await quick_house.broadcaster.flush()
+        nursery.cancel_scope.cancel()
+    (line,) = [line for line in caplog.messages if "goes on although" in line]
+    assert "trio.sleep(20)" in line

@@ -1,6 +1,7 @@
 """Slash commands: how they are typed, and the table of all of them."""
 
 import dataclasses
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Literal
 
@@ -195,3 +196,12 @@ async def test_in_a_chat_they_are_listed_run_and_kept_for_operators(virtual_time
         await alice.say("/help")
         await chat.settled()
         assert "* /light STATE [ROOM] - switch the light" in await alice.unheard()
+
+
+def test_commands_that_exit_are_a_fault_of_their_plugin() -> None:
+    def contribution() -> Iterator[Command]:
+        raise SystemExit(3)
+        yield
+
+    with pytest.raises(PluginError, match=r"plugin 'bad' failed in commands: SystemExit\(3\)"):
+        command_table([("bad", contribution())])

@@ -155,3 +155,14 @@ def test_a_plugin_that_is_not_there_is_named_with_those_that_are(folder: Path) -
         "there is no plugin 'pol' (did you mean 'poll'?); "
         "there are: blacklist, bye, chat_log, commands, seen, stop, poll"
     )
+
+
+BROKEN_COMMANDS = {"no command": "return [42]", "raises": "yield 1 / 0", "exits": "raise SystemExit(3); yield"}
+
+
+@pytest.mark.parametrize("body", BROKEN_COMMANDS.values(), ids=BROKEN_COMMANDS)
+def test_a_plugin_whose_commands_are_broken_is_shown_as_broken(tmp_path: Path, body: str) -> None:
+    (tmp_path / "poll.py").write_text(f"from trichat import hookimpl\n@hookimpl\ndef commands():\n    {body}\n")
+    found = take_inventory(Config.from_tables({"server": {"plugins_dir": str(tmp_path)}}))
+    (item,) = [each for each in found.items if each.found.name == "poll"]
+    assert item.state == "broken"

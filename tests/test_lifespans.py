@@ -8,7 +8,7 @@ import pytest
 import trio
 from lifespan_kit import TIMEOUT, Lifespan, hang, held, nothing, noting, raising, start, unexpected, with_background
 
-from trichat import Client, Message, Server, StartError, hookimpl
+from trichat import Client, Message, Server, StartError, command, hookimpl
 from trichat._errors import leaves
 from trichat._lifespans import Lifespans
 from trichat._outlasting import outlasting
@@ -342,3 +342,41 @@ async def test_a_start_that_is_cancelled_ends(events: list[str], virtual_time: o
         async with outlasting(lifespans.run, lifespans.stop, TIMEOUT):
             pytest.fail("it was cancelled before")
     assert scope.cancelled_caught
+
+
+async def test_who_crashed_while_others_started_has_no_commands(virtual_time: object) -> None:
+    class Crashing:
+        @hookimpl
+        @asynccontextmanager
+        async def lifespan(self, server: Server) -> AsyncIterator[None]:
+            server.start_soon(self._crash)
+            yield
+
+        async def _crash(self) -> None:
+            await trio.sleep(0.1)
+            raise ValueError("oops")
+
+        @command("mine", help="what crashed")
+        def mine(self, client: Client) -> str:
+            return "still here"
+
+    class Slow:
+        @hookimpl
+        @asynccontextmanager
+        async def lifespan(self, server: Server) -> AsyncIterator[None]:
+            await trio.sleep(1)
+            yield
+
+    async with running({"crashing": Crashing(), "slow": Slow()}) as chat:
+        assert "mine" not in chat.server.commands
+        assert "help" in chat.server.commands
+
+
+async def test_ctrl_c_beside_a_start_that_failed_is_not_hidden() -> None:
+    @asynccontextmanager
+    async def both() -> AsyncIterator[None]:
+        raise BaseExceptionGroup("both", [KeyboardInterrupt(), ValueError("oops")])
+        yield
+
+    with pytest.RaisesGroup(KeyboardInterrupt, allow_unwrapped=True, flatten_subgroups=True):
+        await start(("both", both()))

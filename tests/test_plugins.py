@@ -691,3 +691,22 @@ async def test_nobody_is_told_of_a_batch_that_a_required_plugin_was_cancelled_in
         chat.server.stop()  # which has less time than the keeper takes
     assert "alice joined" in told
     assert "hello" not in told
+
+
+async def test_a_cancellation_does_not_take_the_place_of_ctrl_c(plugins: Plugins, virtual_time: object) -> None:
+    class Interrupted:
+        @hookimpl
+        async def on_reload(self) -> None:
+            raise BaseExceptionGroup("x", [KeyboardInterrupt()])
+
+    class Waiting:
+        @hookimpl
+        async def on_reload(self) -> None:
+            await trio.sleep(1)
+
+    plugins.register("told last", Waiting())
+    plugins.register("told first", Interrupted())
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        with pytest.RaisesGroup(KeyboardInterrupt, allow_unwrapped=True):
+            await plugins.tell(hookspecs.on_reload)

@@ -585,3 +585,21 @@ async def test_a_plugin_in_quarantine_is_told_again_when_it_was_replaced(deeds: 
         await alice.say("hello")
         await alice.hears("alice: hello")
         assert deeds == ["hello"]
+
+
+async def test_ctrl_c_beside_a_replacement_that_failed_is_not_hidden(virtual_time: object) -> None:
+    class Calm:
+        @hookimpl
+        def on_connect(self) -> None:
+            pass
+
+    class Both(Calm):
+        @hookimpl
+        @asynccontextmanager
+        async def lifespan(self, server: Server) -> AsyncIterator[None]:
+            raise BaseExceptionGroup("both", [KeyboardInterrupt(), ValueError("oops")])
+            yield
+
+    with pytest.RaisesGroup(KeyboardInterrupt, allow_unwrapped=True, flatten_subgroups=True):
+        async with running({"calm": Calm()}) as chat:
+            await chat.server.replace_plugin("calm", Both())

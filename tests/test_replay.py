@@ -10,6 +10,7 @@ from trichat._errors import ConnectionLost
 from trichat._plugins import Plugins
 from trichat._replay import PAGE, HistoryUnavailable, Replay
 from trichat._transport import Bytes
+from trichat.testing import running
 from trichat.wires import LineWire
 
 WIRE = LineWire(4096)
@@ -166,3 +167,16 @@ async def test_a_history_that_is_none_is_not_the_joiners_fault(
     with pytest.raises(HistoryUnavailable):
         await Replay(plugins, page_timeout=5).send(Receiver().send, WIRE, "lobby", 0, 100)
     assert "reading the history failed" in caplog.text
+
+
+async def test_a_history_that_exits_ends_neither_the_server_nor_the_joining(virtual_time: object) -> None:
+    class Exiting:
+        @hookimpl(tryfirst=True)
+        def history(self) -> Iterator[Message]:
+            raise SystemExit(3)
+            yield
+
+    async with running({"exiting": Exiting()}, {"plugins": {"chat_log": {"enabled": False}}}) as chat:
+        alice = await chat.join("alice")
+        await alice.say("hello")
+        await alice.hears("alice: hello")

@@ -297,3 +297,55 @@ async def test_a_chunk_full_of_commands_does_not_hold_the_others_up(chat: Chat) 
     while "alice: hello" not in (await mallory.next_line() or ""):
         answers += 1
     assert answers < 500
+
+
+class Duel:
+    """Whoever says so first throws all others out; a batch may be held up."""
+
+    def __init__(self) -> None:
+        self.asked_after_the_end: list[str] = []
+        self.held = trio.Event()
+
+    @hookimpl
+    async def on_broadcast(self, messages: Sequence[Message]) -> None:
+        if any(message.text == "hold" for message in messages):
+            await self.held.wait()
+
+    @hookimpl(tryfirst=True)
+    def on_message(self, client: Client, message: Message) -> None:
+        if client.ended:
+            self.asked_after_the_end.append(message.text)
+        if message.text == "out with you":
+            for other in client.server.clients:
+                if other is not client:
+                    other.kick("out")
+
+
+async def test_nobody_is_asked_about_who_has_ended(virtual_time: object) -> None:
+    duel = Duel()
+    async with running([duel]) as chat:
+        alice, bob = await chat.join("alice"), await chat.join("bob")
+        await chat.settled()
+        await alice.say("out with you")
+        await bob.say("out with you")
+        await chat.settled()
+        assert duel.asked_after_the_end == []
+        assert len(chat.server.clients) == 1
+
+
+async def test_nobody_is_asked_about_who_has_ended_while_both_waited_for_a_fan_out(virtual_time: object) -> None:
+    duel = Duel()
+    async with running([duel]) as chat:
+        alice, bob = await chat.join("alice"), await chat.join("bob")
+        await alice.say("hold")
+        await chat.settled()
+        await alice.say("one")
+        await bob.say("two")
+        await chat.settled()
+        await alice.say("out with you")
+        await bob.say("out with you")
+        await chat.settled()
+        duel.held.set()
+        await chat.settled()
+        assert duel.asked_after_the_end == []
+        assert len(chat.server.clients) == 1

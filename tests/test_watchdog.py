@@ -130,7 +130,7 @@ def test_a_plugin_that_came_later_is_named_as_well(named: Named) -> None:
     async def main() -> None:
         files[__file__] = "successor"
         before = watchdog._turn
-        while watchdog._turn == before:
+        for _ in takewhile(lambda _: watchdog._turn == before, count()):
             await trio.lowlevel.checkpoint()
         named.grind()
 

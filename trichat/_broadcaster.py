@@ -54,7 +54,7 @@ class Broadcaster:
         self._task: trio.lowlevel.Task | None = None
         self._calls: Calls
         """Those of its task."""
-        self._begun: Coroutine[object, None, None] | None = None
+        self._begun_by_sender: Coroutine[object, None, None] | None = None
         """What a sender has begun and has to wait for something: its rest goes before all else."""
         self._at_once_from = -math.inf
         """From when on a sender may broadcast at once, in Trio's time."""
@@ -117,7 +117,7 @@ class Broadcaster:
             ended = trio.current_time()
             self._at_once_from = ended + (ended - started)
         else:
-            self._begun = broadcast
+            self._begun_by_sender = broadcast
             self._wake()
         return True
 
@@ -171,10 +171,10 @@ class Broadcaster:
         with self._plugins.deadlines.calls() as calls:
             self._calls = calls
             async for item in self._receive:
-                if self._begun is not None:
-                    begun, self._begun = self._begun, None
+                if self._begun_by_sender is not None:
+                    begun, self._begun_by_sender = self._begun_by_sender, None
                     await rest_of(begun)
-                    await self._end_round()
+                    await self._end_round()  # so that what is said by who waited for it is in this batch
                 batch = self._gather(item)
                 started = trio.current_time()
                 await self._broadcast(batch, calls)

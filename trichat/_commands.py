@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_type_hints
 
 import msgspec
 
-from trichat._errors import PluginError
+from trichat._errors import PluginError, pass_on
 
 if TYPE_CHECKING:
     from trichat._client import Client
@@ -209,7 +209,8 @@ def command_table(contributions: Iterable[tuple[str, Iterable[Command]]]) -> Map
 def _commands(plugin: str, contribution: Iterable[Command]) -> Iterable[Command]:
     try:
         commands = list(contribution)
-    except Exception as error:
+    except BaseException as error:
+        pass_on(error)
         raise PluginError(f"plugin {plugin!r} failed in commands: {error!r}") from error
     for command in commands:
         if not isinstance(command, Command) or not _NAME.fullmatch(command.name):

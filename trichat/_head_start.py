@@ -33,4 +33,4 @@ async def rest_of(work: Coroutine[object, None, None]) -> None:
 @coroutine
 def _resumed(work: Coroutine[object, None, None]) -> Generator[object, None, None]:
     # `await` refuses a coroutine that has begun to wait.
-    yield from work.__await__()
+    yield from work

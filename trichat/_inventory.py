@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin
 import msgspec
 
 from trichat._choices import Choice, build_plugins, choose, is_wanted
+from trichat._commands import command_table
 from trichat._config import Config, suggestion
 from trichat._discovery import Extra, Found, find_plugins
 from trichat._errors import PluginError
@@ -87,7 +88,8 @@ def _look_at(found: Found, config: Config, plugins: Plugins) -> Item:
         for name, plugin in made.items():
             plugins.register(name, plugin, choice.policy if choice else None)
             registry = plugins.roster.registry
-            commands = [each.usage for each in plugins.commands_of(registry[name], registry)]
+            table = command_table([(name, plugins.commands_of(registry[name], registry))])
+            commands = [each.usage for each in table.values()]
     except PluginError as error:
         faults.append(str(error))
     if faults:

@@ -194,7 +194,8 @@ class _Lifespan:
                 raise RuntimeError("its lifespan ended by itself")
         except BaseException as error:  # noqa: ASYNC103
             failure, passing = split_failure(error)
-            if failure is not None:
+            # What has to pass goes before a start that has failed as well.
+            if failure is not None and (entered or passing is None):
                 self._report(_alone(failure), entered=entered)
             if passing is not None:
                 raise passing from None  # noqa: ASYNC104

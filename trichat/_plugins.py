@@ -235,7 +235,8 @@ class Plugins:
             except (trio.Cancelled, BaseExceptionGroup) as error:  # noqa: ASYNC103
                 if implementation.required and hook is hookspecs.on_broadcast:
                     raise  # nobody may see what it has not kept
-                cancelled = error  # raised below
+                if cancelled is None or isinstance(cancelled, trio.Cancelled):
+                    cancelled = error  # raised below; Ctrl-C, which only comes once, goes before a cancellation
         if cancelled is not None:
             raise cancelled
         return failures

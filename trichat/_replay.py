@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import trio
 
 from trichat import hookspecs
-from trichat._errors import ConnectionLost, TrichatError
+from trichat._errors import ConnectionLost, TrichatError, pass_on
 from trichat._messages import Message, Refuse
 from trichat._outbox import Send
 from trichat._plugins import Plugins
@@ -149,6 +149,7 @@ def _translated() -> Iterator[None]:
         yield
     except ConnectionLost:
         raise
-    except Exception as error:
+    except BaseException as error:
+        pass_on(error)
         logger.exception("reading the history failed")
-        raise HistoryUnavailable("the rest of the history cannot be read") from error
+        raise HistoryUnavailable("the rest of the history cannot be read") from error  # noqa: ASYNC104

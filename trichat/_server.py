@@ -254,7 +254,7 @@ class Server:
             self._storages.serving(),
             outlasting(lifespans.run, lifespans.stop, LIFESPANS_SHARE * grace, name="plugins"),
         ):
-            self._commands = command_table(self._plugins.commands())
+            self._commands = self._of_those_that_run(command_table(self._plugins.commands()))
             async with (
                 outlasting(
                     self._broadcaster.run, self._broadcaster.close, BROADCASTER_SHARE * grace, name="broadcaster"

@@ -210,6 +210,8 @@ class Session:
     async def _chat(self, calls: Calls) -> None:
         client, plugins, broadcaster = self.client, self._house.plugins, self._house.broadcaster
         while (text := await self._next_line()) is not None:
+            if client.ended:
+                break  # by somebody who was woken together with it
             message = Message(text, client.name, client.room)
             if not message.text.strip():
                 continue  # there were only control characters in it

@@ -231,3 +231,18 @@ async def test_without_the_plugin_a_slash_is_only_a_slash(chat: Chat) -> None:
     alice = await chat.join("alice")
     await alice.say("/help")
     await alice.hears("alice: /help")
+
+
+async def test_a_command_that_exits_is_to_blame_and_not_who_runs_it(
+    virtual_time: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Bad:
+        @command("bad", help="exits")
+        def bad(self, client: Client) -> str:
+            raise SystemExit(3)
+
+    async with running({"bad": Bad()}) as chat:
+        alice = await chat.join("alice")
+        await alice.say("/bad")
+        await alice.hears("* not sent: /bad of the plugin 'bad' failed")
+    assert not any("'commands'" in line for line in caplog.messages)
