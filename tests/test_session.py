@@ -1,6 +1,7 @@
 """A session, where it is more than the transcripts and test_promises.py show."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import NamedTuple
 
 import pytest
 import trio
@@ -8,7 +9,7 @@ import trio
 from trichat import Client, Message, Refuse, hookimpl
 from trichat._deadlines import Calls
 from trichat._session import NAMES_SHOWN, Session
-from trichat.testing import Chat, running
+from trichat.testing import Chat, Person, running
 
 
 async def test_a_name_and_lines_in_one_piece_are_all_taken(chat: Chat) -> None:
@@ -80,57 +81,65 @@ class Hold:
             await self.held.wait()
 
 
-async def test_who_spoke_is_not_woken_for_each_line_while_a_fan_out_is_under_way(virtual_time: object) -> None:
+class HeldUp(NamedTuple):
+    """A chat in which alice has said "one", and nobody hears it before `hold` is released."""
+
+    chat: Chat
+    alice: Person
+    bob: Person
+    sizes: list[int]
+    """Of the batches from then on."""
+    release: Callable[[], None]
+
+
+@pytest.fixture
+async def held_up(virtual_time: object) -> AsyncIterator[HeldUp]:
     hold, batches = Hold(), Batches()
     async with running([batches, hold]) as chat:
         alice, bob = await chat.join("alice"), await chat.join("bob")
         await alice.hears("* bob joined")
-        hold.held = trio.Event()
-        await alice.say("one")
-        await bob.say("two")
-        await chat.settled()
-        turns = Turns("client bob")
-        trio.lowlevel.add_instrument(turns)
-        for text in ("three", "four"):
-            await bob.say(text)
-            await trio.testing.wait_all_tasks_blocked()
-        trio.lowlevel.remove_instrument(turns)
-        assert turns.count == 0
         batches.sizes.clear()
-        hold.held.set()
-        await alice.hears("alice: one", "bob: two", "bob: three", "bob: four")
-        assert batches.sizes == [1, 3], "what bob said meanwhile goes in one batch"
-
-
-async def test_who_said_as_much_as_is_received_in_one_go_is_read_on(virtual_time: object) -> None:
-    hold, batches = Hold(), Batches()
-    async with running([batches, hold]) as chat:
-        alice, bob = await chat.join("alice"), await chat.join("bob")
-        await alice.hears("* bob joined")
         hold.held = trio.Event()
         await alice.say("one")
-        line = b"x" * 1023
-        await bob.send((line + b"\n") * 8)
-        await trio.testing.wait_all_tasks_blocked()
-        batches.sizes.clear()
-        hold.held.set()
-        await alice.hears("alice: one", *[f"bob: {line.decode()}"] * 8)
-        assert batches.sizes == [1, 8]
-
-
-async def test_who_spoke_may_go_while_a_fan_out_is_under_way(virtual_time: object) -> None:
-    hold = Hold()
-    async with running([hold]) as chat:
-        alice, bob = await chat.join("alice"), await chat.join("bob")
-        await alice.hears("* bob joined")
-        hold.held = trio.Event()
-        await alice.say("one")
-        await bob.say("two")
         await chat.settled()
-        bob.hang_up()
+        yield HeldUp(chat, alice, bob, batches.sizes, hold.held.set)
+
+
+async def test_who_spoke_is_not_woken_for_each_line_while_a_fan_out_is_under_way(held_up: HeldUp) -> None:
+    chat, alice, bob, sizes, release = held_up
+    await bob.say("two")
+    await chat.settled()
+    turns = Turns("client bob")
+    trio.lowlevel.add_instrument(turns)
+    for text in ("three", "four"):
+        await bob.say(text)
         await trio.testing.wait_all_tasks_blocked()
-        hold.held.set()
-        await alice.hears("alice: one", "bob: two", "* bob left")
+    trio.lowlevel.remove_instrument(turns)
+    assert turns.count == 0
+    release()
+    await alice.hears("alice: one", "bob: two", "bob: three", "bob: four")
+    assert sizes == [1, 3], "what bob said meanwhile goes in one batch"
+
+
+async def test_who_said_as_much_as_is_received_in_one_go_is_read_on(held_up: HeldUp) -> None:
+    chat, alice, bob, sizes, release = held_up
+    line = b"x" * 1023
+    await bob.send((line + b"\n") * 8)
+    await chat.settled()
+    assert len(chat.transports[1]._incoming) == 0
+    release()
+    await alice.hears("alice: one", *[f"bob: {line.decode()}"] * 8)
+    assert sizes == [1, 8]
+
+
+async def test_who_spoke_may_go_while_a_fan_out_is_under_way(held_up: HeldUp) -> None:
+    chat, alice, bob, _, release = held_up
+    await bob.say("two")
+    await chat.settled()
+    bob.hang_up()
+    await trio.testing.wait_all_tasks_blocked()
+    release()
+    await alice.hears("alice: one", "bob: two", "* bob left")
 
 
 async def test_a_name_that_is_too_long_for_a_line_is_no_try(chat: Chat) -> None:
