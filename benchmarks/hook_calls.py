@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import trio
 
@@ -55,16 +55,15 @@ class Untraced(Plugins):
         call: Call | None = None,  # noqa: ARG002
     ) -> Message | Handled | Refuse:
         """Ask every plugin about a message."""
-        arguments: dict[str, Any] = {"client": client, "message": message}
         for implementation in self.roster.hooks["on_message"]:
-            answer = implementation.call(arguments)
+            answer = implementation.call(client, message)
             if answer is None:
                 continue
             if inspect.isawaitable(answer):
                 answer = await calls.wait_for(answer, implementation.owner, "on_message")
             answer = self._checked("on_message", implementation, answer, calls)
             if isinstance(answer, Message):
-                message = arguments["message"] = answer
+                message = answer
             elif answer is not None:
                 return answer  # type: ignore[no-any-return]
         return message

@@ -3,7 +3,7 @@
 from typing import cast
 
 from trichat import Client, Message, Server
-from trichat._batch import Batch, Flush, Join, Said
+from trichat._batch import Batch, Flush, Join
 from trichat.wires import LineWire
 
 
@@ -17,8 +17,7 @@ def test_what_was_said_comes_first_then_who_left_then_who_joined() -> None:
     left = Message("carol left", "carol", kind="left")
     batch = Batch([left])
     batch.add(Join(client("bob"), "lobby"))
-    batch.add(Said(Message("one", "alice"), None))
-    batch.add(Said(Message("two", "alice"), None))
+    batch.add([(Message("one", "alice"), None), (Message("two", "alice"), None)])
     assert [message.text for message in batch.drafts()] == ["one", "two", "carol left", "bob joined"]
     assert len(batch) == 4
 

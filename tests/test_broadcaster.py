@@ -341,6 +341,60 @@ async def test_who_waits_for_room_in_the_channel_waits_for_no_other_fan_out(quic
     assert box.lines[-1] == "alice: last"
 
 
+async def test_so_many_messages_wait_and_no_more_whatever_else_does(house: House) -> None:
+    house.recorder.held = trio.Event()
+    publish = house.broadcaster.publish_nowait
+    async with trio.open_nursery() as nursery:
+        publish(Message("first", "alice"))
+        await wait_all_tasks_blocked()
+        for number in range(CAPACITY):
+            nursery.start_soon(house.broadcaster.flush)
+            publish(Message(str(number), "alice"))
+        with pytest.raises(trio.WouldBlock):
+            publish(Message("one too many", "alice"))
+        house.recorder.held.set()
+    assert house.recorder.texts == ["first", *map(str, range(CAPACITY))]
+
+
+async def test_who_waits_for_room_is_heard_in_the_order_of_its_words(house: House) -> None:
+    house.recorder.held = trio.Event()
+
+    async def flood(name: str) -> None:
+        for number in range(3 * CAPACITY):
+            await house.broadcaster.publish(Message(str(number), name))
+
+    heard: dict[str, list[str]] = {"alice": [], "bob": []}
+
+    class Heard:
+        @hookimpl
+        def on_broadcast(self, messages: Sequence[Message]) -> None:
+            for message in messages:
+                heard[message.sender].append(message.text)
+
+    house.add("heard", Heard())
+    async with trio.open_nursery() as nursery:
+        for name in heard:
+            nursery.start_soon(flood, name)
+        await wait_all_tasks_blocked()
+        assert len(nursery.child_tasks) == 2
+        house.recorder.held.set()
+    await house.broadcaster.flush()
+    said = [str(number) for number in range(3 * CAPACITY)]
+    assert heard == {"alice": said, "bob": said}
+    assert max(map(len, house.recorder.batches)) == CAPACITY
+
+
+async def test_nobody_says_anything_after_the_end(house: House) -> None:
+    house.recorder.held = trio.Event()
+    house.broadcaster.publish_nowait(Message("first", "alice"))
+    await wait_all_tasks_blocked()
+    house.broadcaster.publish_nowait(Message("the last one", "alice"))
+    house.broadcaster.close()
+    with pytest.raises(trio.ClosedResourceError):
+        await house.broadcaster.publish(Message("too late", "alice"))
+    house.recorder.held.set()
+
+
 async def test_who_speaks_alone_is_heard_at_once(quick_house: House) -> None:
     alice, box = await quick_house.member("alice")
     await wait_all_tasks_blocked()

@@ -200,6 +200,35 @@ def test_what_is_said_in_a_room_goes_to_its_members_by_the_wires_that_they_are_o
     assert hub.audience("kitchen") == {}
 
 
+def test_who_comes_hears_what_is_said_next_and_who_leaves_does_not(hub: Hub) -> None:
+    alice, bob = connection(), connection()
+    for client in (alice, bob):
+        client._outbox = cast("Outbox", object())
+    assert hub.audience("lobby") == {}
+
+    hub.enter(alice, "lobby")
+    assert hub.audience("lobby") == {WIRE: [alice._outbox]}
+    before = hub.audience("lobby")
+    hub.enter(bob, "lobby")
+    assert hub.audience("lobby") == {WIRE: [alice._outbox, bob._outbox]}
+    assert before == {WIRE: [alice._outbox]}, "a fan-out goes through it, and others come and go in between"
+    hub.enter(alice, "kitchen")
+    assert hub.audience("lobby") == {WIRE: [bob._outbox]}
+    hub.leave(bob)
+    assert hub.audience("lobby") == {}
+    assert hub.audience("kitchen") == {WIRE: [alice._outbox]}
+
+
+def test_rooms_that_nobody_is_in_are_not_kept(hub: Hub) -> None:
+    alice = connection()
+    alice._outbox = cast("Outbox", object())
+    hub.enter(alice, "lobby")
+    for room in ("lobby", "kitchen"):
+        hub.audience(room)
+    hub.leave(alice)
+    assert not hub._audiences
+
+
 def test_a_client_that_is_in_no_room_can_leave_all_the_same(hub: Hub) -> None:
     alice, bob = connection(), connection()
     hub.enter(alice, "lobby")

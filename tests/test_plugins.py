@@ -105,7 +105,7 @@ async def test_a_module_is_a_plugin(plugins: Plugins, client: Client) -> None:
     module = types.ModuleType("doorman")
     vars(module)["on_connect"] = hookimpl(lambda client: Refuse(f"not from {client.address}"))
     plugins.register("doorman", module)
-    assert await plugins.ask(hookspecs.on_connect, client=client) == Refuse("not from 127.0.0.1")
+    assert await plugins.ask(hookspecs.on_connect, client) == Refuse("not from 127.0.0.1")
 
 
 def test_the_names_are_in_the_order_of_registration(plugins: Plugins) -> None:
@@ -150,9 +150,9 @@ async def test_plugins_are_called_in_order(
     for name, place in registered.items():
         note = noting(calls, name)
         plugins.register(name, Made(on_connect=note, on_message=note, on_disconnect=note, **place))
-    await plugins.ask(hookspecs.on_connect, client=client)
+    await plugins.ask(hookspecs.on_connect, client)
     await ask_message(plugins, client)
-    await plugins.tell(hookspecs.on_disconnect, client=client, reason="")
+    await plugins.tell(hookspecs.on_disconnect, client, "")
     assert "".join(calls) == 3 * called
 
 
@@ -177,10 +177,10 @@ async def test_what_is_required_is_told_first_of_a_batch_and_of_nothing_else(
 ) -> None:
     for name, place in registered.items():
         plugins.register(name, Made(on_broadcast=noting(calls, name), on_connect=noting(calls, name.upper()), **place))
-    await plugins.tell(hookspecs.on_broadcast, messages=[HELLO])
+    await plugins.tell(hookspecs.on_broadcast, [HELLO])
     assert "".join(calls) == called
     calls.clear()
-    await plugins.ask(hookspecs.on_connect, client=client)
+    await plugins.ask(hookspecs.on_connect, client)
     order = sorted(registered, key=lambda name: (_rank(registered[name]), -ord(name)))
     assert calls == [name.upper() for name in order]
 
@@ -195,7 +195,7 @@ def _rank(place: Place) -> int:
 
 
 async def test_nobody_to_ask_is_no_answer(plugins: Plugins, client: Client) -> None:
-    assert await plugins.ask(hookspecs.on_connect, client=client) is None
+    assert await plugins.ask(hookspecs.on_connect, client) is None
 
 
 @pytest.mark.parametrize("note", [noting, noting_later], ids=["def", "async def"])
@@ -205,7 +205,7 @@ async def test_the_first_answer_wins_and_nobody_else_is_asked(
     plugins.register("third", Made(on_connect=note(calls, "third", Refuse("no, says the third"))))
     plugins.register("second", Made(on_connect=note(calls, "second", Refuse("no, says the second"))))
     plugins.register("first", Made(on_connect=note(calls, "first", None)))
-    assert await plugins.ask(hookspecs.on_connect, client=client) == Refuse("no, says the second")
+    assert await plugins.ask(hookspecs.on_connect, client) == Refuse("no, says the second")
     assert calls == ["first", "second"]
 
 
@@ -217,7 +217,7 @@ async def test_a_plain_def_may_return_what_is_awaited(plugins: Plugins, client: 
         return later()
 
     plugins.register("both", Made(on_connect=hook))
-    assert await plugins.ask(hookspecs.on_connect, client=client) == Refuse("no")
+    assert await plugins.ask(hookspecs.on_connect, client) == Refuse("no")
     assert calls == ["at once", "later"]
 
 
@@ -229,7 +229,7 @@ async def test_a_hook_is_given_the_arguments_that_it_names(plugins: Plugins) -> 
         return [HELLO]
 
     plugins.register("log", Made(history=history))
-    assert await plugins.ask(hookspecs.history, room="lobby", after=1, before=9) == [HELLO]
+    assert await plugins.ask(hookspecs.history, "lobby", 1, 9) == [HELLO]
     assert given == [9, "lobby"]
 
 
@@ -258,7 +258,7 @@ async def test_a_plugin_that_fails_refuses_what_it_is_asked(
 ) -> None:
     plugins.register("next", Made(on_connect=noting(calls, "next"), on_message=noting(calls, "next")))
     plugins.register("bad", Made(on_connect=hook, on_message=hook))
-    assert await plugins.ask(hookspecs.on_connect, client=client) == Refuse("the plugin 'bad' failed")
+    assert await plugins.ask(hookspecs.on_connect, client) == Refuse("the plugin 'bad' failed")
     assert await ask_message(plugins, client) == Refuse("the plugin 'bad' failed")
     assert calls == []
     assert failures(caplog) == [
@@ -273,7 +273,7 @@ async def test_what_has_to_end_all_is_no_failure_of_a_plugin(
 ) -> None:
     plugins.register("bad", Made(on_connect=raising(error), on_message=raising_later(error)))
     with pytest.raises(type(error)):
-        await plugins.ask(hookspecs.on_connect, client=client)
+        await plugins.ask(hookspecs.on_connect, client)
     with pytest.raises(type(error)):
         await ask_message(plugins, client)
     assert failures(caplog) == []
@@ -284,7 +284,7 @@ async def test_a_plugin_that_hangs_is_cancelled_when_its_time_is_over(
 ) -> None:
     plugins.register("hangs", Made(on_connect=too_long))
     before = trio.current_time()
-    await plugins.ask(hookspecs.on_connect, client=client)
+    await plugins.ask(hookspecs.on_connect, client)
     assert trio.current_time() - before == pytest.approx(TIMEOUT)
 
 
@@ -303,7 +303,7 @@ async def test_every_call_has_a_time_of_its_own(plugins: Plugins, client: Client
 
     for name in ("a", "b", "c"):
         plugins.register(name, Made(on_connect=slow))
-    assert await plugins.ask(hookspecs.on_connect, client=client) is None
+    assert await plugins.ask(hookspecs.on_connect, client) is None
 
 
 async def test_what_a_plugin_raised_is_logged_with_its_traceback(
@@ -311,7 +311,7 @@ async def test_what_a_plugin_raised_is_logged_with_its_traceback(
 ) -> None:
     error = ValueError("oops")
     plugins.register("bad", Made(on_connect=raising(error)))
-    await plugins.ask(hookspecs.on_connect, client=client)
+    await plugins.ask(hookspecs.on_connect, client)
     [record] = caplog.records
     assert record.exc_info is not None
     assert record.exc_info[1] is error
@@ -321,7 +321,7 @@ async def test_an_error_of_the_world_is_logged_without_one(
     plugins: Plugins, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     plugins.register("log", Made(on_connect=raising(OSError(28, "No space left on device", "chat_log.txt"))))
-    await plugins.ask(hookspecs.on_connect, client=client)
+    await plugins.ask(hookspecs.on_connect, client)
     [record] = caplog.records
     assert record.getMessage().endswith(": chat_log.txt: No space left on device")
     assert not record.exc_info
@@ -332,13 +332,13 @@ async def test_what_is_no_answer_to_the_hook_refuses(
     plugins: Plugins, client: Client, caplog: pytest.LogCaptureFixture, answer: object
 ) -> None:
     plugins.register("odd", Made(on_connect=lambda: answer))
-    assert await plugins.ask(hookspecs.on_connect, client=client) == Refuse("the plugin 'odd' failed")
+    assert await plugins.ask(hookspecs.on_connect, client) == Refuse("the plugin 'odd' failed")
     assert failures(caplog) == [f"plugin 'odd' failed in on_connect: {answer!r} is no answer to this hook"]
 
 
 async def test_what_is_no_history_refuses(plugins: Plugins) -> None:
     plugins.register("odd", Made(history=lambda: 7))
-    answer = await plugins.ask(hookspecs.history, room="lobby", after=0, before=1)
+    answer = await plugins.ask(hookspecs.history, "lobby", 0, 1)
     assert answer == Refuse("the plugin 'odd' failed")
 
 
@@ -348,7 +348,7 @@ async def test_control_c_is_not_the_fault_of_a_plugin(
 ) -> None:
     plugins.register("busy", Made(on_connect=raise_it(KeyboardInterrupt())))
     with pytest.raises(KeyboardInterrupt):
-        await plugins.ask(hookspecs.on_connect, client=client)
+        await plugins.ask(hookspecs.on_connect, client)
     assert failures(caplog) == []
 
 
@@ -407,7 +407,7 @@ async def test_everyone_is_told_whatever_they_return(
 ) -> None:
     plugins.register("second", Made(on_disconnect=note(calls, "second")))
     plugins.register("first", Made(on_disconnect=note(calls, "first", "an answer that nobody wants")))
-    await plugins.tell(hookspecs.on_disconnect, client=client, reason="")
+    await plugins.tell(hookspecs.on_disconnect, client, "")
     assert calls == ["first", "second"]
 
 
@@ -422,8 +422,8 @@ async def test_telling_returns_what_failed_and_with_what(plugins: Plugins) -> No
 
 def telling(plugins: Plugins, client: Client) -> dict[str, Callable[[], Awaitable[object]]]:
     return {
-        "on_broadcast": lambda: plugins.tell(hookspecs.on_broadcast, messages=[HELLO]),
-        "on_disconnect": lambda: plugins.tell(hookspecs.on_disconnect, client=client, reason=""),
+        "on_broadcast": lambda: plugins.tell(hookspecs.on_broadcast, [HELLO]),
+        "on_disconnect": lambda: plugins.tell(hookspecs.on_disconnect, client, ""),
         "on_reload": lambda: plugins.tell(hookspecs.on_reload),
     }
 
@@ -460,7 +460,7 @@ async def test_a_required_plugin_that_fails_in_on_broadcast_stops_the_telling(
     plugins.register("log", Made(required=True, on_broadcast=fault))
     plugins.register("next", Made(on_broadcast=noting(calls, "next")))
     with pytest.raises(RequiredPluginFailed, match=r"^the plugin 'log' failed$"):
-        await plugins.tell(hookspecs.on_broadcast, messages=[HELLO])
+        await plugins.tell(hookspecs.on_broadcast, [HELLO])
     assert calls == []
     assert failures(caplog) == [f"plugin 'log' failed in on_broadcast: {reason}"]
 
@@ -471,7 +471,7 @@ async def test_what_comes_to_its_end_after_its_deadline_was_told_all_the_same(
     # A batch that is in the log has to be sent: a required plugin that has written it has not failed.
     plugins.register("log", Made(required=True, on_broadcast=too_long_under_a_shield))
     plugins.register("next", Made(on_broadcast=noting(calls, "next")))
-    await plugins.tell(hookspecs.on_broadcast, messages=[HELLO])
+    await plugins.tell(hookspecs.on_broadcast, [HELLO])
     assert calls == ["next"]
     assert caplog.messages == ["plugin 'log' in on_broadcast: it took longer than hook_timeout (5 s)"]
 
@@ -480,7 +480,7 @@ async def test_why_a_required_plugin_failed_comes_with_the_error(plugins: Plugin
     error = OSError("no space left")
     plugins.register("log", Made(required=True, on_broadcast=raising(error)))
     with pytest.raises(RequiredPluginFailed) as failed:
-        await plugins.tell(hookspecs.on_broadcast, messages=[HELLO])
+        await plugins.tell(hookspecs.on_broadcast, [HELLO])
     assert failed.value.__cause__ is error
 
 
@@ -510,9 +510,9 @@ async def test_cancellation_passes_through_and_is_no_failure(
 ) -> None:
     plugins.register("waits", Made(on_connect=wait, on_message=wait, on_disconnect=wait))
     asking: dict[str, Callable[[], Awaitable[object]]] = {
-        "ask": lambda: plugins.ask(hookspecs.on_connect, client=client),
+        "ask": lambda: plugins.ask(hookspecs.on_connect, client),
         "ask_message": lambda: ask_message(plugins, client),
-        "tell": lambda: plugins.tell(hookspecs.on_disconnect, client=client, reason=""),
+        "tell": lambda: plugins.tell(hookspecs.on_disconnect, client, ""),
     }
     ended = False
     with trio.CancelScope() as scope:
@@ -538,7 +538,7 @@ async def test_everyone_is_told_even_if_the_telling_is_cancelled(
     plugins.register("waits", Made(on_disconnect=waits))
     with trio.CancelScope() as scope:
         scope.cancel()
-        await plugins.tell(hookspecs.on_disconnect, client=client, reason="")
+        await plugins.tell(hookspecs.on_disconnect, client, "")
     assert scope.cancelled_caught
     assert calls == ["begins", "between", "begins", "last"]
 
@@ -550,7 +550,7 @@ async def test_a_plugin_that_fails_while_the_telling_is_cancelled_is_logged(
     plugins.register("waits", Made(on_disconnect=trio.sleep_forever))
     with trio.CancelScope() as scope:
         scope.cancel()
-        await plugins.tell(hookspecs.on_disconnect, client=client, reason="")
+        await plugins.tell(hookspecs.on_disconnect, client, "")
     assert scope.cancelled_caught
     assert failures(caplog) == ["plugin 'bad' failed in on_disconnect: oops"]
 
@@ -559,10 +559,10 @@ async def test_no_coroutine_is_left_unawaited(
     plugins: Plugins, client: Client, calls: list[str], watched: object
 ) -> None:
     async def ask_all() -> None:
-        await plugins.ask(hookspecs.on_connect, client=client)
+        await plugins.ask(hookspecs.on_connect, client)
         await ask_message(plugins, client)
         with suppress(RequiredPluginFailed):
-            await plugins.tell(hookspecs.on_broadcast, messages=[HELLO])
+            await plugins.tell(hookspecs.on_broadcast, [HELLO])
 
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
@@ -623,9 +623,9 @@ async def test_a_crashed_plugin_refuses_what_it_is_asked(
     plugins.register("bot", Made(on_connect=note, on_join=note, on_message=note, history=note))
     plugins.roster.mark_crashed("bot")
     refusal = Refuse("the plugin 'bot' failed")
-    assert await plugins.ask(hookspecs.on_connect, client=client) == refusal
-    assert await plugins.ask(hookspecs.on_join, client=client) == refusal
-    assert await plugins.ask(hookspecs.history, room="lobby", after=0, before=1) == refusal
+    assert await plugins.ask(hookspecs.on_connect, client) == refusal
+    assert await plugins.ask(hookspecs.on_join, client) == refusal
+    assert await plugins.ask(hookspecs.history, "lobby", 0, 1) == refusal
     assert await ask_message(plugins, client) == refusal
     assert calls == []
     assert "plugin 'bot' failed in on_connect: it crashed earlier, and asking it fails closed" in failures(caplog)
@@ -648,7 +648,7 @@ async def test_a_required_plugin_that_crashed_stops_every_batch(plugins: Plugins
     plugins.roster.mark_crashed("log")
     for _ in range(2):
         with pytest.raises(RequiredPluginFailed, match="the plugin 'log' failed"):
-            await plugins.tell(hookspecs.on_broadcast, messages=[HELLO])
+            await plugins.tell(hookspecs.on_broadcast, [HELLO])
     assert calls == []
 
 

@@ -78,7 +78,7 @@ def test_who_has_crashed_refuses_what_it_is_asked_and_is_told_nothing(given: Giv
     assert given.roster.crashed == {"guard"}
     (refusing,) = given.roster.hooks["on_message"]
     with pytest.raises(Exception, match="it crashed earlier, and asking it fails closed"):
-        refusing.call({})
+        refusing.call(None, None)
     assert given.called("on_disconnect") == []
     assert given.fatal == []
 

@@ -1,18 +1,13 @@
 """What is on its way to the broadcaster, and the batch that it makes of it."""
 
-import msgspec
 import trio
 
 from trichat._client import Client
 from trichat._errors import RequiredPluginFailed
 from trichat._messages import Message
 
-
-class Said(msgspec.Struct):
-    """A message, and the client who said it, if one did."""
-
-    message: Message
-    client: Client | None
+Said = list[tuple[Message, Client | None]]
+"""What was said in a row: the messages, each with the client who said it, if one did."""
 
 
 class Join:
@@ -41,7 +36,7 @@ class Batch:
     """What is logged with one write and sent with one send for each member. `left` are the departures."""
 
     def __init__(self, left: list[Message]) -> None:
-        self.said: list[Said] = []
+        self.said: Said = []
         self.left = left
         self.joins: list[Join] = []
         self.waiting: list[trio.Event] = []
@@ -50,8 +45,8 @@ class Batch:
     def add(self, item: Item) -> None:
         """Put something into it, behind the others of its kind."""
         match item:
-            case Said():
-                self.said.append(item)
+            case list():
+                self.said += item
             case Join() if item.client.ended:
                 self.waiting.append(item.done)  # it is not announced; its session only needs to know
             case Join():
@@ -64,4 +59,4 @@ class Batch:
 
     def drafts(self) -> list[Message]:
         """Return its messages, not numbered yet: what was said, who left, who joined."""
-        return [said.message for said in self.said] + self.left + [join.message for join in self.joins]
+        return [message for message, _ in self.said] + self.left + [join.message for join in self.joins]

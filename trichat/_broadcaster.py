@@ -9,7 +9,7 @@ its live messages begin, between two batches, where nothing can be missing or do
 import logging
 import math
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 import trio
@@ -49,6 +49,11 @@ class Broadcaster:
         self._plugins = plugins
         self._sequencer = sequencer
         self._send, self._receive = trio.open_memory_channel[Item](CAPACITY)
+        self._idle = False
+        """Nothing is on its way, and what is put into the channel next is taken at once."""
+        self._said: Said | None = None
+        """What was said since the last batch was gathered. It is in the channel."""
+        self._waiting_for_room = trio.lowlevel.ParkingLot()
         self._left: list[Message] = []
         """Departures that nobody was told of yet. They do not go through the channel: leaving cannot wait."""
         self._task: trio.lowlevel.Task | None = None
@@ -73,16 +78,35 @@ class Broadcaster:
 
         Raises `RuntimeError` where waiting would never end: in the broadcaster's own task, when the channel is full.
         """
-        try:
-            self.publish_nowait(message, client)
-        except trio.WouldBlock:
-            if trio.lowlevel.current_task() is self._task:
-                raise RuntimeError("the channel is full; say it from a task of your own, not in on_broadcast") from None
-            await self._send.send(Said(message, client))
+        while True:
+            try:
+                return self.publish_nowait(message, client)
+            except trio.WouldBlock:
+                if trio.lowlevel.current_task() is self._task:
+                    problem = "the channel is full; say it from a task of your own, not in on_broadcast"
+                    raise RuntimeError(problem) from None
+            await self._waiting_for_room.park()
 
     def publish_nowait(self, message: Message, client: Client | None = None) -> None:
         """Do what `publish` does, or raise `trio.WouldBlock` if that would have to wait."""
-        self._send.send_nowait(Said(message, client))
+        # What is said until the next batch is one item of the channel: an item for each message would take as long as
+        # all that the plugins do with it.
+        said = self._said
+        if said is None:
+            said = []
+            self._put_nowait(said)
+            self._said = said
+        elif len(said) == CAPACITY:
+            raise trio.WouldBlock
+        said.append((message, client))
+
+    def _put_nowait(self, item: Item) -> None:
+        self._send.send_nowait(item)
+        self._idle = False
+
+    async def _put(self, item: Item) -> None:
+        self._idle = False
+        await self._send.send(item)
 
     async def publish_and_wait(self, message: Message, client: Client) -> None:
         """Do what `publish` does, and wait for the end of the fan-out under way, or of the next one, and of its rest.
@@ -108,10 +132,10 @@ class Broadcaster:
         if started < self._at_once_from:
             return False
         # Departures that could not be logged wait for the next batch.
-        if self._left or not self._receive.statistics().tasks_waiting_receive:
+        if self._left or not self._idle:
             return False
         batch = Batch([])
-        batch.add(Said(message, client))
+        batch.said.append((message, client))
         broadcast = self._broadcast(batch, self._calls)
         if has_ended(broadcast):
             ended = trio.current_time()
@@ -129,7 +153,7 @@ class Broadcaster:
         Raises `RequiredPluginFailed` if the joining could not be logged.
         """
         join = Join(client, room)
-        await self._send.send(join)
+        await self._put(join)
         await join.done.wait()
         if join.failure is not None:
             raise join.failure
@@ -148,12 +172,12 @@ class Broadcaster:
     def _wake(self) -> None:
         # A full channel wakes the broadcaster as well; a closed one says that nobody is left to tell.
         with suppress(trio.WouldBlock, trio.ClosedResourceError):
-            self._send.send_nowait(None)
+            self._put_nowait(None)
 
     async def flush(self) -> None:
         """Wait until all that was published so far was sent."""
         flush = Flush()
-        await self._send.send(flush)
+        await self._put(flush)
         await flush.done.wait()
 
     def hush(self) -> None:
@@ -163,6 +187,7 @@ class Broadcaster:
     def close(self) -> None:
         """Let `run` end once it has sent what is there."""
         self._send.close()
+        self._said = None  # so that who says more finds it closed
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Broadcast until `close` is called."""
@@ -170,18 +195,29 @@ class Broadcaster:
         task_status.started()
         with self._plugins.deadlines.calls() as calls:
             self._calls = calls
-            async for item in self._receive:
-                if self._begun_by_sender is not None:
-                    begun, self._begun_by_sender = self._begun_by_sender, None
-                    await rest_of(begun)
-                    await self._end_round()  # so that what is said by who waited for it is in this batch
-                batch = self._gather(item)
-                started = trio.current_time()
-                await self._broadcast(batch, calls)
-                await self._rest(trio.current_time() - started, len(batch))
-                await self._end_round()
+            try:
+                self._idle = self._is_channel_empty()
+                async for item in self._receive:
+                    await self._round(item, calls)
+                    self._idle = self._is_channel_empty()
+            finally:
+                self._idle = False
             if self._left:
                 await self._broadcast(self._gather(None), calls)
+
+    def _is_channel_empty(self) -> bool:
+        return not self._receive.statistics().current_buffer_used
+
+    async def _round(self, item: Item, calls: Calls) -> None:
+        if self._begun_by_sender is not None:
+            begun, self._begun_by_sender = self._begun_by_sender, None
+            await rest_of(begun)
+            await self._end_round()  # so that what is said by who waited for it is in this batch
+        batch = self._gather(item)
+        started = trio.current_time()
+        await self._broadcast(batch, calls)
+        await self._rest(trio.current_time() - started, len(batch))
+        await self._end_round()
 
     def _gather(self, first: Item) -> Batch:
         # Whoever left has sent all it had to say before, and the channel is emptied here: so it leaves after that.
@@ -191,13 +227,15 @@ class Broadcaster:
         with suppress(trio.WouldBlock, trio.EndOfChannel):
             while True:
                 batch.add(self._receive.receive_nowait())
+        self._said = None
+        self._waiting_for_room.unpark_all()
         return batch
 
     async def _broadcast(self, batch: Batch, calls: Calls) -> None:
         messages = self._sequencer.number(batch.drafts())
         if messages:
             try:
-                await self._plugins.tell_by(calls, hookspecs.on_broadcast, messages=tuple(messages))
+                await self._plugins.tell_by(calls, hookspecs.on_broadcast, tuple(messages))
             except RequiredPluginFailed as failure:
                 self._give_back(batch, failure)
                 messages = []
@@ -232,7 +270,7 @@ class Broadcaster:
 
     def _give_back(self, batch: Batch, failure: RequiredPluginFailed) -> None:
         """Nothing of the batch is sent: tell its senders, and keep who left for the next one."""
-        for client, count in Counter(said.client for said in batch.said).items():
+        for client, count in Counter(client for _, client in batch.said).items():
             if client is not None:
                 client.send(f"not sent: {failure}" if count == 1 else f"{count} messages were not sent: {failure}")
         self._left = batch.left + self._left
@@ -253,7 +291,10 @@ class Broadcaster:
             await trio.lowlevel.checkpoint()
 
 
-def _by_room(messages: Sequence[Message]) -> dict[str, list[Message]]:
+def _by_room(messages: Sequence[Message]) -> Mapping[str, Sequence[Message]]:
+    only = {message.room for message in messages}
+    if len(only) == 1:
+        return dict.fromkeys(only, messages)
     rooms: dict[str, list[Message]] = {}
     for message in messages:
         rooms.setdefault(message.room, []).append(message)

@@ -79,7 +79,7 @@ class Closing:
         if self.was_admitted:
             # Each plugin has its own hook_timeout here, as always; a stop may cut it short.
             with self._shielded(math.inf):
-                await self._house.plugins.tell(hookspecs.on_disconnect, client=client, reason=client._reason or "")
+                await self._house.plugins.tell(hookspecs.on_disconnect, client, client._reason or "")
         if self.was_connected:
             logger.info("%s disconnected: %s", client, client._reason)
 

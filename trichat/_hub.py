@@ -4,7 +4,7 @@ The hub never awaits, so that nobody ever finds it half changed; and nobody else
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from trichat import _names
@@ -23,6 +23,8 @@ class Hub:
         self._per_address: Counter[str] = Counter()
         self._names: dict[str, Client] = {}
         self._rooms: dict[str, dict[Client, None]] = {}
+        self._audiences: dict[str, Mapping[Wire, Sequence[Outbox]]] = {}
+        """Of the rooms in which somebody spoke since anyone came or went."""
 
     def admit(self, client: Client) -> str | None:
         """Make room for a connection, until `dismiss`; or return why there is none."""
@@ -66,6 +68,7 @@ class Hub:
         """Put the client into a room, and out of the one that it was in."""
         self.leave(client)
         self._rooms.setdefault(room, {})[client] = None
+        self._audiences.pop(room, None)
         client._room = room
 
     def leave(self, client: Client) -> None:
@@ -75,6 +78,7 @@ class Hub:
             del members[client]
             if not members:
                 del self._rooms[client.room]
+            self._audiences.pop(client.room, None)
             client._room = ""
 
     def anyone(self) -> Sequence[Client | str]:
@@ -97,11 +101,18 @@ class Hub:
 
     def audience(self, room: str) -> Mapping[Wire, Sequence[Outbox]]:
         """To whom is sent what is said in the room now: the outboxes of its members, by the wire that they are on."""
-        audience: dict[Wire, list[Outbox]] = {}
-        for client in self._rooms.get(room, ()):
-            audience.setdefault(client._wire, []).append(client._outbox)
-        return audience
+        # To walk through the members for each message would take nearly as much as to send it to them.
+        if room not in self._audiences and room in self._rooms:
+            self._audiences[room] = _audience(self._rooms[room])
+        return self._audiences.get(room, {})
 
     def count(self, room: str) -> int:
         """How many are in the room now."""
         return len(self._rooms.get(room, ()))
+
+
+def _audience(members: Iterable[Client]) -> Mapping[Wire, Sequence[Outbox]]:
+    audience: dict[Wire, list[Outbox]] = {}
+    for client in members:
+        audience.setdefault(client._wire, []).append(client._outbox)
+    return audience

@@ -7,7 +7,7 @@ without leaving a coroutine behind, and a changed message goes on to the next pl
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
@@ -39,7 +39,7 @@ logger = logging.getLogger("trichat.plugins")
 P = ParamSpec("P")
 R = TypeVar("R")
 
-Call = Callable[[str, Implementation, dict[str, Any], Calls], Awaitable[Any]]
+Call = Callable[[str, Implementation, Sequence[Any], Calls], Awaitable[Any]]
 """Calls one plugin in the hook of this name, and returns its answer."""
 
 
@@ -156,12 +156,15 @@ class Plugins:
         with self.deadlines.calls() as calls:
             return await calls.wait_for(answer, owner, what)
 
-    async def ask(self, hook: Callable[P, Awaitable[R]], *_: P.args, **kwargs: P.kwargs) -> R | Refuse | None:
-        """Ask one plugin after the other, until one answers; arguments by keyword. A plugin that fails refuses."""
+    async def ask(self, hook: Callable[P, Awaitable[R]], *arguments: P.args, **_: P.kwargs) -> R | Refuse | None:
+        """Ask one plugin after the other, until one answers. A plugin that fails refuses.
+
+        `arguments` are those of the hook, here and below by their places.
+        """
         with self.deadlines.calls() as calls:
             for implementation in self.roster.hooks[hook.__name__]:
                 try:
-                    answer = await self._call(hook.__name__, implementation, kwargs, calls)
+                    answer = await self._call(hook.__name__, implementation, arguments, calls)
                 except _Failed as failure:
                     if implementation.owner.policy.on_error == "skip":
                         continue
@@ -180,11 +183,10 @@ class Plugins:
         # One look for all plugins together is what a trace costs that nobody watches.
         if call is None and self.traced is not None:
             return await self.traced(self._call, client, message, calls)
-        arguments: dict[str, object] = {"client": client, "message": message}
         for implementation in self.roster.hooks["on_message"]:
             try:
                 if call is not None:
-                    answer = await call("on_message", implementation, arguments, calls)
+                    answer = await call("on_message", implementation, (client, message), calls)
                 else:
                     if implementation.owner.gate is not None:
                         successor = await self._successor("on_message", implementation)
@@ -192,7 +194,7 @@ class Plugins:
                             continue
                         implementation = successor
                     # What `_call` does. To await that for each plugin would take as long as all of this.
-                    answer = implementation.call(arguments)
+                    answer = implementation.call(client, message)
                     if answer is None:
                         continue
                     if inspect.isawaitable(answer):
@@ -204,18 +206,18 @@ class Plugins:
                     continue  # noqa: ASYNC104
                 return Refuse(str(failure))  # noqa: ASYNC104
             if isinstance(answer, Message):
-                message = arguments["message"] = answer
+                message = answer
             elif answer is not None:
                 return answer  # type: ignore[no-any-return]
         return message
 
-    async def tell(self, hook: Callable[P, Awaitable[None]], *args: P.args, **kwargs: P.kwargs) -> list[str]:
+    async def tell(self, hook: Callable[P, Awaitable[None]], *arguments: P.args, **kwargs: P.kwargs) -> list[str]:
         """Do what `tell_by` does, for a task that does it now and then."""
         with self.deadlines.calls() as calls:
-            return await self.tell_by(calls, hook, *args, **kwargs)
+            return await self.tell_by(calls, hook, *arguments, **kwargs)
 
     async def tell_by(
-        self, calls: Calls, hook: Callable[P, Awaitable[None]], *_: P.args, **kwargs: P.kwargs
+        self, calls: Calls, hook: Callable[P, Awaitable[None]], *arguments: P.args, **_: P.kwargs
     ) -> list[str]:
         """Tell every plugin, and return what failed: a sentence for each plugin that did.
 
@@ -227,7 +229,7 @@ class Plugins:
         cancelled: BaseException | None = None
         for implementation in self.roster.hooks[hook.__name__]:
             try:
-                await self._call(hook.__name__, implementation, kwargs, calls)
+                await self._call(hook.__name__, implementation, arguments, calls)
             except _Failed as failure:
                 if implementation.required and hook is hookspecs.on_broadcast:
                     raise RequiredPluginFailed(str(failure)) from failure.__cause__
@@ -241,31 +243,31 @@ class Plugins:
             raise cancelled
         return failures
 
-    def contributions(self, hook: Callable[P, R], *_: P.args, **kwargs: P.kwargs) -> Iterator[tuple[str, R]]:
+    def contributions(self, hook: Callable[P, R], *arguments: P.args, **_: P.kwargs) -> Iterator[tuple[str, R]]:
         """Yield what each plugin contributes, with its name, in the order of their registration.
 
         Raises `PluginError` if one fails.
         """
         for implementation in self.roster.hooks[hook.__name__]:
-            yield implementation.plugin, self._contribution(hook.__name__, implementation, kwargs)
+            yield implementation.plugin, self._contribution(hook.__name__, implementation, arguments)
 
     def contribution_of(
-        self, registered: Registered, registry: Registry, hook: Callable[P, R], *_: P.args, **kwargs: P.kwargs
+        self, registered: Registered, registry: Registry, hook: Callable[P, R], *arguments: P.args, **_: P.kwargs
     ) -> R | None:
         """Return what one plugin of `registry` contributes, or `None`. Raises `PluginError` if it fails."""
         for implementation in registry.hooks[hook.__name__]:
             if implementation.owner is registered:
-                return self._contribution(hook.__name__, implementation, kwargs)  # type: ignore[no-any-return]
+                return self._contribution(hook.__name__, implementation, arguments)  # type: ignore[no-any-return]
         return None
 
-    def _contribution(self, hook: str, implementation: Implementation, arguments: dict[str, Any]) -> Any:
+    def _contribution(self, hook: str, implementation: Implementation, arguments: Sequence[Any]) -> Any:
         try:
-            return implementation.call(arguments)
+            return implementation.call(*arguments)
         except BaseException as error:
             pass_on(error)
             raise PluginError(f"plugin {implementation.plugin!r} failed in {hook}: {error!r}") from error  # noqa: ASYNC104
 
-    async def _call(self, hook: str, implementation: Implementation, arguments: dict[str, Any], calls: Calls) -> Any:
+    async def _call(self, hook: str, implementation: Implementation, arguments: Sequence[Any], calls: Calls) -> Any:
         """Call one plugin and return its answer. Raises `_Failed`."""
         try:
             if implementation.owner.gate is not None:
@@ -274,7 +276,7 @@ class Plugins:
                 if successor is None:
                     return None
                 implementation = successor
-            answer = implementation.call(arguments)
+            answer = implementation.call(*arguments)
             if answer is None:
                 return None
             if inspect.isawaitable(answer):

@@ -52,24 +52,19 @@ class Implementation:
     """What one plugin does in one hook."""
 
     plugin: str
-    call: Callable[[Mapping[str, Any]], Any]
-    """Calls its function with those of the hook's arguments that it takes."""
+    call: Callable[..., Any]
+    """Takes all of the hook's arguments, in their order, and calls its function with those that it takes."""
     required: bool
     """Whether nobody gets a batch that this fails on."""
     owner: Registered
 
 
-def _taking(function: Callable[..., Any], names: Sequence[str]) -> Callable[[Mapping[str, Any]], Any]:
-    """Return what calls `function` with these of the arguments that it is given."""
-    # Most take one or two, and to unpack a list for them would take longer than the call itself.
-    match names:
-        case ():
-            return lambda given: function()  # noqa: ARG005
-        case (first,):
-            return lambda given: function(given[first])
-        case (first, second):
-            return lambda given: function(given[first], given[second])
-    return lambda given: function(*[given[name] for name in names])
+def _taking(function: Callable[..., Any], names: Sequence[str], of_hook: Sequence[str]) -> Callable[..., Any]:
+    """Return what takes the arguments `of_hook`, and calls `function` with those of these names."""
+    if tuple(names) == tuple(of_hook):
+        return function  # as most take all of them, and one call takes half as long as two
+    places = [of_hook.index(name) for name in names]
+    return lambda *given: function(*[given[place] for place in places])
 
 
 class _Manager(pluggy.PluginManager):
@@ -153,7 +148,7 @@ class Registry:
     def _resolve(self, callers: Iterable[pluggy.HookCaller]) -> None:
         """Look the implementations of some hooks up once, so that no call has to."""
         for caller in callers:
-            found = [self._implementation(caller.name, each) for each in reversed(caller.get_hookimpls())]
+            found = [self._implementation(caller, each) for each in reversed(caller.get_hookimpls())]
             if caller.name in CONTRIBUTING:
                 names = list(self._registered)
                 found.sort(key=lambda implementation: names.index(implementation.plugin))
@@ -164,11 +159,12 @@ class Registry:
             ordered = in_order({name: implementation.owner.plugin for name, implementation in by_name.items()})
             self.hooks[caller.name] = [by_name[name] for name in ordered]
 
-    def _implementation(self, hook: str, found: pluggy.HookImpl) -> Implementation:
+    def _implementation(self, hook: pluggy.HookCaller, found: pluggy.HookImpl) -> Implementation:
+        assert hook.spec is not None  # `add` lets no other one in
         owner = self._registered[found.plugin_name]
-        call = _taking(found.function, found.argnames)
+        call = _taking(found.function, found.argnames, hook.spec.argnames)
         if owner.policy.shadow:
-            call = Shadow(owner.name, call, ASKING.get(hook, ()))
+            call = Shadow(owner.name, call, ASKING.get(hook.name, ()))
         return Implementation(owner.name, call, owner.policy.requires(owner.plugin), owner)
 
 

@@ -106,7 +106,7 @@ class _Registry(Plugins):
         (implementation,) = self.roster.hooks["on_message"]
         with self.deadlines.calls() as calls:
             try:
-                return await self._call("on_message", implementation, {"client": client, "message": message}, calls)
+                return await self._call("on_message", implementation, (client, message), calls)
             except _Failed as failure:
                 return failure
 

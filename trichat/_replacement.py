@@ -101,6 +101,6 @@ class Replacement:
             raise PluginError(f"{failure}; and the one before it cannot start again: {error}") from error
 
     async def _enter(self, registered: Registered, registry: Registry, lifespans: Lifespans) -> None:
-        lifespan = self._plugins.contribution_of(registered, registry, hookspecs.lifespan, server=self._server)
+        lifespan = self._plugins.contribution_of(registered, registry, hookspecs.lifespan, self._server)
         if lifespan is not None:
             await lifespans.enter(registered.name, lifespan, registered.timeout)

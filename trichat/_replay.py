@@ -102,7 +102,7 @@ class Replay:
         async with part.asking:
             # Whoever had the lock before may have got them.
             if part.messages is None:
-                answer = await self._plugins.ask(hookspecs.history, room=room, after=after, before=before)
+                answer = await self._plugins.ask(hookspecs.history, room, after, before)
                 if isinstance(answer, Refuse):
                     raise HistoryUnavailable(f"the history cannot be shown: {answer.reason}")
                 if answer is not None and not isinstance(answer, Sequence):

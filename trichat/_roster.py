@@ -118,5 +118,5 @@ class Roster:
                 yield implementation
 
 
-def _refuse_as_crashed(_: object) -> None:
+def _refuse_as_crashed(*_: object) -> None:
     raise Misbehaved("it crashed earlier, and asking it fails closed")

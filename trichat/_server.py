@@ -241,7 +241,7 @@ class Server:
     async def _serve(self, task_status: trio.TaskStatus[list[Address]]) -> None:
         grace = self._options.shutdown_timeout
         lifespans = self._lifespans = Lifespans(
-            self._plugins.contributions(hookspecs.lifespan, server=self),
+            self._plugins.contributions(hookspecs.lifespan, self),
             timeout_of=lambda name: self._plugins.roster.registry[name].timeout,
             # A little less than all of the share, so that one that hangs is told of before it is cut off.
             grace=0.8 * LIFESPANS_SHARE * grace,

@@ -18,7 +18,7 @@ from trichat._messages import LOBBY, Message, Refuse
 from trichat._outbox import Outbox, Send
 from trichat._replay import HistoryUnavailable
 from trichat._transport import RECEIVE_BYTES, Transport
-from trichat.wires import Event, LineTooLong, Wire
+from trichat.wires import LineTooLong, Wire
 
 logger = logging.getLogger("trichat.session")
 
@@ -40,8 +40,8 @@ class Session:
         "_at_end",
         "_closing",
         "_decoder",
-        "_events",
         "_house",
+        "_lines",
         "_more_is_there",
         "_transport",
         "_wire",
@@ -54,7 +54,7 @@ class Session:
         self._wire = wire
         self._house = house
         self._decoder = wire.decoder()
-        self._events: list[Event] = []
+        self._lines: list[str] = []
         """What was received and is to be handled yet, the next one last."""
         self._at_end = False
         self._more_is_there = False
@@ -114,7 +114,7 @@ class Session:
         if problem is not None:
             return Refuse(problem)
         self._closing.was_admitted = True
-        return await self._house.plugins.ask(hookspecs.on_connect, client=self.client)
+        return await self._house.plugins.ask(hookspecs.on_connect, self.client)
 
     async def _introduce(self) -> bool:
         """Ask for a name, and return whether the client has one now. If not, it has ended."""
@@ -147,7 +147,7 @@ class Session:
             return str(invalid)
         if not hub.claim(client, name):
             return f"the name {name!r} is taken"
-        answer = await self._house.plugins.ask(hookspecs.on_join, client=client)
+        answer = await self._house.plugins.ask(hookspecs.on_join, client)
         if answer is not None:
             hub.take_back(client)
             return answer.reason
@@ -220,7 +220,7 @@ class Session:
                 break  # a plugin kicked it, or let it go
             if isinstance(answer, Message):
                 # When more follows, it is gathered into one batch.
-                if self._events or self._more_is_there:
+                if self._lines or self._more_is_there:
                     await broadcaster.publish(answer, client)
                 elif not broadcaster.publish_at_once(answer, client):
                     # In a busy room, to be woken for each line would take more than all else that is done with it.
@@ -236,22 +236,20 @@ class Session:
 
     async def _next_line(self) -> str | None:
         """Return the next line that is not blank, or `None` when there is none to come."""
-        while True:
-            while self._events:
-                event = self._events.pop()
-                if isinstance(event, LineTooLong):
-                    self.client.send(f"not taken: a line has at most {event.limit} bytes")
-                elif not event.text.isspace():
-                    return event.text
+        while not self._lines:
             if self._at_end:
                 return None
             self._take(await self._transport.receive())
+        return self._lines.pop()
 
     def _take(self, data: bytes) -> None:
         self._at_end = not data
         self._more_is_there = len(data) == RECEIVE_BYTES
-        self._events = self._decoder.receive(data)
-        self._events.reverse()
+        for event in reversed(self._decoder.receive(data)):
+            if isinstance(event, LineTooLong):
+                self.client.send(f"not taken: a line has at most {event.limit} bytes")
+            elif not event.text.isspace():
+                self._lines.append(event.text)
 
     def _take_what_came(self) -> None:
         data = None if self._at_end else self._transport.receive_nowait()

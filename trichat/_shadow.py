@@ -7,7 +7,7 @@ context variable, which Python hands on to the tasks that the plugin starts.
 
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -59,14 +59,13 @@ class Shadow:
     """
 
     plugin: str
-    call: Callable[[Mapping[str, Any]], Any]
+    call: Callable[..., Any]
     answers: tuple[type, ...]
 
-    def __call__(self, given: Mapping[str, Any]) -> Any:
+    def __call__(self, *arguments: Any) -> Any:
         """Call the plugin."""
-        arguments = dict(given)  # they may be other ones by the time of an answer
         with shadowing(self._note):
-            answer = self.call(arguments)
+            answer = self.call(*arguments)
         if isinstance(answer, AbstractAsyncContextManager):
             return self._lifespan(answer)
         if inspect.isawaitable(answer):
@@ -79,12 +78,12 @@ class Shadow:
             async with manager:
                 yield
 
-    async def _awaited(self, answer: Awaitable[Any], arguments: Mapping[str, Any]) -> Any:
+    async def _awaited(self, answer: Awaitable[Any], arguments: Sequence[Any]) -> Any:
         with shadowing(self._note):
             result = await answer
         return self._taken(result, arguments)
 
-    def _taken(self, answer: Any, arguments: Mapping[str, Any]) -> Any:
+    def _taken(self, answer: Any, arguments: Sequence[Any]) -> Any:
         if answer is None or not isinstance(answer, self.answers):
             return answer
         deed = describe(answer, arguments)
@@ -96,12 +95,18 @@ class Shadow:
         logger.info("plugin %r in shadow: would have %s", self.plugin, deed)
 
 
-def describe(answer: object, arguments: Mapping[str, Any]) -> str:
-    """Return what an answer does, in words that go on from "would have"; empty if it changes nothing."""
-    if "client" not in arguments:
-        return f"given the history of {shown(arguments['room'])}"
-    client, message = arguments["client"], arguments.get("message")
-    whom = str(client) if message is None else f"{shown(message.text)} of {client}"
+def describe(answer: object, arguments: Sequence[Any]) -> str:
+    """Return what an answer does, in words that go on from "would have"; empty if it changes nothing.
+
+    `arguments` are those of the hook: a client, a client and its message, or a room and what is asked of its history.
+    """
+    match arguments:
+        case [str(room), *_]:
+            return f"given the history of {shown(room)}"
+        case [client, Message() as message]:
+            whom = f"{shown(message.text)} of {client}"
+        case [client]:
+            whom = str(client)
     if isinstance(answer, Refuse):
         return f"refused {whom}: {shown(answer.reason)}"
     if isinstance(answer, Message):

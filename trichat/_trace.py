@@ -1,7 +1,7 @@
 """The trace: what each plugin makes of each message, and how long it takes, for whoever watches."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -102,8 +102,8 @@ class Tracer:
         """Ask the plugins by `call`, and tell the watchers, also of what is cut short."""
         steps: list[Step] = []
 
-        async def timed(hook: str, implementation: Implementation, arguments: dict[str, Any], calls: Calls) -> Any:
-            asked = arguments["message"]
+        async def timed(hook: str, implementation: Implementation, arguments: Sequence[Any], calls: Calls) -> Any:
+            _, asked = arguments
             begun = time.perf_counter_ns()
             outcome, detail = "cancelled", ""
             try:

@@ -62,17 +62,25 @@ class SocketTransport(Transport):
         self.address = canonical_address(address)
 
     async def receive(self) -> bytes:
-        with _translated():
+        # This is done for each line: the context manager would take as long as all else in it.
+        try:
             while True:
                 # Waiting first saves a failing call for nearly every line: a person's next one is seldom there yet.
                 await trio.lowlevel.wait_readable(self._socket)
-                with contextlib.suppress(BlockingIOError):
+                try:
                     return self._socket.recv(RECEIVE_BYTES)
+                except BlockingIOError:
+                    continue
+        except _LOST as error:
+            raise connection_lost(error) from error
 
     def receive_nowait(self) -> bytes | None:
-        with _translated(), contextlib.suppress(BlockingIOError):
+        try:
             return self._socket.recv(RECEIVE_BYTES)
-        return None
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise connection_lost(error) from error
 
     def send_nowait(self, data: Bytes) -> int:
         with _translated(), contextlib.suppress(BlockingIOError):
@@ -133,16 +141,20 @@ class StreamTransport(Transport):
         await trio.aclose_forcefully(self._stream)
 
 
+# How a socket, or a stream of Trio, says that it is of no more use.
+_LOST = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
+
+
 @contextlib.contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
-    except OSError as error:
+    except _LOST as error:
         raise connection_lost(error) from error
-    except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-        raise ConnectionLost("connection lost") from error
 
 
-def connection_lost(error: OSError) -> ConnectionLost:
-    """What an error of the system means for a connection."""
-    return ConnectionLost(f"connection lost: {error.strerror or error}")
+def connection_lost(error: Exception) -> ConnectionLost:
+    """What an error of the system, or of a stream, means for a connection."""
+    if isinstance(error, OSError):
+        return ConnectionLost(f"connection lost: {error.strerror or error}")
+    return ConnectionLost("connection lost")

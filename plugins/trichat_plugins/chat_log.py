@@ -8,7 +8,7 @@ A line is `2026-11-22T13:29:00.123456Z lobby alice: hello`, or `... lobby * alic
 import logging
 import re
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -65,8 +65,8 @@ class ChatLog:
         self._options = options
         self._log: LogFile
         self._unsynced = False
-        self._recent: dict[str, _Recent] = {}
         self._start_of_recent = 0
+        self._recent = defaultdict[str, _Recent](lambda: _Recent(self._start_of_recent))
 
     @hookimpl
     @asynccontextmanager
@@ -97,8 +97,7 @@ class ChatLog:
         tail = list(islice(_messages(self._log.lines_backwards()), RECENT))
         if len(tail) == RECENT:
             self._start_of_recent = tail[-1].id - 1
-        for message in reversed(tail):
-            self._remember(message)
+        self._remember(reversed(tail))
         return tail[0].id if tail else 0
 
     def _set_torn_line_aside(self) -> None:
@@ -106,10 +105,9 @@ class ChatLog:
         if aside is not None:
             logger.warning("the last line of %s was torn by a crash; it is in %s now", self._log.path, aside)
 
-    def _remember(self, message: Message) -> None:
-        if message.room not in self._recent:
-            self._recent[message.room] = _Recent(self._start_of_recent)
-        self._recent[message.room].append(message)
+    def _remember(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            self._recent[message.room].append(message)
 
     @hookimpl
     def on_broadcast(self, messages: Sequence[Message]) -> Awaitable[None] | None:
@@ -122,12 +120,8 @@ class ChatLog:
         self._unsynced = True
         if self._options.fsync == "always":
             return self._sync_batch(messages, len(data))
-        self._remember_all(messages)
+        self._remember(messages)
         return None
-
-    def _remember_all(self, messages: Sequence[Message]) -> None:
-        for message in messages:
-            self._remember(message)
 
     async def _sync_batch(self, messages: Sequence[Message], size: int) -> None:
         log = self._log
@@ -137,7 +131,7 @@ class ChatLog:
             # Nobody will see the batch, so it has to be gone from the log as well.
             log.take_back(size)
             raise
-        self._remember_all(messages)
+        self._remember(messages)
 
     async def _sync_every_second(self) -> None:
         while True:
@@ -177,24 +171,20 @@ class ChatLog:
             await trio.to_thread.run_sync(old.sync, abandon_on_cancel=True)
 
 
-class _Recent:
-    """The last messages of a room. All that are later than `start` are here."""
+class _Recent(deque[Message]):
+    """The last messages of a room: all that are later than `start`, as long as these are not too many."""
 
     def __init__(self, start: int) -> None:
+        super().__init__(maxlen=RECENT)
         self._start = start
-        self._messages: deque[Message] = deque()
-
-    def append(self, message: Message) -> None:
-        self._messages.append(message)
-        if len(self._messages) > RECENT:
-            self._start = self._messages.popleft().id
 
     def find(self, after: int, before: int, count: int | None) -> Sequence[Message] | None:
         """Return the last `count` messages (`None`: all) in between, or `None` if they are not all here."""
-        found = [message for message in self._messages if after < message.id < before]
+        found = [message for message in self if after < message.id < before]
         if count is not None and len(found) >= count:
             return found[-count:]
-        return found if after >= self._start else None
+        start = self[0].id - 1 if len(self) == RECENT else self._start
+        return found if after >= start else None
 
 
 def _messages(lines: Iterator[bytes]) -> Iterator[Message]:
@@ -226,7 +216,8 @@ def format_line(message: Message) -> str:
         said = f"{message.sender}: {message.text}"
     else:
         said = f"{'**' if message.kind == 'notice' else '*'} {message.text}"
-    return f"{_date(seconds)}.{microseconds:06d}Z {message.room} {said}\n"
+    # To have the format fill it up with zeros would take as long as all the rest of this.
+    return f"{_date(seconds)}.{str(microseconds).zfill(6)}Z {message.room} {said}\n"
 
 
 @lru_cache(maxsize=1024)

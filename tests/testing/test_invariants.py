@@ -314,7 +314,7 @@ async def close_carelessly(closing: Closing) -> None:
         await house.broadcaster.flush()
     house.broadcaster.leave(client)
     house.hub.release(client)
-    await house.plugins.tell(hookspecs.on_disconnect, client=client, reason="")
+    await house.plugins.tell(hookspecs.on_disconnect, client, "")
     await closing._transport.close()  # noqa: ASYNC102
     house.hub.dismiss(client)
 

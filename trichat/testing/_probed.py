@@ -34,14 +34,14 @@ class ProbedPlugins(Plugins):
 
     _make_roster = ProbedRoster
 
-    def _contribution(self, hook: str, implementation: Implementation, arguments: dict[str, Any]) -> Any:
+    def _contribution(self, hook: str, implementation: Implementation, arguments: Sequence[Any]) -> Any:
         contribution = super()._contribution(hook, implementation, arguments)
         return _probed_lifespan(implementation.plugin, contribution) if hook == "lifespan" else contribution
 
 
 def _probed(hook: str, implementation: Implementation) -> Implementation:
-    def call(given: Mapping[str, Any]) -> Any:
-        answer = implementation.call(given)
+    def call(*arguments: Any) -> Any:
+        answer = implementation.call(*arguments)
         return _probed_call(hook, implementation.plugin, answer) if inspect.isawaitable(answer) else answer
 
     return replace(implementation, call=call)

@@ -29,14 +29,16 @@ class LineDecoder:
             self._finish(self._unfinished, events)
             return events
         # At most one limit's worth is unfinished, so that gluing it on stays cheap however small the chunks are.
-        *lines, self._unfinished = (self._unfinished + self._telnet.strip(data)).split(b"\n")
-        for line in lines:
-            # What `_finish` does, for the lines that nearly all are: a call for each would cost as much again.
-            if len(line) <= self._limit and not self._skipping:
-                if text := line.removesuffix(b"\r").decode("utf-8", "replace"):
-                    events.append(Line(text))
-            else:
+        data = self._unfinished + self._telnet.strip(data)
+        end = data.rfind(b"\n") + 1
+        lines, self._unfinished = data[:end], data[end:]
+        if self._skipping or (len(lines) > self._limit and max(map(len, lines.split(b"\n"))) > self._limit):
+            for line in lines.split(b"\n")[:-1]:
                 self._finish(line, events)
+        else:
+            # What `_finish` does, for all of them at once: it takes a third of the time.
+            text = lines.decode("utf-8", "replace").replace("\r\n", "\n")
+            events = [Line(line) for line in text.split("\n") if line]
         if not self._skipping and self._is_too_long(self._unfinished):
             events.append(LineTooLong(self._limit))
             self._skipping = True
@@ -68,7 +70,7 @@ class LineWire:
 
     def encode(self, messages: Sequence[Message]) -> bytes:
         """Live messages: `alice: hello`, and `* alice joined` for what no person said."""
-        return "".join([f"{_line(message)}\n" for message in messages]).encode()
+        return "\n".join([*map(_line, messages), ""]).encode()
 
     def encode_history(self, messages: Sequence[Message]) -> bytes:
         """Messages of the past: `[2026-11-22 13:29:00] alice: hello`, in UTC."""
