@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trichat import Client, Message, Server, hookimpl
-from trichat._broadcaster import BREATH, CAPACITY, LONGEST_REST, Broadcaster
+from trichat._broadcaster import BREATH, BREATH_BYTES, CAPACITY, LONGEST_REST, Broadcaster
 from trichat._errors import RequiredPluginFailed
 from trichat._hub import Hub
 from trichat._outbox import Outbox
@@ -504,18 +504,22 @@ async def test_who_speak_alone_at_the_same_time_are_gathered(quick_house: House,
     assert say_at_once(Message("three", "alice"), alice)
 
 
+@pytest.mark.parametrize(
+    ("size", "at_once"),
+    [(5, BREATH), (BREATH_BYTES // 100, 100), (BREATH_BYTES // 2, 2), (BREATH_BYTES, 1), (2 * BREATH_BYTES, 1)],
+)
 async def test_what_is_said_alone_in_a_large_room_reaches_everyone_and_nobody_waits_for_all_of_it(
-    quick_house: House,
+    quick_house: House, size: int, at_once: int
 ) -> None:
     boxes = [(await quick_house.member(f"client-{number}"))[1] for number in range(BREATH + 1)]
     for box in boxes:
         box.chunks.clear()
     await wait_all_tasks_blocked()
     first = quick_house.hub.members("lobby")[0]
-    assert quick_house.broadcaster.publish_at_once(Message("hello", "client-0"), first)
-    assert [len(box.lines) for box in boxes] == [1] * BREATH + [0]
+    assert quick_house.broadcaster.publish_at_once(Message("x" * size, "client-0"), first)
+    assert [len(box.chunks) for box in boxes] == [1] * at_once + [0] * (BREATH + 1 - at_once)
     await quick_house.broadcaster.flush()
-    assert [len(box.lines) for box in boxes] == [1] * (BREATH + 1)
+    assert [len(box.chunks) for box in boxes] == [1] * (BREATH + 1)
 
 
 async def test_who_speaks_alone_is_told_if_it_cannot_be_logged(quick_house: House) -> None:

@@ -26,11 +26,14 @@ class Named(logging.Handler):
         self._somebody = threading.Event()
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-        self._somebody.set()
+        line = record.getMessage()
+        self.lines.append(line)
+        # On a machine that stood still for a moment, somebody else may be named before.
+        if " in Named.grind: " in line:
+            self._somebody.set()
 
     def grind(self) -> None:
-        """Keep everybody waiting, until somebody is named for it."""
+        """Keep everybody waiting, until it is named for that."""
         end = time.perf_counter() + PATIENCE
         while not self._somebody.is_set() and time.perf_counter() < end:
             sum(range(1000))
@@ -86,8 +89,7 @@ def watched(watchdog: Watchdog, function: Callable[..., Awaitable[object]], *arg
 
 def test_who_keeps_everybody_waiting_is_named_with_the_line(watchdog: Watchdog, mill: Mill, named: Named) -> None:
     watched(watchdog, mill.on_message, Message("hello", sender="alice"))
-    (text,) = named.lines
-    line, *stack = text.splitlines()
+    line, *stack = named.lines[-1].splitlines()
     assert line.startswith("plugin 'mill' keeps everybody waiting, for more than 0.2 s by now, at test_watchdog.py:")
     assert "in Named.grind: " in line
     assert [entry.rpartition(" in ")[2] for entry in stack[-4::2]] == ["on_message", "grind"]
@@ -135,7 +137,7 @@ def test_a_plugin_that_came_later_is_named_as_well(named: Named) -> None:
         named.grind()
 
     watched(watchdog, main)
-    assert ["'successor'" in line for line in named.lines] == [True]
+    assert "plugin 'successor'" in named.lines[-1]
 
 
 async def test_its_thread_ends_with_the_block(watchdog: Watchdog) -> None:

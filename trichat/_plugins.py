@@ -194,7 +194,8 @@ class Plugins:
                             continue
                         implementation = successor
                     # What `_call` does. To await that for each plugin would take as long as all of this.
-                    answer = implementation.call(client, message)
+                    ask = implementation.call
+                    answer = ask(client, message)
                     if answer is None:
                         continue
                     if inspect.isawaitable(answer):

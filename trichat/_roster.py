@@ -27,16 +27,13 @@ class Roster:
         self._failures = Failures()
         self.registry = Registry()
         """Which plugins there are."""
+        self.hooks = self._resolved()
+        """By the name of each hook who is called in it, in this order."""
 
     @property
     def crashed(self) -> Set[str]:
         """The plugins whose lifespan has crashed."""
         return self._failures.crashed
-
-    @cached_property
-    def hooks(self) -> Mapping[str, Sequence[Implementation]]:
-        """By the name of each hook who is called in it, in this order."""
-        return {hook: list(self._without_those_out(hook, found)) for hook, found in self.registry.hooks.items()}
 
     @cached_property
     def files(self) -> Mapping[str, str]:
@@ -105,8 +102,11 @@ class Roster:
         return why
 
     def _change(self) -> None:
-        for found in ("hooks", "files"):
-            self.__dict__.pop(found, None)  # who asks next has it put together
+        self.hooks = self._resolved()
+        self.__dict__.pop("files", None)  # who asks next has it put together
+
+    def _resolved(self) -> Mapping[str, Sequence[Implementation]]:
+        return {hook: list(self._without_those_out(hook, found)) for hook, found in self.registry.hooks.items()}
 
     def _without_those_out(self, hook: str, found: list[Implementation]) -> Iterator[Implementation]:
         for implementation in found:

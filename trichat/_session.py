@@ -208,15 +208,16 @@ class Session:
         return "; ".join(parts)
 
     async def _chat(self, calls: Calls) -> None:
+        # What is asked of the client here is asked for each line, so not by its properties: four calls of Python's.
         client, plugins, broadcaster = self.client, self._house.plugins, self._house.broadcaster
         while (text := await self._next_line()) is not None:
-            if client.ended:
-                break  # by somebody who was woken together with it
-            message = Message(text, client.name, client.room)
+            if client._reason is not None:
+                break  # ended by somebody who was woken together with it
+            message = Message(text, client._name, client._room)
             if not message.text.strip():
                 continue  # there were only control characters in it
             answer = await plugins.ask_message(client, message, calls)
-            if client.ended:
+            if client._reason is not None:
                 break  # a plugin kicked it, or let it go
             if isinstance(answer, Message):
                 # When more follows, it is gathered into one batch.

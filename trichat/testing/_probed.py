@@ -4,7 +4,6 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import trio
@@ -23,10 +22,8 @@ from trichat.testing._probe import part_of
 class ProbedRoster(Roster):
     """Each awaited call of a hook is a part."""
 
-    @cached_property
-    def hooks(self) -> Mapping[str, Sequence[Implementation]]:
-        """Who is called, in parts."""
-        return {hook: [_probed(hook, each) for each in found] for hook, found in super().hooks.items()}
+    def _resolved(self) -> Mapping[str, Sequence[Implementation]]:
+        return {hook: [_probed(hook, each) for each in found] for hook, found in super()._resolved().items()}
 
 
 class ProbedPlugins(Plugins):
