@@ -4,7 +4,16 @@ import pytest
 import trio
 
 from trichat import ConfigError, PluginError, StartError, TrichatError
-from trichat._errors import ConnectionLost, RequiredPluginFailed, leaves, one_for_all, pass_on, split_failure
+from trichat._errors import (
+    ConnectionLost,
+    Exited,
+    RequiredPluginFailed,
+    exceptions_only,
+    leaves,
+    one_for_all,
+    pass_on,
+    split_failure,
+)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +73,19 @@ def test_what_a_plugin_raised_is_split_into_its_failure_and_what_has_to_pass() -
     assert passing is not None
     assert list(leaves(failure)) == [oops, end]
     assert list(leaves(passing)) == [stop]
+
+
+def test_what_a_plugin_raised_can_be_caught_as_an_exception_unless_it_has_to_pass() -> None:
+    oops, end = ValueError("oops"), SystemExit(3)
+
+    with pytest.raises(ValueError, match="oops") as as_it_is, exceptions_only():
+        raise oops
+    assert as_it_is.value is oops
+    with pytest.raises(Exited, match=r"^SystemExit\(3\)$") as exited, exceptions_only():
+        raise end
+    assert exited.value.__cause__ is end
+    with pytest.raises(KeyboardInterrupt), exceptions_only():
+        raise KeyboardInterrupt
 
 
 def test_of_what_a_plugin_raised_only_what_has_to_pass_is_passed_on() -> None:

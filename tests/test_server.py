@@ -3,12 +3,14 @@
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 
 import pytest
 import trio
 from trio.testing import memory_stream_pair
 
 from trichat import (
+    Client,
     Command,
     Config,
     Message,
@@ -23,6 +25,8 @@ from trichat import (
 from trichat._broadcaster import CAPACITY
 from trichat._tasks import task_tree
 from trichat.testing import Chat, running
+
+AROUND = ContextVar("around", default="in another context")
 
 LOCAL = Config(server=ServerOptions(host="127.0.0.1", port=0))
 
@@ -129,6 +133,47 @@ async def test_who_is_attached_over_a_stream_is_served_as_if_it_had_connected(ch
     assert heard[0] == "* welcome to trichat; type your name and press Enter"
     assert heard[-3:] == ["* here: alice, bob", "bob: hello", "* goodbye, bob"]
     await alice.hears("* bob left")
+
+
+async def test_who_is_attached_by_a_plugin_is_no_part_of_it(virtual_time: object) -> None:
+    found: list[str] = []
+
+    class Door:
+        """Lets somebody in when it knocks."""
+
+        def __init__(self) -> None:
+            self.knocked = trio.Event()
+            self.outside, self.inside = memory_stream_pair()
+
+        @hookimpl
+        @asynccontextmanager
+        async def lifespan(self, server: Server) -> AsyncIterator[None]:
+            AROUND.set("in that of the plugin")
+            server.start_soon(self._let_in, server)
+            yield
+
+        async def _let_in(self, server: Server) -> None:
+            await self.knocked.wait()
+            server.attach(self.inside, "10.0.0.7")
+
+    class Misled:
+        """Starts a task where it cannot."""
+
+        @hookimpl
+        def on_message(self, client: Client) -> None:
+            found.append(AROUND.get())
+            with pytest.raises(RuntimeError, match="belongs into the lifespan of a plugin"):
+                client.server.start_soon(trio.sleep_forever)
+            found.append("and in no lifespan")
+
+    AROUND.set("in that of whoever serves")
+    door = Door()
+    async with running({"door": door, "misled": Misled()}) as chat:
+        alice = await chat.join("alice")
+        door.knocked.set()
+        await door.outside.send_all(b"bob\nhello\n")
+        await alice.hears("* bob joined", "bob: hello")
+    assert found == ["in that of whoever serves", "and in no lifespan"]
 
 
 async def test_nobody_can_be_attached_to_a_server_that_does_not_run() -> None:

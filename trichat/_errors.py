@@ -48,6 +48,10 @@ class Misbehaved(Exception):
     """What a plugin did is known from outside, so that a traceback would only show this file."""
 
 
+class Exited(Exception):
+    """A plugin raised what is no `Exception`, such as `SystemExit`; that is the cause."""
+
+
 def leaves(error: BaseException) -> Iterator[BaseException]:
     """Yield what really happened: `error` itself, or the errors that it groups, however nested."""
     if isinstance(error, BaseExceptionGroup):
@@ -93,6 +97,18 @@ def pass_on(error: BaseException) -> None:
     _, passing = split_failure(error)
     if passing is not None:
         raise passing
+
+
+@contextmanager
+def exceptions_only() -> Iterator[None]:
+    """Let what comes out of a plugin be caught by `except Exception`; what has to pass passes as it is."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException as error:
+        pass_on(error)
+        raise Exited(repr(error)) from error  # noqa: ASYNC104 -- what has to pass has passed
 
 
 @contextmanager

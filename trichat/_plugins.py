@@ -25,6 +25,7 @@ from trichat._errors import (
     Misbehaved,
     PluginError,
     RequiredPluginFailed,
+    exceptions_only,
     pass_on,
     sentences,
     split_failure,
@@ -132,13 +133,17 @@ class Plugins:
                 yield self._noted(owner, command) if isinstance(command, Command) else command
 
     def _noted(self, owner: Registered, command: Command) -> Command:
-        """Return the command, with a `run` that is a call of its plugin like any other while it is awaited."""
+        """Return the command, with a `run` that is a call of its plugin like any other while it is awaited.
+
+        Whoever runs it finds all of its failures with `except Exception`.
+        """
 
         @wraps(command.run)
         def run(client: Client, arguments: str) -> Awaitable[str | None] | str | None:
             if owner.gate is not None:
                 return self._of_successor(owner.gate, command, client, arguments)
-            answer = command.run(client, arguments)
+            with exceptions_only():
+                answer = command.run(client, arguments)
             return self._wait_for(answer, owner, f"/{command.name}") if inspect.isawaitable(answer) else answer
 
         return replace(command, run=run)
@@ -153,7 +158,7 @@ class Plugins:
         return await answer if inspect.isawaitable(answer) else answer
 
     async def _wait_for(self, answer: Awaitable[R], owner: Registered, what: str) -> R:
-        with self.deadlines.calls() as calls:
+        with self.deadlines.calls() as calls, exceptions_only():
             return await calls.wait_for(answer, owner, what)
 
     async def ask(self, hook: Callable[P, Awaitable[R]], *arguments: P.args, **_: P.kwargs) -> R | Refuse | None:

@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from contextvars import Context, copy_context
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -74,6 +76,8 @@ class Server:
         )
         self._storages = Storages(Path(options.data_dir).absolute(), STORAGE_SHARE * options.shutdown_timeout)
         self._commands: Mapping[str, Command] = {}
+        self._context = Context()
+        """That of whoever serves."""
         self._nursery: trio.Nursery | None = None
         """Where sessions run; there while connections are taken."""
         self._lifespans: Lifespans | None = None
@@ -239,6 +243,7 @@ class Server:
             await self._serve(task_status)
 
     async def _serve(self, task_status: trio.TaskStatus[list[Address]]) -> None:
+        self._context = copy_context()
         grace = self._options.shutdown_timeout
         lifespans = self._lifespans = Lifespans(
             self._plugins.contributions(hookspecs.lifespan, self),
@@ -281,7 +286,9 @@ class Server:
         assert self._nursery is not None
         session = Session(Client(self, transport.address, wire), transport, wire, self._house)
         self._sessions.add(session)
-        self._nursery.start_soon(self._run, session, name=f"client {transport.address}")
+        # A task inherits the context in which it is started, and a plugin that attaches somebody has one of its own.
+        start = partial(self._nursery.start_soon, self._run, session, name=f"client {transport.address}")
+        self._context.run(start)
 
     async def _run(self, session: Session) -> None:
         try:

@@ -61,7 +61,7 @@ async def _run(command: Command, client: Client, arguments: str) -> Handled | Re
             answer = await answer
         if answer is not None:
             client.send(answer)
-    except (Exception, SystemExit) as error:
+    except Exception as error:
         # The command is to blame, and not this plugin, which only runs it. An OSError tells of the world, not of code.
         trace = None if isinstance(error, OSError) else error
         logger.error("plugin %r failed in /%s: %s", command.plugin, command.name, error, exc_info=trace)

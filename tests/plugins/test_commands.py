@@ -233,16 +233,28 @@ async def test_without_the_plugin_a_slash_is_only_a_slash(chat: Chat) -> None:
     await alice.hears("alice: /help")
 
 
+class Panic(BaseException):
+    """What a library that is not written in Python may raise."""
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), Panic("on purpose"), BaseExceptionGroup("", [Panic("on purpose")])])
 async def test_a_command_that_exits_is_to_blame_and_not_who_runs_it(
-    virtual_time: object, caplog: pytest.LogCaptureFixture
+    error: BaseException, virtual_time: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Bad:
         @command("bad", help="exits")
         def bad(self, client: Client) -> str:
-            raise SystemExit(3)
+            raise error
+
+        @command("later", help="exits a bit later")
+        async def later(self, client: Client) -> str:
+            await trio.sleep(1)
+            raise error
 
     async with running({"bad": Bad()}) as chat:
         alice = await chat.join("alice")
-        await alice.say("/bad")
-        await alice.hears("* not sent: /bad of the plugin 'bad' failed")
-    assert not any("'commands'" in line for line in caplog.messages)
+        for name in ("bad", "later"):
+            await alice.say(f"/{name}")
+            await alice.hears(f"* not sent: /{name} of the plugin 'bad' failed")
+    failures = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert failures == [f"plugin 'bad' failed in /{name}: {error!r}" for name in ("bad", "later")]
