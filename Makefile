@@ -39,6 +39,7 @@ lint: .venv/.dev
 # What a message costs, beside the floor: twenty seconds.
 regression: .venv/.dev
 	PYTHONPATH=benchmarks $(BIN)/python benchmarks/check_regression.py
+	$(BIN)/python benchmarks/instructions.py
 
 # Half an hour; `make bench ARGS="--quick --rows small"` is a glance. Peers are taken from PATH.
 bench: .venv/.bench

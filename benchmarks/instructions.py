@@ -2,6 +2,7 @@
 
     .venv/bin/python benchmarks/instructions.py [--work fan-out] [--most 30]
 
+`make check` runs it, after the times: it ends with status 1 if a message takes half as many again as at present, about.
 On a machine where times vary by a fifth from run to run, a change that is worth a few percent shows here: a count
 hardly varies. What an instruction takes does: 10 to 20 ns where many messages follow each other, and several times that
 where each one wakes the server, whose code and objects are in no cache by then.
@@ -43,6 +44,8 @@ class Work:
     senders: int
     lines: int
     turns: int
+    limit: int
+    """How many instructions a message may take."""
 
     @property
     def messages(self) -> int:
@@ -51,9 +54,9 @@ class Work:
 
 
 WORK = {
-    "one-by-one": Work(clients=10, senders=1, lines=1, turns=200),
-    "small-room": Work(clients=10, senders=2, lines=60, turns=20),
-    "fan-out": Work(clients=100, senders=10, lines=6, turns=20),
+    "one-by-one": Work(clients=10, senders=1, lines=1, turns=200, limit=3000),
+    "small-room": Work(clients=10, senders=2, lines=60, turns=20, limit=650),
+    "fan-out": Work(clients=100, senders=10, lines=6, turns=20, limit=1050),
 }
 
 
@@ -145,14 +148,17 @@ async def count(work: Work) -> Counts:
     return counts
 
 
-def report(name: str, work: Work, counts: Counts, most: int) -> None:
-    """Print what a message takes, and the functions that take most of it."""
+def check(name: str, work: Work, counts: Counts, most: int) -> bool:
+    """Print what a message takes, and the functions that take most of it; return whether that is within the limit."""
     messages = work.turns * work.messages
     instructions, calls = (counted.total() / messages for counted in (counts.instructions, counts.calls))
-    print(f"{name}: {instructions:,.0f} instructions in {calls:,.1f} calls for each message")
+    within = instructions <= work.limit
+    verdict = f"within {work.limit:,}" if within else f"more than {work.limit:,}"
+    print(f"{name}: {instructions:,.0f} instructions in {calls:,.1f} calls for each message, {verdict}")
     for code, counted in counts.instructions.most_common(most):
         module = code.co_filename.rpartition("/")[2]
         print(f"{counted / messages:10.1f} in {counts.calls[code] / messages:6.2f} of {code.co_qualname} ({module})")
+    return within
 
 
 def main() -> None:
@@ -161,9 +167,9 @@ def main() -> None:
     parser.add_argument("--work", choices=WORK, help="only this")
     parser.add_argument("--most", type=int, default=0, metavar="N", help="show the functions that take most")
     options = parser.parse_args()
-    for name, work in WORK.items():
-        if options.work in (None, name):
-            report(name, work, trio.run(count, work), options.most)
+    works = {name: work for name, work in WORK.items() if options.work in (None, name)}
+    verdicts = [check(name, work, trio.run(count, work), options.most) for name, work in works.items()]
+    sys.exit(0 if all(verdicts) else 1)
 
 
 if __name__ == "__main__":

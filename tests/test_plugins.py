@@ -1,6 +1,7 @@
 """The plugins of a server: in which order they are called, and what their faults lead to."""
 
 import gc
+import inspect
 import logging
 import types
 import warnings
@@ -221,16 +222,22 @@ async def test_a_plain_def_may_return_what_is_awaited(plugins: Plugins, client: 
     assert calls == ["at once", "later"]
 
 
-async def test_a_hook_is_given_the_arguments_that_it_names(plugins: Plugins) -> None:
-    given: list[object] = []
-
-    def history(before: int, room: str) -> Sequence[Message]:
-        given.extend([before, room])
-        return [HELLO]
-
-    plugins.register("log", Made(history=history))
-    assert await plugins.ask(hookspecs.history, "lobby", 1, 9) == [HELLO]
-    assert given == [9, "lobby"]
+@pytest.mark.parametrize(
+    "hook",
+    [
+        lambda: (),
+        lambda room: [room],
+        lambda before: [before],
+        lambda before, room: (before, room),
+        lambda room, after, before: (room, after, before),
+        lambda before, after, room: (before, after, room),
+    ],
+)
+async def test_a_hook_is_given_the_arguments_that_it_names(plugins: Plugins, hook: Callable[..., object]) -> None:
+    plugins.register("log", Made(history=hook))
+    answer = await plugins.ask(hookspecs.history, "lobby", 1, 9)
+    arguments = {"room": "lobby", "after": 1, "before": 9}
+    assert answer == hook(**{name: arguments[name] for name in inspect.signature(hook).parameters})
 
 
 FAULTS = {

@@ -6,6 +6,7 @@ pluggy keeps them, and their order; what a plugin author may do wrong is found h
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -62,9 +63,15 @@ class Implementation:
 def _taking(function: Callable[..., Any], names: Sequence[str], of_hook: Sequence[str]) -> Callable[..., Any]:
     """Return what takes the arguments `of_hook`, and calls `function` with those of these names."""
     if tuple(names) == tuple(of_hook):
-        return function  # as most take all of them, and one call takes half as long as two
-    places = [of_hook.index(name) for name in names]
-    return lambda *given: function(*[given[place] for place in places])
+        return function  # one call takes half as long as two
+    match [of_hook.index(name) for name in names]:
+        case []:
+            return lambda *_: function()
+        case [place]:  # to pick one out of a list for it would take twice as long
+            return lambda *given: function(given[place])
+        case places:
+            pick = itemgetter(*places)
+            return lambda *given: function(*pick(given))
 
 
 class _Manager(pluggy.PluginManager):
