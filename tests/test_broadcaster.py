@@ -9,9 +9,10 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trichat import Client, Message, Server, hookimpl
-from trichat._broadcaster import BREATH, BREATH_BYTES, CAPACITY, LONGEST_REST, Broadcaster
+from trichat._broadcaster import BREATH, BREATH_BYTES, LONGEST_REST, Broadcaster
 from trichat._errors import RequiredPluginFailed
 from trichat._hub import Hub
+from trichat._inbox import CAPACITY
 from trichat._outbox import Outbox
 from trichat._plugins import Plugins
 from trichat._sequencer import Sequencer
@@ -91,7 +92,7 @@ class House:
 
     async def member(self, name: str) -> tuple[Client, Box]:
         client, box = self.client(name)
-        await self.broadcaster.join(client)
+        await self.broadcaster.inbox.join(client)
         return client, box
 
 
@@ -101,7 +102,7 @@ async def house(virtual_time: object) -> AsyncIterator[House]:
     async with trio.open_nursery() as nursery:
         await nursery.start(house.broadcaster.run)
         yield house
-        house.broadcaster.close()
+        house.broadcaster.inbox.close()
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ async def quick_house(virtual_time: object) -> AsyncIterator[House]:
     async with trio.open_nursery() as nursery:
         await nursery.start(house.broadcaster.run)
         yield house
-        house.broadcaster.close()
+        house.broadcaster.inbox.close()
 
 
 async def test_what_is_there_goes_as_one_batch_encoded_once_for_all(house: House) -> None:
@@ -118,8 +119,8 @@ async def test_what_is_there_goes_as_one_batch_encoded_once_for_all(house: House
     _, second = await house.member("bob")
     first.chunks.clear()
     for text in ("one", "two", "three"):
-        await house.broadcaster.publish(Message(text, "alice"))
-    await house.broadcaster.flush()
+        await house.broadcaster.inbox.publish(Message(text, "alice"))
+    await house.broadcaster.inbox.flush()
     assert house.recorder.batches[-1] == ["one", "two", "three"]
     assert first.chunks == [b"alice: one\nalice: two\nalice: three\n"]
     assert second.chunks[-1] is first.chunks[-1]
@@ -128,10 +129,10 @@ async def test_what_is_there_goes_as_one_batch_encoded_once_for_all(house: House
 async def test_a_room_hears_only_what_is_said_in_it(house: House) -> None:
     _, lobby = await house.member("alice")
     dave, kitchen = house.client("dave")
-    await house.broadcaster.join(dave, "kitchen")
-    await house.broadcaster.publish(Message("dinner is ready", "dave", "kitchen"))
-    await house.broadcaster.publish(Message("hello", "alice"))
-    await house.broadcaster.flush()
+    await house.broadcaster.inbox.join(dave, "kitchen")
+    await house.broadcaster.inbox.publish(Message("dinner is ready", "dave", "kitchen"))
+    await house.broadcaster.inbox.publish(Message("hello", "alice"))
+    await house.broadcaster.inbox.flush()
     assert kitchen.lines == ["dave: dinner is ready"]
     assert lobby.lines == ["alice: hello"]
 
@@ -146,10 +147,10 @@ async def test_ids_strictly_increase_over_batches(house: House) -> None:
 
     house.broadcaster._plugins.register("ids", Ids())
     for number in range(50):
-        await house.broadcaster.publish(Message(str(number), "alice"))
+        await house.broadcaster.inbox.publish(Message(str(number), "alice"))
         if number % 7 == 0:
-            await house.broadcaster.flush()
-    await house.broadcaster.flush()
+            await house.broadcaster.inbox.flush()
+    await house.broadcaster.inbox.flush()
     assert len(seen) == 50
     assert seen == sorted(set(seen))
     assert house.broadcaster.last_sent == seen[-1]
@@ -169,18 +170,18 @@ async def test_a_joiners_live_messages_begin_where_its_history_ends(house: House
     house.broadcaster._plugins.register("ids", Ids())
 
     async def join() -> None:
-        cursors.append(await house.broadcaster.join(newcomer))
+        cursors.append(await house.broadcaster.inbox.join(newcomer))
 
     async with trio.open_nursery() as nursery:
-        await house.broadcaster.publish(Message("before", "alice"))
+        await house.broadcaster.inbox.publish(Message("before", "alice"))
         await wait_all_tasks_blocked()
-        await house.broadcaster.publish(Message("in the same batch", "alice"))
+        await house.broadcaster.inbox.publish(Message("in the same batch", "alice"))
         nursery.start_soon(join)
         await wait_all_tasks_blocked()
-        await house.broadcaster.publish(Message("later in the same batch", "alice"))
+        await house.broadcaster.inbox.publish(Message("later in the same batch", "alice"))
         house.recorder.held.set()
-    await house.broadcaster.publish(Message("after", "alice"))
-    await house.broadcaster.flush()
+    await house.broadcaster.inbox.publish(Message("after", "alice"))
+    await house.broadcaster.inbox.flush()
     # Those that joined come last in their batch, so that all else in it is history to them.
     assert house.recorder.texts == [
         "before",
@@ -196,10 +197,10 @@ async def test_a_joiners_live_messages_begin_where_its_history_ends(house: House
 async def test_who_leaves_is_told_of_after_all_that_it_said(house: House) -> None:
     _, box = await house.member("alice")
     bob, _ = await house.member("bob")
-    await house.broadcaster.publish(Message("goodbye", "bob"), bob)
+    await house.broadcaster.inbox.publish(Message("goodbye", "bob"), bob)
     house.broadcaster.leave(bob)
     house.broadcaster.leave(bob)
-    await house.broadcaster.flush()
+    await house.broadcaster.inbox.flush()
     assert box.lines == ["* bob joined", "bob: goodbye", "* bob left"]
 
 
@@ -207,20 +208,20 @@ async def test_leaving_never_waits_even_when_the_channel_is_full(house: House) -
     _, box = await house.member("alice")
     bob, _ = await house.member("bob")
     house.recorder.held = trio.Event()
-    await house.broadcaster.publish(Message("first", "bob"))
+    await house.broadcaster.inbox.publish(Message("first", "bob"))
     await wait_all_tasks_blocked()
     for _ in range(CAPACITY):
-        await house.broadcaster.publish(Message("x", "bob"))
+        await house.broadcaster.inbox.publish(Message("x", "bob"))
     house.broadcaster.leave(bob)
     house.recorder.held.set()
-    await house.broadcaster.flush()
+    await house.broadcaster.inbox.flush()
     assert box.lines[-1] == "* bob left"
 
 
 async def test_who_ends_on_its_way_in_is_not_announced(house: House) -> None:
     ghost, box = house.client("ghost")
     ghost._end("gone")
-    await house.broadcaster.join(ghost)
+    await house.broadcaster.inbox.join(ghost)
     assert house.recorder.texts == []
     assert box.lines == []
     assert not house.hub.members("lobby")
@@ -230,11 +231,11 @@ async def test_who_ends_while_its_joining_is_logged_is_said_to_have_left(house: 
     house.recorder.held = trio.Event()
     ghost, _ = house.client("ghost")
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(house.broadcaster.join, ghost)
+        nursery.start_soon(house.broadcaster.inbox.join, ghost)
         await wait_all_tasks_blocked()
         ghost._end("gone")
         house.recorder.held.set()
-    await house.broadcaster.flush()
+    await house.broadcaster.inbox.flush()
     assert house.recorder.texts == ["ghost joined", "ghost left"]
     assert not house.hub.members("lobby")
 
@@ -243,15 +244,15 @@ async def test_a_batch_that_cannot_be_logged_is_not_sent_and_its_senders_are_tol
     alice, box = await house.member("alice")
     _, other = await house.member("bob")
     house.recorder.failing = True
-    await house.broadcaster.publish(Message("one", "alice"), alice)
-    await house.broadcaster.publish(Message("two", "alice"), alice)
-    await house.broadcaster.flush()
+    await house.broadcaster.inbox.publish(Message("one", "alice"), alice)
+    await house.broadcaster.inbox.publish(Message("two", "alice"), alice)
+    await house.broadcaster.inbox.flush()
     assert box.lines[-1] == "* 2 messages were not sent: the plugin 'recorder' failed"
     assert len(box.lines) == 2
     assert other.lines == []
     house.recorder.failing = False
-    await house.broadcaster.publish(Message("three", "alice"), alice)
-    await house.broadcaster.flush()
+    await house.broadcaster.inbox.publish(Message("three", "alice"), alice)
+    await house.broadcaster.inbox.flush()
     assert other.lines == ["alice: three"]
 
 
@@ -260,10 +261,10 @@ async def test_who_left_while_nothing_could_be_logged_is_told_of_later(house: Ho
     bob, _ = await house.member("bob")
     house.recorder.failing = True
     house.broadcaster.leave(bob)
-    await house.broadcaster.flush()
+    await house.broadcaster.inbox.flush()
     house.recorder.failing = False
-    await house.broadcaster.publish(Message("hello", "alice"))
-    await house.broadcaster.flush()
+    await house.broadcaster.inbox.publish(Message("hello", "alice"))
+    await house.broadcaster.inbox.flush()
     assert box.lines == ["* bob joined", "alice: hello", "* bob left"]
 
 
@@ -282,16 +283,16 @@ async def test_saying_something_in_on_broadcast_never_waits_for_itself(house: Ho
         async def on_broadcast(self, messages: Sequence[Message]) -> None:
             if messages[0].text == "start":
                 for _ in range(CAPACITY):
-                    await house.broadcaster.publish(Message("more"))
+                    await house.broadcaster.inbox.publish(Message("more"))
                 try:
-                    await house.broadcaster.publish(Message("too much"))
+                    await house.broadcaster.inbox.publish(Message("too much"))
                 except RuntimeError as error:
                     outcomes.append(str(error))
 
     house.add("chatterbox", Chatterbox())
-    await house.broadcaster.publish(Message("start"))
-    await house.broadcaster.flush()
-    await house.broadcaster.flush()  # what was said in the first batch is in the second
+    await house.broadcaster.inbox.publish(Message("start"))
+    await house.broadcaster.inbox.flush()
+    await house.broadcaster.inbox.flush()  # what was said in the first batch is in the second
     assert outcomes == ["the channel is full; say it from a task of your own, not in on_broadcast"]
     assert house.recorder.texts == ["start", *["more"] * CAPACITY]
 
@@ -313,9 +314,21 @@ async def test_it_ends_when_it_is_closed_after_sending_what_is_there(virtual_tim
     async with trio.open_nursery() as nursery:
         await nursery.start(house.broadcaster.run)
         _, box = await house.member("alice")
-        await house.broadcaster.publish(Message("the last one", "alice"))
-        house.broadcaster.close()
+        await house.broadcaster.inbox.publish(Message("the last one", "alice"))
+        house.broadcaster.inbox.close()
     assert box.lines == ["alice: the last one"]
+
+
+async def test_who_leaves_when_it_is_closed_is_told_of_last(virtual_time: object) -> None:
+    house = House()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(house.broadcaster.run)
+        _, box = await house.member("alice")
+        bob, _ = await house.member("bob")
+        house.broadcaster.inbox.close()
+        house.broadcaster.leave(bob)
+    assert box.lines[-1] == "* bob left"
+    assert house.recorder.texts[-1] == "bob left"
 
 
 async def test_who_waits_for_a_fan_out_goes_on_at_its_end(house: House) -> None:
@@ -334,21 +347,21 @@ async def test_who_waits_for_room_in_the_channel_waits_for_no_other_fan_out(quic
     alice, box = await quick_house.member("alice")
     with suppress(trio.WouldBlock):
         for _ in range(2 * CAPACITY):
-            quick_house.broadcaster.publish_nowait(Message("flood", "bob"))
+            quick_house.broadcaster.inbox.publish_nowait(Message("flood", "bob"))
     with trio.fail_after(60):
         await quick_house.broadcaster.publish_and_wait(Message("last", "alice"), alice)
-    await quick_house.broadcaster.flush()
+    await quick_house.broadcaster.inbox.flush()
     assert box.lines[-1] == "alice: last"
 
 
 async def test_so_many_messages_wait_and_no_more_whatever_else_does(house: House) -> None:
     house.recorder.held = trio.Event()
-    publish = house.broadcaster.publish_nowait
+    publish = house.broadcaster.inbox.publish_nowait
     async with trio.open_nursery() as nursery:
         publish(Message("first", "alice"))
         await wait_all_tasks_blocked()
         for number in range(CAPACITY):
-            nursery.start_soon(house.broadcaster.flush)
+            nursery.start_soon(house.broadcaster.inbox.flush)
             publish(Message(str(number), "alice"))
         with pytest.raises(trio.WouldBlock):
             publish(Message("one too many", "alice"))
@@ -361,7 +374,7 @@ async def test_who_waits_for_room_is_heard_in_the_order_of_its_words(house: Hous
 
     async def flood(name: str) -> None:
         for number in range(3 * CAPACITY):
-            await house.broadcaster.publish(Message(str(number), name))
+            await house.broadcaster.inbox.publish(Message(str(number), name))
 
     heard: dict[str, list[str]] = {"alice": [], "bob": []}
 
@@ -378,7 +391,7 @@ async def test_who_waits_for_room_is_heard_in_the_order_of_its_words(house: Hous
         await wait_all_tasks_blocked()
         assert len(nursery.child_tasks) == 2
         house.recorder.held.set()
-    await house.broadcaster.flush()
+    await house.broadcaster.inbox.flush()
     said = [str(number) for number in range(3 * CAPACITY)]
     assert heard == {"alice": said, "bob": said}
     assert max(map(len, house.recorder.batches)) == CAPACITY
@@ -386,12 +399,12 @@ async def test_who_waits_for_room_is_heard_in_the_order_of_its_words(house: Hous
 
 async def test_nobody_says_anything_after_the_end(house: House) -> None:
     house.recorder.held = trio.Event()
-    house.broadcaster.publish_nowait(Message("first", "alice"))
+    house.broadcaster.inbox.publish_nowait(Message("first", "alice"))
     await wait_all_tasks_blocked()
-    house.broadcaster.publish_nowait(Message("the last one", "alice"))
-    house.broadcaster.close()
+    house.broadcaster.inbox.publish_nowait(Message("the last one", "alice"))
+    house.broadcaster.inbox.close()
     with pytest.raises(trio.ClosedResourceError):
-        await house.broadcaster.publish(Message("too late", "alice"))
+        await house.broadcaster.inbox.publish(Message("too late", "alice"))
     house.recorder.held.set()
 
 
@@ -417,10 +430,29 @@ async def test_what_has_to_wait_goes_on_in_the_broadcaster(quick_house: House) -
     assert quick_house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
     assert not box.lines
     assert not quick_house.broadcaster.publish_at_once(Message("and another", "alice"), alice)
-    await quick_house.broadcaster.flush()
+    await quick_house.broadcaster.inbox.flush()
     assert box.lines == ["alice: hello"]
     (task,) = waited_in
     assert task.endswith("Broadcaster.run")
+
+
+async def test_who_waited_for_what_was_begun_is_gathered_with_what_it_says_next(house: House) -> None:
+    alice, _ = await house.member("alice")
+    bob, _ = await house.member("bob")
+    await wait_all_tasks_blocked()
+    house.recorder.held = trio.Event()
+
+    async def speak_twice() -> None:
+        await house.broadcaster.publish_and_wait(Message("two", "bob"), bob)
+        await house.broadcaster.inbox.publish(Message("three", "bob"), bob)
+
+    assert house.broadcaster.publish_at_once(Message("one", "alice"), alice)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(speak_twice)
+        await wait_all_tasks_blocked()
+        house.recorder.held.set()
+    await house.broadcaster.inbox.flush()
+    assert house.recorder.batches[-2:] == [["one"], ["two", "three"]]
 
 
 async def test_a_call_that_was_begun_by_its_sender_has_a_deadline_as_well(quick_house: House) -> None:
@@ -436,7 +468,7 @@ async def test_a_call_that_was_begun_by_its_sender_has_a_deadline_as_well(quick_
         await nursery.start(quick_house.broadcaster._plugins.deadlines.watch)
         before = trio.current_time()
         assert quick_house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
-        await quick_house.broadcaster.flush()
+        await quick_house.broadcaster.inbox.flush()
         assert trio.current_time() - before == pytest.approx(5)
         nursery.cancel_scope.cancel()
     assert box.lines == ["alice: hello"]
@@ -447,7 +479,7 @@ async def test_what_a_plugin_says_to_a_message_comes_behind_it_wherever_it_is_se
         @hookimpl
         def on_broadcast(self, messages: Sequence[Message]) -> None:
             if messages[-1].text == "hello":
-                quick_house.broadcaster.publish_nowait(Message("and to you", kind="notice"))
+                quick_house.broadcaster.inbox.publish_nowait(Message("and to you", kind="notice"))
 
     class Waiting:
         @hookimpl(trylast=True)
@@ -459,8 +491,8 @@ async def test_what_a_plugin_says_to_a_message_comes_behind_it_wherever_it_is_se
     quick_house.add("answering", Answering())
     quick_house.add("waiting", Waiting())
     assert quick_house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
-    await quick_house.broadcaster.flush()
-    await quick_house.broadcaster.flush()
+    await quick_house.broadcaster.inbox.flush()
+    await quick_house.broadcaster.inbox.flush()
     assert box.lines == ["alice: hello", "* and to you"]
     assert quick_house.recorder.texts[-2:] == ["hello", "and to you"]
 
@@ -468,9 +500,9 @@ async def test_what_a_plugin_says_to_a_message_comes_behind_it_wherever_it_is_se
 async def test_nobody_overtakes_what_is_on_its_way(quick_house: House) -> None:
     alice, box = await quick_house.member("alice")
     await wait_all_tasks_blocked()
-    await quick_house.broadcaster.publish(Message("first", "alice"), alice)
+    await quick_house.broadcaster.inbox.publish(Message("first", "alice"), alice)
     assert not quick_house.broadcaster.publish_at_once(Message("second", "alice"), alice)
-    await quick_house.broadcaster.flush()
+    await quick_house.broadcaster.inbox.flush()
     assert box.lines == ["alice: first"]
 
 
@@ -479,12 +511,12 @@ async def test_who_left_while_nothing_could_be_logged_is_told_of_with_the_next_m
     bob, _ = await quick_house.member("bob")
     quick_house.recorder.failing = True
     quick_house.broadcaster.leave(bob)
-    await quick_house.broadcaster.flush()
+    await quick_house.broadcaster.inbox.flush()
     quick_house.recorder.failing = False
     box.chunks.clear()
     assert not quick_house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
-    await quick_house.broadcaster.publish(Message("hello", "alice"), alice)
-    await quick_house.broadcaster.flush()
+    await quick_house.broadcaster.inbox.publish(Message("hello", "alice"), alice)
+    await quick_house.broadcaster.inbox.flush()
     assert box.lines == ["alice: hello", "* bob left"]
 
 
@@ -518,7 +550,7 @@ async def test_what_is_said_alone_in_a_large_room_reaches_everyone_and_nobody_wa
     first = quick_house.hub.members("lobby")[0]
     assert quick_house.broadcaster.publish_at_once(Message("x" * size, "client-0"), first)
     assert [len(box.chunks) for box in boxes] == [1] * at_once + [0] * (BREATH + 1 - at_once)
-    await quick_house.broadcaster.flush()
+    await quick_house.broadcaster.inbox.flush()
     assert [len(box.chunks) for box in boxes] == [1] * (BREATH + 1)
 
 
@@ -560,7 +592,7 @@ async def test_nobody_speaks_at_once_after_the_end(virtual_time: object) -> None
     async with trio.open_nursery() as nursery:
         await nursery.start(house.broadcaster.run)
         alice, _ = await house.member("alice")
-        house.broadcaster.close()
+        house.broadcaster.inbox.close()
     assert not house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
 
 
@@ -581,7 +613,7 @@ async def test_where_a_broadcast_that_was_begun_waits_can_be_seen(
         assert quick_house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
         await trio.sleep(1)
         assert "trio.sleep(20)" in task_tree()
-        await quick_house.broadcaster.flush()
+        await quick_house.broadcaster.inbox.flush()
         nursery.cancel_scope.cancel()
     (line,) = [line for line in caplog.messages if "goes on although" in line]
     assert "trio.sleep(20)" in line

@@ -423,7 +423,7 @@ async def test_a_call_that_its_sender_has_begun_comes_to_its_end_first() -> None
         (client,) = chat.server.clients
         assert chat.server._broadcaster.publish_at_once(Message("hello", "alice"), client)
         await chat.server.replace_plugin("keeper", Keeper("new"))
-        await chat.server._broadcaster.flush()
+        await chat.server._broadcaster.inbox.flush()
         assert "hello: old True" in told
 
 

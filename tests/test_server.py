@@ -22,7 +22,7 @@ from trichat import (
     hookimpl,
     operators,
 )
-from trichat._broadcaster import CAPACITY
+from trichat._inbox import CAPACITY
 from trichat._tasks import task_tree
 from trichat.testing import Chat, running
 

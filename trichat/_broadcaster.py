@@ -1,35 +1,32 @@
 """The broadcaster: the one task that decides the order and sends.
 
-Sessions put what is said into one memory channel. The broadcaster takes all that is there as one batch, numbers it,
-tells the plugins (the chat log writes it), encodes each room's part once per wire and hands the same bytes to every
-member's outbox. In a batch what was said comes first, then who left, then who joined: so a joiner's history ends, and
-its live messages begin, between two batches, where nothing can be missing or double.
+It takes all that is in its inbox as one batch, numbers it, tells the plugins (the chat log writes it), encodes each
+room's part once per wire and hands the same bytes to every member's outbox. In a batch what was said comes first, then
+who left, then who joined: so a joiner's history ends, and its live messages begin, between two batches, where nothing
+can be missing or double.
 """
 
 import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import suppress
 
 import trio
 
 from trichat import hookspecs
-from trichat._batch import Batch, Flush, Item, Join, Said
+from trichat._batch import Batch, Join
 from trichat._client import Client
 from trichat._deadlines import Calls
 from trichat._errors import RequiredPluginFailed
 from trichat._head_start import has_ended, rest_of
 from trichat._hub import Hub
-from trichat._messages import LOBBY, Message
+from trichat._inbox import Inbox
+from trichat._messages import Message
 from trichat._outbox import put_to_all
 from trichat._plugins import Plugins
 from trichat._sequencer import Sequencer
 
 logger = logging.getLogger("trichat.broadcaster")
-
-# What may be on its way to the broadcaster. Whoever sends more waits, which is how a flood is felt by its sender.
-CAPACITY = 1024
 
 # A long fan-out lets the loop breathe after so many members, or after so many bytes: about a millisecond of sends.
 BREATH = 128
@@ -49,15 +46,8 @@ class Broadcaster:
         self._hub = hub
         self._plugins = plugins
         self._sequencer = sequencer
-        self._send, self._receive = trio.open_memory_channel[Item](CAPACITY)
-        self._idle = False
-        """Nothing is on its way, and what is put into the channel next is taken at once."""
-        self._said: Said | None = None
-        """What was said since the last batch was gathered. It is in the channel."""
-        self._waiting_for_room = trio.lowlevel.ParkingLot()
-        self._left: list[Message] = []
-        """Departures that nobody was told of yet. They do not go through the channel: leaving cannot wait."""
-        self._task: trio.lowlevel.Task | None = None
+        self.inbox = Inbox()
+        """Where all goes in that is to be sent."""
         self._now: Callable[[], float] = trio.current_time
         self._calls: Calls
         """Those of its task."""
@@ -75,50 +65,15 @@ class Broadcaster:
         self._sequencer.resume_after(id)
         self.last_sent = max(self.last_sent, id)
 
-    async def publish(self, message: Message, client: Client | None = None) -> None:
-        """Send `message` to its room. Waits while the channel is full; `client`, who said it, is told if it fails.
-
-        Raises `RuntimeError` where waiting would never end: in the broadcaster's own task, when the channel is full.
-        """
-        while True:
-            try:
-                return self.publish_nowait(message, client)
-            except trio.WouldBlock:
-                if trio.lowlevel.current_task() is self._task:
-                    problem = "the channel is full; say it from a task of your own, not in on_broadcast"
-                    raise RuntimeError(problem) from None
-            await self._waiting_for_room.park()
-
-    def publish_nowait(self, message: Message, client: Client | None = None) -> None:
-        """Do what `publish` does, or raise `trio.WouldBlock` if that would have to wait."""
-        # What is said until the next batch is one item of the channel: an item for each message would take as long as
-        # all that the plugins do with it.
-        said = self._said
-        if said is None:
-            said = []
-            self._put_nowait(said)
-            self._said = said
-        elif len(said) == CAPACITY:
-            raise trio.WouldBlock
-        said.append((message, client))
-
-    def _put_nowait(self, item: Item) -> None:
-        self._send.send_nowait(item)
-        self._idle = False
-
-    async def _put(self, item: Item) -> None:
-        self._idle = False
-        await self._send.send(item)
-
     async def publish_and_wait(self, message: Message, client: Client) -> None:
-        """Do what `publish` does, and wait for the end of the fan-out under way, or of the next one, and of its rest.
+        """Put `message` into the inbox, and wait for the end of this round, or of the next: a fan-out, and its rest.
 
         What those who wait here publish at once behind it is gathered into one batch.
         """
         try:
-            self.publish_nowait(message, client)
+            self.inbox.publish_nowait(message, client)
         except trio.WouldBlock:
-            await self.publish(message, client)  # when there is room for it, a fan-out was just begun
+            await self.inbox.publish(message, client)  # when there is room for it, a fan-out was just begun
         else:
             # Nobody else has run since, so that a fan-out is sure to come.
             await self._waiting_for_round.park()
@@ -129,8 +84,7 @@ class Broadcaster:
         What has to wait, for a plugin or in a large room, goes on in the broadcaster. Where people speak one at a time,
         this spares the broadcaster's turn of the loop: a tenth of what such a message takes, and of how long.
         """
-        # Departures that could not be logged wait for the next batch.
-        if self._left or not self._idle:
+        if not self.inbox.idle:
             return False
         # Many who speak alone at the same time are to be gathered: no sooner than a fan-out's time after it.
         started = self._now()
@@ -144,95 +98,40 @@ class Broadcaster:
             self._at_once_from = ended + (ended - started)
         else:
             self._begun_by_sender = broadcast
-            self._wake()
+            self.inbox.wake()
         return True
-
-    async def join(self, client: Client, room: str = LOBBY) -> int:
-        """Put the client into the room, at its place in the order, and tell the others.
-
-        Returns the cursor: all messages with a smaller id are history to the client, and those of later batches reach
-        it live. Who joined in the same batch is in the room by then, and is not announced to it.
-        Raises `RequiredPluginFailed` if the joining could not be logged.
-        """
-        join = Join(client, room)
-        await self._put(join)
-        await join.done.wait()
-        if join.failure is not None:
-            raise join.failure
-        return join.cursor
 
     def leave(self, client: Client) -> None:
         """Take the client out of its room at once, and tell the others in turn. Does nothing if it is in none."""
         if client.room:
-            self._tell_left(client, client.room)
+            self.inbox.tell_left(client.name, client.room)
             self._hub.leave(client)
-
-    def _tell_left(self, client: Client, room: str) -> None:
-        self._left.append(Message(f"{client.name} left", client.name, room, "left"))
-        self._wake()
-
-    def _wake(self) -> None:
-        # A full channel wakes the broadcaster as well; a closed one says that nobody is left to tell.
-        with suppress(trio.WouldBlock, trio.ClosedResourceError):
-            self._put_nowait(None)
-
-    async def flush(self) -> None:
-        """Wait until all that was published so far was sent."""
-        flush = Flush()
-        await self._put(flush)
-        await flush.done.wait()
 
     def hush(self) -> None:
         """From now on have departures logged, but tell nobody of them: everybody is leaving."""
         self._hushed = True
 
-    def close(self) -> None:
-        """Let `run` end once it has sent what is there."""
-        self._send.close()
-        self._said = None  # so that who says more finds it closed
-
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Broadcast until `close` is called."""
-        self._task = trio.lowlevel.current_task()
+        """Broadcast until the inbox is closed, and all that was in it is sent."""
         self._now = trio.lowlevel.current_clock().current_time  # which need not look for the clock
         task_status.started()
         with self._plugins.deadlines.calls() as calls:
             self._calls = calls
-            try:
-                self._idle = self._is_channel_empty()
-                async for item in self._receive:
-                    await self._round(item, calls)
-                    self._idle = self._is_channel_empty()
-            finally:
-                self._idle = False
-            if self._left:
-                await self._broadcast(self._gather(None), calls)
+            while await self.inbox.wait():
+                await self._round(calls)
+            # Who left last found it closed.
+            await self._broadcast(self.inbox.gather(), calls)
 
-    def _is_channel_empty(self) -> bool:
-        return not self._receive.statistics().current_buffer_used
-
-    async def _round(self, item: Item, calls: Calls) -> None:
+    async def _round(self, calls: Calls) -> None:
         if self._begun_by_sender is not None:
             begun, self._begun_by_sender = self._begun_by_sender, None
             await rest_of(begun)
             await self._end_round()  # so that what is said by who waited for it is in this batch
-        batch = self._gather(item)
+        batch = self.inbox.gather()
         started = self._now()
         await self._broadcast(batch, calls)
         await self._rest(self._now() - started, len(batch))
         await self._end_round()
-
-    def _gather(self, first: Item) -> Batch:
-        # Whoever left has sent all it had to say before, and the channel is emptied here: so it leaves after that.
-        batch = Batch(self._left)
-        self._left = []
-        batch.add(first)
-        with suppress(trio.WouldBlock, trio.EndOfChannel):
-            while True:
-                batch.add(self._receive.receive_nowait())
-        self._said = None
-        self._waiting_for_room.unpark_all()
-        return batch
 
     async def _broadcast(self, batch: Batch, calls: Calls) -> None:
         messages = self._sequencer.number(batch.drafts())
@@ -267,7 +166,7 @@ class Broadcaster:
         for join in joins:
             if join.client.ended:
                 # It ended while the plugins were told that it joined.
-                self._tell_left(join.client, join.message.room)
+                self.inbox.tell_left(join.client.name, join.message.room)
             else:
                 self._hub.enter(join.client, join.message.room)
             join.cursor = cursor
@@ -278,7 +177,7 @@ class Broadcaster:
         for client, count in Counter(client for _, client in batch.said).items():
             if client is not None:
                 client.send(f"not sent: {failure}" if count == 1 else f"{count} messages were not sent: {failure}")
-        self._left = batch.left + self._left
+        self.inbox.keep(batch.left)
         for join in batch.joins:
             join.failure = failure
             join.done.set()

@@ -67,7 +67,7 @@ class Closing:
         if client.room and not client._outbox.closed:
             # What the client said just before its end still reaches it, as late as anything may.
             with self._shielded(house.options.send_timeout):
-                await house.broadcaster.flush()
+                await house.broadcaster.inbox.flush()
         house.broadcaster.leave(client)
         house.hub.release(client)
         # Who piped a `stop` has closed its side already, and still reads.

@@ -127,7 +127,7 @@ class Server:
             await trio.lowlevel.checkpoint()
             return
         with suppress(trio.ClosedResourceError):
-            await self._broadcaster.publish(Message(text, room=room, kind="notice"))
+            await self._broadcaster.inbox.publish(Message(text, room=room, kind="notice"))
 
     def say_nowait(self, room: str, text: str) -> None:
         """Do what `say` does, at once: for `on_broadcast`, and wherever nothing can wait.
@@ -138,7 +138,7 @@ class Server:
         if is_withheld("said in %s: %s", room, text):
             return
         with suppress(trio.ClosedResourceError):
-            self._broadcaster.publish_nowait(Message(text, room=room, kind="notice"))
+            self._broadcaster.inbox.publish_nowait(Message(text, room=room, kind="notice"))
 
     def notice(self, text: str, *, room: str | None = None, who: Who = everyone) -> None:
         """Tell each one who is in a room now, or in that `room`, or only `operators` among them, `* text`.
@@ -262,7 +262,7 @@ class Server:
             self._commands = self._of_those_that_run(command_table(self._plugins.commands()))
             async with (
                 outlasting(
-                    self._broadcaster.run, self._broadcaster.close, BROADCASTER_SHARE * grace, name="broadcaster"
+                    self._broadcaster.run, self._broadcaster.inbox.close, BROADCASTER_SHARE * grace, name="broadcaster"
                 ),
                 trio.open_nursery() as self._nursery,
             ):

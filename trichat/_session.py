@@ -173,7 +173,7 @@ class Session:
             except HistoryUnavailable as unavailable:
                 problem = str(unavailable)
             try:
-                cursor = await broadcaster.join(client)
+                cursor = await broadcaster.inbox.join(client)
             except RequiredPluginFailed as failure:
                 client._end(f"refused: {failure}", farewell=f"refused: {failure}")
                 return False
@@ -210,6 +210,7 @@ class Session:
     async def _chat(self, calls: Calls) -> None:
         # What is asked of the client here is asked for each line, so not by its properties: four calls of Python's.
         client, plugins, broadcaster = self.client, self._house.plugins, self._house.broadcaster
+        inbox = broadcaster.inbox
         while (text := await self._next_line()) is not None:
             if client._reason is not None:
                 break  # ended by somebody who was woken together with it
@@ -222,7 +223,7 @@ class Session:
             if isinstance(answer, Message):
                 # When more follows, it is gathered into one batch.
                 if self._lines or self._more_is_there:
-                    await broadcaster.publish(answer, client)
+                    await inbox.publish(answer, client)
                 elif not broadcaster.publish_at_once(answer, client):
                     # In a busy room, to be woken for each line would take more than all else that is done with it.
                     await broadcaster.publish_and_wait(answer, client)

@@ -311,7 +311,7 @@ async def close_carelessly(closing: Closing) -> None:
     """What a session did at its end if nobody had thought of its cancellation."""
     client, house = closing._client, closing._house
     if client.room:
-        await house.broadcaster.flush()
+        await house.broadcaster.inbox.flush()
     house.broadcaster.leave(client)
     house.hub.release(client)
     await house.plugins.tell(hookspecs.on_disconnect, client, "")
