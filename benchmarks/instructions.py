@@ -2,7 +2,8 @@
 
     .venv/bin/python benchmarks/instructions.py [--work fan-out] [--most 30]
 
-`make check` runs it, after the times: it ends with status 1 if a message takes half as many again as at present, about.
+`make check` runs it, after the times: it ends with status 1 if a message takes half as many again as at present
+with Python 3.11.
 On a machine where times vary by a fifth from run to run, a change that is worth a few percent shows here: a count
 hardly varies. What an instruction takes does: 10 to 20 ns where many messages follow each other, and several times that
 where each one wakes the server, whose code and objects are in no cache by then.
@@ -128,7 +129,10 @@ def read(person: socket.socket, what: bytes, times: int = 1) -> None:
     """Read on until this has come so many times."""
     heard = b""
     while heard.count(what) < times:
-        heard += person.recv(65_536)
+        more = person.recv(65_536)
+        if not more:
+            raise EOFError(f"the server ended the connection, and {what!r} was not heard {times} times")
+        heard += more
 
 
 async def count(work: Work) -> Counts:

@@ -78,14 +78,24 @@ def test_what_a_plugin_raised_is_split_into_its_failure_and_what_has_to_pass() -
 def test_what_a_plugin_raised_can_be_caught_as_an_exception_unless_it_has_to_pass() -> None:
     oops, end = ValueError("oops"), SystemExit(3)
 
-    with pytest.raises(ValueError, match="oops") as as_it_is, exceptions_only():
+    noted: list[BaseException] = []
+    with pytest.raises(ValueError, match="oops") as as_it_is, exceptions_only(noted.append):
         raise oops
     assert as_it_is.value is oops
-    with pytest.raises(Exited, match=r"^SystemExit\(3\)$") as exited, exceptions_only():
+    with pytest.raises(Exited, match=r"^SystemExit\(3\)$") as exited, exceptions_only(noted.append):
         raise end
     assert exited.value.__cause__ is end
-    with pytest.raises(KeyboardInterrupt), exceptions_only():
+    with pytest.raises(KeyboardInterrupt), exceptions_only(noted.append):
         raise KeyboardInterrupt
+    assert noted == []
+
+
+def test_a_failure_beside_what_has_to_pass_is_noted_since_nobody_can_catch_it() -> None:
+    oops, stop = ValueError("oops"), KeyboardInterrupt()
+    noted: list[BaseException] = []
+    with pytest.RaisesGroup(KeyboardInterrupt), exceptions_only(noted.append):
+        raise BaseExceptionGroup("", [oops, stop])
+    assert [list(leaves(failure)) for failure in noted] == [[oops]]
 
 
 def test_of_what_a_plugin_raised_only_what_has_to_pass_is_passed_on() -> None:

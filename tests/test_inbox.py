@@ -100,16 +100,77 @@ async def test_it_is_not_idle_while_it_keeps_who_left(inbox: Inbox) -> None:
     assert [message.text for message in inbox.gather().left] == ["bob left", "carol left"]
 
 
-async def test_who_finds_it_full_waits_until_it_is_gathered(inbox: Inbox) -> None:
+async def test_who_finds_it_full_waits_and_is_gathered_behind_the_others(inbox: Inbox) -> None:
     for _ in range(CAPACITY):
         inbox.publish_nowait(HELLO)
     with pytest.raises(trio.WouldBlock):
         inbox.publish_nowait(HELLO)
+    late = [Message(str(number), "alice") for number in range(3)]
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(inbox.publish, Message("one more", "alice"))
+        for message in late:
+            nursery.start_soon(inbox.publish, message)
+            await wait_all_tasks_blocked()
+        assert inbox.gather().drafts() == [*[HELLO] * CAPACITY, *late]
+    assert len(inbox.gather()) == 0
+
+
+async def test_whoever_waits_for_room_is_heard_in_turn(inbox: Inbox) -> None:
+    async def flood(name: str) -> None:
+        while True:
+            await inbox.publish(Message("more", name))
+
+    async with trio.open_nursery() as nursery:
+        for name in ("alice", "bob", "carol"):
+            nursery.start_soon(flood, name)
+            await wait_all_tasks_blocked()
+        inbox.gather()
+        for _ in range(20):
+            await wait_all_tasks_blocked()
+            assert {message.sender for message in inbox.gather().drafts()} == {"alice", "bob", "carol"}
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_finds_the_channel_full_of_others_is_not_lost(inbox: Inbox) -> None:
+    async with trio.open_nursery() as nursery:
+        for _ in range(CAPACITY):
+            nursery.start_soon(inbox.flush)
         await wait_all_tasks_blocked()
-        assert len(inbox.gather()) == CAPACITY
-    assert [message.text for message in inbox.gather().drafts()] == ["one more"]
+        with pytest.raises(trio.WouldBlock):
+            inbox.publish_nowait(HELLO)
+        nursery.start_soon(inbox.publish, HELLO)
+        inbox.tell_left("bob", "lobby")
+        await wait_all_tasks_blocked()
+
+        assert await inbox.wait()
+        batch = inbox.gather()
+        assert [message.text for message in batch.drafts()] == ["hello", "bob left"]
+        assert len(batch.waiting) == CAPACITY
+        inbox.publish_nowait(HELLO)
+        assert inbox.gather().drafts() == [HELLO]
+        nursery.cancel_scope.cancel()
+
+
+async def test_departures_take_no_room(inbox: Inbox) -> None:
+    for _ in range(2 * CAPACITY):
+        inbox.tell_left("bob", "lobby")
+    for _ in range(CAPACITY):
+        inbox.publish_nowait(HELLO)
+    assert len(inbox.gather()) == 3 * CAPACITY
+
+
+async def test_who_waits_for_room_when_it_is_closed_finds_it_closed(inbox: Inbox) -> None:
+    for _ in range(CAPACITY):
+        inbox.publish_nowait(HELLO)
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def _() -> None:
+            with pytest.raises(trio.ClosedResourceError):
+                await inbox.publish(HELLO)
+
+        await wait_all_tasks_blocked()
+        inbox.close()
+    assert len(inbox.gather()) == CAPACITY
 
 
 async def test_who_gathers_cannot_wait_for_room(inbox: Inbox) -> None:

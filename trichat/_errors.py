@@ -1,7 +1,7 @@
 """What can go wrong, split by whose fault it is."""
 
 from abc import ABCMeta
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import trio
@@ -100,15 +100,22 @@ def pass_on(error: BaseException) -> None:
 
 
 @contextmanager
-def exceptions_only() -> Iterator[None]:
-    """Let what comes out of a plugin be caught by `except Exception`; what has to pass passes as it is."""
+def exceptions_only(note: Callable[[BaseException], None]) -> Iterator[None]:
+    """Let what comes out of a plugin be caught by `except Exception`; what has to pass passes as it is.
+
+    `note` is called with a failure beside that, which nobody catches.
+    """
     try:
         yield
     except Exception:
         raise
     except BaseException as error:
-        pass_on(error)
-        raise Exited(repr(error)) from error  # noqa: ASYNC104 -- what has to pass has passed
+        failure, passing = split_failure(error)
+        if passing is None:
+            raise Exited(repr(error)) from error  # noqa: ASYNC104 -- there is no cancellation in it
+        if failure is not None:
+            note(failure)
+        raise passing from None  # noqa: ASYNC104
 
 
 @contextmanager

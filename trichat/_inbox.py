@@ -24,7 +24,8 @@ class Inbox:
         """What has come out of the channel already, and is the first of the next batch."""
         self._said: Said | None = None
         """What was said since the last batch was gathered. It is in the channel."""
-        self._waiting_for_room = trio.lowlevel.ParkingLot()
+        self._send_late, self._receive_late = trio.open_memory_channel[tuple[Message, Client | None]](0)
+        """What is said when there is no room. Who waits here is heard in turn."""
         self._left: list[Message] = []
         """Departures that nobody was told of yet. They do not go through the channel: leaving cannot wait."""
         self._reader: trio.lowlevel.Task | None = None
@@ -42,14 +43,13 @@ class Inbox:
 
         Raises `RuntimeError` where waiting would never end: in the broadcaster's own task, when there is too much.
         """
-        while True:
-            try:
-                return self.publish_nowait(message, client)
-            except trio.WouldBlock:
-                if trio.lowlevel.current_task() is self._reader:
-                    problem = "the channel is full; say it from a task of your own, not in on_broadcast"
-                    raise RuntimeError(problem) from None
-            await self._waiting_for_room.park()
+        try:
+            self.publish_nowait(message, client)
+        except trio.WouldBlock:
+            if trio.lowlevel.current_task() is self._reader:
+                problem = "the channel is full; say it from a task of your own, not in on_broadcast"
+                raise RuntimeError(problem) from None
+            await self._send_late.send((message, client))
 
     def publish_nowait(self, message: Message, client: Client | None = None) -> None:
         """Do what `publish` does, or raise `trio.WouldBlock` if that would have to wait."""
@@ -91,20 +91,22 @@ class Inbox:
 
     def wake(self) -> None:
         """Let `wait` return, whatever is there."""
-        # A full channel wakes the broadcaster as well; a closed one says that nobody is left to tell.
-        with suppress(trio.WouldBlock, trio.ClosedResourceError):
-            self._put_nowait(None)
+        # What is in the channel wakes the broadcaster as well; a closed one says that nobody is left to tell.
+        if self._is_channel_empty():
+            with suppress(trio.ClosedResourceError):
+                self._put_nowait(None)
 
     def close(self) -> None:
         """Take nothing more. What is there can still be gathered."""
         self._send.close()
+        self._send_late.close()
         self._idle = False
         self._said = None  # so that who says more finds it closed
 
     async def wait(self) -> bool:
         """Wait until there is something, and return whether there is: if not, the inbox is closed and empty."""
         self._reader = trio.lowlevel.current_task()
-        self._idle = not self._receive.statistics().current_buffer_used
+        self._idle = self._is_channel_empty()
         try:
             self._first = await self._receive.receive()
         except trio.EndOfChannel:
@@ -124,12 +126,17 @@ class Inbox:
             while True:
                 batch.add(self._receive.receive_nowait())
         self._said = None
-        self._waiting_for_room.unpark_all()
+        with suppress(trio.WouldBlock, trio.EndOfChannel):
+            while True:
+                batch.said.append(self._receive_late.receive_nowait())
         return batch
 
     def keep(self, left: list[Message]) -> None:
         """Keep departures that could not be logged for the next batch."""
         self._left = left + self._left
+
+    def _is_channel_empty(self) -> bool:
+        return not self._receive.statistics().current_buffer_used
 
     def _put_nowait(self, item: Item) -> None:
         self._send.send_nowait(item)

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import wraps
+from functools import partial, wraps
 from itertools import chain
 from typing import Any, ParamSpec, TypeVar
 
@@ -142,9 +142,10 @@ class Plugins:
         def run(client: Client, arguments: str) -> Awaitable[str | None] | str | None:
             if owner.gate is not None:
                 return self._of_successor(owner.gate, command, client, arguments)
-            with exceptions_only():
+            what = f"/{command.name}"
+            with exceptions_only(partial(_log_failure, owner.name, what)):
                 answer = command.run(client, arguments)
-            return self._wait_for(answer, owner, f"/{command.name}") if inspect.isawaitable(answer) else answer
+            return self._wait_for(answer, owner, what) if inspect.isawaitable(answer) else answer
 
         return replace(command, run=run)
 
@@ -158,7 +159,7 @@ class Plugins:
         return await answer if inspect.isawaitable(answer) else answer
 
     async def _wait_for(self, answer: Awaitable[R], owner: Registered, what: str) -> R:
-        with self.deadlines.calls() as calls, exceptions_only():
+        with self.deadlines.calls() as calls, exceptions_only(partial(_log_failure, owner.name, what)):
             return await calls.wait_for(answer, owner, what)
 
     async def ask(self, hook: Callable[P, Awaitable[R]], *arguments: P.args, **_: P.kwargs) -> R | Refuse | None:
@@ -312,10 +313,14 @@ class Plugins:
             return error  # which is noted already
         failure, passing = split_failure(error)
         if failure is not None:
-            # An OSError or a fault in a file tells of the world, not of the plugin's code.
-            trace = None if isinstance(failure, (Misbehaved, Overran, OSError, ConfigError)) else failure
-            logger.error("plugin %r failed in %s: %s", implementation.plugin, hook, sentences(failure), exc_info=trace)
+            _log_failure(implementation.plugin, hook, failure)
             self.roster.note_failure(implementation.owner, hook)
         if passing is not None:
             raise passing from None
         return _Failed(f"the plugin {implementation.plugin!r} failed")
+
+
+def _log_failure(plugin: str, what: str, failure: BaseException) -> None:
+    # An OSError or a fault in a file tells of the world, not of the plugin's code.
+    trace = None if isinstance(failure, (Misbehaved, Overran, OSError, ConfigError)) else failure
+    logger.error("plugin %r failed in %s: %s", plugin, what, sentences(failure), exc_info=trace)

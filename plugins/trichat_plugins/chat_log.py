@@ -95,8 +95,8 @@ class ChatLog:
         """Make the file whole, remember its last messages, and return the id of the very last."""
         self._set_torn_line_aside()
         tail = list(islice(_messages(self._log.lines_backwards()), RECENT))
-        if len(tail) == RECENT:
-            self._start_of_recent = tail[-1].id - 1
+        self._recent.clear()  # it may have been here before, until a replacement that could not start
+        self._start_of_recent = tail[-1].id - 1 if len(tail) == RECENT else 0
         self._remember(reversed(tail))
         return tail[0].id if tail else 0
 

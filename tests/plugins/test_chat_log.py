@@ -21,7 +21,7 @@ from trichat_plugins import chat_log
 from trichat_plugins._log_file import LogFile
 from trichat_plugins.chat_log import RECENT, SYNC_INTERVAL, ChatLog, ChatLogOptions, format_line, parse
 
-from trichat import Config, ConfigError, Message, Server, StartError, load_plugins
+from trichat import Config, ConfigError, Message, Server, StartError, hookimpl, load_plugins
 from trichat._names import InvalidName, prepare
 from trichat._transport import Bytes
 from trichat.testing import Chat, running
@@ -438,6 +438,24 @@ async def test_without_presence_a_joiner_is_sent_only_what_was_said(chat: Chat) 
     await alice.hears("alice: one")
     assert await join_reading(chat, "bob") == ["alice: one"]
     await alice.hears("* bob joined")  # Those who are here are told all the same.
+
+
+async def test_nothing_is_sent_twice_after_a_new_version_that_could_not_start(chat: Chat) -> None:
+    class Unable:
+        @hookimpl
+        @asynccontextmanager
+        async def lifespan(self) -> AsyncIterator[None]:
+            raise OSError("on purpose")
+            yield
+
+    alice = await chat.join("alice")
+    await alice.say("one")
+    await alice.hears("alice: one")
+    with pytest.raises(StartError, match="on purpose"):
+        await chat.server.replace_plugin("chat_log", Unable())
+    await alice.say("two")
+    await alice.hears("alice: two")
+    assert await join_reading(chat, "bob") == ["* alice joined", "alice: one", "alice: two"]
 
 
 @pytest.mark.parametrize(("replay", "count"), [(1000, 1000), (RECENT + 100, RECENT + 100), ("all", RECENT + 500)])

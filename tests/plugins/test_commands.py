@@ -258,3 +258,29 @@ async def test_a_command_that_exits_is_to_blame_and_not_who_runs_it(
             await alice.hears(f"* not sent: /{name} of the plugin 'bad' failed")
     failures = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert failures == [f"plugin 'bad' failed in /{name}: {error!r}" for name in ("bad", "later")]
+
+
+async def test_what_fails_in_a_command_that_is_cut_short_is_in_the_log(
+    virtual_time: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Untidy:
+        @command("long", help="takes its time")
+        async def long(self, client: Client) -> None:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._fails_at_its_end)
+                await trio.sleep_forever()
+
+        async def _fails_at_its_end(self) -> None:
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise ValueError("on purpose")
+
+    async with running({"untidy": Untidy()}) as chat:
+        alice = await chat.join("alice")
+        await alice.say("/long")
+        await chat.settled()
+        chat.server.clients[0].kick("too slow")
+        await alice.hears("* too slow")
+    failures = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert failures == ["plugin 'untidy' failed in /long: on purpose"]
