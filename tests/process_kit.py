@@ -171,3 +171,9 @@ def without_date(line: str) -> str:
 def is_root() -> bool:
     """Whether permissions do not hold for us."""
     return os.geteuid() == 0
+
+
+def write_config(folder: Path, text: str) -> str:
+    path = folder / "chat.toml"
+    path.write_text(text)
+    return str(path)

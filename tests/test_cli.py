@@ -153,7 +153,7 @@ def test_a_plugin_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert ended.stderr == (
         "trichat: plugin 'broken.py' cannot be imported: "
-        "ModuleNotFoundError(\"No module named 'nothing_of_this_name'\")\n"
+        f"ModuleNotFoundError(\"No module named 'nothing_of_this_name'\") at {tmp_path / 'broken.py'}:1\n"
     )
 
 

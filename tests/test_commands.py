@@ -57,6 +57,16 @@ def test_a_contribution_that_is_not_a_list_of_commands_is_refused_naming_the_plu
         command_table([("commands", [HELP]), ("oracle", contribution)])  # type: ignore[list-item]
 
 
+def test_a_function_that_does_not_take_the_client_is_refused() -> None:
+    class Forgetful:
+        @command("tea", help="make tea")
+        def tea(self) -> str:
+            return "here you are"
+
+    with pytest.raises(PluginError, match=r"plugin 'forgetful' .*: the function of /tea does not take the client"):
+        Server(plugins={"forgetful": Forgetful()})
+
+
 @pytest.mark.parametrize("name", ["WHO", "/who", "who is", "", "2", "-"])
 def test_a_command_that_nobody_could_type_is_refused_naming_the_plugin(name: str) -> None:
     with pytest.raises(PluginError, match=r"^plugin 'oracle' contributes .*; a command has a name like 'roll'"):

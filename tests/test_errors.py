@@ -1,5 +1,8 @@
 """What can go wrong, and how one sentence comes out of however many groups."""
 
+import re
+from pathlib import Path
+
 import pytest
 import trio
 
@@ -13,6 +16,7 @@ from trichat._errors import (
     one_for_all,
     pass_on,
     split_failure,
+    with_place,
 )
 
 
@@ -181,3 +185,15 @@ async def test_an_error_of_ours_comes_out_of_nurseries() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(fail)
             nursery.start_soon(trio.sleep_forever)
+
+
+def test_the_place_of_what_a_plugin_raised_is_a_line_of_its_own() -> None:
+    try:
+        Path("/nowhere/at/all").read_text()
+    except OSError as error:
+        said = with_place(error)
+    assert re.fullmatch(rf"FileNotFoundError\(.*\) at {re.escape(__file__)}:\d+", said)
+
+
+def test_what_was_raised_in_no_line_of_a_plugin_has_no_place() -> None:
+    assert with_place(ValueError("oops")) == "ValueError('oops')"

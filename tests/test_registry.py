@@ -42,7 +42,9 @@ def test_a_wrapper_is_refused_and_told_what_to_do_instead(registry: Registry, ma
 
 
 def test_a_misspelled_hook_is_named(registry: Registry) -> None:
-    with pytest.raises(PluginError, match=r"plugin 'typo' \(.*made_kit\.py\): unknown hook 'on_mesage'"):
+    with pytest.raises(
+        PluginError, match=r"plugin 'typo' \(.*made_kit\.py\): unknown hook 'on_mesage' .did you mean 'on_message'"
+    ):
         registry.add(registered("typo", Made(on_mesage=lambda message: None)))
 
 

@@ -155,7 +155,9 @@ async def test_a_plugin_whose_file_was_written_again_is_replaced(served: Served)
     ("text", "said"),
     [
         pytest.param("def (", r"plugin '.*shout\.py' cannot be imported: .*shout\.py:1: invalid syntax", id="syntax"),
-        pytest.param("1 / 0", r"plugin '.*shout\.py' cannot be imported: ZeroDivisionError\(.*\)", id="import"),
+        pytest.param(
+            "1 / 0", r"plugin '.*shout\.py' cannot be imported: ZeroDivisionError\(.*\) at .*shout\.py:1", id="import"
+        ),
         pytest.param(
             SHOUT.replace("on_message(message)", "on_mesage(message)"),
             r"plugin 'shout' \(.*shout\.py\): unknown hook 'on_mesage'.*",

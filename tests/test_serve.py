@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from process_kit import PATIENCE, TRICHAT, Caller, Served, served, trichat, without_date
+from process_kit import PATIENCE, TRICHAT, Caller, Served, served, trichat, without_date, write_config
 
 GREETING = "* welcome to trichat; type your name and press Enter"
 
@@ -20,12 +20,6 @@ def server(tmp_path: Path) -> Iterator[Served]:
     """A server with the default configuration."""
     with served(tmp_path) as server:
         yield server
-
-
-def write_config(folder: Path, text: str) -> str:
-    path = folder / "chat.toml"
-    path.write_text(text)
-    return str(path)
 
 
 # 1. Start
@@ -292,6 +286,29 @@ def test_a_second_ctrl_c_ends_it_at_once(server: Served) -> None:
     alice.reads("* the server is stopping (got SIGINT)")  # and now it waits for alice to close
     server.signal(signal.SIGINT)
     assert server.ends() == -signal.SIGINT
+
+
+def test_a_plugin_that_never_returns_holds_up_no_second_ctrl_c(tmp_path: Path) -> None:
+    hook = "def on_message():\n    print('stuck', flush=True)\n    while True: pass\n"
+    (tmp_path / "stuck.py").write_text(f"from trichat import hookimpl\n@hookimpl\n{hook}")
+    with served(tmp_path, "--plugin", "stuck.py") as server:
+        server.join("alice").say("hello")
+        assert server.process.stdout is not None
+        assert server.process.stdout.readline() == "stuck\n"
+        server.signal(signal.SIGINT)
+        while server.process.poll() is None:  # as one does
+            server.signal(signal.SIGINT)
+        assert server.ends() == -signal.SIGINT
+
+
+def test_a_plugin_whose_failure_stops_it_is_told_by_the_status(tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text("from trichat import hookimpl\n@hookimpl\ndef on_message():\n    raise KeyError\n")
+    config = write_config(tmp_path, "[plugins.bad]\non_error = 'stop'\n")
+    with served(tmp_path, "--config", config, "--plugin", "bad.py") as server:
+        alice = server.join("alice")
+        alice.say("hello")
+        alice.reads_to("* the server is stopping (the plugin 'bad' failed)")
+        assert server.ends() == 1
 
 
 def test_no_connection_is_taken_any_more_while_it_stops(server: Served) -> None:

@@ -149,6 +149,16 @@ async def test_a_name_that_is_too_long_for_a_line_is_no_try(chat: Chat) -> None:
     assert (await alice.next_line() or "").startswith("* welcome, alice")
 
 
+@pytest.mark.parametrize("request_line", ["POST / HTTP/1.1", "GET /chat?a=b HTTP/1.0", "PRI * HTTP/2.0"])
+async def test_a_web_page_cannot_make_a_browser_say_anything(chat: Chat, request_line: str) -> None:
+    alice = await chat.join("alice")
+    browser = chat.connect_silently()
+    await browser.say(f"{request_line}\r", "\r", "eve", "stop")
+    assert (await browser.rest())[-1] == "* this is a chat, and no web server; connect with nc"
+    await alice.say("POST / HTTP/1.1")  # said by somebody who is here, it is a line like any other
+    await alice.hears("alice: POST / HTTP/1.1")
+
+
 async def test_the_name_of_who_is_still_being_asked_for_it_is_not_taken_from_others(virtual_time: object) -> None:
     class Picky:
         @hookimpl

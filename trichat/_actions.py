@@ -50,15 +50,15 @@ def _config_file(arguments: argparse.Namespace) -> Path | None:
     return DEFAULT_CONFIG if path is None and DEFAULT_CONFIG.exists() else path
 
 
-def serve_chat(arguments: argparse.Namespace) -> None:
-    """Run the server until it stops."""
+def serve_chat(arguments: argparse.Namespace) -> bool:
+    """Run the server until it stops; return whether somebody has stopped it, and not the failure of a plugin."""
     _log_to_stderr(logging.DEBUG if arguments.verbose else logging.INFO)
     config, choices, plugins = _build(arguments)
     names = [f"{each.name} (in shadow)" if each.policy.shadow else each.name for each in choices if each.enabled]
     about = [f"configuration: {config.source}", f"plugins: {', '.join(names)}"]
     about += [f"chat log: {path}" for path in _chat_log(choices)]
     versions = Versions(partial(_read_config, arguments), config, arguments.plugin, plugins)
-    serve(Server(config, plugins=plugins), versions, about)
+    return serve(Server(config, plugins=plugins), versions, about)
 
 
 def _chat_log(choices: list[Choice]) -> Iterator[Path]:

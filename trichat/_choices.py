@@ -11,7 +11,7 @@ from typing import NamedTuple, get_type_hints
 
 from trichat._config import Config, Options, suggestion, to_options
 from trichat._discovery import Extra, Factory, Found, find_plugins
-from trichat._errors import ConfigError, PluginError, pass_on
+from trichat._errors import ConfigError, PluginError, pass_on, with_place
 from trichat._policy import KEYS, Policy, split_policy
 
 
@@ -138,4 +138,4 @@ def _build(choice: Choice) -> object:
         raise
     except BaseException as error:
         pass_on(error)
-        raise PluginError(f"plugin {choice.name!r} cannot be made: {error!r}") from error
+        raise PluginError(f"plugin {choice.name!r} cannot be made: {with_place(error)}") from error

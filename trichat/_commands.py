@@ -147,8 +147,10 @@ class _Typed:
 
     def __init__(self, mark: _Mark, function: Callable[..., Any]) -> None:
         self._function = function
-        # Without the plugin itself, where the function is a method, and without the client.
-        _, *self.parameters = mark.parameters[inspect.ismethod(function) :]
+        parameters = mark.parameters[inspect.ismethod(function) :]  # without the plugin itself
+        if not parameters:
+            raise PluginError(f"the function of /{mark.name} does not take the client; that is its first argument")
+        self.parameters = parameters[1:]
         names = [_shown(parameter) for parameter in self.parameters]
         self.arguments = " ".join(names) if mark.arguments is None else mark.arguments
         self._usage = f"usage: /{mark.name} {self.arguments}".rstrip()

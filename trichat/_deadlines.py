@@ -9,7 +9,8 @@ What goes on all the same, because of a shield or of a swallowed cancellation, n
 
 import logging
 import math
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TypeVar
 
@@ -84,7 +85,7 @@ class Calls:
             self._scope.__enter__()
         self.whose = whose
         self.what = what
-        self.due = self._now() + whose.timeout
+        self.begin_anew()
         self.was_late = False
         self._deadlines.begin(self)
         try:
@@ -100,6 +101,15 @@ class Calls:
             self.was_late = True
             self._leave_scope(None)
         return result
+
+    def is_counting(self, task: trio.lowlevel.Task) -> bool:
+        """Whether this task is in one of them, and it has a deadline still."""
+        return self._task is task and not self._is_cancelled and self.due < math.inf
+
+    def begin_anew(self) -> None:
+        """Give the call all of its time again."""
+        assert self.whose is not None
+        self.due = self._now() + self.whose.timeout
 
     def pass_deadline(self) -> None:
         """Cancel the call; and when it has had the time for its cleanup, name it."""
@@ -165,6 +175,19 @@ class Deadlines:
         if self._ended is not None:
             self._ended.set()
             self._ended = None
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Stop the clock of the call that the current task is in, for what has a deadline of its own."""
+        task = trio.lowlevel.current_task()
+        outer = [calls for calls in self._under_way if calls.is_counting(task)]
+        for calls in outer:
+            calls.due = math.inf
+        try:
+            yield
+        finally:
+            for calls in outer:
+                calls.begin_anew()
 
     async def none_of(self, whose: Registered) -> None:
         """Wait until no call of this plugin is under way: no longer than those who call it wait."""

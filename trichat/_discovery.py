@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import NamedTuple, TypeGuard
 
 from trichat._commands import is_command
-from trichat._errors import PluginError, pass_on
+from trichat._errors import PluginError, pass_on, with_place
 
 GROUP = "trichat"
 
@@ -94,7 +94,7 @@ def _load(point: EntryPoint) -> Factory:
         found = point.load()
     except BaseException as error:
         pass_on(error)
-        raise PluginError(f"plugin {point.name!r} ({point.value}) cannot be imported: {_why(error)}") from error
+        raise PluginError(f"plugin {point.name!r} ({point.value}) cannot be imported: {with_place(error)}") from error
     if not isinstance(found, (ModuleType, type)):
         raise PluginError(f"plugin {point.name!r} ({point.value}) is {found!r}; expected a class or a module")
     return _factory_in(found) if isinstance(found, ModuleType) else found
@@ -141,13 +141,7 @@ def _import_by_name(where: str) -> ModuleType:
         return _import_file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
     except BaseException as error:
         pass_on(error)
-        raise PluginError(f"plugin {where!r} cannot be imported: {_why(error)}") from error
-
-
-def _why(error: BaseException) -> str:
-    if isinstance(error, SyntaxError):
-        return f"{error.filename}:{error.lineno}: {error.msg}"
-    return repr(error)
+        raise PluginError(f"plugin {where!r} cannot be imported: {with_place(error)}") from error
 
 
 def _import_file(path: Path) -> ModuleType:

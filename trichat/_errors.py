@@ -1,10 +1,16 @@
 """What can go wrong, split by whose fault it is."""
 
+import traceback
 from abc import ABCMeta
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import trio
+
+_TRICHAT = f"{Path(__file__).parent}/"
+_PYTHON = f"{Path(traceback.__file__).parent}/"
+_INSTALLED = (f"{_PYTHON}site-packages/", f"{_PYTHON}dist-packages/")
 
 
 class TrichatError(Exception):
@@ -70,6 +76,21 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return str(error) or repr(error)
+
+
+def with_place(error: BaseException) -> str:
+    """Return what came out of the code of a plugin, and the line of it that this came from, if there is one."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}: {error.msg}"
+    lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    own = [f" at {file}:{line}" for file, line in lines if not _is_of_others(file)]
+    return f"{error!r}{own[-1] if own else ''}"
+
+
+def _is_of_others(file: str) -> bool:
+    """Whether this is a file of Python or of trichat, in which nobody looks for what is wrong with a plugin."""
+    is_python = file.startswith(_PYTHON) and not file.startswith(_INSTALLED)
+    return is_python or file.startswith(("<frozen ", _TRICHAT))
 
 
 class Interruption(BaseException, metaclass=ABCMeta):

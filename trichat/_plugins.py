@@ -151,7 +151,8 @@ class Plugins:
 
     async def _of_successor(self, gate: trio.Event, command: Command, client: Client, arguments: str) -> str | None:
         """Wait for the one that takes the place of a command's plugin, and run what it has under this name."""
-        await gate.wait()
+        with self.deadlines.suspended():  # whoever holds the plugin's calls has a deadline
+            await gate.wait()
         found = client.server.commands.get(command.name)
         if found is None or not found.who.includes(client):
             return f"/{command.name} is not there any more"
@@ -159,7 +160,11 @@ class Plugins:
         return await answer if inspect.isawaitable(answer) else answer
 
     async def _wait_for(self, answer: Awaitable[R], owner: Registered, what: str) -> R:
-        with self.deadlines.calls() as calls, exceptions_only(partial(_log_failure, owner.name, what)):
+        with (
+            self.deadlines.suspended(),
+            self.deadlines.calls() as calls,
+            exceptions_only(partial(_log_failure, owner.name, what)),
+        ):
             return await calls.wait_for(answer, owner, what)
 
     async def ask(self, hook: Callable[P, Awaitable[R]], *arguments: P.args, **_: P.kwargs) -> R | Refuse | None:

@@ -15,6 +15,7 @@ import trio
 
 from trichat import hookspecs
 from trichat._commands import marked_commands
+from trichat._config import suggestion
 from trichat._errors import PluginError
 from trichat._messages import Handled, Message, Refuse
 from trichat._order import in_order
@@ -126,7 +127,6 @@ class Registry:
         self._registered[name] = registered
         try:
             self._manager.register(plugin, name)
-            self._manager.check_pending()
             callers = self._manager.get_hookcallers(plugin) or []
             self._check(plugin, callers)
             self._resolve(callers)
@@ -148,6 +148,8 @@ class Registry:
         if not callers and next(marked_commands(plugin), None) is None:
             raise PluginError("it has no hooks; is @hookimpl missing?")
         for caller in callers:
+            if not caller.has_spec():
+                raise PluginError(f"unknown hook {caller.name!r}{suggestion(caller.name, list(self.hooks))}")
             for implementation in caller.get_hookimpls():
                 if implementation.plugin is plugin:
                     _check_hook(caller.name, implementation)

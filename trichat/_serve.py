@@ -4,13 +4,17 @@ import logging
 import resource
 import signal
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import trio
 
 from trichat._control import Control
 from trichat._errors import one_for_all
+from trichat._last_resort import LastResort
 from trichat._listener import Address
 from trichat._reload import Reloader
 from trichat._server import Server
@@ -23,24 +27,32 @@ logger = logging.getLogger("trichat")
 SPARE_DESCRIPTORS = 64
 
 
-def serve(server: Server, versions: Versions, about: Sequence[str]) -> None:
+def serve(server: Server, versions: Versions, about: Sequence[str]) -> bool:
     """Run `server` until it stops, telling on standard output where it is and, with the lines `about`, what it is.
 
     SIGINT and SIGTERM stop it gracefully, a second SIGINT ends the process at once, SIGHUP reloads; plugins that have
-    another version than in `versions` are replaced then.
-    Raises what `Server.serve` raises.
+    another version than in `versions` are replaced then. If a stop does not come to its end, the process does.
+    Returns whether it was stopped by somebody, and not by the failure of a plugin. Raises what `Server.serve` raises.
     """
     _raise_descriptor_limit(server.options.max_clients)
     with one_for_all():
         trio.run(_serve, server, versions, _Announcement(about))
+    return not server._failed
 
 
 async def _serve(server: Server, versions: Versions, announcement: "_Announcement") -> None:
     reloader = Reloader(server, versions)
     watchdog = Watchdog(lambda: server._plugins.roster.files)
-    with watchdog.watching(), trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+    last_resort = LastResort(server.options.shutdown_timeout)
+    with (
+        watchdog.watching(),
+        last_resort.within(),
+        trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals,
+        _heeded_at_once(last_resort),
+    ):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_obey, signals, server, reloader, name="signals")
+            nursery.start_soon(_arm_at_stop, server, last_resort, name="last resort")
             nursery.start_soon(reloader.run, name="reload")
             if server.options.control:
                 # Before the server and until after it: one that hangs at its start or its end can still be asked.
@@ -55,10 +67,30 @@ async def _obey(signals: AsyncIterator[int], server: Server, reloader: Reloader)
             # Plugins may take their time over it, and a stop must not wait for them.
             reloader.ask()
             continue
-        if number == signal.SIGINT:
-            # Nothing is lost by it: what anyone saw is in the log.
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
         server.stop(f"got {signal.Signals(number).name}")
+
+
+async def _arm_at_stop(server: Server, last_resort: LastResort) -> None:
+    await server._stopping.wait()
+    last_resort.arm()
+
+
+@contextmanager
+def _heeded_at_once(last_resort: LastResort) -> Iterator[None]:
+    """Do what a signal asks for beside a stop even if a plugin keeps the loop, so that nothing receives it."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        last_resort.arm()
+        if number == signal.SIGINT:
+            # Nothing is lost by ending at the next one: what anyone saw is in the log.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        receiving[number](number, frame)
+
+    # Trio's own, which hands a signal to the loop and puts back what was there before.
+    receiving: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in receiving:
+        signal.signal(number, handle)
+    yield
 
 
 class _Announcement(trio.TaskStatus[list[Address]]):

@@ -61,7 +61,7 @@ class Server:
         config = Config() if config is None else config
         options = config.server
         self._options = options
-        self._plugins = self._make_plugins(options.hook_timeout, on_out=self._plugin_is_out, on_fatal=self.stop)
+        self._plugins = self._make_plugins(options.hook_timeout, on_out=self._plugin_is_out, on_fatal=self._fail)
         self._stopping = trio.Event()
         self._stop_reason = ""
         for name, plugin in (load_plugins(config) if plugins is None else plugins).items():
@@ -76,6 +76,8 @@ class Server:
         )
         self._storages = Storages(Path(options.data_dir).absolute(), STORAGE_SHARE * options.shutdown_timeout)
         self._commands: Mapping[str, Command] = {}
+        self._failed = False
+        """Whether it was stopped by the failure of a plugin."""
         self._context = Context()
         """That of whoever serves."""
         self._nursery: trio.Nursery | None = None
@@ -209,6 +211,11 @@ class Server:
         if not self._stopping.is_set() and not is_withheld("stopped the server: %s", reason):
             self._stop_reason = reason
             self._stopping.set()
+
+    def _fail(self, why: str) -> None:
+        if not self._stopping.is_set():
+            self.stop(why)
+            self._failed = self._stopping.is_set()
 
     def resume_after(self, id: int) -> None:
         """Give all messages greater ids than `id`, the last of an earlier run. For plugins that keep the history."""

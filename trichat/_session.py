@@ -5,6 +5,7 @@ its `Closing` follows, once and shielded.
 """
 
 import logging
+import re
 
 import trio
 
@@ -30,6 +31,10 @@ CATCHING_UP = 3
 
 # Names in the welcome line; a full house would be longer than any screen.
 NAMES_SHOWN = 20
+
+# A web page can have a browser send such a line to a server in its user's network, and behind it whatever it likes:
+# `stop`, from an address that may.
+_HTTP_REQUEST = re.compile(r"[A-Z]+ \S+ HTTP/[0-9.]+\s*")
 
 
 class Session:
@@ -122,6 +127,9 @@ class Session:
         tries = 0
         with trio.move_on_after(timeout):
             while (text := await self._next_line()) is not None:
+                if _HTTP_REQUEST.fullmatch(text):
+                    self.client._end("it spoke HTTP", farewell="this is a chat, and no web server; connect with nc")
+                    return False
                 problem = await self._try_name(text)
                 if problem is None:
                     trio.lowlevel.current_task().name = f"client {self.client.name}"

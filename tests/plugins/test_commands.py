@@ -260,6 +260,32 @@ async def test_a_command_that_exits_is_to_blame_and_not_who_runs_it(
     assert failures == [f"plugin 'bad' failed in /{name}: {error!r}" for name in ("bad", "later")]
 
 
+@pytest.mark.parametrize("seconds", [5, 30])
+async def test_a_command_that_hangs_has_the_time_of_its_plugin_and_is_to_blame(
+    virtual_time: object, caplog: pytest.LogCaptureFixture, seconds: float
+) -> None:
+    class Slow:
+        @command("hang", help="never ends")
+        async def hang(self, client: Client) -> None:
+            await trio.sleep_forever()
+
+        @command("long", help="takes its time")
+        async def long(self, client: Client) -> str:
+            await trio.sleep(seconds - 1)
+            return "done"
+
+    async with running({"slow": Slow()}, {"plugins": {"slow": {"hook_timeout": seconds}}}) as chat:
+        alice = await chat.join("alice")
+        await alice.say("/hang")
+        begun = trio.current_time()
+        assert await alice.next_line(seconds + 1) == "* not sent: /hang of the plugin 'slow' failed"
+        assert trio.current_time() - begun == pytest.approx(seconds)
+        await alice.say("/long")
+        assert await alice.next_line(seconds + 1) == "* done"
+    failures = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert failures == [f"plugin 'slow' failed in /hang: it took longer than hook_timeout ({seconds} s)"]
+
+
 async def test_what_fails_in_a_command_that_is_cut_short_is_in_the_log(
     virtual_time: object, caplog: pytest.LogCaptureFixture
 ) -> None:

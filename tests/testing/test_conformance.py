@@ -126,7 +126,7 @@ FAULTS: Mapping[str, Fault] = {
         [HOOK],
         "keeps_its_lock.py:20 in SpellChecker._corrected",
         NO_FAILURE,
-        "plugin 'commands' failed in on_message: it took longer than hook_timeout",
+        "plugin 'keeps_its_lock' failed in /spell: it took longer than hook_timeout",
     ),
     "keeps_its_turn": in_each(
         [HOOK],

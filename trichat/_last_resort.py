@@ -1,0 +1,61 @@
+"""The last resort: ends the process when a stop does not.
+
+No deadline helps against a plugin that never returns, or that shields itself from cancellation. Whoever stops a server
+must not have to look for its process.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+logger = logging.getLogger("trichat")
+
+# Seconds beyond the time limit of a stop, for a machine that is slow.
+SPARE = 5.0
+
+
+class LastResort:
+    """Ends the process with status 1 when a stop takes longer than `limit` seconds and some more."""
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._armed = False
+        # Both are free once it has happened. To release a lock is safe in a signal handler, which may have interrupted
+        # anything; to start a thread there is not.
+        self._begun, self._done = threading.Lock(), threading.Lock()
+        self._thread = threading.Thread(target=self._watch, name="last resort", daemon=True)
+
+    @contextmanager
+    def within(self) -> Iterator[None]:
+        """Hold it ready in the block; behind it there is nothing left to end."""
+        self._begun.acquire()
+        self._done.acquire()
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._done.release()
+            self.arm()
+
+    def arm(self) -> None:
+        """Note that the stop has begun. Safe to repeat, and to call where nothing else works: in a signal handler."""
+        if not self._armed:
+            self._armed = True
+            self._begun.release()
+
+    def _watch(self) -> None:
+        self._begun.acquire()
+        if not self._done.acquire(timeout=self._limit + SPARE):
+            self._end()
+
+    def _end(self) -> None:
+        try:
+            logger.critical(
+                "the stop has not come to its end within shutdown_timeout (%g s) and %g s more; the process is ended",
+                self._limit,
+                SPARE,
+            )
+        finally:
+            os._exit(1)
