@@ -50,6 +50,12 @@ async def test_what_is_sent_to_it_reaches_only_it_and_every_line_is_marked(chat:
     await bob.hears_nothing()
 
 
+async def test_what_is_no_text_cannot_be_sent(chat: Chat, guest: Guest) -> None:
+    await chat.join("alice")
+    with pytest.raises(TypeError, match="what a client is sent is text, not 42"):
+        guest.client.send(42)  # type: ignore[arg-type]
+
+
 async def test_who_is_kicked_is_told_why_and_the_first_reason_stays(chat: Chat, guest: Guest) -> None:
     bob = await chat.join("bob")
     alice = await chat.join("alice")

@@ -140,6 +140,30 @@ async def served(tmp_path: Path, virtual_time: object) -> AsyncIterator[Served]:
     sys.modules.pop(name, None)
 
 
+CRASHES = """
+@hookimpl
+@asynccontextmanager
+async def lifespan(server):
+    async def crash():
+        import trio
+        await trio.sleep(5)
+        raise ValueError("on purpose")
+    server.start_soon(crash)
+    yield
+"""
+
+
+async def test_a_plugin_that_has_crashed_is_told_of_until_it_has_another_version(served: Served) -> None:
+    served.write(SHOUT + CRASHES)
+    assert (await served.reloaded()).news == ["plugin 'shout': another version has taken its place"]
+    await trio.sleep(6)
+    crashed = "plugin 'shout' has crashed: it takes another version, or a restart, to be back"
+    assert (await served.reloaded()).news == [crashed]
+    served.write(SHOUT)
+    assert (await served.reloaded()).news == ["plugin 'shout': another version has taken its place"]
+    assert (await served.reloaded()).news == []
+
+
 async def test_a_plugin_whose_file_was_written_again_is_replaced(served: Served) -> None:
     alice = await served.chat.join("alice")
     for mark in "?.":

@@ -383,7 +383,7 @@ def test_sighup_reads_the_blacklist_anew(tmp_path: Path) -> None:
         alice = server.join("alice", "127.0.0.3")
         blacklist.write_text("127.0.0.3  # since today\n")
         server.signal(signal.SIGHUP)
-        alice.waits_for(lambda: "blacklist.txt has 1 entries now" in server.errors())
+        alice.waits_for(lambda: "blacklist.txt was read; addresses and networks in it: 1" in server.errors())
         assert server.connect("127.0.0.3").rest() == ["* refused: 127.0.0.3 is on the blacklist"]
 
 

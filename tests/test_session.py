@@ -199,6 +199,32 @@ async def test_a_full_house_is_not_listed_whole(chat: Chat) -> None:
     assert f"user{NAMES_SHOWN - 1} and 3 more;" in welcome
 
 
+async def test_what_is_sent_at_the_joining_comes_before_the_history_or_behind_the_welcome(virtual_time: object) -> None:
+    class Greeter:
+        @hookimpl
+        def on_join(self, client: Client) -> None:
+            client.send("before")
+            self._server = client.server
+
+        @hookimpl
+        def on_broadcast(self, messages: Sequence[Message]) -> None:
+            joined = {message.sender for message in messages if message.kind == "joined"}
+            for client in self._server.clients:
+                if client.name in joined:
+                    client.send("behind")
+
+    async with running({"greeter": Greeter()}) as chat:
+        bob = chat.connect_silently()
+        await bob.say("bob")
+        await bob.hears_up_to("* behind")
+        alice = chat.connect_silently()
+        await alice.say("alice", "bye")
+        _, before, history, welcome, behind, _ = await alice.rest()
+    assert (before, behind) == ("* before", "* behind")
+    assert history.endswith("* bob joined")
+    assert welcome.startswith("* welcome, alice; here: bob; ")
+
+
 async def test_a_message_that_a_plugin_changed_is_what_everyone_sees(virtual_time: object) -> None:
     class Polite:
         @hookimpl

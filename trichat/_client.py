@@ -77,6 +77,8 @@ class Client:
 
     def send(self, text: str) -> None:
         """Say something to this client alone; each line of `text` reaches it behind `* `."""
+        if not isinstance(text, str):
+            raise TypeError(f"what a client is sent is text, not {text!r}")
         if not is_withheld("sent %s: %s", self, text):
             self._outbox.put(self._wire.encode_notice(text))
 

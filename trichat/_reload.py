@@ -68,6 +68,9 @@ class Reloader:
             else:
                 versions.note(changed)
                 reload.news.append(f"plugin {changed.found.name!r}: another version has taken its place")
+        tried = {changed.found.name for changed in look.changed}
+        for name in sorted(self._server._plugins.roster.crashed - tried):
+            reload.news.append(f"plugin {name!r} has crashed: it takes another version, or a restart, to be back")
         reload.news += look.remarks
 
     def _fail(self, reload: Reload, sentence: str) -> None:

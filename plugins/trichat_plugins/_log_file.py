@@ -1,8 +1,10 @@
 """A file that lines are appended to: all of a batch or nothing, recovered after a crash, one writer at a time."""
 
 import contextlib
+import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +28,9 @@ class LogFile:
         self._torn = False
         """An append failed and could not be undone: half a line is at the end."""
         self._fd = _open(path, lasting=lasting)
+        if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+            self.close()
+            raise OSError(errno.EINVAL, "it is no file that keeps what is written to it", str(path))
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

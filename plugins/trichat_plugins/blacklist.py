@@ -40,7 +40,7 @@ class Blacklist:
         """Read the file anew; if it is faulty, this fails and the old list stays."""
         self._from_file = _read(self._options.file)
         if self._options.file:
-            logger.info("%s has %d entries now", self._options.file, len(self._from_file))
+            logger.info("%s was read; addresses and networks in it: %d", self._options.file, len(self._from_file))
 
 
 def _read(file: str) -> list[Network]:

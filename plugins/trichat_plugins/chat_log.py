@@ -44,7 +44,7 @@ _MICROSECOND = timedelta(microseconds=1)
 class ChatLogOptions(Options, frozen=True):
     """The table `[plugins.chat_log]`."""
 
-    path: Annotated[str, "The file; relative to where the server was started."] = "chat_log.txt"
+    path: Annotated[str, Meta(min_length=1), "The file; relative to where the server was started."] = "chat_log.txt"
     replay: Annotated[
         Annotated[int, Meta(ge=0, le=10_000)] | Literal["all"],
         'How many lines of the past who joins is sent: up to 10000, 0 for none, or "all".',

@@ -110,7 +110,7 @@ def test_a_reload_reads_the_file_anew(file: Path, caplog: pytest.LogCaptureFixtu
     listed.on_reload()
     assert listed.on_connect(visitor("10.0.0.7")) is None
     assert listed.on_connect(visitor("10.0.0.8")) == Refuse("10.0.0.8 is on the blacklist")
-    assert caplog.messages == [f"{file} has 2 entries now"]
+    assert caplog.messages == [f"{file} was read; addresses and networks in it: 2"]
 
 
 def test_a_reload_without_a_file_has_nothing_to_say(caplog: pytest.LogCaptureFixture) -> None:
