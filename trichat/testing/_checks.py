@@ -1,7 +1,7 @@
 """The checks of a conformance run: each tries one thing, says what it tried, and raises what it found."""
 
 import gc
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, chdir, suppress
 from functools import partial
 from pathlib import Path
@@ -295,7 +295,7 @@ def keeps_nothing(subject: Subject) -> str:
             async with running(subject.extra, subject.config, folder=Path(folder)) as chat:
                 await dialogue(chat, subject)
 
-    before = {id(client) for client in _clients()}
+    before = _clients()  # and they stay, so that no later one is taken for one of them by its id
     seen: dict[str, str] = {}
     _undisturbed(_player(subject, everybody_leaves), subject)
     _undisturbed(_player(subject, the_server_ends), subject)
@@ -305,10 +305,11 @@ def keeps_nothing(subject: Subject) -> str:
     return "all clients are forgotten"
 
 
-def _clients_since(before: Set[int], subject: Subject) -> str:
-    """Return what to say of clients that there still are; nothing if there are none."""
+def _clients_since(before: Sequence[Client], subject: Subject) -> str:
+    """Return what to say of later clients that there still are; nothing if there are none."""
     gc.collect()
-    kept = [client for client in _clients() if id(client) not in before]
+    known = set(map(id, before))
+    kept = [client for client in _clients() if id(client) not in known]
     return f"{len(kept)} of the clients are still referred to, {_holder(subject, kept)}" if kept else ""
 
 
