@@ -28,7 +28,7 @@ R = TypeVar("R")
 CLEANUP = 1.0
 
 
-class Overran(Exception):
+class Overran(TimeoutError):
     """A call has not come to its end before its deadline."""
 
     def __init__(self, timeout: float) -> None:

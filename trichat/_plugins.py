@@ -326,6 +326,6 @@ class Plugins:
 
 
 def _log_failure(plugin: str, what: str, failure: BaseException) -> None:
-    # An OSError or a fault in a file tells of the world, not of the plugin's code.
-    trace = None if isinstance(failure, (Misbehaved, Overran, OSError, ConfigError)) else failure
+    # An OSError, such as that of a deadline, or a fault in a file tells of the world, not of the plugin's code.
+    trace = None if isinstance(failure, (Misbehaved, OSError, ConfigError)) else failure
     logger.error("plugin %r failed in %s: %s", plugin, what, sentences(failure), exc_info=trace)

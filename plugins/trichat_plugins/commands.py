@@ -62,7 +62,8 @@ async def _run(command: Command, client: Client, arguments: str) -> Handled | Re
         if answer is not None:
             client.send(answer)
     except Exception as error:
-        # The command is to blame, and not this plugin, which only runs it. An OSError tells of the world, not of code.
+        # The command is to blame, and not this plugin, which only runs it. An OSError, such as that of a deadline,
+        # tells of the world, not of code.
         trace = None if isinstance(error, OSError) else error
         logger.error("plugin %r failed in /%s: %s", command.plugin, command.name, error, exc_info=trace)
         return Refuse(f"/{command.name} of the plugin {command.plugin!r} failed")
