@@ -134,7 +134,8 @@ class Registry:
             del self._registered[name]
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
-                self._resolve(vars(self._manager.hook).values())
+                # pluggy keeps what it has taken for a hook, and that is none because of it.
+                self._resolve([getattr(self._manager.hook, hook) for hook in self.hooks])
             raise PluginError(f"plugin {name!r} ({source_of(plugin)}): {' '.join(str(error).split())}") from None
 
     def with_another(self, successor: Registered) -> "Registry":
