@@ -76,11 +76,12 @@ class Counts:
         while frame is not None:
             self._trace(frame)
             frame = frame.f_back
+        before = sys.gettrace()
         sys.settrace(self._on_call)
         try:
             yield
         finally:
-            sys.settrace(None)
+            sys.settrace(before)
 
     def _trace(self, frame: FrameType) -> None:
         frame.f_trace, frame.f_trace_opcodes, frame.f_trace_lines = self._on_instruction, True, False
@@ -157,8 +158,8 @@ def check(name: str, work: Work, counts: Counts, most: int) -> bool:
     messages = work.turns * work.messages
     instructions, calls = (counted.total() / messages for counted in (counts.instructions, counts.calls))
     within = instructions <= work.limit
-    verdict = f"within {work.limit:,}" if within else f"more than {work.limit:,}"
-    print(f"{name}: {instructions:,.0f} instructions in {calls:,.1f} calls for each message, {verdict}")
+    verdict = "at most" if within else "TOO MUCH:"
+    print(f"{name}: {instructions:,.0f} instructions in {calls:,.1f} calls for each message ({verdict} {work.limit:,})")
     for code, counted in counts.instructions.most_common(most):
         module = code.co_filename.rpartition("/")[2]
         print(f"{counted / messages:10.1f} in {counts.calls[code] / messages:6.2f} of {code.co_qualname} ({module})")
