@@ -1,7 +1,6 @@
 """The broadcaster alone: order, batches, joining and leaving, failing plugins."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from typing import cast
 
 import pytest
@@ -336,23 +335,13 @@ async def test_who_waits_for_a_fan_out_goes_on_at_its_end(house: House) -> None:
     alice, box = await house.member("alice")
     house.recorder.held = trio.Event()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(house.broadcaster.publish_and_wait, Message("one", "alice"), alice)
+        house.broadcaster.inbox.publish_nowait(Message("one", "alice"), alice)
+        nursery.start_soon(house.broadcaster.end_of_round)
         await trio.testing.wait_all_tasks_blocked()
         assert "alice: one" not in box.lines
         assert len(nursery.child_tasks) == 1
         house.recorder.held.set()
     assert box.lines[-1] == "alice: one"
-
-
-async def test_who_waits_for_room_in_the_channel_waits_for_no_other_fan_out(quick_house: House) -> None:
-    alice, box = await quick_house.member("alice")
-    with suppress(trio.WouldBlock):
-        for _ in range(2 * CAPACITY):
-            quick_house.broadcaster.inbox.publish_nowait(Message("flood", "bob"))
-    with trio.fail_after(60):
-        await quick_house.broadcaster.publish_and_wait(Message("last", "alice"), alice)
-    await quick_house.broadcaster.inbox.flush()
-    assert box.lines[-1] == "alice: last"
 
 
 async def test_so_many_messages_wait_and_no_more_whatever_else_does(house: House) -> None:
@@ -444,7 +433,8 @@ async def test_who_waited_for_what_was_begun_is_gathered_with_what_it_says_next(
     house.recorder.held = trio.Event()
 
     async def speak_twice() -> None:
-        await house.broadcaster.publish_and_wait(Message("two", "bob"), bob)
+        house.broadcaster.inbox.publish_nowait(Message("two", "bob"), bob)
+        await house.broadcaster.end_of_round()
         await house.broadcaster.inbox.publish(Message("three", "bob"), bob)
 
     assert house.broadcaster.publish_at_once(Message("one", "alice"), alice)

@@ -47,7 +47,8 @@ def calls() -> list[str]:
 
 async def ask_message(plugins: Plugins, client: Client) -> Message | Handled | Refuse:
     with plugins.deadlines.calls() as calls:
-        return await plugins.ask_message(client, HELLO, calls)
+        answer = plugins.ask_message(client, HELLO, calls)
+        return await answer if inspect.isawaitable(answer) else answer
 
 
 class Panic(BaseException):

@@ -8,6 +8,7 @@ import trio
 
 from trichat import Client, Message, Refuse, hookimpl
 from trichat._deadlines import Calls
+from trichat._inbox import CAPACITY
 from trichat._session import NAMES_SHOWN, Session
 from trichat.testing import Chat, Person, running
 
@@ -130,6 +131,14 @@ async def test_who_said_as_much_as_is_received_in_one_go_is_read_on(held_up: Hel
     release()
     await alice.hears("alice: one", *[f"bob: {line.decode()}"] * 8)
     assert sizes == [1, 8]
+
+
+async def test_who_waits_for_room_in_the_channel_waits_for_no_other_fan_out(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    await alice.send(b"x\n" * (CAPACITY + 1))  # the last one finds no room
+    await alice.hears(*["alice: x"] * (CAPACITY + 1))
+    await alice.say("and another")
+    await alice.hears("alice: and another")
 
 
 async def test_who_spoke_may_go_while_a_fan_out_is_under_way(held_up: HeldUp) -> None:

@@ -6,10 +6,10 @@ who left, then who joined: so a joiner's history ends, and its live messages beg
 can be missing or double.
 """
 
-import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from operator import attrgetter
 
 import trio
 
@@ -26,8 +26,6 @@ from trichat._outbox import put_to_all
 from trichat._plugins import Plugins
 from trichat._sequencer import Sequencer
 
-logger = logging.getLogger("trichat.broadcaster")
-
 # A long fan-out lets the loop breathe after so many members, or after so many bytes: about a millisecond of sends.
 BREATH = 128
 BREATH_BYTES = 512 * 1024
@@ -37,6 +35,8 @@ BREATH_BYTES = 512 * 1024
 # feel it.
 SHORTEST_REST = 0.001
 LONGEST_REST = 0.025
+
+_ROOM = attrgetter("room")
 
 
 class Broadcaster:
@@ -65,18 +65,13 @@ class Broadcaster:
         self._sequencer.resume_after(id)
         self.last_sent = max(self.last_sent, id)
 
-    async def publish_and_wait(self, message: Message, client: Client) -> None:
-        """Put `message` into the inbox, and wait for the end of this round, or of the next: a fan-out, and its rest.
+    async def end_of_round(self) -> None:
+        """Wait for the end of this round, or of the next: a fan-out, and its rest.
 
+        Something must have been put into the inbox, and nobody else have run since: so that a round is sure to come.
         What those who wait here publish at once behind it is gathered into one batch.
         """
-        try:
-            self.inbox.publish_nowait(message, client)
-        except trio.WouldBlock:
-            await self.inbox.publish(message, client)  # when there is room for it, a fan-out was just begun
-        else:
-            # Nobody else has run since, so that a fan-out is sure to come.
-            await self._waiting_for_round.park()
+        await self._waiting_for_round.park()
 
     def publish_at_once(self, message: Message, client: Client) -> bool:
         """Send `message` in the task of its sender, if nothing else is on its way; return whether it was.
@@ -144,7 +139,6 @@ class Broadcaster:
         if messages:
             told = [message for message in messages if message.kind != "left"] if self._hushed else messages
             await self._deliver(told, calls)
-            logger.debug("sent %d messages", len(messages))
             self.last_sent = messages[-1].id
             if batch.joins:
                 self._let_in(batch.joins, cursor=messages[-1].id + 1 - len(batch.joins))
@@ -196,7 +190,7 @@ class Broadcaster:
 
 
 def _by_room(messages: Sequence[Message]) -> Mapping[str, Sequence[Message]]:
-    only = {message.room for message in messages}
+    only = set(map(_ROOM, messages))
     if len(only) == 1:
         return dict.fromkeys(only, messages)
     rooms: dict[str, list[Message]] = {}

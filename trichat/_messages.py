@@ -1,5 +1,6 @@
 """What travels through the house: messages, and the answers that a plugin may give to one."""
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Literal
@@ -35,7 +36,7 @@ class Message(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         # Nearly every message is printable already, so that these checks are all that it costs.
         if not self.text.isprintable():
-            msgspec.structs.force_setattr(self, "text", printable(self.text))
+            _set(self, "text", printable(self.text))
         if not _can_be_sender(self.sender):
             raise ValueError(f"{self.sender!r} cannot be a name")
         if self.room != LOBBY and (not self.room.isprintable() or " " in self.room or not self.room):
@@ -46,16 +47,30 @@ class Message(msgspec.Struct, frozen=True):
         """When the sequencer took it, in UTC; 1970 before that."""
         return _EPOCH + timedelta(microseconds=self.id)
 
+    # What differs is set in a copy: to make a message anew, and to check again what is the same, takes twice as long.
+
     def with_text(self, text: str) -> "Message":
         """The same message, saying `text` instead."""
-        return msgspec.structs.replace(self, text=text)
+        changed = _copy(self)
+        _set(changed, "text", text if text.isprintable() else printable(text))
+        return changed
 
     def with_id(self, id: int) -> "Message":
         """The same message at its place in the order."""
-        # A copy is not checked again, as one that is made anew would be; and `copy.copy` takes twice as long.
-        numbered: Message = self.__copy__()  # type: ignore[attr-defined]
-        msgspec.structs.force_setattr(numbered, "id", id)
+        (numbered,) = with_ids([self], id)
         return numbered
+
+
+_copy: Callable[[Message], Message] = Message.__copy__  # type: ignore[attr-defined]
+_set = msgspec.structs.force_setattr
+
+
+def with_ids(messages: Sequence[Message], first: int) -> list[Message]:
+    """The same messages at their places in the order: `first`, and those that follow it."""
+    numbered = list(map(_copy, messages))
+    for id, message in enumerate(numbered, first):
+        _set(message, "id", id)
+    return numbered
 
 
 @lru_cache(maxsize=1024)

@@ -40,6 +40,9 @@ logger = logging.getLogger("trichat.plugins")
 P = ParamSpec("P")
 R = TypeVar("R")
 
+Answer = Message | Handled | Refuse
+"""What comes of a message: what everyone sees, or that nobody does."""
+
 Call = Callable[[str, Implementation, Sequence[Any], Calls], Awaitable[Any]]
 """Calls one plugin in the hook of this name, and returns its answer."""
 
@@ -70,7 +73,9 @@ class Plugins:
         """Who is called."""
         self.deadlines = Deadlines()
         """The calls under way. Nothing is awaited for long that nobody watches."""
-        self.traced: Callable[[Call, object, Message, Calls], Awaitable[Message | Handled | Refuse]] | None = None
+        self._held = 0
+        """How many plugins have a gate that is closed."""
+        self.traced: Callable[[Call, object, Message, Calls], Awaitable[Answer]] | None = None
         """Who asks about a message instead, as long as somebody watches, by calling each plugin through its own."""
 
     def register(self, name: str, plugin: object, policy: Policy | None = None) -> None:
@@ -95,9 +100,11 @@ class Plugins:
         """Let calls of a plugin that begin in the block wait for its end; then they are for whoever has its place."""
         held = self.roster.registry[name]
         gate = held.gate = trio.Event()
+        self._held += 1
         try:
             yield
         finally:
+            self._held -= 1
             if self.roster.registry[name] is held:
                 held.gate = None
             gate.set()
@@ -184,17 +191,43 @@ class Plugins:
                     return answer  # type: ignore[no-any-return]
         return None
 
-    async def ask_message(
+    def ask_message(
         self, client: object, message: Message, calls: Calls, call: Call | None = None
-    ) -> Message | Handled | Refuse:
+    ) -> Answer | Awaitable[Answer]:
         """Ask every plugin about a message, each about what the one before it made of it.
 
-        `calls` are those of the task that asks.
+        Returns what comes of it or, where that has to be waited for, what to await. `calls` are those of the task that
+        asks.
         """
         # One look for all plugins together is what a trace costs that nobody watches.
         if call is None and self.traced is not None:
-            return await self.traced(self._call, client, message, calls)
-        for implementation in self.roster.hooks["on_message"]:
+            return self.traced(self._call, client, message, calls)
+        walk = iter(self.roster.hooks["on_message"])
+        if call is not None or self._held:
+            return self._ask_waiting(walk, client, message, calls, call)
+        # Nearly no plugin has an answer to nearly any message: so this is all that is done for each of them.
+        for implementation in walk:
+            call_plugin = implementation.call
+            try:
+                answer = call_plugin(client, message)
+            except BaseException as error:
+                answer = self._refusal(implementation, error)  # noqa: ASYNC104
+            if answer is not None:
+                rest = chain([implementation], walk)
+                return self._ask_waiting(rest, client, message, calls, call, answer)
+        return message
+
+    async def _ask_waiting(
+        self,
+        walk: Iterable[Implementation],
+        client: object,
+        message: Message,
+        calls: Calls,
+        call: Call | None,
+        answered: object = None,
+    ) -> Answer:
+        """Ask one plugin after the other, and wait for each. With `answered`, the first one has given this answer."""
+        for implementation in walk:
             try:
                 if call is not None:
                     answer = await call("on_message", implementation, (client, message), calls)
@@ -205,23 +238,28 @@ class Plugins:
                             continue
                         implementation = successor
                     # What `_call` does. To await that for each plugin would take as long as all of this.
-                    ask = implementation.call
-                    answer = ask(client, message)
+                    answer = implementation.call(client, message) if answered is None else answered
                     if answer is None:
                         continue
+                    answered = None
                     if inspect.isawaitable(answer):
                         answer = await calls.wait_for(answer, implementation.owner, "on_message")
                     answer = self._checked("on_message", implementation, answer, calls)
             except BaseException as error:  # noqa: ASYNC103
-                failure = self._failure("on_message", implementation, error)  # which raises a cancellation
-                if implementation.owner.policy.on_error == "skip":
-                    continue  # noqa: ASYNC104
-                return Refuse(str(failure))  # noqa: ASYNC104
+                answer = self._refusal(implementation, error)  # noqa: ASYNC104
             if isinstance(answer, Message):
                 message = answer
             elif answer is not None:
                 return answer  # type: ignore[no-any-return]
         return message
+
+    def _refusal(self, implementation: Implementation, error: BaseException) -> Refuse | None:
+        """Note what a plugin has raised instead of an answer to a message, and return what comes of it.
+
+        Raises a cancellation that is in it.
+        """
+        failure = self._failure("on_message", implementation, error)
+        return None if implementation.owner.policy.on_error == "skip" else Refuse(str(failure))
 
     async def tell(self, hook: Callable[P, Awaitable[None]], *arguments: P.args, **kwargs: P.kwargs) -> list[str]:
         """Do what `tell_by` does, for a task that does it now and then."""

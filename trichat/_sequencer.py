@@ -7,7 +7,7 @@ knows where an id comes from.
 import time
 from collections.abc import Sequence
 
-from trichat._messages import Message
+from trichat._messages import Message, with_ids
 
 
 class Sequencer:
@@ -29,6 +29,5 @@ class Sequencer:
         if not messages:
             return []
         first = max(time.time_ns() // 1000, self.last + 1)
-        numbered = [message.with_id(id) for id, message in enumerate(messages, first)]
         self.last = first + len(messages) - 1
-        return numbered
+        return with_ids(messages, first)

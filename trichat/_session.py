@@ -4,8 +4,10 @@ It is told here as a conversation: may you come in, who are you, this is what wa
 its `Closing` follows, once and shielded.
 """
 
+import inspect
 import logging
 import re
+from collections.abc import Awaitable, Sequence
 
 import trio
 
@@ -17,6 +19,7 @@ from trichat._errors import ConnectionLost, RequiredPluginFailed
 from trichat._house import House
 from trichat._messages import LOBBY, Message, Refuse
 from trichat._outbox import Outbox, Send
+from trichat._plugins import Answer
 from trichat._replay import HistoryUnavailable
 from trichat._transport import RECEIVE_BYTES, Transport
 from trichat.wires import LineTooLong, Wire
@@ -60,7 +63,7 @@ class Session:
         self._house = house
         self._decoder = wire.decoder()
         self._lines: list[str] = []
-        """What was received and is to be handled yet, the next one last."""
+        """What was received and is to be handled yet."""
         self._at_end = False
         self._more_is_there = False
         """What was received last was as much as is received in one go."""
@@ -216,50 +219,82 @@ class Session:
         return "; ".join(parts)
 
     async def _chat(self, calls: Calls) -> None:
-        # What is asked of the client here is asked for each line, so not by its properties: four calls of Python's.
-        client, plugins, broadcaster = self.client, self._house.plugins, self._house.broadcaster
-        inbox = broadcaster.inbox
-        while (text := await self._next_line()) is not None:
-            if client._reason is not None:
-                break  # ended by somebody who was woken together with it
-            message = Message(text, client._name, client._room)
-            if not message.text.strip():
-                continue  # there were only control characters in it
-            answer = await plugins.ask_message(client, message, calls)
-            if client._reason is not None:
-                break  # a plugin kicked it, or let it go
-            if isinstance(answer, Message):
-                # When more follows, it is gathered into one batch.
-                if self._lines or self._more_is_there:
-                    await inbox.publish(answer, client)
-                elif not broadcaster.publish_at_once(answer, client):
-                    # In a busy room, to be woken for each line would take more than all else that is done with it.
-                    await broadcaster.publish_and_wait(answer, client)
-                    self._take_what_came()
+        while lines := await self._next_lines():
+            if await self._hear(lines, calls) and not self._more_is_there:
+                # In a busy room, to be woken for each line would take more than all else that is done with it.
+                await self._house.broadcaster.end_of_round()
+                self._take_what_came()
+        self.client._end("closed the connection")
+
+    async def _hear(self, lines: Sequence[str], calls: Calls) -> bool:
+        """Ask about lines that came together, and publish what may be said.
+
+        Returns whether the last of it waits for the broadcaster, and nobody else has run since.
+        """
+        client, ask, broadcaster = self.client, self._house.plugins.ask_message, self._house.broadcaster
+        publish_nowait = broadcaster.inbox.publish_nowait
+        draft = Message("", client.name, client.room)
+        is_alone = len(lines) == 1 and not self._more_is_there
+        is_waiting = False
+        for text in lines:
+            if client._reason is not None:  # which is `ended`, without a call for each line
+                break  # ended by somebody who ran meanwhile, or was woken together with it
+            typed = draft.with_text(text)
+            if not typed.text.strip():
+                continue  # it is blank, or there were only control characters in it
+            answer = ask(client, typed, calls)
+            message: Message | None = typed
+            if answer is not typed:
+                message = await self._answered(answer)
+                is_waiting = False
+            if message is None or client._reason is not None:
+                continue  # a plugin has refused or handled it, or kicked the client, or let it go
+            if is_alone and broadcaster.publish_at_once(message, client):
                 continue
-            if isinstance(answer, Refuse):
-                logger.debug("%s: not sent: %s", client, answer.reason)
-                client.send(f"not sent: {answer.reason}")
-            # Publishing waits when there is too much of it; without it, a chunk of commands would hold everyone up.
-            await trio.lowlevel.checkpoint()
-        client._end("closed the connection")
+            try:
+                publish_nowait(message, client)
+                is_waiting = True
+            except trio.WouldBlock:
+                await broadcaster.inbox.publish(message, client)
+                is_waiting = False
+        return is_waiting
+
+    async def _answered(self, answer: Answer | Awaitable[Answer]) -> Message | None:
+        """Return what everyone is to see, if anything; otherwise the client knows why not."""
+        if inspect.isawaitable(answer):
+            answer = await answer
+        if isinstance(answer, Message):
+            return answer
+        if isinstance(answer, Refuse) and not self.client.ended:
+            logger.debug("%s: not sent: %s", self.client, answer.reason)
+            self.client.send(f"not sent: {answer.reason}")
+        # Publishing waits when there is too much of it; without it, a chunk of commands would hold everyone up.
+        await trio.lowlevel.checkpoint()
+        return None
 
     async def _next_line(self) -> str | None:
         """Return the next line that is not blank, or `None` when there is none to come."""
-        while not self._lines:
-            if self._at_end:
-                return None
+        while lines := await self._next_lines():
+            line, *self._lines = lines
+            if line.strip():
+                return line
+        return None
+
+    async def _next_lines(self) -> Sequence[str]:
+        """Return the next lines, all that came together; none when there are none to come."""
+        while not self._lines and not self._at_end:
             self._take(await self._transport.receive())
-        return self._lines.pop()
+        lines, self._lines = self._lines, []
+        return lines
 
     def _take(self, data: bytes) -> None:
         self._at_end = not data
         self._more_is_there = len(data) == RECEIVE_BYTES
-        for event in reversed(self._decoder.receive(data)):
+        for event in self._decoder.receive(data):
             if isinstance(event, LineTooLong):
                 self.client.send(f"not taken: a line has at most {event.limit} bytes")
-            elif not event.text.isspace():
-                self._lines.append(event.text)
+            else:
+                self._lines += event.texts
 
     def _take_what_came(self) -> None:
         data = None if self._at_end else self._transport.receive_nowait()

@@ -1,5 +1,6 @@
 """The trace: what each plugin makes of each message, and how long it takes, for whoever watches."""
 
+import inspect
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from trichat import hookspecs
 from trichat._deadlines import Calls
 from trichat._errors import sentences
 from trichat._messages import Handled, Message, Refuse
-from trichat._plugins import Call, Plugins
+from trichat._plugins import Answer, Call, Plugins
 from trichat._registry import Implementation
 
 # Messages that wait for a watcher who reads slowly; after them it misses some.
@@ -98,7 +99,7 @@ class Tracer:
             if not self._watchers:
                 self._plugins.traced = None
 
-    async def _ask(self, call: Call, client: object, message: Message, calls: Calls) -> Message | Handled | Refuse:
+    async def _ask(self, call: Call, client: object, message: Message, calls: Calls) -> Answer:
         """Ask the plugins by `call`, and tell the watchers, also of what is cut short."""
         steps: list[Step] = []
 
@@ -118,7 +119,8 @@ class Tracer:
 
         traced = Traced(datetime.now(UTC), message, steps)
         try:
-            return await self._plugins.ask_message(client, message, calls, timed)
+            answer = self._plugins.ask_message(client, message, calls, timed)
+            return await answer if inspect.isawaitable(answer) else answer
         finally:
             for watcher in self._watchers:
                 watcher.put(traced)

@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Sequen
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from itertools import islice
+from itertools import groupby, islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -106,8 +107,8 @@ class ChatLog:
             logger.warning("the last line of %s was torn by a crash; it is in %s now", self._log.path, aside)
 
     def _remember(self, messages: Iterable[Message]) -> None:
-        for message in messages:
-            self._recent[message.room].append(message)
+        for room, in_it in groupby(messages, key=attrgetter("room")):
+            self._recent[room].extend(in_it)
 
     @hookimpl
     def on_broadcast(self, messages: Sequence[Message]) -> Awaitable[None] | None:
@@ -211,13 +212,14 @@ def _last(log: LogFile, room: str, after: int, before: int, count: int) -> Seque
 
 def format_line(message: Message) -> str:
     """Return the line that keeps `message`, with its end."""
-    seconds, microseconds = divmod(message.id, 1_000_000)
+    id = message.id
     if message.kind == "said":
         said = f"{message.sender}: {message.text}"
     else:
         said = f"{'**' if message.kind == 'notice' else '*'} {message.text}"
-    # To have the format fill it up with zeros would take as long as all the rest of this.
-    return f"{_date(seconds)}.{str(microseconds).zfill(6)}Z {message.room} {said}\n"
+    # Six digits, with zeros in front; to have the format fill them up would take longer.
+    microseconds = str(1_000_000 + id % 1_000_000)[1:]
+    return f"{_date(id // 1_000_000)}.{microseconds}Z {message.room} {said}\n"
 
 
 @lru_cache(maxsize=1024)

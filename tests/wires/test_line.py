@@ -12,44 +12,44 @@ from hypothesis import strategies as st
 
 from trichat import Message
 from trichat._messages import Kind
-from trichat.wires import Event, Line, LineTooLong, LineWire
+from trichat.wires import Lines, LineTooLong, LineWire
 
 LIMIT = 8
 TOO_LONG = LineTooLong(LIMIT)
 
 # What arrives, always with the end of its last line, and what it means.
 WHOLE_LINES = [
-    pytest.param(b"hello\n", [Line("hello")], id="a line"),
-    pytest.param(b"hello\r\n", [Line("hello")], id="a line as telnet and Windows end it"),
-    pytest.param(b"one\ntwo\r\nthree\n", [Line("one"), Line("two"), Line("three")], id="several lines"),
+    pytest.param(b"hello\n", ["hello"], id="a line"),
+    pytest.param(b"hello\r\n", ["hello"], id="a line as telnet and Windows end it"),
+    pytest.param(b"one\ntwo\r\nthree\n", ["one", "two", "three"], id="several lines"),
     pytest.param(b"\n", [], id="an empty line"),
     pytest.param(b"\r\n\n\r\n", [], id="only empty lines"),
-    pytest.param(b"one\n\n\r\ntwo\n", [Line("one"), Line("two")], id="empty lines between"),
-    pytest.param(b"  a b \n", [Line("  a b ")], id="blanks"),
-    pytest.param(b"a\rb\n", [Line("a\rb")], id="a CR that ends nothing"),
-    pytest.param("grüß\n".encode(), [Line("grüß")], id="two bytes a character"),
-    pytest.param("日本\n".encode(), [Line("日本")], id="three bytes a character"),
-    pytest.param("🦑🦑\n".encode(), [Line("🦑🦑")], id="four bytes a character"),
-    pytest.param(b"a\x80b\n", [Line("a\ufffdb")], id="a stray continuation byte"),
-    pytest.param(b"a\xe6\x97\n", [Line("a\ufffd")], id="a character cut short by the end of the line"),
-    pytest.param(b"\xed\xa0\x80\n", [Line("\ufffd\ufffd\ufffd")], id="a surrogate"),
-    pytest.param(b"a\r\r\n", [Line("a\r")], id="a CR before CR LF"),
-    pytest.param(b"a\x00b\n", [Line("a\x00b")], id="NUL"),
-    pytest.param(b"12345678\n", [Line("12345678")], id="exactly the limit"),
-    pytest.param(b"12345678\r\n", [Line("12345678")], id="exactly the limit, and CR LF"),
-    pytest.param("日本56\n".encode(), [Line("日本56")], id="exactly the limit in bytes"),
+    pytest.param(b"one\n\n\r\ntwo\n", ["one", "two"], id="empty lines between"),
+    pytest.param(b"  a b \n", ["  a b "], id="blanks"),
+    pytest.param(b"a\rb\n", ["a\rb"], id="a CR that ends nothing"),
+    pytest.param("grüß\n".encode(), ["grüß"], id="two bytes a character"),
+    pytest.param("日本\n".encode(), ["日本"], id="three bytes a character"),
+    pytest.param("🦑🦑\n".encode(), ["🦑🦑"], id="four bytes a character"),
+    pytest.param(b"a\x80b\n", ["a\ufffdb"], id="a stray continuation byte"),
+    pytest.param(b"a\xe6\x97\n", ["a\ufffd"], id="a character cut short by the end of the line"),
+    pytest.param(b"\xed\xa0\x80\n", ["\ufffd\ufffd\ufffd"], id="a surrogate"),
+    pytest.param(b"a\r\r\n", ["a\r"], id="a CR before CR LF"),
+    pytest.param(b"a\x00b\n", ["a\x00b"], id="NUL"),
+    pytest.param(b"12345678\n", ["12345678"], id="exactly the limit"),
+    pytest.param(b"12345678\r\n", ["12345678"], id="exactly the limit, and CR LF"),
+    pytest.param("日本56\n".encode(), ["日本56"], id="exactly the limit in bytes"),
     pytest.param(b"123456789\n", [TOO_LONG], id="one more than the limit"),
     pytest.param(b"123456789\r\n", [TOO_LONG], id="one more than the limit, and CR LF"),
     pytest.param("日本567\n".encode(), [TOO_LONG], id="one more than the limit in bytes"),
     pytest.param(b"12345678\r\r\n", [TOO_LONG], id="a CR more than the limit"),
     pytest.param(b"12345678\r9\n", [TOO_LONG], id="a CR that turns out to end nothing"),
     pytest.param(b"x" * 100 + b"\n", [TOO_LONG], id="many times the limit"),
-    pytest.param(b"x" * 100 + b"\nhello\n", [TOO_LONG, Line("hello")], id="a line after one that is too long"),
+    pytest.param(b"x" * 100 + b"\nhello\n", [TOO_LONG, "hello"], id="a line after one that is too long"),
     pytest.param(b"x" * 9 + b"\n" + b"y" * 9 + b"\n", [TOO_LONG, TOO_LONG], id="two lines that are too long"),
-    pytest.param(b"one\n" + b"x" * 9 + b"\ntwo\n", [Line("one"), TOO_LONG, Line("two")], id="too long in the middle"),
-    pytest.param(b"\xff\xfb\x01hi\xff\xf1\xff\xf9\n", [Line("hi")], id="telnet commands"),
-    pytest.param(b"1234\xff\xfb\x015678\n", [Line("12345678")], id="telnet commands do not count"),
-    pytest.param(b"ab\xff\xfd\ncd\n", [Line("abcd")], id="a telnet option that looks like LF"),
+    pytest.param(b"one\n" + b"x" * 9 + b"\ntwo\n", ["one", TOO_LONG, "two"], id="too long in the middle"),
+    pytest.param(b"\xff\xfb\x01hi\xff\xf1\xff\xf9\n", ["hi"], id="telnet commands"),
+    pytest.param(b"1234\xff\xfb\x015678\n", ["12345678"], id="telnet commands do not count"),
+    pytest.param(b"ab\xff\xfd\ncd\n", ["abcd"], id="a telnet option that looks like LF"),
 ]
 
 whole_lines = pytest.mark.parametrize(("data", "events"), WHOLE_LINES)
@@ -64,10 +64,17 @@ hard_bytes = st.lists(
 ).map(b"".join)
 
 
-def decode(*chunks: bytes, limit: int = LIMIT) -> list[Event]:
-    """What a new decoder makes of these chunks."""
+Decoded = list[str | LineTooLong]
+
+
+def decode(*chunks: bytes, limit: int = LIMIT) -> Decoded:
+    """What a new decoder makes of these chunks: their lines, however many came together."""
     decoder = LineWire(limit).decoder()
-    return [event for chunk in chunks for event in decoder.receive(chunk)]
+    decoded: Decoded = []
+    for chunk in chunks:
+        for event in decoder.receive(chunk):
+            decoded += event.texts if isinstance(event, Lines) else [event]
+    return decoded
 
 
 def one_by_one(data: bytes) -> list[bytes]:
@@ -75,34 +82,34 @@ def one_by_one(data: bytes) -> list[bytes]:
 
 
 @whole_lines
-def test_lines_are_decoded_from_one_chunk(data: bytes, events: list[Event]) -> None:
+def test_lines_are_decoded_from_one_chunk(data: bytes, events: Decoded) -> None:
     assert decode(data) == events
 
 
 @whole_lines
-def test_lines_are_decoded_byte_by_byte(data: bytes, events: list[Event]) -> None:
+def test_lines_are_decoded_byte_by_byte(data: bytes, events: Decoded) -> None:
     assert decode(*one_by_one(data)) == events
 
 
 @whole_lines
-def test_lines_are_decoded_from_two_chunks_wherever_the_cut_is(data: bytes, events: list[Event]) -> None:
+def test_lines_are_decoded_from_two_chunks_wherever_the_cut_is(data: bytes, events: Decoded) -> None:
     for cut in range(1, len(data)):
         assert decode(data[:cut], data[cut:]) == events, f"cut at {cut}"
 
 
 @whole_lines
-def test_what_follows_the_lines_does_not_change_them(data: bytes, events: list[Event]) -> None:
+def test_what_follows_the_lines_does_not_change_them(data: bytes, events: Decoded) -> None:
     assert decode(data + b"more") == events
-    assert decode(data + b"more\n") == [*events, Line("more")]
+    assert decode(data + b"more\n") == [*events, "more"]
 
 
 @whole_lines
-def test_lines_do_not_change_what_follows_them(data: bytes, events: list[Event]) -> None:
-    assert decode(data, b"more\n") == [*events, Line("more")]
+def test_lines_do_not_change_what_follows_them(data: bytes, events: Decoded) -> None:
+    assert decode(data, b"more\n") == [*events, "more"]
 
 
 @whole_lines
-def test_the_end_of_the_connection_adds_nothing_to_whole_lines(data: bytes, events: list[Event]) -> None:
+def test_the_end_of_the_connection_adds_nothing_to_whole_lines(data: bytes, events: Decoded) -> None:
     assert decode(data, b"") == events
 
 
@@ -123,21 +130,27 @@ def test_any_text_comes_out_as_it_went_in(lines: list[str], ends: list[str]) -> 
 
     data = "".join(line + end for line, end in zip(lines, ends, strict=False)).encode()
 
-    assert decode(data, limit=1_000_000) == [Line(line) for line in lines]
+    assert decode(data, limit=1_000_000) == lines
 
 
 @given(data=hard_bytes)
 def test_no_line_is_empty_or_longer_than_the_limit(data: bytes) -> None:
     for event in decode(data + b"\n"):
-        assert event == TOO_LONG or (isinstance(event, Line) and 0 < len(event.text) <= LIMIT)
+        assert event == TOO_LONG or (isinstance(event, str) and 0 < len(event) <= LIMIT)
 
 
 def test_a_line_comes_as_soon_as_it_is_complete() -> None:
     decoder = LineWire(LIMIT).decoder()
 
     assert decoder.receive(b"hel") == []
-    assert decoder.receive(b"lo\nyo") == [Line("hello")]
-    assert decoder.receive(b"u\n") == [Line("you")]
+    assert decoder.receive(b"lo\nyo") == [Lines(["hello"])]
+    assert decoder.receive(b"u\n") == [Lines(["you"])]
+
+
+def test_lines_that_come_together_are_one_event() -> None:
+    decoder = LineWire(LIMIT).decoder()
+
+    assert decoder.receive(b"one\n\ntwo\r\nthree") == [Lines(["one", "two"])]
 
 
 def test_a_line_over_the_limit_is_reported_once_and_as_soon_as_it_is_over() -> None:
@@ -146,32 +159,32 @@ def test_a_line_over_the_limit_is_reported_once_and_as_soon_as_it_is_over() -> N
     assert decoder.receive(b"12345678") == []
     assert decoder.receive(b"9") == [TOO_LONG]
     assert decoder.receive(b"0" * 100) == []
-    assert decoder.receive(b"the rest\nhello\n") == [Line("hello")]
+    assert decoder.receive(b"the rest\nhello\n") == [Lines(["hello"])]
 
 
 def test_a_full_line_waits_for_its_end_behind_a_cr() -> None:
     decoder = LineWire(LIMIT).decoder()
 
     assert decoder.receive(b"12345678\r") == []
-    assert decoder.receive(b"\n") == [Line("12345678")]
+    assert decoder.receive(b"\n") == [Lines(["12345678"])]
 
 
 @pytest.mark.parametrize(
     ("data", "events"),
     [
         pytest.param(b"", [], id="nothing"),
-        pytest.param(b"hello", [Line("hello")], id="an unfinished line"),
-        pytest.param(b"hello\r", [Line("hello")], id="a line with half an end"),
+        pytest.param(b"hello", ["hello"], id="an unfinished line"),
+        pytest.param(b"hello\r", ["hello"], id="a line with half an end"),
         pytest.param(b"\r", [], id="half an end"),
-        pytest.param(b"one\ntwo", [Line("one"), Line("two")], id="a line and an unfinished one"),
-        pytest.param(b"12345678", [Line("12345678")], id="exactly the limit"),
-        pytest.param(b"12345678\r", [Line("12345678")], id="exactly the limit and half an end"),
-        pytest.param(b"a\xe6\x97", [Line("a\ufffd")], id="half a character"),
+        pytest.param(b"one\ntwo", ["one", "two"], id="a line and an unfinished one"),
+        pytest.param(b"12345678", ["12345678"], id="exactly the limit"),
+        pytest.param(b"12345678\r", ["12345678"], id="exactly the limit and half an end"),
+        pytest.param(b"a\xe6\x97", ["a\ufffd"], id="half a character"),
         pytest.param(b"123456789", [TOO_LONG], id="too long"),
-        pytest.param(b"hello\xff", [Line("hello")], id="half a telnet command"),
+        pytest.param(b"hello\xff", ["hello"], id="half a telnet command"),
     ],
 )
-def test_an_unfinished_last_line_counts_at_the_end_of_the_connection(data: bytes, events: list[Event]) -> None:
+def test_an_unfinished_last_line_counts_at_the_end_of_the_connection(data: bytes, events: Decoded) -> None:
     assert decode(*([data] if data else []), b"") == events
     assert decode(*one_by_one(data), b"") == events
 
@@ -200,8 +213,8 @@ def test_two_connections_do_not_share_their_lines() -> None:
     alice.receive(b"al")
     bob.receive(b"bo")
 
-    assert alice.receive(b"ice\n") == [Line("alice")]
-    assert bob.receive(b"b\n") == [Line("bob")]
+    assert alice.receive(b"ice\n") == [Lines(["alice"])]
+    assert bob.receive(b"b\n") == [Lines(["bob"])]
 
 
 WIRE = LineWire(4096)
@@ -302,7 +315,7 @@ def test_each_line_of_a_notice_is_a_line_of_the_server(text: str, data: bytes) -
 def test_whatever_a_message_says_is_one_line_to_whoever_reads_it(message: Message) -> None:
     for data in (WIRE.encode([message]), WIRE.encode_history([message])):
         assert data.endswith(b"\n")
-        assert decode(data, limit=1_000_000) == [Line(data.decode().removesuffix("\n"))]
+        assert decode(data, limit=1_000_000) == [data.decode().removesuffix("\n")]
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=(), exclude_characters="\n"))))

@@ -8,10 +8,10 @@ import msgspec
 from trichat._messages import Message
 
 
-class Line(msgspec.Struct, frozen=True):
-    """A whole line arrived."""
+class Lines(msgspec.Struct, frozen=True):
+    """Whole lines arrived, in one piece: at least one."""
 
-    text: str
+    texts: list[str]
 
 
 class LineTooLong(msgspec.Struct, frozen=True):
@@ -21,7 +21,7 @@ class LineTooLong(msgspec.Struct, frozen=True):
     """The longest line that is taken, in bytes."""
 
 
-Event = Line | LineTooLong
+Event = Lines | LineTooLong
 
 
 class Decoder(Protocol):
