@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from process_kit import PATIENCE, TRICHAT, trichat
-from trichat_plugins.chat_log import format_line
+from trichat_plugins.chat_log import format_lines
 
 from trichat import Config, ConfigError, Message, PluginError, StartError
 from trichat._rehearsal import EXAMPLES, Rehearsal, Report
@@ -66,7 +66,7 @@ class Pace:
 
 
 def log_of(*messages: Message) -> str:
-    return "".join(map(format_line, messages))
+    return format_lines(messages)
 
 
 def said(text: str, sender: str = "alice", *, after: float = 0) -> Message:
@@ -83,7 +83,7 @@ def play(tmp_path: Path) -> Play:
     def play(source: str, *lines: Message | str, table: dict[str, object] | None = None) -> Report:
         plugin, log = tmp_path / "guard.py", tmp_path / "log.txt"
         plugin.write_text(source)
-        log.write_text("".join(line if isinstance(line, str) else format_line(line) for line in lines))
+        log.write_text("".join(line if isinstance(line, str) else format_lines([line]) for line in lines))
         config = Config.from_tables({"plugins": {"guard": table or {}}})
         return Rehearsal(str(plugin), config, log).run()
 
@@ -135,7 +135,7 @@ def test_it_is_asked_about_what_people_said_and_nothing_else(play: Play) -> None
         said("hello"),
         Message("refuse", kind="notice", id=START + 1),
         "no line of a log\n",
-        format_line(said("refuse")).removesuffix("\n"),
+        format_lines([said("refuse")]).removesuffix("\n"),
     )
     assert (report.messages, report.others, report.refused.count) == (1, 2, 0)
     assert "lines that are no messages: 2" in str(report).splitlines()
@@ -225,8 +225,8 @@ def test_a_long_log_of_many_people_takes_no_more_memory_than_a_short_one(
         finally:
             tracemalloc.stop()
 
-    short = peak(format_line(said("x" * 500, f"n{number}", after=number)) for number in range(200))
-    long = peak(format_line(said("x" * 500, f"n{number}", after=number)) for number in range(4000))
+    short = peak(format_lines([said("x" * 500, f"n{number}", after=number)]) for number in range(200))
+    long = peak(format_lines([said("x" * 500, f"n{number}", after=number)]) for number in range(4000))
     assert long < short + 200_000
 
 

@@ -12,7 +12,6 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from itertools import groupby, islice
 from operator import attrgetter
 from pathlib import Path
@@ -40,6 +39,7 @@ _LINE = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_SECOND = 1_000_000  # in the unit of ids
 
 
 class ChatLogOptions(Options, frozen=True):
@@ -115,7 +115,7 @@ class ChatLog:
         """Write the batch, with one write."""
         if not self._options.presence:
             messages = [message for message in messages if message.kind not in ("joined", "left")]
-        data = "".join(map(format_line, messages)).encode()
+        data = format_lines(messages).encode()
         # To the page cache, in microseconds: a thread would take longer to get there than this takes.
         self._log.append(data)
         self._unsynced = True
@@ -210,25 +210,26 @@ def _last(log: LogFile, room: str, after: int, before: int, count: int) -> Seque
     return last[::-1]
 
 
-def format_line(message: Message) -> str:
-    """Return the line that keeps `message`, with its end."""
-    id = message.id
-    if message.kind == "said":
-        said = f"{message.sender}: {message.text}"
-    else:
-        said = f"{'**' if message.kind == 'notice' else '*'} {message.text}"
-    # Six digits, with zeros in front; to have the format fill them up would take longer.
-    microseconds = str(1_000_000 + id % 1_000_000)[1:]
-    return f"{_date(id // 1_000_000)}.{microseconds}Z {message.room} {said}\n"
-
-
-@lru_cache(maxsize=1024)
-def _date(seconds: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+def format_lines(messages: Iterable[Message]) -> str:
+    """Return the lines that keep `messages`, with their ends."""
+    lines = []
+    second, date = -_SECOND, ""
+    for message in messages:
+        # The messages of a batch share their date, and numbers as large as an id are slow to divide.
+        microseconds = message.id - second
+        if not 0 <= microseconds < _SECOND:
+            seconds, microseconds = divmod(message.id, _SECOND)
+            second, date = seconds * _SECOND, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+        place = f"{date}.{str(_SECOND + microseconds)[1:]}Z {message.room}"
+        if message.kind == "said":
+            lines.append(f"{place} {message.sender}: {message.text}\n")
+        else:
+            lines.append(f"{place} {'**' if message.kind == 'notice' else '*'} {message.text}\n")
+    return "".join(lines)
 
 
 def parse(line: bytes) -> Message | None:
-    """Return the message that a line keeps, or `None` if it was not written by `format_line`."""
+    """Return the message that a line keeps, or `None` if it was not written by `format_lines`."""
     match = _LINE.fullmatch(line.decode("utf-8", "replace"))
     if match is None or TORN in line:
         return None

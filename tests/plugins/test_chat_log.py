@@ -19,7 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from trichat_plugins import chat_log
 from trichat_plugins._log_file import LogFile
-from trichat_plugins.chat_log import RECENT, SYNC_INTERVAL, ChatLog, ChatLogOptions, format_line, parse
+from trichat_plugins.chat_log import RECENT, SYNC_INTERVAL, ChatLog, ChatLogOptions, format_lines, parse
 
 from trichat import Config, ConfigError, Message, Server, StartError, hookimpl, load_plugins
 from trichat._names import InvalidName, prepare
@@ -48,7 +48,7 @@ def numbered(rooms: Iterable[str]) -> list[Message]:
 
 
 def write(path: Path, messages: Iterable[Message]) -> None:
-    path.write_text("".join(map(format_line, messages)), encoding="utf-8")
+    path.write_text(format_lines(messages), encoding="utf-8")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -153,7 +153,7 @@ def path(tmp_path: Path) -> Path:
     ],
 )
 def test_a_message_is_one_line_and_read_back_as_it_was(message: Message, line: str) -> None:
-    assert format_line(message) == line
+    assert format_lines([message]) == line
     assert parse(line.removesuffix("\n").encode()) == message
 
 
@@ -184,7 +184,7 @@ messages = (
 @given(messages, rooms, ids)
 def test_every_message_is_one_line_and_read_back_as_it_was(message: Message, room: str, id: int) -> None:
     message = Message(message.text, message.sender, room, message.kind, id)
-    line = format_line(message).encode()
+    line = format_lines([message]).encode()
     assert line.index(b"\n") == len(line) - 1
     assert parse(line[:-1]) == message
 
@@ -305,12 +305,12 @@ async def test_no_more_than_the_recent_messages_of_a_room_are_held_in_memory(
 
 async def test_foreign_lines_in_the_file_are_passed_over(path: Path) -> None:
     kept = numbered(["lobby"] * 3)
-    before = b"\n".join([*FOREIGN, format_line(kept[0]).encode(), *FOREIGN, format_line(kept[1]).encode()])
+    before = b"\n".join([*FOREIGN, format_lines([kept[0]]).encode(), *FOREIGN, format_lines([kept[1]]).encode()])
     write_bytes(path, before)
     async with opened(path, replay="all") as log:
         await keep(log, kept[2:])
         assert await history(log) == kept
-    assert read_bytes(path) == before + format_line(kept[2]).encode()
+    assert read_bytes(path) == before + format_lines([kept[2]]).encode()
 
 
 @pytest.mark.parametrize("replay", [100, "all"])
@@ -319,7 +319,7 @@ async def test_foreign_lines_are_passed_over_when_the_file_is_read_again(
 ) -> None:
     monkeypatch.setattr(chat_log, "RECENT", 1)
     kept = numbered(["lobby"] * 3)
-    write_bytes(path, b"".join(format_line(message).encode() + b"\n".join(FOREIGN) + b"\n" for message in kept))
+    write_bytes(path, b"".join(format_lines([message]).encode() + b"\n".join(FOREIGN) + b"\n" for message in kept))
     async with opened(path, replay=replay) as log:
         assert await history(log) == kept
 
@@ -528,7 +528,7 @@ async def test_a_torn_last_line_is_set_aside(
     whole: list[Message],
     torn: bytes,
 ) -> None:
-    write_bytes(path, "".join(map(format_line, whole)).encode() + torn)
+    write_bytes(path, format_lines(whole).encode() + torn)
     async with running(folder=tmp_path) as chat:
         assert await join_reading(chat, "alice") == [f"alice: {message.text}" for message in whole]
     aside = tmp_path / "chat_log.txt.torn"
@@ -570,7 +570,7 @@ async def test_ids_go_on_although_the_last_line_is_foreign(path: Path) -> None:
         def resume_after(self, id: int) -> None:
             resumed.append(id)
 
-    write_bytes(path, format_line(said(NOON)).encode() + b"# the end of the old file\n")
+    write_bytes(path, format_lines([said(NOON)]).encode() + b"# the end of the old file\n")
     log = ChatLog(ChatLogOptions(path=str(path)))
     async with log.lifespan(Resuming(plugins={}, listeners=[])):
         assert resumed == [NOON]
@@ -727,7 +727,7 @@ async def test_at_the_end_the_disk_has_everything_unless_it_never_has_to(
     with syncing(monkeypatch, lambda fd: at_sync.append(path.read_bytes())):
         async with opened(path, fsync=fsync) as log:
             await keep(log, [said(1)])
-    assert (format_line(said(1)).encode() in at_sync) is synced
+    assert (format_lines([said(1)]).encode() in at_sync) is synced
 
 
 # When somebody moves the file.
@@ -818,7 +818,7 @@ async def test_a_reload_while_a_batch_is_being_synced_loses_nothing(
 
 async def test_who_reads_the_old_file_while_it_is_moved_reads_all_of_it(path: Path) -> None:
     kept = numbered(["lobby"] * 3000)
-    path.write_text("".join(map(format_line, kept)))
+    path.write_text(format_lines(kept))
     async with opened(path, replay="all") as log:
         answer = iter(await log.history("lobby", 0, kept[-1].id + 1))
         read = [next(answer)]
@@ -842,7 +842,7 @@ async def test_a_reload_sets_a_torn_last_line_of_the_new_file_aside(chat: Chat, 
 async def test_who_reads_a_long_history_while_the_log_is_replaced_gets_all_of_it(virtual_time: object) -> None:
     async with running(config={"plugins": {"chat_log": {"replay": "all"}}}) as chat:
         chat.log_path.write_text(
-            "".join(format_line(Message(f"message {id}", "old", id=id)) for id in range(1_000_000, 1_006_000))
+            "".join(format_lines([Message(f"message {id}", "old", id=id)]) for id in range(1_000_000, 1_006_000))
         )
         await chat.replace("chat_log")
         pages: list[bytes] = []

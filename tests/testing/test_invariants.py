@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 from trichat_plugins._log_file import LogFile
-from trichat_plugins.chat_log import format_line
+from trichat_plugins.chat_log import format_lines
 from trio.lowlevel import checkpoint, spawn_system_task
 
 from trichat import Client, Handled, Message, Refuse, Server, hookimpl, hookspecs
@@ -341,7 +341,7 @@ class Notary:
     @hookimpl
     async def on_broadcast(self, messages: Sequence[Message]) -> None:
         for message in messages:
-            date, room, rest = format_line(message).split(" ", 2)
+            date, room, rest = format_lines([message]).split(" ", 2)
             append(f"{date} {room} ")
             await checkpoint()
             append(rest)
@@ -381,7 +381,7 @@ class Hasty:
 
     @hookimpl
     async def on_broadcast(self, messages: Sequence[Message]) -> None:
-        lines = [format_line(message) for message in messages]
+        lines = [format_lines([message]) for message in messages]
         try:
             await checkpoint()
         except trio.Cancelled:
