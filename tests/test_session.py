@@ -208,30 +208,41 @@ async def test_a_full_house_is_not_listed_whole(chat: Chat) -> None:
     assert f"user{NAMES_SHOWN - 1} and 3 more;" in welcome
 
 
-async def test_what_is_sent_at_the_joining_comes_before_the_history_or_behind_the_welcome(virtual_time: object) -> None:
-    class Greeter:
-        @hookimpl
-        def on_join(self, client: Client) -> None:
-            client.send("before")
-            self._server = client.server
+class Greeter:
+    """Greets everyone in the two hooks that tell of a joining; and nobody may be called mallory."""
 
-        @hookimpl
-        def on_broadcast(self, messages: Sequence[Message]) -> None:
-            joined = {message.sender for message in messages if message.kind == "joined"}
-            for client in self._server.clients:
-                if client.name in joined:
-                    client.send("behind")
+    @hookimpl
+    def on_join(self, client: Client) -> Refuse | None:
+        client.send(f"hello, {client.name}")
+        self._server = client.server
+        return Refuse("not you") if client.name == "mallory" else None
 
-    async with running({"greeter": Greeter()}) as chat:
-        bob = chat.connect_silently()
-        await bob.say("bob")
-        await bob.hears_up_to("* behind")
+    @hookimpl
+    def on_broadcast(self, messages: Sequence[Message]) -> None:
+        joined = {message.sender for message in messages if message.kind == "joined"}
+        for client in self._server.clients:
+            if client.name in joined:
+                client.send("and the others know, too")
+
+
+async def test_what_is_sent_at_the_joining_follows_the_welcome(virtual_time: object) -> None:
+    async with running([Greeter()]) as chat:
+        await chat.join("bob")
         alice = chat.connect_silently()
         await alice.say("alice", "bye")
-        _, before, history, welcome, behind, _ = await alice.rest()
-    assert (before, behind) == ("* before", "* behind")
+        _, history, welcome, *greetings, _ = await alice.rest()
     assert history.endswith("* bob joined")
     assert welcome.startswith("* welcome, alice; here: bob; ")
+    assert greetings == ["* hello, alice", "* and the others know, too"]
+
+
+async def test_what_is_sent_to_who_may_not_have_a_name_comes_before_the_refusal(virtual_time: object) -> None:
+    async with running([Greeter()]) as chat:
+        alice = await chat.connect()
+        await alice.say("mallory", "alice")
+        await alice.hears("* hello, mallory", "* not you; try another name")
+        assert (await alice.next_line() or "").startswith("* welcome, alice; ")
+        await alice.hears("* hello, alice", "* and the others know, too")
 
 
 async def test_a_message_that_a_plugin_changed_is_what_everyone_sees(virtual_time: object) -> None:

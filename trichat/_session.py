@@ -6,6 +6,7 @@ its `Closing` follows, once and shielded.
 
 import inspect
 import logging
+import math
 import re
 from collections.abc import Awaitable, Sequence
 
@@ -112,7 +113,7 @@ class Session:
         logger.info("%s connected", client)
         self._closing.was_connected = True
         client.send("welcome to trichat; type your name and press Enter")
-        if await self._introduce() and await self._join():
+        if await self._come_in():
             with self._house.plugins.deadlines.calls() as calls:
                 await self._chat(calls)
 
@@ -124,29 +125,32 @@ class Session:
         self._closing.was_admitted = True
         return await self._house.plugins.ask(hookspecs.on_connect, self.client)
 
-    async def _introduce(self) -> bool:
-        """Ask for a name, and return whether the client has one now. If not, it has ended."""
-        timeout = self._house.options.name_timeout
+    async def _come_in(self) -> bool:
+        """Ask for a name, and let the client into the room with it. Return whether it is in; if not, it has ended."""
+        client, timeout = self.client, self._house.options.name_timeout
         tries = 0
-        with trio.move_on_after(timeout):
+        with trio.move_on_after(timeout) as patience:
             while (text := await self._next_line()) is not None:
                 if _HTTP_REQUEST.fullmatch(text):
-                    self.client._end("it spoke HTTP", farewell="this is a chat, and no web server; connect with nc")
+                    client._end("it spoke HTTP", farewell="this is a chat, and no web server; connect with nc")
                     return False
-                problem = await self._try_name(text)
-                if problem is None:
-                    trio.lowlevel.current_task().name = f"client {self.client.name}"
-                    return True
-                if self.client.ended:
+                # What plugins say to it in on_join follows the welcome: above a long history nobody would see it.
+                async with client._outbox.exclusive() as send:
+                    problem = await self._try_name(text)
+                    if problem is None:
+                        patience.deadline = math.inf
+                        trio.lowlevel.current_task().name = f"client {client.name}"
+                        return await self._join(send)
+                if client.ended:
                     return False
-                logger.debug("%s: refused as %r: %s", self.client, text, problem)
+                logger.debug("%s: refused as %r: %s", client, text, problem)
                 tries += 1
                 if tries == NAME_TRIES:
-                    self.client._end("no name", farewell=f"{problem}; that was the last try")
+                    client._end("no name", farewell=f"{problem}; that was the last try")
                     return False
-                self.client.send(f"{problem}; try another name")
-            self.client._end("closed the connection")
-        self.client._end("no name in time", farewell=f"no name within {timeout:g} seconds")
+                client.send(f"{problem}; try another name")
+            client._end("closed the connection")
+        client._end("no name in time", farewell=f"no name within {timeout:g} seconds")
         return False
 
     async def _try_name(self, text: str) -> str | None:
@@ -164,31 +168,30 @@ class Session:
             return answer.reason
         return None
 
-    async def _join(self) -> bool:
+    async def _join(self, send: Send) -> bool:
         """Send the history, enter the room and welcome the client, and return whether it is in. If not, it has ended.
 
         What is said meanwhile follows then.
         """
         client, broadcaster, replay = self.client, self._house.broadcaster, self._house.replay
-        async with client._outbox.exclusive() as send:
-            seen = 0
-            problem = None
-            try:
-                # A long history is sent before the joining, and then what was said meanwhile, so that after the
-                # joining little is left to send while live messages wait behind it.
-                for _ in range(CATCHING_UP):
-                    last = broadcaster.last_sent
-                    if last == seen or not await replay.send_if_long(send, self._wire, LOBBY, seen, last + 1):
-                        break
-                    seen = last
-            except HistoryUnavailable as unavailable:
-                problem = str(unavailable)
-            try:
-                cursor = await broadcaster.inbox.join(client)
-            except RequiredPluginFailed as failure:
-                client._end(f"refused: {failure}", farewell=f"refused: {failure}")
-                return False
-            await self._welcome(send, seen, cursor, problem)
+        seen = 0
+        problem = None
+        try:
+            # A long history is sent before the joining, and then what was said meanwhile, so that after the joining
+            # little is left to send while live messages wait behind it.
+            for _ in range(CATCHING_UP):
+                last = broadcaster.last_sent
+                if last == seen or not await replay.send_if_long(send, self._wire, LOBBY, seen, last + 1):
+                    break
+                seen = last
+        except HistoryUnavailable as unavailable:
+            problem = str(unavailable)
+        try:
+            cursor = await broadcaster.inbox.join(client)
+        except RequiredPluginFailed as failure:
+            client._end(f"refused: {failure}", farewell=f"refused: {failure}")
+            return False
+        await self._welcome(send, seen, cursor, problem)
         logger.info("%s joined", client)
         return True
 
