@@ -151,11 +151,21 @@ async def test_who_spoke_may_go_while_a_fan_out_is_under_way(held_up: HeldUp) ->
     await alice.hears("alice: one", "bob: two", "* bob left")
 
 
-async def test_a_name_that_is_too_long_for_a_line_is_no_try(chat: Chat) -> None:
-    alice = await chat.connect()
-    await alice.say(*["x" * 5000] * 6, "alice")
-    await alice.hears(*["* not taken: a line has at most 4096 bytes"] * 6)
-    assert (await alice.next_line() or "").startswith("* welcome, alice")
+async def test_who_begins_with_a_line_that_is_too_long_is_not_listened_to(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    eve = chat.connect_silently()
+    await eve.say(f"POST /{'a' * 5000} HTTP/1.1", "eve", "stop")
+    assert (await eve.rest())[-1] == "* that is no name; please connect again"
+    await alice.say("nobody came")
+    await alice.hears("alice: nobody came")
+
+
+async def test_a_line_that_is_too_long_and_comes_with_a_name_is_only_not_taken(virtual_time: object) -> None:
+    async with running(config={"server": {"max_line_bytes": 100}}) as chat:
+        alice = await chat.connect()
+        await alice.say("alice", "x" * 200)
+        await alice.hears("* not taken: a line has at most 100 bytes")
+        assert (await alice.next_line() or "").startswith("* welcome, alice")
 
 
 @pytest.mark.parametrize("request_line", ["POST / HTTP/1.1", "GET /chat?a=b HTTP/1.0", "PRI * HTTP/2.0"])

@@ -294,10 +294,15 @@ class Session:
         self._at_end = not data
         self._more_is_there = len(data) == RECEIVE_BYTES
         for event in self._decoder.receive(data):
-            if isinstance(event, LineTooLong):
+            if not isinstance(event, LineTooLong):
+                self._lines += event.texts
+            elif self.client.room or self._lines:
                 self.client.send(f"not taken: a line has at most {event.limit} bytes")
             else:
-                self._lines += event.texts
+                # In the place of a name. A web page may have a browser begin so, and what follows would be no chat.
+                self.client._end("sent no name", farewell="that is no name; please connect again")
+                self._at_end = True
+                break
 
     def _take_what_came(self) -> None:
         data = None if self._at_end else self._transport.receive_nowait()
