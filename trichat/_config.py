@@ -1,7 +1,5 @@
 """The configuration: one TOML file, typed, with every fault named by its place."""
 
-import difflib
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -97,6 +95,8 @@ def load_config(path: Path) -> Config:
 
 def read_config(path: Path, faults: list[str]) -> Config:
     """Read a configuration file. Each fault is added to `faults`, and its default stands in for what is wrong."""
+    import tomllib  # a server without a file does not need it
+
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -191,6 +191,8 @@ def _choices(wanted: Any) -> Iterator[str]:
 
 def suggestion(word: str, known: list[str]) -> str:
     """Return ` (did you mean '...'?)` where something known looks like `word`, or nothing."""
+    import difflib  # only what is misspelled needs it
+
     close = difflib.get_close_matches(word, known, n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
