@@ -69,8 +69,7 @@ class _Parameter(NamedTuple):
     """Whether it is `*words`."""
 
 
-@dataclass(frozen=True)
-class _Mark:
+class _Mark(msgspec.Struct, frozen=True, dict=True):
     function: Callable[..., Any]
     name: str
     arguments: str | None

@@ -1,6 +1,6 @@
 """What all sessions of a server share."""
 
-from dataclasses import dataclass
+import msgspec
 
 from trichat._broadcaster import Broadcaster
 from trichat._config import ServerOptions
@@ -9,8 +9,7 @@ from trichat._plugins import Plugins
 from trichat._replay import Replay
 
 
-@dataclass(frozen=True)
-class House:
+class House(msgspec.Struct, frozen=True):
     """What all sessions of a server share."""
 
     options: ServerOptions

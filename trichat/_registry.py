@@ -5,11 +5,11 @@ pluggy keeps them, and their order; what a plugin author may do wrong is found h
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from operator import itemgetter
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
+import msgspec
 import pluggy
 import trio
 
@@ -49,8 +49,7 @@ class Registered:
         """Where its calls wait while another one takes its place, and from then on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Implementation:
+class Implementation(msgspec.Struct, frozen=True):
     """What one plugin does in one hook."""
 
     plugin: str

@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import replace
 from functools import cached_property
 
 import trio
+from msgspec.structs import replace
 
 from trichat._errors import Misbehaved
 from trichat._failures import Failures

@@ -10,8 +10,9 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from trichat._messages import Handled, Message, Refuse
 from trichat._text import printable
@@ -51,8 +52,7 @@ def shown(text: str) -> str:
     return repr(printable(text[:SHOWN])) + ("..." if len(text) > SHOWN else "")
 
 
-@dataclass(frozen=True)
-class Shadow:
+class Shadow(msgspec.Struct, frozen=True):
     """Stands for a plugin in a hook: it is called with the hook's arguments, and calls the plugin with them.
 
     An answer that is one of `answers` is noted, and nobody gets it; any other is passed on, to be found wrong.

@@ -3,10 +3,10 @@
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import trio
+from msgspec.structs import replace
 
 from trichat._errors import Misbehaved, StartError
 from trichat._listener import Address
