@@ -30,6 +30,14 @@ def test_help_tells_of_every_command(tmp_path: Path, command: str) -> None:
         assert option in ended.stdout
 
 
+@pytest.mark.parametrize("words", [["--help"], ["--help", "serve"], ["serve", "--prot", "1"], ["sevre", "serve"]])
+def test_help_and_complaints_tell_of_all_commands(tmp_path: Path, words: list[str]) -> None:
+    # Of a command that is named first, only its own arguments are looked up.
+    ended = trichat(*words, cwd=tmp_path)
+    usage = "usage: trichat [-h] [--version] {serve,check,config,plugins,tasks,trace,reload,replay,"
+    assert "".join((ended.stdout + ended.stderr).split()).startswith("".join(usage.split()))
+
+
 @pytest.mark.parametrize("command", ["tasks", "trace", "reload"])
 def test_help_tells_what_a_running_server_can_be_asked(tmp_path: Path, command: str) -> None:
     assert f"  {command} " in trichat("--help", cwd=tmp_path).stdout
