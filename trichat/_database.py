@@ -52,6 +52,15 @@ class Database:
             self._connection.close()
             self._connection = None
 
+    def folder_made(self) -> Path:
+        """Make the folder of the file, for nobody else, if it is not there, and return it."""
+        folder = self.path.parent
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{folder}: {error.strerror}") from None
+        return folder
+
     def _execute(self, statement: str, *arguments: str | bytes) -> list[tuple[str, bytes]]:
         try:
             if self._connection is None:
@@ -62,7 +71,7 @@ class Database:
             raise StorageError(f"{self.path}: {error}{'; ' if advice else ''}{advice}") from None
 
     def _open(self) -> sqlite3.Connection:
-        folder_made(self.path.parent)
+        self.folder_made()
         # The caller sees to it that only one thread is in here; which one, changes.
         connection = sqlite3.connect(self.path, BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
         try:
@@ -71,12 +80,3 @@ class Database:
             connection.close()
             raise
         return connection
-
-
-def folder_made(folder: Path) -> Path:
-    """Make a folder that is for nobody else, if it is not there, and return it. Raises `StorageError`."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{folder}: {error.strerror}") from None
-    return folder

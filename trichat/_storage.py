@@ -17,7 +17,6 @@ from urllib.parse import quote
 import msgspec
 import trio
 
-from trichat._database import Database, folder_made
 from trichat._errors import StorageError
 
 logger = logging.getLogger("trichat.storage")
@@ -102,6 +101,8 @@ class Storage:
     """
 
     def __init__(self, folder: Path, start: Callable[[Callable[[], Any], str], None]) -> None:
+        from trichat._database import Database  # SQLite, which a server without such a plugin does not need
+
         self._folder = folder
         self._start = start
         self._database = Database(folder / "storage.sqlite3")
@@ -113,7 +114,7 @@ class Storage:
     @property
     def folder(self) -> Path:
         """A folder of the plugin's own, for its files. It is made when it is first asked for."""
-        return folder_made(self._folder)
+        return self._database.folder_made()
 
     @overload
     async def get(self, key: str, default: None = None, *, type: type[T]) -> T | None: ...
