@@ -79,8 +79,11 @@ def _points() -> Sequence[Found]:
 
 @cache
 def _package(distribution: Distribution | None) -> tuple[str, str]:
-    """Return the name and the version of a package. Each look parses its metadata."""
-    return (distribution.name, distribution.version) if distribution is not None else ("an unknown package", "")
+    """Return the name and the version of a package."""
+    if distribution is None:
+        return "an unknown package", ""
+    metadata = distribution.metadata  # each look parses all of it
+    return metadata["Name"], metadata["Version"]
 
 
 def _found(point: EntryPoint) -> Found:
