@@ -35,6 +35,18 @@ def test_the_start_tells_where_it_listens_what_runs_and_how_to_connect(server: S
     ]
 
 
+def test_the_start_loads_nothing_that_only_other_servers_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
+    with served(tmp_path) as server:
+        lines = server.errors().splitlines()
+    # From where Python itself is ready: what measures the coverage is loaded before.
+    started = [line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")]
+    loaded = set(started[started.index("site") :])
+    assert "trio" in loaded
+    # A file to read, a plugin that keeps something, a word that is misspelled.
+    assert not loaded & {"tomllib", "sqlite3", "difflib"}
+
+
 def test_the_start_tells_who_is_in_shadow(tmp_path: Path) -> None:
     config = write_config(tmp_path, "[plugins.seen]\nshadow = true\n")
     with served(tmp_path, "--config", config) as server:
