@@ -86,10 +86,11 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Outcome:
-    """All of it: medians by row, server and figure."""
+    """All of it, by row and server."""
 
     rows: Sequence[Row]
-    medians: Mapping[tuple[str, str], Mapping[str, float]]
+    runs: Mapping[tuple[str, str], Sequence[Run]]
+    """Those that could be done, in their order."""
     failures: Mapping[tuple[str, str], str]
     limited: Sequence[tuple[str, str]]
     """Row and server, where the load generator was the limit."""
@@ -99,8 +100,8 @@ class Outcome:
 
     def figure(self, row: str, server: str, figure: str) -> float | None:
         """Return a median, in the figure's unit."""
-        value = self.medians.get((row, server), {}).get(figure)
-        return None if value is None else value * FIGURES[figure].scale
+        values = [run.figures[figure] for run in self.runs.get((row, server), ()) if figure in run.figures]
+        return statistics.median(values) * FIGURES[figure].scale if values else None
 
     def best_peer(self, row: str, figure: str) -> str | None:
         """Return the peer that is best at it, if any could do it."""
@@ -109,20 +110,31 @@ class Outcome:
             return None
         return (max if FIGURES[figure].more_is_better else min)(found, key=lambda peer: found[peer])
 
-    def ratio(self, row: str, server: str, figure: str, of: str, of_row: str = "") -> float | None:
+    def ratio(self, row: str, server: str, figure: str, of: str) -> float | None:
         """Return how many times the figure of `of` that of `server` is."""
-        other = self.best_peer(of_row or row, figure) if of == BEST_PEER else of
+        other = self.best_peer(row, figure) if of == BEST_PEER else of
         value = self.figure(row, server, figure)
-        against = self.figure(of_row or row, other, figure) if other else None
+        against = self.figure(row, other, figure) if other else None
         return value / against if value is not None and against else None
+
+    def ratio_of_rows(self, row: str, server: str, figure: str, of: str, of_row: str) -> float | None:
+        """Return how many times the figure of `of` in `of_row` that of `server` in `row` is.
+
+        The rows are run by turns, so each run is compared with its neighbour: the machine's moods are slower than that.
+        """
+        pairs = zip(self.runs.get((row, server), ()), self.runs.get((of_row, of), ()), strict=False)
+        ratios = [run.figures[figure] / other.figures[figure] for run, other in pairs]
+        return statistics.median(ratios) if ratios else None
 
     def judge(self, row: Row, goal: Goal) -> Judgement:
         """Return what came of a goal."""
         if not goal.of:
             return Judgement(row, goal, self.figure(row.key, goal.server, goal.figure))
+        if goal.row:
+            reached = self.ratio_of_rows(row.key, goal.server, goal.figure, goal.of, goal.row)
+            return Judgement(row, goal, reached, goal.of)
         against = self.best_peer(row.key, goal.figure) if goal.of == BEST_PEER else goal.of
-        reached = self.ratio(row.key, goal.server, goal.figure, goal.of, goal.row)
-        return Judgement(row, goal, reached, against or goal.of)
+        return Judgement(row, goal, self.ratio(row.key, goal.server, goal.figure, goal.of), against or goal.of)
 
     def judgements(self) -> list[Judgement]:
         """Return what came of all goals."""
@@ -134,7 +146,7 @@ class Outcome:
 
 
 def summarize(rows: Sequence[Row], record: Record) -> Outcome:
-    """Make medians of the runs."""
+    """Put the runs together, by row and server."""
     runs: dict[tuple[str, str], list[Run]] = defaultdict(list)
     for taken in record.runs:
         runs[taken.row, taken.server].append(taken.run)
@@ -142,11 +154,7 @@ def summarize(rows: Sequence[Row], record: Record) -> Outcome:
     done = {key: [run for run in each if not run.failure] for key, each in runs.items()}
     return Outcome(
         [row for row in rows if any(taken.row == row.key for taken in record.runs)],
-        medians={
-            key: {name: statistics.median(run.figures[name] for run in each) for name in each[0].figures}
-            for key, each in done.items()
-            if each
-        },
+        runs={key: each for key, each in done.items() if each},
         failures={key: run.failure for key, each in runs.items() for run in each if run.failure},
         limited=[key for key, each in done.items() if 2 * sum(run.limited_by_load for run in each) > len(each)],
         faults=[f"{row}: {server}: {run.faults}" for (row, server), each in runs.items() for run in each if run.faults],

@@ -34,6 +34,11 @@ class Server:
     """Whether all members of a room see its messages in one order; not only those of each sender."""
 
 
+def python() -> str:
+    """Say which Python this is: how it was built matters as much as its version."""
+    return f"Python {platform.python_version()}{' of the system' if sys.base_prefix == '/usr' else ''}"
+
+
 def trichat(name: str = TRICHAT, **plugins: Mapping[str, object]) -> Server:
     """Make trichat with all its plugins and its log; only limits and what `plugins` says are not the defaults."""
     tables: Tables = {
@@ -45,7 +50,7 @@ def trichat(name: str = TRICHAT, **plugins: Mapping[str, object]) -> Server:
         (folder / "trichat.toml").write_text("".join(_toml(tables)))
         return [sys.executable, "-m", "trichat", "serve", "--port", str(port)]
 
-    return Server(name, f"{version('trichat')}, Python {platform.python_version()}, trio {version('trio')}", command)
+    return Server(name, f"{version('trichat')}, {python()}, trio {version('trio')}", command)
 
 
 def _toml(tables: Tables) -> Iterator[str]:
@@ -70,7 +75,7 @@ OURS = {
         trichat("trichat, fsync always", chat_log={"fsync": "always"}),
         trichat("trichat, replay all", chat_log={"replay": "all"}),
         Server(FLOOR, "benchmarks/floor.c, cc -O2", _floor),
-        Server(BARE, f"benchmarks/bare.py, Python {platform.python_version()}", _script("bare.py")),
+        Server(BARE, f"benchmarks/bare.py, {python()}", _script("bare.py")),
         Server("obvious", f"benchmarks/obvious.py, trio {version('trio')}", _script("obvious.py"), one_order=False),
     )
 }

@@ -92,7 +92,7 @@ def _without_empty_columns(header: list[str], lines: list[list[str]]) -> tuple[l
 
 
 def _is_known(outcome: Outcome, row: Row, server: str) -> bool:
-    return (row.key, server) in outcome.medians or (row.key, server) in outcome.failures
+    return (row.key, server) in outcome.runs or (row.key, server) in outcome.failures
 
 
 def _server_cells(outcome: Outcome, row: Row, server: str) -> Iterator[str]:

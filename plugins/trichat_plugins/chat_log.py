@@ -220,11 +220,8 @@ def format_lines(messages: Iterable[Message]) -> str:
         if not 0 <= microseconds < _SECOND:
             seconds, microseconds = divmod(message.id, _SECOND)
             second, date = seconds * _SECOND, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-        place = f"{date}.{str(_SECOND + microseconds)[1:]}Z {message.room}"
-        if message.kind == "said":
-            lines.append(f"{place} {message.sender}: {message.text}\n")
-        else:
-            lines.append(f"{place} {'**' if message.kind == 'notice' else '*'} {message.text}\n")
+        who = f"{message.sender}:" if message.kind == "said" else "**" if message.kind == "notice" else "*"
+        lines.append(f"{date}.{str(_SECOND + microseconds)[1:]}Z {message.room} {who} {message.text}\n")
     return "".join(lines)
 
 

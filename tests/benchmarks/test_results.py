@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,16 @@ def test_ratios_are_to_any_server_and_to_the_best_peer() -> None:
     assert found.ratio("talk", "trichat", "cpu", BEST_PEER) == pytest.approx(3 / 8)
     assert found.ratio("talk", "trichat", "rate", BEST_PEER) == pytest.approx(5 / 9)
     assert found.ratio("talk", "trichat", "cpu", "obvious") is None
+
+
+def test_rows_that_are_run_by_turns_are_compared_run_by_run() -> None:
+    slow = dataclasses.replace(ROW, key="slow", goals=(Goal("cpu", most=1.1, of="trichat", row="talk"),))
+    # The machine became slower and slower, and that is not what the second row is about.
+    runs = [(row, run(cpu)) for row, cpu in (("talk", 1.0), ("slow", 1.2), ("slow", 2.2), ("talk", 2.0))]
+    runs += [("talk", run(8.0)), ("slow", run(8.0))]
+    record = Record([Taken(row, "trichat", each) for row, each in runs], 0.0, 0.0, 0.0, {})
+    (judgement,) = summarize([slow], record).judgements()
+    assert judgement.reached == pytest.approx(1.1)
 
 
 def test_goals_are_judged() -> None:
