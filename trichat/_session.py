@@ -234,15 +234,15 @@ class Session:
 
         Returns whether the last of it waits for the broadcaster, and nobody else has run since.
         """
+        # What is asked of the client here is asked for each line, so not by its properties: four calls of Python's.
         client, ask, broadcaster = self.client, self._house.plugins.ask_message, self._house.broadcaster
         publish_nowait = broadcaster.inbox.publish_nowait
-        draft = Message("", client.name, client.room)
         is_alone = len(lines) == 1 and not self._more_is_there
         is_waiting = False
         for text in lines:
-            if client._reason is not None:  # which is `ended`, without a call for each line
+            if client._reason is not None:
                 break  # ended by somebody who ran meanwhile, or was woken together with it
-            typed = draft.with_text(text)
+            typed = Message(text, client._name, client._room)
             if not typed.text.strip():
                 continue  # it is blank, or there were only control characters in it
             answer = ask(client, typed, calls)

@@ -12,6 +12,7 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import groupby, islice
 from operator import attrgetter
 from pathlib import Path
@@ -219,10 +220,15 @@ def format_lines(messages: Iterable[Message]) -> str:
         microseconds = message.id - second
         if not 0 <= microseconds < _SECOND:
             seconds, microseconds = divmod(message.id, _SECOND)
-            second, date = seconds * _SECOND, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+            second, date = seconds * _SECOND, _date(seconds)
         who = f"{message.sender}:" if message.kind == "said" else "**" if message.kind == "notice" else "*"
         lines.append(f"{date}.{str(_SECOND + microseconds)[1:]}Z {message.room} {who} {message.text}\n")
     return "".join(lines)
+
+
+@lru_cache(maxsize=16)
+def _date(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def parse(line: bytes) -> Message | None:
