@@ -21,9 +21,10 @@ from trichat._house import House
 from trichat._messages import LOBBY, Message, Refuse
 from trichat._outbox import Outbox, Send
 from trichat._plugins import Answer
+from trichat._reader import Reader
 from trichat._replay import HistoryUnavailable
-from trichat._transport import RECEIVE_BYTES, Transport
-from trichat.wires import LineTooLong, Wire
+from trichat._transport import Transport
+from trichat.wires import Wire
 
 logger = logging.getLogger("trichat.session")
 
@@ -46,12 +47,9 @@ class Session:
 
     # Here and in all else that each client has: without a dictionary for each, ten thousand of them take far less.
     __slots__ = (
-        "_at_end",
         "_closing",
-        "_decoder",
         "_house",
-        "_lines",
-        "_more_is_there",
+        "_reader",
         "_transport",
         "_wire",
         "client",
@@ -62,12 +60,7 @@ class Session:
         self._transport = transport
         self._wire = wire
         self._house = house
-        self._decoder = wire.decoder()
-        self._lines: list[str] = []
-        """What was received and is to be handled yet."""
-        self._at_end = False
-        self._more_is_there = False
-        """What was received last was as much as is received in one go."""
+        self._reader = Reader(client, transport, wire)
         self._closing = Closing(client, transport, wire, house)
 
     async def run(self) -> None:
@@ -130,7 +123,7 @@ class Session:
         client, timeout = self.client, self._house.options.name_timeout
         tries = 0
         with trio.move_on_after(timeout) as patience:
-            while (text := await self._next_line()) is not None:
+            while (text := await self._reader.next_line()) is not None:
                 if _HTTP_REQUEST.fullmatch(text):
                     client._end("it spoke HTTP", farewell="this is a chat, and no web server; connect with nc")
                     return False
@@ -222,11 +215,11 @@ class Session:
         return "; ".join(parts)
 
     async def _chat(self, calls: Calls) -> None:
-        while lines := await self._next_lines():
-            if await self._hear(lines, calls) and not self._more_is_there:
+        while lines := await self._reader.next_lines():
+            if await self._hear(lines, calls) and not self._reader.more_is_there:
                 # In a busy room, to be woken for each line would take more than all else that is done with it.
                 await self._house.broadcaster.end_of_round()
-                self._take_what_came()
+                self._reader.take_what_came()
         self.client._end("closed the connection")
 
     async def _hear(self, lines: Sequence[str], calls: Calls) -> bool:
@@ -237,7 +230,7 @@ class Session:
         # What is asked of the client here is asked for each line, so not by its properties: four calls of Python's.
         client, ask, broadcaster = self.client, self._house.plugins.ask_message, self._house.broadcaster
         publish_nowait = broadcaster.inbox.publish_nowait
-        is_alone = len(lines) == 1 and not self._more_is_there
+        is_alone = len(lines) == 1 and not self._reader.more_is_there
         is_waiting = False
         for text in lines:
             if client._reason is not None:
@@ -274,37 +267,3 @@ class Session:
         # Publishing waits when there is too much of it; without it, a chunk of commands would hold everyone up.
         await trio.lowlevel.checkpoint()
         return None
-
-    async def _next_line(self) -> str | None:
-        """Return the next line that is not blank, or `None` when there is none to come."""
-        while lines := await self._next_lines():
-            line, *self._lines = lines
-            if line.strip():
-                return line
-        return None
-
-    async def _next_lines(self) -> Sequence[str]:
-        """Return the next lines, all that came together; none when there are none to come."""
-        while not self._lines and not self._at_end:
-            self._take(await self._transport.receive())
-        lines, self._lines = self._lines, []
-        return lines
-
-    def _take(self, data: bytes) -> None:
-        self._at_end = not data
-        self._more_is_there = len(data) == RECEIVE_BYTES
-        for event in self._decoder.receive(data):
-            if not isinstance(event, LineTooLong):
-                self._lines += event.texts
-            elif self.client.room or self._lines:
-                self.client.send(f"not taken: a line has at most {event.limit} bytes")
-            else:
-                # In the place of a name. A web page may have a browser begin so, and what follows would be no chat.
-                self.client._end("sent no name", farewell="that is no name; please connect again")
-                self._at_end = True
-                break
-
-    def _take_what_came(self) -> None:
-        data = None if self._at_end else self._transport.receive_nowait()
-        if data is not None:
-            self._take(data)
