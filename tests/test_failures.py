@@ -47,3 +47,13 @@ def test_what_is_forgotten_begins_anew() -> None:
     failures.forget("nobody")
     assert (failures.crashed, failures.quarantined) == (set(), set())
     assert failing(failures, 3, 4, 5) == [False, False, True]
+
+
+def test_the_end_of_a_quarantine_is_a_new_beginning_and_mends_no_crash() -> None:
+    failures = Failures()
+    failing(failures, 0, 1, 2)
+    failures.crashed.add("bot")
+    assert failures.end_quarantine("bot")
+    assert not failures.end_quarantine("bot")
+    assert (failures.crashed, failures.quarantined) == ({"bot"}, set())
+    assert failing(failures, 3, 4, 5) == [False, False, True]

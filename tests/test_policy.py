@@ -1,6 +1,6 @@
 """What the configuration says of any plugin, and what comes of it in a server."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -222,6 +222,40 @@ async def test_reloads_that_fail_do_not_count() -> None:
         for _ in range(20):
             await chat.server.reload()
     assert unreadable.told == 20
+
+
+class FullDisk:
+    """Keeps a log that cannot be written for a while."""
+
+    def __init__(self) -> None:
+        self.is_full, self.kept, self.reloads = True, list[str](), 0
+
+    @hookimpl
+    def on_broadcast(self, messages: Sequence[Message]) -> None:
+        if self.is_full:
+            raise OSError("no space left on device")
+        self.kept += [message.text for message in messages]
+
+    @hookimpl
+    def on_reload(self) -> None:
+        if self.is_full:
+            raise OSError("no space left on device")
+        self.reloads += 1
+
+
+@virtual_time
+async def test_a_reload_that_succeeds_ends_it() -> None:
+    log = FullDisk()
+    async with running([log], {"plugins": {"full_disk": {"quarantine_after": 1}}}) as chat:
+        alice = await chat.join("alice")
+        await chat.server.reload()
+        log.is_full = False
+        await alice.say("to nobody")
+        await alice.hears_up_to("alice: to nobody")
+        await chat.server.reload()
+        await alice.say("to the log")
+        await alice.hears("alice: to the log")
+    assert (log.kept[0], log.reloads) == ("to the log", 1)
 
 
 @virtual_time

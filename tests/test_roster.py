@@ -24,6 +24,10 @@ class Log:
     def on_broadcast(self) -> None:
         pass
 
+    @hookimpl
+    def on_reload(self) -> None:
+        pass
+
 
 class Given:
     """A roster, and what it has said."""
@@ -121,6 +125,20 @@ def test_who_is_required_is_told_of_each_batch_however_often_it_fails(given: Giv
     log = given.add("log", Log(), required=True, quarantine_after=1)
 
     given.fail(log, "on_broadcast")
+
+    assert given.called("on_broadcast") == ["log"]
+    assert given.out == [("log", "it failed once within a minute; it is still told on_broadcast and on_reload")]
+
+
+def test_who_fails_too_often_is_still_told_of_reloads_and_one_that_succeeds_ends_that(given: Given) -> None:
+    log = given.add("log", Log(), quarantine_after=1)
+
+    given.fail(log, "on_broadcast")
+
+    assert given.out == [("log", "it failed once within a minute; it is told nothing any more but on_reload")]
+    assert (given.called("on_broadcast"), given.called("on_reload")) == ([], ["log"])
+
+    given.roster.end_quarantine("log")
 
     assert given.called("on_broadcast") == ["log"]
 

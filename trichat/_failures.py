@@ -31,8 +31,14 @@ class Failures:
         self.quarantined.add(name)
         return True
 
+    def end_quarantine(self, name: str) -> bool:
+        """Let a plugin begin anew that has not crashed, and return whether it was in quarantine."""
+        self._times.pop(name, None)
+        was_in = name in self.quarantined
+        self.quarantined.discard(name)
+        return was_in
+
     def forget(self, name: str) -> None:
         """Forget what became of a plugin: another one is in its place."""
         self.crashed.discard(name)
-        self.quarantined.discard(name)
-        self._times.pop(name, None)
+        self.end_quarantine(name)

@@ -280,6 +280,8 @@ class Plugins:
         for implementation in self.roster.hooks[hook.__name__]:
             try:
                 await self._call(hook.__name__, implementation, arguments, calls)
+                if hook is hookspecs.on_reload:
+                    self.roster.end_quarantine(implementation.plugin)
             except _Failed as failure:
                 if implementation.required and hook is hookspecs.on_broadcast:
                     raise RequiredPluginFailed(str(failure)) from failure.__cause__

@@ -83,12 +83,23 @@ class Roster:
             times = f"{limit} times" if limit > 1 else "once"
             logger.error("plugin %r: %s", name, self._take_out(name, f"it failed {times} within a minute"))
 
+    def end_quarantine(self, name: str) -> None:
+        """Tell a plugin everything again: it has reloaded, so that somebody has seen to what made it fail."""
+        if self._failures.end_quarantine(name):
+            self._change()
+            logger.info("plugin %r has reloaded: it is told everything again", name)
+
     def _take_out(self, name: str, why: str) -> str:
         """Tell a plugin nothing any more, and return what to say of it. What it is asked is not opened by that."""
+        self._change()
         hooks = self.registry.hooks_of(name)
         consequences = []
-        if any(hook not in ASKING and hook not in CONTRIBUTING for hook in hooks):
-            consequences.append("is told nothing any more")
+        told = [hook for hook in hooks if hook not in ASKING and hook not in CONTRIBUTING]
+        kept = [] if name in self._failures.crashed else [hook for hook in told if self._is_called(name, hook)]
+        if len(kept) < len(told):
+            consequences.append(f"is told nothing any more{' but ' if kept else ''}{' and '.join(kept)}")
+        elif kept:
+            consequences.append(f"is still told {' and '.join(kept)}")
         if any(hook in ASKING for hook in hooks):
             if name not in self._failures.crashed:
                 consequences.append("is still asked")
@@ -97,9 +108,11 @@ class Roster:
             else:
                 consequences.append("refuses what it is asked")
         why = f"{why}; it {', and '.join(consequences)}" if consequences else why
-        self._change()
         self._on_out(name, why)
         return why
+
+    def _is_called(self, name: str, hook: str) -> bool:
+        return any(each.plugin == name for each in self.hooks[hook])
 
     def _change(self) -> None:
         self.hooks = self._resolved()
@@ -111,10 +124,12 @@ class Roster:
     def _without_those_out(self, hook: str, found: list[Implementation]) -> Iterator[Implementation]:
         for implementation in found:
             is_asked = hook in ASKING or (implementation.required and hook == "on_broadcast")
+            # A log goes on into the file that was moved away, if nobody tells it; and it is how a plugin gets out.
+            is_kept = is_asked or hook == "on_reload"
             if implementation.plugin in self._failures.crashed:
                 if is_asked and implementation.owner.policy.on_error != "skip":
                     yield replace(implementation, call=_refuse_as_crashed)
-            elif is_asked or implementation.plugin not in self._failures.quarantined:
+            elif is_kept or implementation.plugin not in self._failures.quarantined:
                 yield implementation
 
 

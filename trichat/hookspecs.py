@@ -147,7 +147,8 @@ async def history(room: str, after: int, before: int) -> Iterable[Message] | Non
 async def on_reload() -> None:
     """Tell that files may have changed (the server got SIGHUP): open them anew.
 
-    Fires: for each call of `Server.reload`.
+    Fires: for each call of `Server.reload`, also for who has failed so often that it is told nothing else any more;
+    when this succeeds, it is told everything again.
     Task: the task that called it.
     Answer: nothing.
     Failure: skipped; go on with what you had.
