@@ -210,7 +210,7 @@ class Plugins:
             call_plugin = implementation.call
             try:
                 answer = call_plugin(client, message)
-            except BaseException as error:
+            except BaseException as error:  # noqa: ASYNC103
                 answer = self._refusal(implementation, error)  # noqa: ASYNC104
             if answer is not None:
                 rest = chain([implementation], walk)
