@@ -3,12 +3,15 @@
 import os
 import re
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import trio
+from thread_kit import all_threads_taken
 from trio.testing import wait_all_tasks_blocked
 
 from trichat import Server, hookimpl
@@ -173,6 +176,41 @@ async def test_a_plugin_whose_file_was_written_again_is_replaced(served: Served)
         await alice.say("hello")
         await alice.hears(f"alice: hello{mark}")
     assert (await served.reloaded()).news == []
+
+
+async def test_it_needs_no_thread_that_plugins_may_hang_in(served: Served) -> None:
+    served.write(SHOUT.replace("!", "?"))
+    with all_threads_taken(), trio.fail_after(20):
+        assert (await served.reloaded()).news == ["plugin 'shout': another version has taken its place"]
+
+
+class Hanging:
+    """Versions on a disk that does not answer."""
+
+    def __init__(self) -> None:
+        self.answer = threading.Event()
+
+    def look(self) -> NoReturn:
+        self.answer.wait(10)
+        raise AssertionError("nobody waits for this any more")
+
+
+async def test_a_disk_that_hangs_holds_up_no_plugin_that_opens_its_files_anew() -> None:
+    # In real time: virtual time would wait for the thread, and the thread hangs.
+    plugin, versions = Slow(), Hanging()
+    config = Config.from_tables({"server": {"hook_timeout": 0.1}})
+    reloader = Reloader(Server(config, plugins={"slow": plugin}, listeners=[]), versions)  # type: ignore[arg-type]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(reloader.run)
+        reload = reloader.ask()
+        with trio.fail_after(5):
+            await reload.done.wait()
+        nursery.cancel_scope.cancel()
+    versions.answer.set()
+    assert plugin.begun == 1
+    assert reload.failures[0] == (
+        "the configuration and the plugins cannot be looked at within 0.1 seconds; all plugins go on as they are"
+    )
 
 
 @pytest.mark.parametrize(

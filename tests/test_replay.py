@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 import trio
+from thread_kit import all_threads_taken
 
 from trichat import Message, hookimpl
 from trichat._errors import ConnectionLost
@@ -113,6 +114,13 @@ async def test_a_long_history_is_read_no_faster_than_it_is_sent() -> None:
 
     with pytest.raises(ConnectionLost):
         await replay_of(Archive(endless())).send(send, WIRE, "lobby", 0, 100)
+
+
+async def test_it_needs_no_thread_that_plugins_may_hang_in(virtual_time: object) -> None:
+    receiver = Receiver()
+    with all_threads_taken():
+        await replay_of(Archive(iter(messages(PAGE + 1)))).send(receiver.send, WIRE, "lobby", 0, 10_000)
+    assert len(receiver.texts) == PAGE + 1
 
 
 async def test_without_a_history_nothing_is_sent() -> None:

@@ -1,16 +1,24 @@
 """Reloading, one at a time and to its end, whoever asks and whether they wait for it or not."""
 
 import logging
+from collections.abc import Callable
 from contextlib import ExitStack
+from typing import TypeVar
 
 import trio
 
 from trichat._discovery import imported_anew
 from trichat._errors import PluginError, pass_on
 from trichat._server import Server
-from trichat._versions import Changed, Versions
+from trichat._versions import Changed, Look, Versions
 
 logger = logging.getLogger("trichat")
+
+R = TypeVar("R")
+
+# Threads of its own: those that Trio has for everybody may all hang in some plugin, which a reload may be there to
+# mend. One that hangs is abandoned, and counts until it comes back.
+THREADS = 10
 
 
 class Reload:
@@ -33,6 +41,7 @@ class Reloader:
     def __init__(self, server: Server, versions: Versions | None = None) -> None:
         self._server = server
         self._versions = versions
+        self._threads = trio.CapacityLimiter(THREADS)
         self._next = Reload()
         self._asked = trio.Event()
 
@@ -53,7 +62,7 @@ class Reloader:
             reload.done.set()
 
     async def _replace_changed(self, versions: Versions, reload: Reload) -> None:
-        look = await trio.to_thread.run_sync(versions.look, abandon_on_cancel=True)
+        look = await self._look(versions)
         for fault in look.faults:
             self._fail(reload, f"{fault}; all plugins go on as they are")
         for changed in look.changed:
@@ -73,6 +82,15 @@ class Reloader:
             reload.news.append(f"plugin {name!r} has crashed: it takes another version, or a restart, to be back")
         reload.news += look.remarks
 
+    async def _look(self, versions: Versions) -> Look:
+        timeout = self._server.options.hook_timeout
+        with trio.move_on_after(timeout):
+            return await self._in_thread(versions.look)
+        return Look([], [], [f"the configuration and the plugins cannot be looked at within {timeout:g} seconds"])
+
+    async def _in_thread(self, function: Callable[[], R]) -> R:
+        return await trio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=self._threads)
+
     def _fail(self, reload: Reload, sentence: str) -> None:
         logger.error("%s", sentence)
         reload.failures.append(sentence)
@@ -85,7 +103,7 @@ class Reloader:
                 stack.enter_context(imported_anew(module))
             with trio.move_on_after(timeout) as scope:
                 # What a module does when it is imported is nobody's business but its own, and may take long.
-                plugin, policy = await trio.to_thread.run_sync(changed.build, abandon_on_cancel=True)
+                plugin, policy = await self._in_thread(changed.build)
             if scope.cancelled_caught:
                 raise PluginError(f"plugin {name!r} cannot be imported within {timeout:g} seconds")
             await self._server.replace_plugin(name, plugin, policy)

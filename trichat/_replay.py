@@ -34,6 +34,10 @@ REMEMBERED = 8
 # Pages that are read at a time; more threads would only stand in each other's way.
 READERS = 4
 
+# Threads of its own: those that Trio has for everybody may all hang in some plugin. A page that hangs with the disk is
+# abandoned, and its thread counts until it comes back.
+THREADS = 40
+
 
 class HistoryUnavailable(TrichatError):
     """A plugin that keeps the history failed; the text is for the joiner."""
@@ -70,6 +74,7 @@ class Replay:
         self._plugins = plugins
         self._page_timeout = page_timeout
         self._readers = trio.CapacityLimiter(READERS)
+        self._threads = trio.CapacityLimiter(THREADS)
         self._parts: OrderedDict[tuple[str, int, int], _Part] = OrderedDict()
 
     async def send_if_long(self, send: Send, wire: Wire, room: str, after: int, before: int) -> bool:
@@ -128,7 +133,9 @@ class Replay:
         async with self._readers:
             # A disk may hang, and a thread cannot be cancelled: abandoning it keeps client and stop from waiting.
             with trio.fail_after(self._page_timeout):
-                return await trio.to_thread.run_sync(_take_page, messages, abandon_on_cancel=True)
+                return await trio.to_thread.run_sync(
+                    _take_page, messages, abandon_on_cancel=True, limiter=self._threads
+                )
 
 
 def _take_page(messages: Iterator[Message]) -> list[Message]:

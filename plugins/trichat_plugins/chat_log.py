@@ -9,14 +9,14 @@ import logging
 import re
 import time
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import groupby, islice
 from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar, TypeVarTuple
 
 import trio
 
@@ -25,12 +25,19 @@ from trichat_plugins._log_file import TORN, LogFile
 
 logger = logging.getLogger("trichat.chat_log")
 
+Arguments = TypeVarTuple("Arguments")
+R = TypeVar("R")
+
 # Messages of a room that are kept in memory: twice the default replay, so that a joiner finds its part there even when
 # a storm of joins follows it.
 RECENT = 2000
 
 # What the file loses at most when the power fails, with fsync = "everysec".
 SYNC_INTERVAL = 1.0
+
+# Threads of its own: those that Trio has for everybody may all hang in some other plugin, and the log must not. One
+# that hangs with the disk is abandoned, and counts until it comes back.
+THREADS = 10
 
 _LINE = re.compile(
     r"(\S+) (\S+) "  # date and room
@@ -67,6 +74,7 @@ class ChatLog:
         self._options = options
         self._log: LogFile
         self._unsynced = False
+        self._threads = trio.CapacityLimiter(THREADS)
         self._start_of_recent = 0
         self._recent = defaultdict[str, _Recent](lambda: _Recent(self._start_of_recent))
 
@@ -84,7 +92,7 @@ class ChatLog:
                 nursery.cancel_scope.cancel()
             if self._options.fsync != "never":
                 # In a thread, as always: a disk that hangs must not hold up a stop.
-                await trio.to_thread.run_sync(self._log.sync, abandon_on_cancel=True)
+                await self._in_thread(self._log.sync)
         finally:
             # Who still reads the history from it goes on; the last one to hold it closes it.
             self._log.unlock()
@@ -128,7 +136,7 @@ class ChatLog:
     async def _sync_batch(self, messages: Sequence[Message], size: int) -> None:
         log = self._log
         try:
-            await trio.to_thread.run_sync(log.sync, abandon_on_cancel=True)
+            await self._in_thread(log.sync)
         except BaseException:
             # Nobody will see the batch, so it has to be gone from the log as well.
             log.take_back(size)
@@ -141,7 +149,7 @@ class ChatLog:
             if self._unsynced:
                 self._unsynced = False
                 try:
-                    await trio.to_thread.run_sync(self._log.sync, abandon_on_cancel=True)
+                    await self._in_thread(self._log.sync)
                 except OSError as error:
                     logger.error("%s may not be safe on the disk: %s", self._log.path, error)
                     self._unsynced = True
@@ -159,7 +167,7 @@ class ChatLog:
             return found
         if replay == "all":
             return _between(_messages(self._log.lines()), room, after, before)
-        return await trio.to_thread.run_sync(_last, self._log, room, after, before, replay, abandon_on_cancel=True)
+        return await self._in_thread(_last, self._log, room, after, before, replay)
 
     @hookimpl
     async def on_reload(self) -> None:
@@ -170,7 +178,10 @@ class ChatLog:
         self._set_torn_line_aside()
         logger.info("%s was opened anew", self._log.path)
         if self._options.fsync != "never":
-            await trio.to_thread.run_sync(old.sync, abandon_on_cancel=True)
+            await self._in_thread(old.sync)
+
+    async def _in_thread(self, function: Callable[[*Arguments], R], *arguments: *Arguments) -> R:
+        return await trio.to_thread.run_sync(function, *arguments, abandon_on_cancel=True, limiter=self._threads)
 
 
 class _Recent(deque[Message]):

@@ -17,6 +17,7 @@ import trio
 from disk_kit import disk_full_at
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from thread_kit import all_threads_taken
 from trichat_plugins import chat_log
 from trichat_plugins._log_file import LogFile
 from trichat_plugins.chat_log import RECENT, SYNC_INTERVAL, ChatLog, ChatLogOptions, format_lines, parse
@@ -686,6 +687,17 @@ async def test_with_fsync_always_a_disk_that_hangs_is_given_up(monkeypatch: pyte
         await alice.say("two")
         await alice.hears("alice: two")
         alice.hang_up()  # so that the stop does not wait for it
+
+
+async def test_the_log_needs_no_thread_that_others_may_hang_in(virtual_time: object, path: Path) -> None:
+    write(path, numbered(["lobby"] * (RECENT + 10)))
+    with all_threads_taken(), trio.fail_after(FAIL_SAFE):
+        async with opened(path, fsync="always", replay=RECENT + 5) as log:
+            await keep(log, [said(FAR)])
+            assert len([*await log.history("lobby", 0, RECENT + 11)]) == RECENT + 5
+            path.rename(path.with_suffix(".1"))
+            await log.on_reload()
+    assert read(path) == []
 
 
 @pytest.mark.chat(config=EVERYSEC)
