@@ -69,7 +69,9 @@ async def held(*plugins: tuple[str, Lifespan], on_crash: Callable[[str], object]
         on_crash(name)
         return "it crashed"
 
-    lifespans = Lifespans(plugins, timeout_of=lambda _: TIMEOUT, grace=TIMEOUT, on_crash=crash)
+    lifespans = Lifespans(
+        plugins, timeout_of=lambda _: TIMEOUT, grace=TIMEOUT, on_crash=crash, entering=trio.CancelScope()
+    )
     async with trio.open_nursery() as nursery:
         await nursery.start(lifespans.run)
         yield

@@ -242,6 +242,7 @@ async def test_a_plugin_that_hangs_on_leaving_is_cancelled_within_the_grace(
         timeout_of=lambda _: TIMEOUT,
         grace=share,
         on_crash=unexpected,
+        entering=trio.CancelScope(),
     )
     async with outlasting(lifespans.run, lifespans.stop, grace):
         stopped = trio.current_time()
@@ -336,12 +337,30 @@ async def test_a_start_that_is_cancelled_ends(events: list[str], virtual_time: o
         await trio.sleep(1.5)
 
     slow = [(name, noting(events, name, entering=take_a_while)) for name in ("one", "two")]
-    lifespans = Lifespans(slow, timeout_of=lambda _: TIMEOUT, grace=TIMEOUT, on_crash=unexpected)
+    lifespans = Lifespans(
+        slow, timeout_of=lambda _: TIMEOUT, grace=TIMEOUT, on_crash=unexpected, entering=trio.CancelScope()
+    )
     with trio.fail_after(cancelled_after + 1), trio.CancelScope() as scope:
         scope.deadline = trio.current_time() + cancelled_after
         async with outlasting(lifespans.run, lifespans.stop, TIMEOUT):
             pytest.fail("it was cancelled before")
     assert scope.cancelled_caught
+
+
+async def test_where_entering_is_cancelled_those_that_were_entered_are_held_until_the_stop(
+    events: list[str], virtual_time: object
+) -> None:
+    entering = trio.CancelScope()
+    plugins = [
+        ("a", noting(events, "a")),
+        ("b", noting(events, "b")),
+        ("hangs", noting(events, "hangs", entering=hang)),
+    ]
+    lifespans = Lifespans(plugins, timeout_of=lambda _: TIMEOUT, grace=TIMEOUT, on_crash=unexpected, entering=entering)
+    entering.deadline = trio.current_time() + 1
+    async with outlasting(lifespans.run, lifespans.stop, TIMEOUT):
+        assert events == ["a in", "b in"]
+    assert events[2:] == ["b out", "a out"]
 
 
 async def test_who_crashed_while_others_started_has_no_commands(virtual_time: object) -> None:

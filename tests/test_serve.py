@@ -292,6 +292,36 @@ def test_a_signal_stops_it_like_stop(server: Served, number: signal.Signals) -> 
     assert server.log() == ["lobby * alice joined", "lobby * alice left"]
 
 
+HESITANT = """
+from contextlib import asynccontextmanager
+import trio
+from trichat import hookimpl
+@hookimpl
+@asynccontextmanager
+async def lifespan(server):
+    print("starting", flush=True)
+    await trio.sleep_forever()
+    yield
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_it_starts_breaks_the_start_off(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "hesitant.py").write_text(HESITANT)
+    config = write_config(tmp_path, "[plugins.hesitant]\nhook_timeout = 3600.0\n")
+    command = [TRICHAT, "serve", "--port", "0", "--config", config, "--plugin", "hesitant.py"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "starting\n"
+            process.send_signal(number)
+            out, log = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
+    assert (process.returncode, out) == (0, "")
+    assert f"the server is stopping (got {number.name}) before it has started" in log
+
+
 def test_a_second_ctrl_c_ends_it_at_once(server: Served) -> None:
     alice = server.join("alice")
     server.signal(signal.SIGINT)

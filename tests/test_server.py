@@ -23,6 +23,7 @@ from trichat import (
     operators,
 )
 from trichat._inbox import CAPACITY
+from trichat._listener import Accept, Address, Listener
 from trichat._tasks import task_tree
 from trichat.testing import Chat, running
 
@@ -65,15 +66,80 @@ async def test_a_server_that_cannot_listen_says_so_in_one_exception_and_leaves_i
 class Living:
     """Notes its lifespan."""
 
+    def __init__(self, events: list[str], name: str = "") -> None:
+        self._events = events
+        self._name = f"{name} " if name else ""
+
+    @hookimpl
+    @asynccontextmanager
+    async def lifespan(self, server: Server) -> AsyncIterator[None]:
+        self._events.append(f"{self._name}entered")
+        yield
+        self._events.append(f"{self._name}left")
+
+
+class Slow:
+    """Takes a minute to be entered, and has the server stopped after a second of it."""
+
     def __init__(self, events: list[str]) -> None:
         self._events = events
 
     @hookimpl
     @asynccontextmanager
     async def lifespan(self, server: Server) -> AsyncIterator[None]:
-        self._events.append("entered")
+        server.start_soon(self._have_it_stopped, server)
+        try:
+            await trio.sleep(60)
+            self._events.append("slow entered")
+        finally:
+            self._events.append("slow broken off")
         yield
-        self._events.append("left")
+
+    async def _have_it_stopped(self, server: Server) -> None:
+        await trio.sleep(1)
+        server.stop("enough")
+
+    @hookimpl
+    def commands(self) -> list[Command]:
+        raise AssertionError("it is not there")
+
+
+SLOW = Config(server=ServerOptions(host="127.0.0.1", port=0, hook_timeout=60))
+
+
+async def test_a_stop_while_it_starts_leaves_the_plugins_that_were_entered_and_nothing_was_open(
+    virtual_time: object,
+) -> None:
+    events: list[str] = []
+    plugins = {"one": Living(events, "one"), "two": Living(events, "two"), "slow": Slow(events), "late": Living(events)}
+    async with trio.open_nursery() as nursery:
+        assert await nursery.start(Server(SLOW, plugins=plugins).serve) == []
+    assert events == ["one entered", "two entered", "slow broken off", "two left", "one left"]
+    assert trio.current_time() < 5
+
+
+async def test_a_stop_before_it_starts_enters_no_plugin() -> None:
+    events: list[str] = []
+    server = Server(LOCAL, plugins={"living": Living(events)})
+    server.stop()
+    await server.serve()
+    assert events == []
+
+
+class Unready(Listener):
+    """A listener that never gets ready: its host's name is being looked up."""
+
+    async def serve(self, accept: Accept, *, task_status: trio.TaskStatus[list[Address]]) -> None:
+        await trio.sleep_forever()
+
+
+async def test_a_stop_while_the_listeners_start_does_not_wait_for_them(virtual_time: object) -> None:
+    server = Server(LOCAL, plugins={}, listeners=[Unready()])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.serve)
+        await trio.sleep(1)
+        server.stop()
+    assert trio.current_time() < 5
 
 
 async def test_a_plugin_that_refuses_the_start_is_named_in_one_exception() -> None:

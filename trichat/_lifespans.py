@@ -23,7 +23,8 @@ class Lifespans:
     """Enters the plugins' context managers. All together may take `grace` seconds to be left.
 
     `timeout_of` is called with the name of a plugin, and returns how many seconds it may take to be entered;
-    `on_crash` is called with the name of one whose lifespan crashed in between, and returns what to say of it.
+    `on_crash` is called with the name of one whose lifespan crashed in between, and returns what to say of it. Whoever
+    cancels `entering` breaks off the start: no more are entered, and the others are held all the same until `stop`.
     """
 
     def __init__(
@@ -33,8 +34,10 @@ class Lifespans:
         timeout_of: Callable[[str], float],
         grace: float,
         on_crash: Callable[[str], str],
+        entering: trio.CancelScope,
     ) -> None:
         self._plugins = plugins
+        self._entering = entering
         self._timeout_of = timeout_of
         self._grace = grace
         self._on_crash = on_crash
@@ -51,8 +54,11 @@ class Lifespans:
         """Hold the lifespans until `stop`. Raises `StartError` if a plugin refuses the start."""
         async with trio.open_nursery() as self._nursery:
             try:
-                for name, manager in self._plugins:
-                    await self._enter(name, manager, self._timeout_of(name))
+                with self._entering:
+                    for name, manager in self._plugins:
+                        # One that waits for nothing would be entered all the same.
+                        await trio.lowlevel.checkpoint_if_cancelled()
+                        await self._enter(name, manager, self._timeout_of(name))
                 task_status.started()
                 await self._stopping.wait()
             finally:

@@ -101,6 +101,8 @@ class _Announcement(trio.TaskStatus[list[Address]]):
 
     def started(self, value: list[Address] | None = None) -> None:
         addresses = value or []
+        if not addresses:
+            return  # it was stopped before
         print(f"trichat listens on {', '.join(map(str, addresses))}")
         for line in self._about:
             print(line)

@@ -64,6 +64,8 @@ class Server:
         self._plugins = self._make_plugins(options.hook_timeout, on_out=self._plugin_is_out, on_fatal=self._fail)
         self._stopping = trio.Event()
         self._stop_reason = ""
+        self._entering, self._opening = trio.CancelScope(), trio.CancelScope()
+        """The start, first of the plugins and then of the listeners: a stop does not wait for it."""
         for name, plugin in (load_plugins(config) if plugins is None else plugins).items():
             self._plugins.register(name, plugin, policy_of(config, name))
         self._tracer = Tracer(self._plugins)
@@ -207,10 +209,15 @@ class Server:
                 self._commands = self._of_those_that_run(commands)
 
     def stop(self, reason: str = "") -> None:
-        """End the server gracefully; `serve` returns within `shutdown_timeout`. Everyone is told `reason`."""
+        """End the server gracefully; `serve` returns within `shutdown_timeout`. Everyone is told `reason`.
+
+        While it starts, the start is broken off: the plugin that is being entered is cancelled.
+        """
         if not self._stopping.is_set() and not is_withheld("stopped the server: %s", reason):
             self._stop_reason = reason
             self._stopping.set()
+            for start in (self._entering, self._opening):
+                start.cancel("the server is stopping")
 
     def _fail(self, why: str) -> None:
         if not self._stopping.is_set():
@@ -242,6 +249,7 @@ class Server:
     async def serve(self, *, task_status: trio.TaskStatus[list[Address]] = trio.TASK_STATUS_IGNORED) -> None:
         """Run the server until `stop` is called, and report where it listens when it does.
 
+        If it is stopped before, it reports that it listens nowhere, and leaves the plugins that it has entered.
         Raises `StartError` or `PluginError` if it cannot start. When it is cancelled, it ends within
         `shutdown_timeout` all the same, and as gracefully: every client leaves, every plugin hears of it, the log is
         whole. A server serves once.
@@ -258,6 +266,7 @@ class Server:
             # A little less than all of the share, so that one that hangs is told of before it is cut off.
             grace=0.8 * LIFESPANS_SHARE * grace,
             on_crash=self._plugins.roster.mark_crashed,
+            entering=self._entering,
         )
         # Who is needed longest is entered first: clients while there are clients, the broadcaster until the last of
         # them has left, the plugins until the last message is in the log.
@@ -266,25 +275,34 @@ class Server:
             self._storages.serving(),
             outlasting(lifespans.run, lifespans.stop, LIFESPANS_SHARE * grace, name="plugins"),
         ):
-            self._commands = self._of_those_that_run(command_table(self._plugins.commands()))
-            async with (
-                outlasting(
-                    self._broadcaster.run, self._broadcaster.inbox.close, BROADCASTER_SHARE * grace, name="broadcaster"
-                ),
-                trio.open_nursery() as self._nursery,
-            ):
-                try:
-                    await self._listen(task_status)
-                finally:
-                    self._end_sessions()
+            if self._stopping.is_set():
+                # Not all plugins are there, so none can be asked for anything, nor told what others may have said.
+                logger.info("%s before it has started", self._last_words)
+                self._broadcaster.inbox.close()
+                task_status.started([])
+            else:
+                await self._take_clients(task_status)
         logger.info("stopped")
+
+    async def _take_clients(self, task_status: trio.TaskStatus[list[Address]]) -> None:
+        grace = BROADCASTER_SHARE * self._options.shutdown_timeout
+        self._commands = self._of_those_that_run(command_table(self._plugins.commands()))
+        async with (
+            outlasting(self._broadcaster.run, self._broadcaster.inbox.close, grace, name="broadcaster"),
+            trio.open_nursery() as self._nursery,
+        ):
+            try:
+                await self._listen(task_status)
+            finally:
+                self._end_sessions()
 
     async def _listen(self, task_status: trio.TaskStatus[list[Address]]) -> None:
         """Take connections until the server stops."""
         async with trio.open_nursery() as nursery:
             addresses: list[Address] = []
-            for listener in self._listeners:
-                addresses += await nursery.start(listener.serve, self._accept, name="listener")
+            with self._opening:
+                for listener in self._listeners:
+                    addresses += await nursery.start(listener.serve, self._accept, name="listener")
             task_status.started(addresses)
             await self._stopping.wait()
             nursery.cancel_scope.cancel()

@@ -47,8 +47,9 @@ def lifespan(server: "Server") -> AbstractAsyncContextManager[None]:  # type: ig
     Failure: raising while it is entered refuses the start, naming the plugin, or the new version: then the one before
     is entered again. A background task that crashes later takes down only its plugin: the hooks in which it tells are
     silent from then on, those in which it asks refuse.
-    Cancellation: the plugin is kept as long as there are clients, even if the server is cancelled; leaving it has a
-    share of `shutdown_timeout`, and is cancelled when that is over.
+    Cancellation: when the server is stopped, entering it is cancelled. Once it is entered, the plugin is kept as long
+    as there are clients, even if the server is cancelled; leaving it has a share of `shutdown_timeout`, and is
+    cancelled when that is over.
     """
 
 
