@@ -114,6 +114,8 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
         pytest.param(b"[server]\nport = 1\nport = 2\n", "line 3", id="a key twice"),
         pytest.param(b"[server]\n[server]", "line 2", id="a table twice"),
         pytest.param(b'[server]\nhost = "\xff"', "can't decode byte 0xff", id="not UTF-8"),
+        pytest.param(b"[server]\nport = " + b"1" * 5000, "limit", id="a number that is too long"),
+        pytest.param(b"a = " + b"[" * 2000, "recursion", id="nested too deep"),
     ],
 )
 def test_a_file_that_is_not_toml_is_named_with_the_reason(tmp_path: Path, content: bytes, why: str) -> None:

@@ -111,7 +111,7 @@ class Served:
 
     def __init__(self, chat: Chat, reloader: Reloader, file: Path) -> None:
         self.chat = chat
-        self._reloader = reloader
+        self.reloader = reloader
         self._file = file
         self._written = 0
 
@@ -122,7 +122,7 @@ class Served:
         os.utime(self._file, ns=(self._written, self._written))
 
     async def reloaded(self) -> Reload:
-        reload = self._reloader.ask()
+        reload = self.reloader.ask()
         await reload.done.wait()
         return reload
 
@@ -184,6 +184,15 @@ async def test_it_needs_no_thread_that_plugins_may_hang_in(served: Served) -> No
         assert (await served.reloaded()).news == ["plugin 'shout': another version has taken its place"]
 
 
+async def test_whatever_comes_of_looking_at_the_files_is_not_worth_the_server(served: Served) -> None:
+    def read(_: object) -> Config:
+        raise MemoryError
+
+    served.reloader._versions._read = read  # type: ignore[union-attr]
+    failure = "the configuration and the plugins cannot be looked at: MemoryError(); all plugins go on as they are"
+    assert [(await served.reloaded()).failures for _ in range(2)] == [[failure]] * 2
+
+
 class Hanging:
     """Versions on a disk that does not answer."""
 
@@ -219,6 +228,12 @@ async def test_a_disk_that_hangs_holds_up_no_plugin_that_opens_its_files_anew() 
         pytest.param("def (", r"plugin '.*shout\.py' cannot be imported: .*shout\.py:1: invalid syntax", id="syntax"),
         pytest.param(
             "1 / 0", r"plugin '.*shout\.py' cannot be imported: ZeroDivisionError\(.*\) at .*shout\.py:1", id="import"
+        ),
+        *(
+            pytest.param(
+                f"raise {raised}", r"plugin 'shout' cannot be made: .*KeyboardInterrupt\(.* at .*shout\.py:1", id=raised
+            )
+            for raised in ("KeyboardInterrupt", "BaseExceptionGroup('all', [KeyboardInterrupt()])")
         ),
         pytest.param(
             SHOUT.replace("on_message(message)", "on_mesage(message)"),

@@ -101,7 +101,8 @@ def read_config(path: Path, faults: list[str]) -> Config:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         faults.append(f"{path}: cannot be read ({error.strerror})")
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
+        # Beside its own errors, tomllib lets out those of numbers that are too long, and of what is nested too deep.
         faults.append(f"{path}: is not TOML ({error})")
     else:
         return _from_tables(tables, str(path), faults)

@@ -84,8 +84,12 @@ class Reloader:
 
     async def _look(self, versions: Versions) -> Look:
         timeout = self._server.options.hook_timeout
-        with trio.move_on_after(timeout):
-            return await self._in_thread(versions.look)
+        try:
+            with trio.move_on_after(timeout):
+                return await self._in_thread(versions.look)
+        except Exception as error:
+            # Whatever it is, it is not worth the server.
+            return Look([], [], [f"the configuration and the plugins cannot be looked at: {error!r}"])
         return Look([], [], [f"the configuration and the plugins cannot be looked at within {timeout:g} seconds"])
 
     async def _in_thread(self, function: Callable[[], R]) -> R:

@@ -9,7 +9,7 @@ import msgspec
 from trichat._choices import build_plugins, choose, is_wanted, unknown_tables
 from trichat._config import Config
 from trichat._discovery import Extra, Found, find_plugins, modules_of
-from trichat._errors import ConfigError, TrichatError
+from trichat._errors import ConfigError, PluginError, TrichatError, with_place
 from trichat._policy import Policy
 
 
@@ -30,10 +30,14 @@ class Changed(NamedTuple):
     version: Version
 
     def build(self) -> tuple[object, Policy]:
-        """Import it, and make it. Raises `ConfigError` or `PluginError`."""
+        """Import it, and make it. Raises `ConfigError` or `PluginError`. That belongs into a thread."""
         faults: list[str] = []
-        choice = choose(self.found, self.config, faults)
-        plugins = build_plugins([] if choice is None else [choice], faults)
+        try:
+            choice = choose(self.found, self.config, faults)
+            plugins = build_plugins([] if choice is None else [choice], faults)
+        except (KeyboardInterrupt, GeneratorExit, BaseExceptionGroup) as error:
+            # In a thread nobody has typed Ctrl-C: the plugin has raised it, and must not end the server by that.
+            raise PluginError(f"plugin {self.found.name!r} cannot be made: {with_place(error)}") from error
         if faults or choice is None:
             raise ConfigError(faults)
         return plugins[choice.name], choice.policy
