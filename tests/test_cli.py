@@ -208,6 +208,16 @@ def test_plugins_tells_of_tables_that_have_no_plugin(tmp_path: Path) -> None:
     assert ended.stderr == "trichat: trichat.toml: plugins.chatlog: no such plugin (did you mean 'chat_log'?)\n"
 
 
+def test_a_folder_of_plugins_that_is_not_there_is_told_beside_all_that_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "trichat.toml").write_text("[server]\nport = 99999\nplugins_dir = 'nowhere'\n")
+    ended = trichat("check", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == [
+        "trichat: trichat.toml: server.port: Expected `int` <= 65535 (here: 99999)",
+        "trichat: 'nowhere' is no folder of plugins: there is no such folder",
+    ]
+
+
 def test_plugins_of_a_folder_that_is_not_there_are_told(tmp_path: Path) -> None:
     ended = trichat("serve", "--plugins-dir", "nowhere", cwd=tmp_path)
     assert ended.returncode == 2

@@ -235,13 +235,13 @@ def test_all_faults_of_a_file_are_named_at_once(tmp_path: Path) -> None:
     )
 
 
-def test_a_default_stands_in_for_what_is_wrong(tmp_path: Path) -> None:
+def test_a_default_stands_in_for_what_is_wrong_and_for_nothing_else(tmp_path: Path) -> None:
     path = write(tmp_path, "[server]\nport = -1\nhost = '::'\n[plugins.tea]\ncups = 3")
     faults = ["one from before"]
 
     config = read_config(path, faults)
 
-    assert config == Config(plugins={"tea": {"cups": 3}}, source=str(path))
+    assert config == Config(server=ServerOptions(host="::"), plugins={"tea": {"cups": 3}}, source=str(path))
     assert faults == ["one from before", f"{path}: server.port: Expected `int` >= 0 (here: -1)"]
 
 

@@ -1,7 +1,9 @@
 """Which plugins there are."""
 
+import errno
 import importlib.metadata
 import inspect
+import os
 from collections.abc import Iterable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -77,6 +79,17 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path, exists: bool) -> No
     with pytest.raises(PluginError) as refusal:
         find_plugins(str(path))
     assert str(refusal.value) == f"{str(path)!r} is no folder of plugins: there is no such folder"
+
+
+def test_a_folder_that_may_not_be_read_is_not_an_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(folder: object = None) -> list[str]:
+        raise PermissionError(errno.EACCES, "Permission denied", folder)
+
+    for each in ("listdir", "scandir"):  # root may read everything
+        monkeypatch.setattr(os, each, refuse)
+    with pytest.raises(PluginError) as refusal:
+        find_plugins(str(tmp_path))
+    assert str(refusal.value) == f"{str(tmp_path)!r}: the folder of plugins cannot be read (Permission denied)"
 
 
 def test_installed_plugins_come_first_then_those_of_the_folder_then_the_others(tmp_path: Path) -> None:

@@ -114,10 +114,12 @@ def _from_tables(tables: Mapping[str, object], source: str, faults: list[str]) -
         if key not in ("server", "plugins"):
             kind = "table" if isinstance(table, dict) else "key"
             faults.append(f"{source}: {key}: unknown {kind}{suggestion(key, ['server', 'plugins'])}")
-    server = to_options(ServerOptions, _table(tables, "server", f"{source}: ", faults), f"{source}: server", faults)
+    table = _table(tables, "server", f"{source}: ", faults)
+    # What is right in it counts, even if the rest is wrong: `plugins_dir` says which tables of plugins there may be.
+    server = ServerOptions(**_values(ServerOptions, table, f"{source}: server", faults))
     plugins = _table(tables, "plugins", f"{source}: ", faults)
     return Config(
-        server=server or ServerOptions(),
+        server=server,
         plugins={name: _table(plugins, name, f"{source}: plugins.", faults) for name in plugins},
         source=source,
     )
@@ -142,16 +144,28 @@ def to_options(
     `others` are keys that the table may have beside these: a misspelled one may have been meant for one of them.
     """
     fields = _fields(cls)
-    values = {}
     before = len(faults)
-    # Key by key, because msgspec stops at the first fault and whoever wrote the file wants to see all of them.
-    for key, value in table.items():
-        if key in fields:
-            values[key] = _convert(value, fields[key].type, f"{place}.{key}", faults)
-        else:
-            faults.append(f"{place}.{key}: unknown key{suggestion(key, [*fields, *others])}")
+    values = _values(cls, table, place, faults, others)
     faults.extend(f"{place}.{key}: is missing" for key in fields if fields[key].required and key not in table)
     return cls(**values) if len(faults) == before else None
+
+
+def _values(
+    cls: type[Options], table: Mapping[str, object], place: str, faults: list[str], others: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return the values in `table` that are right, and add a fault for each of the others."""
+    fields = _fields(cls)
+    values = {}
+    # Key by key, because msgspec stops at the first fault and whoever wrote the file wants to see all of them.
+    for key, value in table.items():
+        before = len(faults)
+        if key in fields:
+            converted = _convert(value, fields[key].type, f"{place}.{key}", faults)
+            if len(faults) == before:
+                values[key] = converted
+        else:
+            faults.append(f"{place}.{key}: unknown key{suggestion(key, [*fields, *others])}")
+    return values
 
 
 @lru_cache

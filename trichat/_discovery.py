@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import inspect
 import linecache
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -105,10 +106,13 @@ def _load(point: EntryPoint) -> Factory:
 
 def _in_folder(folder: str) -> Iterator[Found]:
     if folder:
-        if not Path(folder).is_dir():
-            raise PluginError(f"{folder!r} is no folder of plugins: there is no such folder")
-        files = sorted(Path(folder).glob("*.py"))
-        yield from _named([file for file in files if not file.name.startswith("_")])
+        try:
+            names = sorted(os.listdir(folder))  # where `Path.glob` finds nothing in what it may not read
+        except (FileNotFoundError, NotADirectoryError):
+            raise PluginError(f"{folder!r} is no folder of plugins: there is no such folder") from None
+        except OSError as error:
+            raise PluginError(f"{folder!r}: the folder of plugins cannot be read ({error.strerror})") from None
+        yield from _named([Path(folder, name) for name in names if name.endswith(".py") and not name.startswith("_")])
 
 
 def _named(extra: Extra) -> Iterator[Found]:
