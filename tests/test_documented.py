@@ -233,7 +233,17 @@ def test_the_public_names_are_these() -> None:
     assert sorted(f"{alias.asname}" for node in imports for alias in node.names) == sorted(
         [
             *("Address", "Client", "Command", "Config", "ConfigError", "Handled", "LOBBY", "Listener", "Message"),
-            *("Meta", "Network", "Options", "PluginError", "Refuse", "Server", "ServerOptions", "StartError"),
+            *(
+                "Meta",
+                "Network",
+                "Networks",
+                "Options",
+                "PluginError",
+                "Refuse",
+                "Server",
+                "ServerOptions",
+                "StartError",
+            ),
             *("Storage", "StorageError", "TcpListener", "TrichatError", "__version__", "command", "everyone"),
             *("hookimpl", "load_config", "load_plugins", "operators"),
         ]

@@ -1,12 +1,14 @@
 """Addresses and networks, as configurations name them."""
 
 import re
+from ipaddress import ip_network
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trichat import Network
+from trichat import Network, Networks
 from trichat._network import canonical_address
 
 
@@ -133,3 +135,53 @@ def test_ipv4_in_ipv6_is_ipv4_in_a_network_and_in_an_address(text: str) -> None:
     assert "10.0.0.7" in Network(text)
     assert "::ffff:10.0.0.7" in Network(text)
     assert "11.0.0.7" not in Network(text)
+
+
+LISTED = ["10.0.0.0/8", "10.0.0.7", "192.168.4.0/24", "::ffff:11.0.0.0/104", "2001:db8::/32", "2001:db8::7"]
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("10.0.0.8", "10.0.0.0/8"),
+        ("10.0.0.7", "10.0.0.7"),
+        ("::ffff:10.0.0.7", "10.0.0.7"),
+        ("192.168.4.255", "192.168.4.0/24"),
+        ("192.168.5.0", None),
+        ("11.1.2.3", "11.0.0.0/8"),
+        ("2001:db8::7%eth0", "2001:db8::7"),
+        ("2001:db8:ffff::1", "2001:db8::/32"),
+        ("::a00:7", None),
+    ],
+)
+def test_of_many_networks_the_smallest_is_found(address: str, network: str | None) -> None:
+    assert Networks(map(Network, LISTED)).find(address) == (network and Network(network))
+
+
+def test_among_no_networks_none_is_found() -> None:
+    assert Networks().find("10.0.0.7") is None
+
+
+@given(st.lists(st.ip_addresses(), max_size=5), st.integers(0, 32), st.ip_addresses())
+def test_an_address_is_found_where_it_is_in_one_of_them(addresses: list[object], bits: int, address: object) -> None:
+    networks = [Network(str(ip_network(f"{each}/{bits}", strict=False))) for each in addresses]
+    found = Networks(networks).find(str(address))
+    assert (found is not None) == any(str(address) in each for each in networks)
+    assert found is None or str(address) in found
+
+
+class Counted(dict[int, Network]):
+    """Counts how often it is looked into."""
+
+    looks = 0
+
+    def get(self, *arguments: Any) -> Any:
+        Counted.looks += 1
+        return super().get(*arguments)
+
+
+def test_a_look_up_takes_no_longer_among_more_networks_of_the_same_length() -> None:
+    networks = Networks(Network(f"11.{number // 256}.{number % 256}.0/24") for number in range(1000))
+    networks._by_prefix = {prefix: Counted(found) for prefix, found in networks._by_prefix.items()}
+    assert networks.find("127.0.0.1") is None
+    assert Counted.looks == 1

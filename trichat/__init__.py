@@ -29,6 +29,7 @@ from trichat._messages import Handled as Handled
 from trichat._messages import Message as Message
 from trichat._messages import Refuse as Refuse
 from trichat._network import Network as Network
+from trichat._network import Networks as Networks
 from trichat._server import Server as Server
 from trichat._storage import Storage as Storage
 from trichat._version import __version__ as __version__

@@ -1,5 +1,6 @@
 """Addresses and networks, as configurations name them."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
@@ -31,6 +32,28 @@ class Network:
 
     def __repr__(self) -> str:
         return f"Network({str(self)!r})"
+
+
+class Networks:
+    """Any number of networks, among which an address is looked up as quickly as among few."""
+
+    def __init__(self, networks: Iterable[Network] = ()) -> None:
+        found: dict[tuple[int, int], dict[int, Network]] = {}
+        for each in networks:
+            network = each._network
+            beyond = network.max_prefixlen - network.prefixlen
+            found.setdefault((network.version, beyond), {})[int(network.network_address) >> beyond] = each
+        # For each length of a prefix, of which there are at most 162, the networks by their prefix; the longest first.
+        self._by_prefix = dict(sorted(found.items()))
+
+    def find(self, address: str) -> Network | None:
+        """Return the smallest of the networks that `address` is in, or `None`."""
+        wanted = _address(address)
+        version, number = wanted.version, int(wanted)
+        for (of_version, beyond), networks in self._by_prefix.items():
+            if of_version == version and (network := networks.get(number >> beyond)) is not None:
+                return network
+        return None
 
 
 def canonical_address(text: str) -> str:

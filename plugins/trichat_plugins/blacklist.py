@@ -4,7 +4,9 @@ import logging
 from pathlib import Path
 from typing import Annotated
 
-from trichat import Client, ConfigError, Network, Options, Refuse, hookimpl
+import trio
+
+from trichat import Client, ConfigError, Network, Networks, Options, Refuse, hookimpl
 
 logger = logging.getLogger("trichat.blacklist")
 
@@ -25,22 +27,31 @@ class Blacklist:
 
     def __init__(self, options: BlacklistOptions) -> None:
         self._options = options
-        self._from_file = _read(options.file)
+        self._networks, _ = _listed(options)
+        # A thread of its own: those that Trio has for everybody may all hang in some other plugin.
+        self._thread = trio.CapacityLimiter(1)
 
     @hookimpl
     def on_connect(self, client: Client) -> Refuse | None:
         """Refuse whoever is on the list."""
-        for network in (*self._options.addresses, *self._from_file):
-            if client.address in network:
-                return Refuse(f"{network} is on the blacklist")
-        return None
+        network = self._networks.find(client.address)
+        return None if network is None else Refuse(f"{network} is on the blacklist")
 
     @hookimpl
-    def on_reload(self) -> None:
+    async def on_reload(self) -> None:
         """Read the file anew; if it is faulty, this fails and the old list stays."""
-        self._from_file = _read(self._options.file)
         if self._options.file:
-            logger.info("%s was read; addresses and networks in it: %d", self._options.file, len(self._from_file))
+            # To read a long one takes seconds, in which everybody would wait.
+            self._networks, count = await trio.to_thread.run_sync(
+                _listed, self._options, abandon_on_cancel=True, limiter=self._thread
+            )
+            logger.info("%s was read; addresses and networks in it: %d", self._options.file, count)
+
+
+def _listed(options: BlacklistOptions) -> tuple[Networks, int]:
+    """Return all that is on the list, and how much of it is from the file."""
+    from_file = _read(options.file)
+    return Networks([*options.addresses, *from_file]), len(from_file)
 
 
 def _read(file: str) -> list[Network]:

@@ -1,9 +1,12 @@
 """The plugin `blacklist`: who is kept out, by which list, and what a reload changes."""
 
 import logging
+import threading
 from pathlib import Path
 
 import pytest
+import trio
+from thread_kit import all_threads_taken
 from trichat_plugins.blacklist import Blacklist, BlacklistOptions
 
 from trichat import Client, Config, ConfigError, Network, Refuse, Server, load_plugins
@@ -22,6 +25,10 @@ def blacklist(*networks: str, file: Path | None = None) -> Blacklist:
 
 def write(file: Path, text: str) -> None:
     file.write_text(text)
+
+
+def remove(file: Path) -> None:
+    file.unlink()
 
 
 @pytest.fixture
@@ -102,36 +109,54 @@ def test_a_file_that_cannot_be_read_is_told(file: Path, content: bytes | None) -
         blacklist(file=file)
 
 
-def test_a_reload_reads_the_file_anew(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_reload_reads_the_file_anew(file: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "trichat.blacklist")
-    file.write_text("10.0.0.7\n")
+    write(file, "10.0.0.7\n")
     listed = blacklist(file=file)
-    file.write_text("10.0.0.8\n10.0.0.9\n")
-    listed.on_reload()
+    write(file, "10.0.0.8\n10.0.0.9\n")
+    await listed.on_reload()
     assert listed.on_connect(visitor("10.0.0.7")) is None
     assert listed.on_connect(visitor("10.0.0.8")) == Refuse("10.0.0.8 is on the blacklist")
     assert caplog.messages == [f"{file} was read; addresses and networks in it: 2"]
 
 
-def test_a_reload_without_a_file_has_nothing_to_say(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_reload_without_a_file_has_nothing_to_say(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "trichat.blacklist")
     listed = blacklist("10.0.0.7")
-    listed.on_reload()
+    await listed.on_reload()
     assert listed.on_connect(visitor("10.0.0.7")) == Refuse("10.0.0.7 is on the blacklist")
     assert caplog.messages == []
 
 
 @pytest.mark.parametrize("content", ["10.0.0.8\noops\n", None], ids=["faulty", "missing"])
-def test_a_reload_of_a_bad_file_fails_and_changes_nothing(file: Path, content: str | None) -> None:
-    file.write_text("10.0.0.7\n")
+async def test_a_reload_of_a_bad_file_fails_and_changes_nothing(file: Path, content: str | None) -> None:
+    write(file, "10.0.0.7\n")
     listed = blacklist(file=file)
-    file.unlink()
+    remove(file)
     if content is not None:
-        file.write_text(content)
+        write(file, content)
     with pytest.raises(ConfigError, match=f"^{file}:"):
-        listed.on_reload()
+        await listed.on_reload()
     assert listed.on_connect(visitor("10.0.0.7")) == Refuse("10.0.0.7 is on the blacklist")
     assert listed.on_connect(visitor("10.0.0.8")) is None
+
+
+async def test_a_reload_reads_in_a_thread_of_its_own(
+    file: Path, virtual_time: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(file, "10.0.0.7\n")
+    listed = blacklist(file=file)
+    readers = []
+
+    def read(path: Path, **_: object) -> str:
+        readers.append(threading.current_thread())
+        return "10.0.0.8\n"
+
+    monkeypatch.setattr(Path, "read_text", read)
+    with all_threads_taken(), trio.fail_after(5):
+        await listed.on_reload()
+    assert listed.on_connect(visitor("10.0.0.8")) == Refuse("10.0.0.8 is on the blacklist")
+    assert threading.current_thread() not in readers
 
 
 # Its table.
