@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 import trio
+from trio.testing import memory_stream_one_way_pair
 
 from trichat._errors import ConnectionLost
 from trichat._outbox import Outbox, put_to_all
-from trichat._transport import Bytes, Transport
+from trichat._transport import Bytes, StreamTransport, Transport
 
 
 class Pipe(Transport):
@@ -162,6 +163,33 @@ async def test_a_client_that_takes_a_little_in_time_is_kept(given: Given) -> Non
     await trio.sleep(1)
     assert given.pipe.taken == b"hello"
     assert given.given_up == []
+
+
+class Modem(trio.abc.SendStream):
+    """Takes a kilobyte a second, and says so when it has taken all."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await trio.sleep(len(data) / 1024)
+        self.taken += len(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        raise NotImplementedError
+
+
+async def test_a_client_behind_a_slow_stream_is_kept_however_much_waits_for_it(virtual_time: object) -> None:
+    modem, given_up = Modem(), list[str]()
+    transport = StreamTransport(trio.StapledStream(modem, memory_stream_one_way_pair()[1]), "127.0.0.1")
+    async with trio.open_nursery() as nursery:
+        outbox = Outbox(transport, nursery, limit=1_000_000, send_timeout=60, give_up=given_up.append)
+        outbox.put(b"x" * 200_000)
+        await outbox.flushed()
+    assert (modem.taken, given_up) == (200_000, [])
 
 
 @pytest.mark.parametrize("waiting", [False, True])

@@ -8,7 +8,7 @@ import trio
 from trio.testing import lockstep_stream_pair, memory_stream_pair
 
 from trichat._errors import ConnectionLost
-from trichat._transport import SocketTransport, StreamTransport
+from trichat._transport import SEND_BYTES, SocketTransport, StreamTransport
 
 
 @pytest.fixture
@@ -123,6 +123,17 @@ async def test_a_stream_has_no_direct_way() -> None:
     assert await transport.receive() == b"hi"
     await transport.send_eof()
     assert await theirs.receive_some() == b""
+
+
+async def test_what_a_stream_takes_of_much_is_told_piece_by_piece() -> None:
+    ours, theirs = memory_stream_pair()
+    transport = StreamTransport(ours, "127.0.0.1")
+    much = memoryview(bytes(range(256)) * 256)
+    sent = [await transport.send_some(much)]
+    while sum(sent) < len(much):
+        sent.append(await transport.send_some(much[sum(sent) :]))
+    assert max(sent) == SEND_BYTES
+    assert await theirs.receive_some() == bytes(much)
 
 
 async def test_a_broken_stream_says_so() -> None:

@@ -15,6 +15,10 @@ Bytes = bytes | memoryview
 # Many lines in one go, and so few that neither their handling nor what they are decoded to is much for one client.
 RECEIVE_BYTES = 4096
 
+# A stream says nothing of how much it has sent before it has sent all. So it is handed no more than a TLS record holds:
+# whoever takes a little now and then is not taken for somebody who takes nothing.
+SEND_BYTES = 16_384
+
 
 class Transport(ABC):
     """What a session needs of a connection. Its methods raise `ConnectionLost`, and nothing else, when it breaks."""
@@ -128,9 +132,9 @@ class StreamTransport(Transport):
         await trio.lowlevel.checkpoint_if_cancelled()
         self._broken = True
         with _translated():
-            await self._stream.send_all(data)
+            await self._stream.send_all(data[:SEND_BYTES])
         self._broken = False
-        return len(data)
+        return min(len(data), SEND_BYTES)
 
     async def send_eof(self) -> None:
         if isinstance(self._stream, trio.abc.HalfCloseableStream):
