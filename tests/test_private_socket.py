@@ -123,16 +123,47 @@ def test_what_is_no_socket_is_never_removed(path: Path, kind: str) -> None:
     assert path.is_symlink() or path.exists()
 
 
-def test_of_two_that_start_at_the_same_moment_one_is_told_to_try_again(path: Path) -> None:
-    descriptor = os.open(path.parent, os.O_RDONLY)
+@contextmanager
+def locked(path: Path, flags: int = os.O_RDONLY) -> Iterator[int]:
+    descriptor = os.open(path, flags)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        with pytest.raises(StartError, match="another server is being started in"), private_socket(path):
-            pass
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def test_of_two_that_start_at_the_same_moment_one_is_told_to_try_again(path: Path) -> None:
+    beside = path.with_name("trichat.sock.lock")
+    complaint = "another server is being started with the control socket"
+    with locked(beside, os.O_RDWR | os.O_CREAT), pytest.raises(StartError, match=complaint), private_socket(path):
+        pass
     with private_socket(path):
         assert connects(path)
+
+
+def test_one_that_gets_the_lock_when_the_other_one_is_through_is_told_as_well(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock = fcntl.flock
+
+    def wait_for_the_other(descriptor: int, operation: int) -> None:
+        flock(descriptor, operation)
+        path.with_name("trichat.sock.lock").unlink()
+
+    monkeypatch.setattr(fcntl, "flock", wait_for_the_other)
+    with pytest.raises(StartError, match="another server is being started"), private_socket(path):
+        pass
+
+
+def test_whoever_works_in_the_folder_may_lock_it(path: Path) -> None:
+    with locked(path.parent), private_socket(path):
+        assert connects(path)
+
+
+def test_nothing_but_the_socket_is_in_the_folder(path: Path) -> None:
+    with private_socket(path):
+        assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def private_socket(path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.setblocking(False)
         try:
-            with _alone_in(path.parent):
+            with _alone_at(path):
                 _remove_stale(path)
                 # Linux gives the file the mode that the socket has when it is bound (less the umask, which can only
                 # take away): there is no moment in which it is wider, and the umask of the process stays as it is.
@@ -43,17 +43,30 @@ def private_socket(path: Path) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep other servers from looking at the same path at the same moment, and replacing what we have just made."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _alone_at(path: Path) -> Iterator[None]:
+    """Keep other servers from looking at the same path at the same moment, and replacing what we have just made.
+
+    The lock is that of a file beside it, for which nobody else has a use: whoever works in the folder may lock that.
+    """
+    lock = path.with_name(f"{path.name}.lock")
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
+        if not _is_locked(descriptor, lock):
+            raise StartError(f"another server is being started with the control socket {str(path)!r}; try again")
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StartError(f"another server is being started in {str(folder)!r}; try again") from None
-        yield
+            yield
+        finally:
+            lock.unlink()  # as long as it is ours
     finally:
         os.close(descriptor)
+
+
+def _is_locked(descriptor: int, lock: Path) -> bool:
+    """Lock an open file, and return whether that went, and is of use: whoever had the lock has removed the file."""
+    with suppress(BlockingIOError, FileNotFoundError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(descriptor), lock.lstat())
+    return False
 
 
 def _remove_stale(path: Path) -> None:
