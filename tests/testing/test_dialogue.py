@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from trichat.testing import Chat, running
-from trichat.testing._dialogue import Dialogue, without_date
+from trichat.testing._dialogue import Dialogue, visible, without_date
 from trichat.testing._person import Person
 from trichat.testing._transcript import Transcript
 
@@ -126,3 +126,14 @@ async def test_the_history_is_noted_without_dates(chat: Chat) -> None:
     await alice.say("hello")
     await chat.join("bob")
     assert "bob< [date] alice: hello" in chat.dialogue.lines()
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("alice: schön 😀", "alice: schön 😀"),
+        ("\x1b[31mred\t\u202e\ud800", "\\x1b[31mred\\t\\u202e\\ud800"),
+    ],
+)
+def test_what_a_terminal_would_obey_or_hide_is_seen(line: str, shown: str) -> None:
+    assert visible(line) == shown

@@ -94,6 +94,15 @@ async def test_lines_are_put_together_from_whatever_pieces_arrive(virtual_time: 
     await person.hears_the_end()
 
 
+async def test_what_is_no_text_is_a_line_that_nobody_expects(virtual_time: object) -> None:
+    person = Person("alice", (await _silent_chat()).dialogue, lambda: "")
+    person.connected(_Line([b"caf\xe9\n"]))
+    person.arrived(b"caf\xe9\n")
+    assert person.heard == ["caf\\xe9"]
+    text = await failure(lambda: person.hears("caf\u00e9"))
+    assert text == "alice was to hear 'caf\u00e9', but there came 'caf\\\\xe9'"
+
+
 class _Line:
     """A connection on which comes what the test says."""
 

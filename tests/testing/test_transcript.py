@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -337,3 +338,22 @@ def test_over_tcp_what_comes_a_moment_too_much_is_a_difference(monkeypatch: pyte
     monkeypatch.setattr(_transcript, "SILENCE", 0.3)
     with pytest.raises(Mismatch, match=r"\+alice< alice: hello$"):
         trio.run(_play_over_tcp, f"{ALICE_JOINS}alice> hello\nalice< * one moment\n", Echo())
+
+
+async def _shout_at(stream: trio.SocketStream) -> None:
+    """Be no trichat, but whatever else may listen there."""
+    await stream.send_all(b"\x1b]0;owned\x07caf\xe9\n")
+    await stream.receive_some()
+
+
+async def _played_at_a_stranger() -> str:
+    async with trio.open_nursery() as nursery:
+        (listener,) = await nursery.start(partial(trio.serve_tcp, host="127.0.0.1"), _shout_at, 0)
+        with pytest.raises(Mismatch) as mismatch:
+            await play_over_tcp(Transcript.parse("alice+\nalice< hello\n"), *listener.socket.getsockname())
+        nursery.cancel_scope.cancel()
+    return str(mismatch.value)
+
+
+def test_over_tcp_nothing_that_comes_can_play_tricks_on_the_terminal() -> None:
+    assert trio.run(_played_at_a_stranger).endswith("\n-alice< hello\n+alice< \\x1b]0;owned\\x07caf\\xe9")

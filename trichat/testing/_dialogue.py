@@ -27,6 +27,11 @@ def shortened(line: str) -> str:
     return line if len(line) <= WIDTH else f"{line[:WIDTH]}..."
 
 
+def visible(line: str) -> str:
+    """The line with what a terminal obeys or hides as escapes: who compares it with another has to see that."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
+
+
 class Dialogue:
     """The lines of one chat, in the order in which they happened."""
 

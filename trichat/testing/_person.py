@@ -95,7 +95,7 @@ class Person:
             self._dialogue.note(self, "<")
         *lines, self._arriving = (self._arriving + data).split(b"\n")
         for line in lines:
-            self.heard.append(line.decode())
+            self.heard.append(_decoded(line))
             welcome = _WELCOME.match(self.heard[-1])
             self.chat_name = welcome[1] if welcome and not self.chat_name else self.chat_name
             self._dialogue.note(self, f"< {without_date(self.heard[-1])}")
@@ -169,7 +169,7 @@ class Person:
                     raise self._not_heard(expected, f"half a line before the end: {self._unread!r}", [])
                 return
             *lines, self._unread = (self._unread + data).split(b"\n")
-            self._lines += [line.decode() for line in lines]
+            self._lines += map(_decoded, lines)
 
     async def hears_up_to(self, start: str, patience: float = PATIENCE) -> list[str]:
         """Read until a line begins with `start`, and return all, that one included. Raises `NotHeard`."""
@@ -230,3 +230,8 @@ class Person:
         lines += [f"    it had heard {shortened(line)!r}" for line in before[-5:]]
         lines += [f"    and has not been asked for {shortened(line)!r}" for line in list(self._lines)[:5]]
         return NotHeard("\n".join(lines) + self._report())
+
+
+def _decoded(line: bytes) -> str:
+    """Return a line as text. What is none is nothing that was expected, and as such to be seen."""
+    return line.decode(errors="backslashreplace")

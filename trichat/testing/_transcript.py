@@ -29,7 +29,7 @@ import trio
 from trichat._errors import TrichatError
 from trichat.testing._chat import Chat, running
 from trichat.testing._clock import run
-from trichat.testing._dialogue import Dialogue
+from trichat.testing._dialogue import Dialogue, visible
 from trichat.testing._person import Person
 from trichat.testing._socket_line import SocketLine
 
@@ -219,7 +219,7 @@ async def _play(transcript: Transcript, stage: _Stage) -> None:
             played += [entry.text, *_by_person(_heard(stage.dialogue, since))]
     if expected != played:
         difference = unified_diff(expected, played, transcript.name, "played", lineterm="")
-        raise Mismatch(f"{transcript.name}: people heard something else\n" + "\n".join(difference))
+        raise Mismatch(f"{transcript.name}: people heard something else\n" + "\n".join(map(visible, difference)))
 
 
 def _pairs(groups: list[list[Entry]]) -> list[tuple[list[Entry], list[str]]]:
