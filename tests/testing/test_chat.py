@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import trio
@@ -190,6 +191,15 @@ async def test_two_plugins_cannot_have_the_same_name(virtual_time: object) -> No
     with pytest.raises(PluginError, match="two plugins of the name 'parrot'"):
         async with running([Parrot(), Parrot()]):
             raise AssertionError("it runs, with one of them")
+
+
+@pytest.mark.parametrize(
+    "plugin", ["hello.py", Path("hello.py"), pytest, dict], ids=["name", "path", "module", "class"]
+)
+async def test_one_plugin_in_place_of_a_list_is_named(virtual_time: object, plugin: Any) -> None:
+    with pytest.raises(TypeError, match=r"hello\.py|pytest|dict.* is one plugin: give a list of them"):
+        async with running(plugin):
+            pass
 
 
 async def test_an_instance_cannot_take_the_place_of_a_built_in_plugin(virtual_time: object) -> None:

@@ -230,7 +230,8 @@ def make_chat(plugins: Plugins, config: Tables | None, folder: Path, transport: 
 
 
 def by_name(plugins: Plugins) -> dict[str, object]:
-    """Return plugins by name, in their order. Raises `PluginError` if two have the same."""
+    """Return plugins by name, in their order. Raises `PluginError` if two have the same, `TypeError` for only one."""
+    refuse_single(plugins)
     if isinstance(plugins, Mapping):
         return dict(plugins)
     named: dict[str, object] = {}
@@ -241,6 +242,12 @@ def by_name(plugins: Plugins) -> dict[str, object]:
             )
         named[name_of(plugin)] = plugin
     return named
+
+
+def refuse_single(plugins: object) -> None:
+    """Raise `TypeError` for one plugin in place of a list: a string would be taken for a list of letters."""
+    if is_factory(plugins):
+        raise TypeError(f"{plugins!r} is one plugin: give a list of them")
 
 
 def _with_log_in(folder: Path, config: Tables) -> Tables:

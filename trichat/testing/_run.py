@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import chdir, suppress
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Protocol
 
 import trio
@@ -13,7 +12,17 @@ import trio
 from trichat._discovery import is_factory
 from trichat._errors import StartError, leaves
 from trichat.testing import _clock
-from trichat.testing._chat import Chat, Connect, Plugins, Tables, by_name, is_cancelled, make_chat, serving
+from trichat.testing._chat import (
+    Chat,
+    Connect,
+    Plugins,
+    Tables,
+    by_name,
+    is_cancelled,
+    make_chat,
+    refuse_single,
+    serving,
+)
 from trichat.testing._endless import Abandoned, EndlessGuard
 from trichat.testing._force import end_by_force, is_of_run
 from trichat.testing._leftovers import all_tasks, described, leftovers_noted
@@ -163,8 +172,7 @@ def _check(scenario: Scenario) -> None:
 
 def made(plugins: MakePlugins) -> dict[str, object]:
     """Return plugins for one run, by name. Raises `TypeError` for those that have been in use before."""
-    if isinstance(plugins, (str, Path, ModuleType, type)):
-        raise TypeError(f"{plugins!r} is one plugin: give a list of them")
+    refuse_single(plugins)  # a class can be called, and makes a plugin
     new = plugins if isinstance(plugins, (Mapping, Sequence)) or not callable(plugins) else plugins()
     named = by_name(new)
     for name, plugin in named.items():
