@@ -90,6 +90,14 @@ def test_where_a_server_has_crashed_it_says_so(path: Path) -> None:
         [*ask(path, "tasks")]
 
 
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_is_no_socket_was_never_a_server(path: Path, kind: str) -> None:
+    path.touch() if kind == "file" else path.mkdir()
+    with pytest.raises(ControlError) as refusal:
+        [*ask(path, "tasks")]
+    assert str(refusal.value) == f"{str(path)!r} is no socket; name that of the server with --control"
+
+
 def test_a_path_that_cannot_be_one_is_one_sentence() -> None:
     with pytest.raises(ControlError, match=r"cannot ask the server at 'x*': .*path too long"):
         [*ask(Path("x" * 200), "tasks")]

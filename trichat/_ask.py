@@ -53,6 +53,8 @@ def _translated(path: Path, timeout: float | None) -> Iterator[None]:
             f"no server here: there is no {str(path)!r}; name its control socket with --control"
         ) from None
     except ConnectionRefusedError:
+        if not path.is_socket():
+            raise ControlError(f"{str(path)!r} is no socket; name that of the server with --control") from None
         raise ControlError(f"no server here: nobody listens at {str(path)!r} any more") from None
     except PermissionError:
         raise ControlError(f"{str(path)!r} is for whoever runs the server; ask as that user") from None
