@@ -195,5 +195,15 @@ def test_the_place_of_what_a_plugin_raised_is_a_line_of_its_own() -> None:
     assert re.fullmatch(rf"FileNotFoundError\(.*\) at {re.escape(__file__)}:\d+", said)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("1 +", "bot.py:1: invalid syntax"), ("a\0b", "source code string cannot contain null bytes")],
+)
+def test_the_place_of_what_is_no_python_is_where_python_says_it_is_if_it_does(text: str, said: str) -> None:
+    with pytest.raises(SyntaxError) as refusal:
+        compile(text, "bot.py", "exec")
+    assert with_place(refusal.value).partition(" at ")[0] == said
+
+
 def test_what_was_raised_in_no_line_of_a_plugin_has_no_place() -> None:
     assert with_place(ValueError("oops")) == "ValueError('oops')"

@@ -80,11 +80,13 @@ def _sentence(error: BaseException) -> str:
 
 def with_place(error: BaseException) -> str:
     """Return what came out of the code of a plugin, and the line of it that this came from, if there is one."""
-    if isinstance(error, SyntaxError):
+    if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}: {error.msg}"
+    # Of a file with a null byte Python does not say which it is.
+    said = error.msg if isinstance(error, SyntaxError) else repr(error)
     lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     own = [f" at {file}:{line}" for file, line in lines if not _is_of_others(file)]
-    return f"{error!r}{own[-1] if own else ''}"
+    return f"{said}{own[-1] if own else ''}"
 
 
 def _is_of_others(file: str) -> bool:
