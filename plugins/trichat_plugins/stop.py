@@ -33,8 +33,8 @@ class Stop:
         self._stop(client)
         return Handled()
 
-    @command("stop", "", help="end the server (just stop does it, too)")
-    def _stop(self, client: Client, *_: str) -> None:
+    @command("stop", help="end the server (just stop does it, too)")
+    def _stop(self, client: Client) -> None:
         if any(client.address in network for network in self._options.allow):
             client.server.stop(f"stopped by {client.name}")
         else:

@@ -118,6 +118,12 @@ async def test_everyone_is_told_who_stopped_the_server_and_is_disconnected(chat:
         chat.connect_silently()
 
 
+async def test_who_has_more_to_say_to_the_command_than_its_name_has_not_stopped_it(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    await alice.say("/stop now please", "well")
+    await alice.hears("* usage: /stop", "alice: well")
+
+
 @pytest.mark.parametrize("text", ["stop", "/stop"])
 async def test_who_may_not_is_told_and_the_server_goes_on(chat: Chat, text: str) -> None:
     alice = await chat.join("alice")
