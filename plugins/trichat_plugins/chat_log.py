@@ -35,6 +35,9 @@ RECENT = 2000
 # What the file loses at most when the power fails, with fsync = "everysec".
 SYNC_INTERVAL = 1.0
 
+# Seconds that the last date of the log may be ahead of the clock, which may have been set right in the meantime.
+AHEAD = 60
+
 # Threads of its own: those that Trio has for everybody may all hang in some other plugin, and the log must not. One
 # that hangs with the disk is abandoned, and counts until it comes back.
 THREADS = 10
@@ -84,7 +87,9 @@ class ChatLog:
         """Hold the file open, and sync it every second if it has to be."""
         self._log = self._open(Path(self._options.path))
         try:
-            server.resume_after(self._recover())
+            last = self._recover()
+            self._warn_of_future(last)
+            server.resume_after(last)
             async with trio.open_nursery() as nursery:
                 if self._options.fsync == "everysec":
                     nursery.start_soon(self._sync_every_second)
@@ -109,6 +114,15 @@ class ChatLog:
         self._start_of_recent = tail[-1].id - 1 if len(tail) == RECENT else 0
         self._remember(reversed(tail))
         return tail[0].id if tail else 0
+
+    def _warn_of_future(self, last: int) -> None:
+        if last > (time.time() + AHEAD) * _SECOND:
+            date = (_EPOCH + last * _MICROSECOND).strftime("%Y-%m-%dT%H:%M:%SZ")
+            logger.warning(
+                "the last date in %s lies in the future: %s; until then all that is said has nearly the same",
+                self._log.path,
+                date,
+            )
 
     def _set_torn_line_aside(self) -> None:
         aside = self._log.set_torn_line_aside()

@@ -5,6 +5,7 @@ import logging
 import os
 import stat
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from itertools import pairwise, product
@@ -687,6 +688,24 @@ async def test_with_fsync_always_a_disk_that_hangs_is_given_up(monkeypatch: pyte
         await alice.say("two")
         await alice.hears("alice: two")
         alice.hang_up()  # so that the stop does not wait for it
+
+
+@pytest.mark.parametrize(("ahead", "warned"), [(0, False), (50, False), (70, True)])
+async def test_a_last_date_in_the_future_is_warned_of_since_later_ones_cannot_be_right(
+    path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, ahead: int, warned: bool
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: NOON / 1_000_000)
+    write(path, [said(NOON + ahead * 1_000_000)])
+    async with opened(path):
+        pass
+    assert (
+        caplog.messages
+        == [
+            f"the last date in {path} lies in the future: 2026-11-22T13:30:10Z; "
+            "until then all that is said has nearly the same"
+        ]
+        * warned
+    )
 
 
 async def test_the_log_needs_no_thread_that_others_may_hang_in(virtual_time: object, path: Path) -> None:
