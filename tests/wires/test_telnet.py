@@ -1,6 +1,10 @@
 """Telnet commands are dropped from the text, wherever they are cut."""
 
+import sys
+from collections.abc import Callable
 from itertools import pairwise
+from types import FrameType
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -48,6 +52,46 @@ def strip(*chunks: bytes) -> bytes:
     """What a new filter leaves of these chunks."""
     telnet = TelnetFilter()
     return b"".join(telnet.strip(chunk) for chunk in chunks)
+
+
+def text_of(data: bytes) -> bytes:
+    """What is left of `data`, taken byte by byte, as RFC 854 is read."""
+    text, state = b"", "text"
+    for byte in (data[place : place + 1] for place in range(len(data))):
+        match state:
+            case "text" if byte == IAC:
+                state = "command"
+            case "text":
+                text += byte
+            case "command" if byte == SB:
+                state = "subnegotiation"
+            case "command" if byte in (WILL, WONT, DO, DONT):
+                state = "option"
+            case "command" | "option":
+                state = "text"
+            case "subnegotiation" if byte == IAC:
+                state = "command in a subnegotiation"
+            case "command in a subnegotiation":
+                state = "text" if byte == SE else "subnegotiation"
+    return text
+
+
+def steps(function: Callable[[], object]) -> int:
+    """How many lines of the wire are executed in it."""
+    lines = 0
+
+    def trace(frame: FrameType, event: str, arg: Any) -> Any:
+        nonlocal lines
+        lines += event == "line"
+        return trace if frame.f_globals["__name__"].startswith("trichat.wires") else None
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function()
+    finally:
+        sys.settrace(before)
+    return lines
 
 
 @commands
@@ -116,3 +160,20 @@ def test_any_bytes_in_any_chunks_leave_the_same_as_in_one_go(data: bytes, cuts: 
 @given(hard_bytes)
 def test_no_iac_is_left(data: bytes) -> None:
     assert IAC not in strip(data)
+
+
+@given(data=hard_bytes, cuts=st.sets(st.integers(1, 200)))
+def test_any_bytes_in_any_chunks_leave_what_they_leave_byte_by_byte(data: bytes, cuts: set[int]) -> None:
+    places = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
+
+    assert strip(*(data[start:end] for start, end in pairwise(places))) == text_of(data)
+
+
+@commands
+def test_a_thousand_commands_take_no_more_steps_than_one(command: bytes) -> None:
+    assert steps(lambda: strip(command * 1000)) == steps(lambda: strip(command))
+
+
+@pytest.mark.parametrize("inside", [b"x", IAC + NOP, IAC + IAC, IAC + SB, b"x" + IAC + WILL], ids=repr)
+def test_a_long_subnegotiation_takes_no_more_steps_than_a_short_one(inside: bytes) -> None:
+    assert steps(lambda: strip(IAC + SB + inside * 1000)) == steps(lambda: strip(IAC + SB + inside))

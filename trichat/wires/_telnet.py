@@ -1,53 +1,37 @@
 """Telnet commands in a stream of text (RFC 854), to be dropped: `telnet` serves as a client wherever `nc` does."""
 
-from enum import Enum, auto
+import re
 
-_SE, _SB, _WILL, _DONT, _IAC = 240, 250, 251, 254, 255
+_IAC, _SB = b"\xff", b"\xfa"
 
+# A subnegotiation up to its IAC SE, and the commands: with an option (WILL, WONT, DO, DONT) or alone.
+_OPEN_SUBNEGOTIATION = rb"\xff\xfa[^\xff]*(?:\xff[^\xf0][^\xff]*)*"
+_COMMAND = rb"(?:\xff[\xfb-\xfe][\x00-\xff]|\xff[^\xfa-\xfe]|" + _OPEN_SUBNEGOTIATION + rb"\xff\xf0)"
 
-class _State(Enum):
-    TEXT = auto()
-    COMMAND = auto()
-    OPTION = auto()
-    SUBNEGOTIATION = auto()
-    SUBNEGOTIATION_COMMAND = auto()
+# Whole chunks are matched: a step of Python for each byte of a command would take hundreds of times what text takes,
+# and whoever sends nothing but commands needs no name for it.
+_WHOLE_COMMAND = re.compile(_COMMAND)
+_UP_TO_AN_UNFINISHED_ONE = re.compile(rb"[^\xff]*(?:" + _COMMAND + rb"[^\xff]*)*")
+_OPEN = re.compile(_OPEN_SUBNEGOTIATION)
 
 
 class TelnetFilter:
-    """Drops telnet commands, wherever the chunks are cut. Keeps no bytes, only where in a command it is."""
+    """Drops telnet commands, wherever the chunks are cut. Keeps of a command only what says where in it the cut is."""
 
-    __slots__ = ("_state",)
+    __slots__ = ("_begun",)
 
     def __init__(self) -> None:
-        self._state = _State.TEXT
+        self._begun = b""
+        """A command that is as good as the one that has begun: at most three bytes."""
 
     def strip(self, data: bytes) -> bytes:
         """Return `data` without telnet commands."""
         # IAC is no byte of UTF-8, so a chunk without it is text as it stands: the way of nearly every chunk.
-        if self._state is _State.TEXT and _IAC not in data:
+        if not self._begun and _IAC not in data:
             return data
-        text = bytearray()
-        for byte in data:
-            if self._state is _State.TEXT and byte != _IAC:
-                text.append(byte)
-            else:
-                self._state = _after(self._state, byte)
-        return bytes(text)
-
-
-def _after(state: _State, byte: int) -> _State:
-    match state:
-        case _State.TEXT:
-            return _State.COMMAND
-        case _State.COMMAND if byte == _SB:
-            return _State.SUBNEGOTIATION
-        case _State.COMMAND if _WILL <= byte <= _DONT:
-            return _State.OPTION
-        case _State.SUBNEGOTIATION if byte == _IAC:
-            return _State.SUBNEGOTIATION_COMMAND
-        case _State.SUBNEGOTIATION:
-            return _State.SUBNEGOTIATION
-        case _State.SUBNEGOTIATION_COMMAND if byte != _SE:
-            return _State.SUBNEGOTIATION
-        case _:
-            return _State.TEXT
+        data = self._begun + data
+        whole = _UP_TO_AN_UNFINISHED_ONE.match(data)
+        assert whole is not None, "it matches nothing as well"
+        # What is inside a subnegotiation is never looked at again, but for an IAC at its end.
+        self._begun = _OPEN.sub(_IAC + _SB, data[whole.end() :])
+        return _WHOLE_COMMAND.sub(b"", whole[0])
