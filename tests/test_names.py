@@ -89,6 +89,7 @@ def test_a_name_is_normalized(typed: str, shown: str) -> None:
         pytest.param("\ufdfa" * 2, "a name has at most 32 characters, this one has 36", id="too long when normalized"),
         pytest.param("x" * 10_000, "a name has at most 32 characters", id="a whole book"),
         pytest.param("\x07" * 10_000, "a name has at most 32 characters", id="a whole book of nothing"),
+        pytest.param("\ufdfa" * 128, "a name has at most 32 characters", id="a whole book when normalized"),
         pytest.param("alice: hi", "a name cannot contain ':'", id="like a message"),
         pytest.param("alice\uff1ahi", "a name cannot contain ':'", id="like a message, full width"),
         pytest.param("* alice", "a name cannot begin with '*'", id="like the server"),

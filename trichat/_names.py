@@ -1,5 +1,7 @@
 """User names: prepared, compared and limited (RFC 8266, the PRECIS nickname profile)."""
 
+import unicodedata
+
 from precis_i18n import get_profile
 
 MAX_LENGTH = 32
@@ -22,8 +24,9 @@ class InvalidName(ValueError):
 
 def prepare(text: str) -> str:
     """Return the name that `text` asks for, as it is shown. Raises `InvalidName`."""
-    # Composition shortens a name, but never to a quarter; the check keeps the tables from chewing on whole lines.
-    if len(text) > 4 * MAX_LENGTH:
+    # Composition shortens a name, but never to a quarter; the checks keep the tables from chewing on whole lines, and
+    # on what becomes one when it is normalized: U+FDFA alone becomes 18 characters.
+    if len(text) > 4 * MAX_LENGTH or len(unicodedata.normalize("NFKC", text)) > 4 * MAX_LENGTH:
         raise InvalidName(f"a name has at most {MAX_LENGTH} characters")
     try:
         name = _shown.enforce(text)
