@@ -29,6 +29,11 @@ def test_what_cannot_be_a_name_is_refused(sender: str) -> None:
         Message("hello", sender)
 
 
+@pytest.mark.parametrize("sender", ["\u0646\u0627\u0645\u0647\u200c\u0627\u06cc", "\u0915\u094d\u200d\u0937"])
+def test_a_joiner_in_a_persian_or_indic_name_is_no_fault(sender: str) -> None:
+    assert Message("hello", sender).sender == sender
+
+
 @pytest.mark.parametrize("room", ["", "dev room", "a\nb", "\tden"])
 def test_what_cannot_be_a_room_is_refused(room: str) -> None:
     with pytest.raises(ValueError, match="cannot be a room: it has to be one word"):

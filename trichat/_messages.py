@@ -75,7 +75,9 @@ def with_ids(messages: Sequence[Message], first: int) -> list[Message]:
 
 @lru_cache(maxsize=1024)
 def _can_be_sender(name: str) -> bool:
-    return name.isprintable() and ":" not in name and not name.startswith(("*", "["))
+    # Persian and Indic names may hold joiners (RFC 8266), which take no place and say how the letters beside them look.
+    shown = name.replace("\u200c", "").replace("\u200d", "")
+    return shown.isprintable() and ":" not in name and not name.startswith(("*", "["))
 
 
 class Refuse(msgspec.Struct, frozen=True):
