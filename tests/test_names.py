@@ -1,5 +1,7 @@
 """Names: prepared, compared and limited as RFC 8266 says."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ JOINED = ["\u0646\u0627\u0645\u0647\u200c\u0627\u06cc", "\u0915\u094d\u200d\u093
 
 # Any text at all, in which what the rules are about is frequent, joiners in their context among it.
 hard_text = st.lists(
-    st.sampled_from([*" \u3000\xa0:*[/ςΣσßẞİıｶﾞ\u0345\u0301\u0323\u200d\u0660", *JOINED])
+    st.sampled_from([*" \u3000\xa0:*[/ςΣσßẞİıｶﾞ\u0345\u0301\u0323\u200d\u0660\ua789\u2236\u2800", *JOINED])
     | st.characters(exclude_categories=("Cn", "Co")),
     max_size=12,
 ).map("".join)
@@ -103,6 +105,12 @@ def test_a_name_is_normalized(typed: str, shown: str) -> None:
         pytest.param("\uff3balice", "a name cannot begin with '['", id="like the past, full width"),
         pytest.param("/help", "a name cannot begin with '/'", id="like a command"),
         pytest.param("\uff0fhelp", "a name cannot begin with '/'", id="like a command, full width"),
+        pytest.param("alice\ua789 hi", "a name cannot contain '\\ua789'", id="like a message, a modifier letter"),
+        pytest.param("alice\u2236 hi", "a name cannot contain '\\u2236'", id="like a message, a ratio"),
+        pytest.param("alice\u2800", "a name cannot contain '\\u2800'", id="like another name, a blank of Braille"),
+        pytest.param("\u0301alice", "a name cannot begin with '\\u0301'", id="a combining mark on what is before it"),
+        pytest.param("\u0301", "a name cannot begin with '\\u0301'", id="a combining mark alone"),
+        pytest.param("  \u20ddalice", "a name cannot begin with '\\u20dd'", id="an enclosing mark, behind blanks"),
         pytest.param("al\ufffdce", "a name has to be UTF-8", id="what the decoder could not read"),
     ],
 )
@@ -161,8 +169,9 @@ def test_an_accepted_name_cannot_be_taken_for_anything_else_on_a_line(text: str)
         assert 1 <= len(name) <= 32
         assert name.replace("\u200c", "").replace("\u200d", "").isprintable()
         assert printable(name) == name
-        assert ":" not in name
+        assert not set(name) & set(":\ua789\u2236\u2800")
         assert name[0] not in "*[/"
+        assert not unicodedata.category(name[0]).startswith("M")
         assert name == name.strip()
 
 

@@ -11,6 +11,10 @@ MAX_LENGTH = 32
 _DELIMITER = ":"
 _MARKS = ("*", "[", "/")
 
+# What RFC 8266 allows and nobody can tell from the delimiter, or from a blank at the end of another name: the ratio,
+# the modifier letter colon, the Braille pattern without dots.
+_DECEPTIVE = ("\u2236", "\ua789", "\u2800")
+
 # What the wire decoder puts in place of bytes that are no UTF-8.
 _REPLACEMENT = "\ufffd"
 
@@ -43,6 +47,12 @@ def prepare(text: str) -> str:
         raise InvalidName("a name cannot contain ':'")
     if name.startswith(_MARKS):
         raise InvalidName(f"a name cannot begin with {name[0]!r}")
+    for culprit in _DECEPTIVE:
+        if culprit in name:
+            raise InvalidName(f"a name cannot contain {culprit!a}")
+    # A combining mark would be drawn over what stands before the name.
+    if unicodedata.category(name[0]).startswith("M"):
+        raise InvalidName(f"a name cannot begin with {name[0]!a}")
     return name
 
 
