@@ -86,6 +86,19 @@ def test_a_damaged_file_is_named_with_what_to_do(database: Database, path: Path)
         database.items()
 
 
+def test_in_place_of_a_damaged_file_that_was_moved_away_a_new_one_begins(database: Database, path: Path) -> None:
+    for number in range(1000):
+        database.set(f"tea {number}", bytes(100))
+    database.close()
+    path.write_bytes(path.read_bytes()[:4096] + bytes(100_000))
+    with pytest.raises(StorageError, match="move it away to begin anew"):
+        database.items()
+    path.rename(path.with_name("broken"))
+    database.set("tea", b"1")
+    assert database.items() == [("tea", b"1")]
+    assert path.exists()
+
+
 def test_a_full_disk_is_one_sentence_and_what_was_there_stays(database: Database, path: Path) -> None:
     database.set("tea", b"1")
     with disk_full_at(path.stat().st_size), pytest.raises(StorageError, match=r"storage\.sqlite3: "):

@@ -4,6 +4,7 @@ A value is bytes, and each statement is a transaction of its own: SQLite has it 
 """
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from trichat._errors import StorageError
@@ -67,6 +68,9 @@ class Database:
                 self._connection = self._open()
             return self._connection.execute(statement, arguments).fetchall()
         except sqlite3.Error as error:
+            # The next one opens what is there by then: somebody may have moved a broken file away.
+            with suppress(sqlite3.Error):
+                self.close()
             advice = _ADVICE.get(getattr(error, "sqlite_errorname", ""), "")
             raise StorageError(f"{self.path}: {error}{'; ' if advice else ''}{advice}") from None
 
