@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import trio
 
-from trichat import Address, StartError, TcpListener
+from trichat import Address, Config, Server, StartError, TcpListener
 from trichat import _listener as listener_module
-from trichat._transport import Transport
+from trichat._transport import SocketTransport, Transport
 from trichat.wires import LineWire, Wire
 
 WIRE = LineWire(4096)
@@ -25,8 +25,8 @@ class House:
     def accept(self, transport: Transport, wire: Wire) -> None:
         self._send.send_nowait((transport, wire))
 
-    async def listen(self, host: str = "127.0.0.1", port: int = 0) -> list[Address]:
-        addresses = await self.nursery.start(TcpListener(host, port, WIRE).serve, self.accept)
+    async def listen(self, host: str = "127.0.0.1", port: int = 0, send_timeout: float = 60.0) -> list[Address]:
+        addresses = await self.nursery.start(TcpListener(host, port, WIRE, send_timeout).serve, self.accept)
         assert isinstance(addresses, list)
         return addresses
 
@@ -48,6 +48,24 @@ async def test_it_tells_where_it_listens_and_brings_connections_with_its_wire(ho
         transport.send_nowait(b"hello\n")
         assert peer.recv(100) == b"hello\n"
         await transport.close()
+
+
+@pytest.mark.parametrize(("send_timeout", "seconds"), [(1.0, 120), (60.0, 120), (90.5, 181), (86_400.0, 172_800)])
+async def test_the_kernel_ends_no_connection_before_the_outbox_would(
+    house: House, send_timeout: float, seconds: int
+) -> None:
+    (address,) = await house.listen(send_timeout=send_timeout)
+    with socket.create_connection(address):
+        transport, _ = await house.accepted.receive()
+        assert isinstance(transport, SocketTransport)
+        assert transport._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 1000 * seconds
+        await transport.close()
+
+
+async def test_the_listener_of_a_server_knows_its_send_timeout(house: House) -> None:
+    (listener,) = Server(Config.from_tables({"server": {"send_timeout": 600}}), plugins={})._listeners
+    assert isinstance(listener, TcpListener)
+    assert (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1_200_000) in listener._socket_options
 
 
 async def test_many_at_once_are_all_taken(house: House) -> None:

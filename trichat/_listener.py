@@ -34,8 +34,11 @@ _SOCKET_OPTIONS = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 6),
-    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 120_000),
 )
+
+# Seconds after which the kernel ends a connection whose other side acknowledges nothing, at least. It counts as well
+# while the other side is there but takes nothing: so it has to leave the outbox its time.
+SILENCE = 120.0
 
 
 class Address(NamedTuple):
@@ -56,12 +59,17 @@ class Listener(Protocol):
 
 
 class TcpListener:
-    """Plain TCP on every address that `host` stands for; port 0 picks a free one."""
+    """Plain TCP on every address that `host` stands for; port 0 picks a free one.
 
-    def __init__(self, host: str, port: int, wire: Wire) -> None:
+    Give it the `send_timeout` of the server, for which a client may take nothing before its connection is ended.
+    """
+
+    def __init__(self, host: str, port: int, wire: Wire, send_timeout: float = 60.0) -> None:
         self._host = host
         self._port = port
         self._wire = wire
+        milliseconds = int(1000 * max(SILENCE, 2 * send_timeout))
+        self._socket_options = (*_SOCKET_OPTIONS, (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds))
 
     async def serve(self, accept: Accept, *, task_status: trio.TaskStatus[list[Address]]) -> None:
         """Listen, report where, and call `accept` for each connection until cancelled. Raises `StartError`."""
@@ -115,7 +123,7 @@ class TcpListener:
     def _take(self, sock: socket.socket, host: str, accept: Accept) -> None:
         try:
             sock.setblocking(False)
-            for option in _SOCKET_OPTIONS:
+            for option in self._socket_options:
                 sock.setsockopt(*option)
         except OSError:
             sock.close()  # It was reset before we came to it.

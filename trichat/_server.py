@@ -70,7 +70,8 @@ class Server:
             self._plugins.register(name, plugin, policy_of(config, name))
         self._tracer = Tracer(self._plugins)
         self._wire = LineWire(options.max_line_bytes)
-        self._listeners = [TcpListener(options.host, options.port, self._wire)] if listeners is None else listeners
+        tcp = TcpListener(options.host, options.port, self._wire, options.send_timeout)
+        self._listeners = [tcp] if listeners is None else listeners
         self._hub = Hub(max_clients=options.max_clients, max_clients_per_address=options.max_clients_per_address)
         self._broadcaster = Broadcaster(self._hub, self._plugins, Sequencer())
         self._house = House(
