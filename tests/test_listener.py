@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 import trio
@@ -37,6 +37,19 @@ async def house() -> AsyncIterator[House]:
         async with trio.open_nursery() as nursery:
             yield House(nursery)
             nursery.cancel_scope.cancel()
+
+
+def resolve_to(monkeypatch: pytest.MonkeyPatch, *numbers: str) -> None:
+    """Whatever name is looked up, it stands for these addresses."""
+
+    async def resolve(host: str, port: int, **_: object) -> list[object]:
+        families = [socket.AF_INET6 if ":" in number else socket.AF_INET for number in numbers]
+        return [
+            (family, socket.SOCK_STREAM, 6, "", (number, port))
+            for family, number in zip(families, numbers, strict=True)
+        ]
+
+    monkeypatch.setattr(trio.socket, "getaddrinfo", resolve)
 
 
 async def test_it_tells_where_it_listens_and_brings_connections_with_its_wire(house: House) -> None:
@@ -81,13 +94,61 @@ async def test_many_at_once_are_all_taken(house: House) -> None:
 async def test_a_name_with_several_addresses_listens_on_all_of_them_on_one_port(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def resolve(host: str, port: int, **_: object) -> list[object]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (number, port)) for number in ("127.0.0.1", "127.0.0.2")]
-
-    monkeypatch.setattr(trio.socket, "getaddrinfo", resolve)
+    resolve_to(monkeypatch, "127.0.0.1", "127.0.0.2")
     addresses = await house.listen("chat.test")
     assert [address.host for address in addresses] == ["127.0.0.1", "127.0.0.2"]
     assert addresses[0].port == addresses[1].port
+
+
+NOT_HERE = "198.51.100.7"
+
+
+@pytest.mark.parametrize("found", [(NOT_HERE, "127.0.0.1"), ("127.0.0.1", NOT_HERE)])
+async def test_a_name_listens_on_those_of_its_addresses_that_this_machine_has(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, found: Sequence[str]
+) -> None:
+    resolve_to(monkeypatch, *found)
+    (address,) = await house.listen("localhost.test")
+    assert address.host == "127.0.0.1"
+    assert f"cannot listen on {NOT_HERE}:" in caplog.text
+    with socket.create_connection(address):
+        transport, _ = await house.accepted.receive()
+        await transport.close()
+
+
+async def test_a_name_may_stand_for_an_address_of_a_family_that_this_machine_has_not(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listen = listener_module._listen
+
+    def listen_without_ipv6(family: int, address: tuple[str, int]) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return listen(family, address)
+
+    monkeypatch.setattr(listener_module, "_listen", listen_without_ipv6)
+    resolve_to(monkeypatch, "::1", "127.0.0.1")
+    (address,) = await house.listen("localhost.test")
+    assert address.host == "127.0.0.1"
+
+
+async def test_a_name_none_of_whose_addresses_this_machine_has_is_no_place_to_listen(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve_to(monkeypatch, NOT_HERE, "198.51.100.8")
+    with pytest.raises(StartError, match=r"cannot listen on chat\.test:0: .* \(it is not an address of this machine\)"):
+        await house.listen("chat.test")
+
+
+async def test_a_port_that_one_of_the_addresses_has_given_away_is_a_fault(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (taken,) = await house.listen("127.0.0.2")
+    resolve_to(monkeypatch, "127.0.0.1", "127.0.0.2")
+    with pytest.raises(StartError, match="Address already in use"):
+        await house.listen("chat.test", taken.port)
+    resolve_to(monkeypatch, "127.0.0.1")
+    await house.listen("chat.test", taken.port)  # which is free again
 
 
 async def test_a_name_that_nobody_knows_is_named(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

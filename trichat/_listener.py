@@ -3,7 +3,7 @@
 import errno
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import NamedTuple, Protocol
 
@@ -26,6 +26,10 @@ ACCEPT_BURST = 100
 # Seconds to wait when the process or the machine is out of descriptors or memory: somebody has to leave first.
 EXHAUSTED_PAUSE = 0.1
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+
+# An address that this machine has not. A name may stand for others besides: `localhost` does for ::1 as well, also in
+# a container in which IPv6 is turned off.
+_NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 
 # A laptop that was closed never says goodbye: after a minute of silence it is asked, and after another it is gone.
 _SOCKET_OPTIONS = (
@@ -89,17 +93,10 @@ class TcpListener:
             )
         except (OSError, UnicodeError) as error:
             raise StartError(f"cannot listen on {place}: {getattr(error, 'strerror', error)}") from error
-        listening: list[socket.socket] = []
         try:
-            for family, _, _, _, address in found:
-                # All addresses of one host share the port that the first one got.
-                port = listening[0].getsockname()[1] if listening else self._port
-                listening.append(_listen(family, (str(address[0]), port)))
+            return _listen_on_all([(family, str(address[0])) for family, _, _, _, address in found], self._port)
         except OSError as error:
-            for sock in listening:
-                sock.close()
             raise StartError(f"cannot listen on {place}: {error.strerror}{_hint(error)}") from error
-        return listening
 
     async def _accept_all(self, listening: socket.socket, accept: Accept) -> None:
         exhausted = False
@@ -129,6 +126,26 @@ class TcpListener:
             sock.close()  # It was reset before we came to it.
             return
         accept(SocketTransport(sock, host), self._wire)
+
+
+def _listen_on_all(addresses: Sequence[tuple[int, str]], port: int) -> list[socket.socket]:
+    """Listen on those of the addresses that this machine has. Raises `OSError` if it has none of them."""
+    with ExitStack() as stack:
+        listening: list[socket.socket] = []
+        for family, host in addresses:
+            try:
+                sock = stack.enter_context(_listen(family, (host, port)))
+            except OSError as error:
+                is_last = (family, host) == addresses[-1]
+                if error.errno not in _NOT_HERE or (is_last and not listening):
+                    raise
+                logger.warning("cannot listen on %s: %s", Address(host, port), error.strerror)
+                continue
+            listening.append(sock)
+            # All addresses of one host share the port that the first one got.
+            port = sock.getsockname()[1]
+        stack.pop_all()
+        return listening
 
 
 def _listen(family: int, address: tuple[str, int]) -> socket.socket:
