@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ TRICHAT = str(Path(sys.executable).with_name("trichat"))
 class Served:
     """A server process in a folder of its own."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, stderr: int | None = None) -> None:
         self.folder = folder
         self._callers: list[Caller] = []
         self._stderr = (folder / "stderr.txt").open("a+")
@@ -27,7 +28,7 @@ class Served:
             [TRICHAT, "serve", "--host", "127.0.0.1", "--port", "0", *arguments],
             cwd=folder,
             stdout=subprocess.PIPE,
-            stderr=self._stderr,
+            stderr=self._stderr if stderr is None else stderr,
             text=True,
         )
         self.banner: list[str] = []
@@ -43,6 +44,12 @@ class Served:
     def errors(self) -> str:
         """What it has written to standard error so far, in all runs in this folder."""
         return (self.folder / "stderr.txt").read_text()
+
+    def logs(self, text: str) -> None:
+        """Expect something in its log, which it may write a moment after all else."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.errors():
+            assert time.monotonic() < deadline, f"{text!r} is not in {self.errors()}"
 
     def log(self) -> list[str]:
         """What is in the chat log, without the dates."""
@@ -83,9 +90,9 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(folder: Path, *arguments: str) -> Iterator[Served]:
-    """Run `trichat serve` in `folder`, on a free port of 127.0.0.1."""
-    server = Served(folder, *arguments)
+def served(folder: Path, *arguments: str, stderr: int | None = None) -> Iterator[Served]:
+    """Run `trichat serve` in `folder`, on a free port of 127.0.0.1; its log goes to a file, or to `stderr`."""
+    server = Served(folder, *arguments, stderr=stderr)
     try:
         yield server
     finally:

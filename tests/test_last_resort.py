@@ -1,5 +1,7 @@
 """The last resort: no plugin keeps a server from its end."""
 
+import fcntl
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -32,10 +34,10 @@ async def on_message(message):
 
 
 @contextmanager
-def stuck(folder: Path, plugin: str) -> Iterator[Served]:
+def stuck(folder: Path, plugin: str, stderr: int | None = None) -> Iterator[Served]:
     (folder / "stuck.py").write_text(plugin)
     config = write_config(folder, "[server]\nshutdown_timeout = 0.5\n")
-    with served(folder, "--config", config, "--plugin", "stuck.py") as server:
+    with served(folder, "--config", config, "--plugin", "stuck.py", stderr=stderr) as server:
         server.join("alice").say("hello")
         assert server.process.stdout is not None
         assert server.process.stdout.readline() == "stuck\n"
@@ -57,6 +59,28 @@ def test_a_stop_that_somebody_has_said_ends_it(tmp_path: Path) -> None:
     with stuck(tmp_path, SHIELDS_ITSELF) as server:
         server.join("bob").say("stop")
         is_ended(server)
+
+
+def test_a_log_that_nobody_reads_holds_up_no_end(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(writing, False)
+    os.write(writing, bytes(4096))
+    os.set_blocking(writing, True)
+    try:
+        with stuck(tmp_path, NEVER_RETURNS, writing) as server:
+            server.signal(signal.SIGTERM)
+            assert server.ends() == 1
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_who_hangs_with_the_lock_of_the_log_in_its_hands_holds_up_no_end(tmp_path: Path) -> None:
+    locked = NEVER_RETURNS.replace("    while", "    logging.getLogger().handlers[0].acquire()\n    while")
+    with stuck(tmp_path, f"import logging\n{locked}") as server:
+        server.signal(signal.SIGTERM)
+        assert server.ends() == 1
 
 
 @pytest.mark.parametrize("stops", [0, 1, 2])

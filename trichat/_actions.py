@@ -17,6 +17,7 @@ from trichat._choices import Choice, build_plugins, choose_plugins, unknown_tabl
 from trichat._config import Config, load_config, read_config
 from trichat._errors import ConfigError, ControlError, PluginError, StartError
 from trichat._listener import Address
+from trichat._log_thread import LogThread
 from trichat._serve import serve
 from trichat._server import Server
 from trichat._versions import Versions
@@ -52,7 +53,17 @@ def _config_file(arguments: argparse.Namespace) -> Path | None:
 
 def serve_chat(arguments: argparse.Namespace) -> bool:
     """Run the server until it stops; return whether somebody has stopped it, and not the failure of a plugin."""
-    _log_to_stderr(logging.DEBUG if arguments.verbose else logging.INFO)
+    # Without a standard error (`2>&-`), its descriptor is that of some other file.
+    log = logging.NullHandler() if sys.stderr is None else LogThread(sys.stderr.fileno())
+    _log_to(log, logging.DEBUG if arguments.verbose else logging.INFO)
+    try:
+        return _serve_chat(arguments)
+    finally:
+        # Before the last words on standard error, which say what went wrong.
+        log.flush()
+
+
+def _serve_chat(arguments: argparse.Namespace) -> bool:
     config, choices, plugins = _build(arguments)
     names = [f"{each.name} (in shadow)" if each.policy.shadow else each.name for each in choices if each.enabled]
     about = [f"configuration: {config.source}", f"plugins: {', '.join(names)}"]
@@ -133,7 +144,7 @@ def replay_log(arguments: argparse.Namespace) -> None:
     from trichat._rehearsal import Rehearsal  # only this command needs it
 
     # Its failures are in the report.
-    _log_to_stderr(logging.CRITICAL)
+    _log_to(logging.StreamHandler(), logging.CRITICAL)
     path = _config_file(arguments)
     config = Config() if path is None else load_config(path)
     print(Rehearsal(arguments.plugin, config, arguments.log).run())
@@ -186,10 +197,9 @@ def try_plugin(arguments: argparse.Namespace) -> bool:
     return not failed
 
 
-def _log_to_stderr(level: int) -> None:
+def _log_to(handler: logging.Handler, level: int) -> None:
     formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
     formatter.converter = time.gmtime
-    handler = logging.StreamHandler()
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler])
     # What no line shows need not be looked up for each.

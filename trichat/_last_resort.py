@@ -15,6 +15,9 @@ logger = logging.getLogger("trichat")
 # Seconds beyond the time limit of a stop, for a machine that is slow.
 SPARE = 5.0
 
+# Seconds to say so.
+LAST_WORDS = 1.0
+
 
 class LastResort:
     """Ends the process with status 1 when a stop takes longer than `limit` seconds and some more."""
@@ -52,10 +55,17 @@ class LastResort:
 
     def _end(self) -> None:
         try:
-            logger.critical(
-                "the stop has not come to its end within shutdown_timeout (%g s) and %g s more; the process is ended",
-                self._limit,
-                SPARE,
-            )
+            # Whatever hangs may have a lock of the log in its hands, and the log may have nobody who reads it.
+            saying = threading.Thread(target=self._say, daemon=True)
+            saying.start()
+            saying.join(LAST_WORDS)
         finally:
             os._exit(1)
+
+    def _say(self) -> None:
+        logger.critical(
+            "the stop has not come to its end within shutdown_timeout (%g s) and %g s more; the process is ended",
+            self._limit,
+            SPARE,
+        )
+        logging.shutdown()
