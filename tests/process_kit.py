@@ -20,12 +20,24 @@ TRICHAT = str(Path(sys.executable).with_name("trichat"))
 class Served:
     """A server process in a folder of its own."""
 
-    def __init__(self, folder: Path, *arguments: str, stderr: int | None = None) -> None:
+    def __init__(self, folder: Path, *arguments: str, stderr: int | None = None, shell: str = ":") -> None:
         self.folder = folder
         self._callers: list[Caller] = []
         self._stderr = (folder / "stderr.txt").open("a+")
         self.process = subprocess.Popen(
-            [TRICHAT, "serve", "--host", "127.0.0.1", "--port", "0", *arguments],
+            [
+                "sh",
+                "-c",
+                f'{shell}; exec "$@"',
+                "sh",
+                TRICHAT,
+                "serve",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                "0",
+                *arguments,
+            ],
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=self._stderr if stderr is None else stderr,
@@ -90,9 +102,12 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(folder: Path, *arguments: str, stderr: int | None = None) -> Iterator[Served]:
-    """Run `trichat serve` in `folder`, on a free port of 127.0.0.1; its log goes to a file, or to `stderr`."""
-    server = Served(folder, *arguments, stderr=stderr)
+def served(folder: Path, *arguments: str, stderr: int | None = None, shell: str = ":") -> Iterator[Served]:
+    """Run `trichat serve` in `folder`, on a free port of 127.0.0.1; its log goes to a file, or to `stderr`.
+
+    It is started by a shell that has done what `shell` says, and is that process.
+    """
+    server = Served(folder, *arguments, stderr=stderr, shell=shell)
     try:
         yield server
     finally:

@@ -120,6 +120,22 @@ def test_who_is_blacklisted_is_told_so_and_nobody_else_hears_of_it(tmp_path: Pat
         server.logs("WARNING 127.0.0.7 refused: 127.0.0.6/31 is on the blacklist")
 
 
+def test_no_more_are_let_in_than_leave_the_process_some_of_its_descriptors(tmp_path: Path) -> None:
+    with served(tmp_path, shell="ulimit -n 80") as server:
+        server.logs("may open only 80 files: it lets in 16 clients, and keeps 64 for the rest")
+        alice = server.join("alice")
+        guests = [server.connect() for _ in range(40)]
+        heard = [guest.line() for guest in guests]
+        assert heard == [GREETING] * 15 + ["* refused: the server is full (16 clients)"] * 25
+        assert trichat("tasks", cwd=tmp_path).returncode == 0
+        (tmp_path / "chat_log.txt").rename(tmp_path / "chat_log.txt.1")
+        reloaded = trichat("reload", cwd=tmp_path)
+        assert (reloaded.returncode, reloaded.stdout, reloaded.stderr) == (0, "reloaded\n", "")
+        alice.say("hello")
+        alice.reads("alice: hello")
+        assert "Traceback" not in server.errors()
+
+
 # 3. to 6. Names, joining, history, messages
 
 

@@ -18,7 +18,7 @@ from trichat._config import Config, load_config, read_config
 from trichat._errors import ConfigError, ControlError, PluginError, StartError
 from trichat._listener import Address
 from trichat._log_thread import LogThread
-from trichat._serve import serve
+from trichat._serve import as_many_as_descriptors, serve
 from trichat._server import Server
 from trichat._versions import Versions
 
@@ -69,6 +69,8 @@ def _serve_chat(arguments: argparse.Namespace) -> bool:
     about = [f"configuration: {config.source}", f"plugins: {', '.join(names)}"]
     about += [f"chat log: {path}" for path in _chat_log(choices)]
     versions = Versions(partial(_read_config, arguments), config, arguments.plugin, plugins)
+    # Only now: what a reload compares is what the file says.
+    config = msgspec.structs.replace(config, server=as_many_as_descriptors(config.server))
     return serve(Server(config, plugins=plugins), versions, about)
 
 

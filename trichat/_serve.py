@@ -10,8 +10,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import msgspec
 import trio
 
+from trichat._config import ServerOptions
 from trichat._control import Control
 from trichat._errors import one_for_all
 from trichat._last_resort import LastResort
@@ -34,7 +36,6 @@ def serve(server: Server, versions: Versions, about: Sequence[str]) -> bool:
     another version than in `versions` are replaced then. If a stop does not come to its end, the process does.
     Returns whether it was stopped by somebody, and not by the failure of a plugin. Raises what `Server.serve` raises.
     """
-    _raise_descriptor_limit(server.options.max_clients)
     with one_for_all():
         trio.run(_serve, server, versions, _Announcement(about))
     return not server._failed
@@ -124,12 +125,20 @@ def _reachable(host: str) -> str:
         return str(sock.getsockname()[0])
 
 
-def _raise_descriptor_limit(clients: int) -> None:
-    needed = clients + SPARE_DESCRIPTORS
+def as_many_as_descriptors(options: ServerOptions) -> ServerOptions:
+    """Raise the limit of open files to what `max_clients` takes; where that may not be, lower `max_clients`."""
+    needed = options.max_clients + SPARE_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
-        return
+        return options
     allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    if allowed < needed:
-        logger.warning("max_clients is %d, but this process may open only %d files", clients, allowed)
+    if allowed == needed:
+        return options
+    # With all of them taken nothing could be opened any more: no log that was rotated, no control socket.
+    clients = max(1, allowed - SPARE_DESCRIPTORS)
+    logger.warning(
+        "max_clients is %d, but this process may open only %d files: it lets in %d clients, and keeps %d for the rest",
+        *(options.max_clients, allowed, clients, allowed - clients),
+    )
+    return msgspec.structs.replace(options, max_clients=clients)
