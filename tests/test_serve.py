@@ -445,6 +445,15 @@ def test_sighup_reads_the_blacklist_anew(tmp_path: Path) -> None:
         assert server.connect("127.0.0.3").rest() == ["* refused: 127.0.0.3 is on the blacklist"]
 
 
+def test_sighup_while_it_starts_does_not_end_it(tmp_path: Path) -> None:
+    (tmp_path / "hup.py").write_text(
+        "import os, signal\nfrom trichat import hookimpl\nos.kill(os.getpid(), signal.SIGHUP)\n"
+        "@hookimpl\ndef on_reload(): ...\n"
+    )
+    with served(tmp_path, "--plugin", "hup.py") as server:
+        server.join("alice")
+
+
 def test_sighup_goes_on_with_a_new_log_after_logrotate(server: Served) -> None:
     alice = server.join("alice")
     alice.say("old")

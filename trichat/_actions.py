@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import signal
 import sys
 import textwrap
 import time
@@ -53,6 +54,8 @@ def _config_file(arguments: argparse.Namespace) -> Path | None:
 
 def serve_chat(arguments: argparse.Namespace) -> bool:
     """Run the server until it stops; return whether somebody has stopped it, and not the failure of a plugin."""
+    # It would end the process. Until the server takes it over, all that a reload reads anew is still to be read.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # Without a standard error (`2>&-`), its descriptor is that of some other file.
     log = logging.NullHandler() if sys.stderr is None else LogThread(sys.stderr.fileno())
     _log_to(log, logging.DEBUG if arguments.verbose else logging.INFO)
