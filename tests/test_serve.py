@@ -53,6 +53,28 @@ def test_the_start_tells_who_is_in_shadow(tmp_path: Path) -> None:
         assert "plugins: blacklist, bye, chat_log, commands, seen (in shadow), stop" in server.banner
 
 
+def test_a_standard_output_that_takes_nothing_is_no_reason_not_to_start(tmp_path: Path) -> None:
+    command = [TRICHAT, "serve", "--host", "127.0.0.1", "--port", "0"]
+    with (
+        Path("/dev/full").open("w") as full,
+        subprocess.Popen(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True) as process,
+    ):
+        try:
+            assert process.stderr is not None
+            warning = process.stderr.readline()
+            told = (
+                r"\S+ WARNING trichat listens on 127\.0\.0\.1:(\d+), which standard output does not take: No space .*\n"
+            )
+            listens = re.fullmatch(told, warning)
+            assert listens is not None, warning
+            with socket.create_connection(("127.0.0.1", int(listens[1]))):
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(PATIENCE) == 0
+            assert "Traceback" not in process.stderr.read()
+        finally:
+            process.kill()
+
+
 def test_a_taken_port_is_one_sentence_and_exit_status_2(server: Served, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()

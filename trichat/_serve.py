@@ -1,9 +1,11 @@
 """`trichat serve`: a server in the foreground of a process, with its signals and its words to whoever started it."""
 
 import logging
+import os
 import resource
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,11 +106,15 @@ class _Announcement(trio.TaskStatus[list[Address]]):
         addresses = value or []
         if not addresses:
             return  # it was stopped before
-        print(f"trichat listens on {', '.join(map(str, addresses))}")
-        for line in self._about:
-            print(line)
-        for address in addresses:
-            print(f"connect with: nc {_reachable(address.host)} {address.port}", flush=True)
+        where = f"trichat listens on {', '.join(map(str, addresses))}"
+        how = [f"connect with: nc {_reachable(address.host)} {address.port}" for address in addresses]
+        try:
+            print(where, *self._about, *how, sep="\n", flush=True)
+        except OSError as error:
+            # The disk is full, or the reader has gone: that is no reason for a chat not to begin.
+            logger.warning("%s, which standard output does not take: %s", where, error.strerror)
+            # What is left in its buffer would be tried, and complained of, at the end of Python.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _reachable(host: str) -> str:
