@@ -20,8 +20,9 @@ Send = Callable[[Bytes], Awaitable[None]]
 class Outbox:
     """The sending half of one connection.
 
-    At most `limit` bytes wait. When more would have to, when the client takes nothing for `send_timeout` seconds, or
-    when it is gone, `give_up` is called with the reason, and what is put from then on goes nowhere.
+    At most `limit` bytes wait, besides what is partly sent. When more would have to, when the client takes nothing for
+    `send_timeout` seconds, or when it is gone, `give_up` is called with the reason, and what is put from then on goes
+    nowhere.
     """
 
     __slots__ = (
@@ -57,7 +58,7 @@ class Outbox:
         self._give_up = give_up
         self._begun: Bytes = b""
         """The rest of a chunk that is partly sent. It is not counted: it is a batch, whose bytes all the room shares, a
-        page of the history, or what waited behind the history, which is no more than `limit`."""
+        page of the history, or what waited behind the history: no more than `limit`, so that twice that may be kept."""
         self._backlog: deque[bytes] | None = None
         """Whole chunks, which may be dropped without tearing a line. There is none, rather than an empty one, which
         would take 600 bytes for each client."""
