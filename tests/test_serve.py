@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -147,8 +148,9 @@ def test_no_more_are_let_in_than_leave_the_process_some_of_its_descriptors(tmp_p
         server.logs("may open only 80 files: it lets in 16 clients, and keeps 64 for the rest")
         alice = server.join("alice")
         guests = [server.connect() for _ in range(40)]
-        heard = [guest.line() for guest in guests]
-        assert heard == [GREETING] * 15 + ["* refused: the server is full (16 clients)"] * 25
+        # Which of those who come together are the first is for Trio to say.
+        heard = Counter(guest.line() for guest in guests)
+        assert heard == {GREETING: 15, "* refused: the server is full (16 clients)": 25}
         assert trichat("tasks", cwd=tmp_path).returncode == 0
         (tmp_path / "chat_log.txt").rename(tmp_path / "chat_log.txt.1")
         reloaded = trichat("reload", cwd=tmp_path)
