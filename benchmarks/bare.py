@@ -10,7 +10,7 @@ import socket
 import time
 
 # As in trichat/_broadcaster.py, in seconds.
-SHORTEST_REST = 0.001
+SHORTEST_REST = 0.0025
 LONGEST_REST = 0.025
 
 RECEIVE_BYTES = 65_536

@@ -26,7 +26,7 @@
 #define LONGEST_LINE 4096
 #define MOST_BACKLOG (1 << 20)
 #define MOST_GATHERED (1 << 20)
-#define SHORTEST_REST 1000000       /* ns, as in trichat/_broadcaster.py */
+#define SHORTEST_REST 2500000       /* ns, as in trichat/_broadcaster.py */
 #define LONGEST_REST 25000000
 
 struct client {

@@ -31,9 +31,9 @@ BREATH = 128
 BREATH_BYTES = 512 * 1024
 
 # Coalescing by cost: a fan-out of several messages that took D is followed by a rest of D, in which the next ones
-# gather into one batch. Below the shortest rest a timer costs more than it gathers; above the longest a person would
-# feel it.
-SHORTEST_REST = 0.001
+# gather into one batch. Below the shortest rest it costs more than it gathers: who has read everything meanwhile has to
+# be woken for each delivery. Above the longest a person would feel it.
+SHORTEST_REST = 0.0025
 LONGEST_REST = 0.025
 
 _ROOM = attrgetter("room")
