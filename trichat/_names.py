@@ -1,8 +1,11 @@
 """User names: prepared, compared and limited (RFC 8266, the PRECIS nickname profile)."""
 
 import unicodedata
+from functools import cache
+from typing import TYPE_CHECKING
 
-from precis_i18n import get_profile
+if TYPE_CHECKING:
+    from precis_i18n.profile import Profile
 
 MAX_LENGTH = 32
 
@@ -18,9 +21,6 @@ _DECEPTIVE = ("\u2236", "\ua789", "\u2800")
 # What the wire decoder puts in place of bytes that are no UTF-8.
 _REPLACEMENT = "\ufffd"
 
-_shown = get_profile("NicknameCasePreserved")
-_compared = get_profile("NicknameCaseMapped")
-
 
 class InvalidName(ValueError):
     """The text cannot be a user name; the message says why, to the person who typed it."""
@@ -33,7 +33,7 @@ def prepare(text: str) -> str:
     if len(text) > 4 * MAX_LENGTH or len(unicodedata.normalize("NFKC", text)) > 4 * MAX_LENGTH:
         raise InvalidName(f"a name has at most {MAX_LENGTH} characters")
     try:
-        name = _shown.enforce(text)
+        name = _profile("NicknameCasePreserved").enforce(text)
     except UnicodeEncodeError as error:
         if error.reason == "DISALLOWED/empty":
             raise InvalidName("a name cannot be empty") from None
@@ -58,4 +58,12 @@ def prepare(text: str) -> str:
 
 def comparison_key(name: str) -> str:
     """Return what two prepared names have in common when they count as the same name."""
-    return str(_compared.enforce(name))
+    return str(_profile("NicknameCaseMapped").enforce(name))
+
+
+@cache
+def _profile(name: str) -> "Profile":
+    # Some milliseconds that the first name has to wait, and not each start.
+    from precis_i18n import get_profile
+
+    return get_profile(name)
