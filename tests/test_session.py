@@ -141,6 +141,28 @@ async def test_who_waits_for_room_in_the_channel_waits_for_no_other_fan_out(chat
     await alice.hears("alice: and another")
 
 
+async def test_who_says_something_and_gives_a_command_in_one_piece_waits_for_no_other_fan_out(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    await alice.send(b"hello\n/who\n")  # while the command is awaited, what was said before it is sent
+    assert sorted([await alice.next_line() or "" for _ in range(2)]) == ["* here: alice", "alice: hello"]
+    await alice.say("and another")
+    await alice.hears("alice: and another")
+
+
+async def test_the_time_for_a_name_is_not_the_time_for_the_history(virtual_time: object) -> None:
+    class Slow:
+        @hookimpl
+        async def history(self) -> Sequence[Message]:
+            await trio.sleep(3)
+            return []
+
+    async with running([Slow], config={"server": {"name_timeout": 1}}) as chat:
+        alice = await chat.connect()
+        await alice.say("alice")
+        await trio.sleep(5)
+        assert (await alice.next_line() or "").startswith("* welcome, alice")
+
+
 async def test_who_spoke_may_go_while_a_fan_out_is_under_way(held_up: HeldUp) -> None:
     chat, alice, bob, _, release = held_up
     await bob.say("two")
