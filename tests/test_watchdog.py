@@ -23,19 +23,20 @@ class Named(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[str] = []
-        self._somebody = threading.Event()
+        # No threading.Event: to ask one is a call, and could be what is on the stack when somebody looks.
+        self._is_complete = False
 
     def emit(self, record: logging.LogRecord) -> None:
         line = record.getMessage()
         self.lines.append(line)
         # On a machine that stood still for a moment, somebody else may be named before.
         if " in Named.grind: " in line:
-            self._somebody.set()
+            self._is_complete = True
 
     def grind(self) -> None:
         """Keep everybody waiting, until it is named for that."""
         end = time.perf_counter() + PATIENCE
-        while not self._somebody.is_set() and time.perf_counter() < end:
+        while not self._is_complete and time.perf_counter() < end:
             sum(range(1000))
 
 
