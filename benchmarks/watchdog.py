@@ -2,8 +2,9 @@
 
     .venv/bin/python benchmarks/watchdog.py
 
-It does the same twenty times a second, whatever the server does: it wakes, asks the loop, and the loop answers. So what
-it costs is seen in a loop that does nothing else: the processor time of a second with it, less that of one without.
+Its thread does the same twenty times a second, whatever the server does: it wakes, and sees that the loop goes on. What
+that costs is seen in a loop that does nothing: the processor time of a second with it, less that of one without. The
+loop itself says in each turn that it has come so far, and what that costs is seen in a loop that does nothing else.
 
 A busy server with and without it, side by side, is shown besides: two people talk, and pairs of runs are compared. The
 spread of their ratios is that of the machine, and mostly greater than what is looked for.
@@ -21,6 +22,7 @@ from trichat.testing import running
 
 PAIRS = 10
 LINES = 400
+TURNS = 10_000
 SECONDS = 1.0
 GOAL = 0.01
 
@@ -33,6 +35,13 @@ async def chatter(watchdog: Watchdog | None) -> None:
             for number in range(LINES):
                 await (alice, bob)[number % 2].say(f"line {number}")
                 await chat.settled()
+
+
+async def turn(watchdog: Watchdog | None) -> None:
+    """Let the loop take turns, with nothing to do in them."""
+    with nullcontext() if watchdog is None else watchdog.watching():
+        for _ in range(TURNS):
+            await trio.lowlevel.checkpoint()
 
 
 async def rest(watchdog: Watchdog | None) -> None:
@@ -49,11 +58,13 @@ def cost(work: Callable[[Watchdog | None], Awaitable[None]], *, watched: bool) -
 
 
 def main() -> None:
-    """Measure, and print two lines."""
-    for work in (rest, chatter):
+    """Measure, and print three lines."""
+    for work in (rest, turn, chatter):
         cost(work, watched=True)  # warms up
     shares = [(cost(rest, watched=True) - cost(rest, watched=False)) / SECONDS for _ in range(PAIRS)]
     print(f"of a processor: {statistics.median(shares):.2%} ({min(shares):.2%} to {max(shares):.2%}), goal: {GOAL:.0%}")
+    turns = [(cost(turn, watched=True) - cost(turn, watched=False)) / TURNS for _ in range(PAIRS)]
+    print(f"of each turn of the loop: {statistics.median(turns) * 1e6:.1f} us")
     ratios = [cost(chatter, watched=True) / cost(chatter, watched=False) for _ in range(PAIRS)]
     print(f"a busy server: {statistics.median(ratios):.3f} times as much ({min(ratios):.3f} to {max(ratios):.3f})")
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import count, takewhile
+from unittest.mock import Mock
 
 import pytest
 import trio
@@ -132,13 +133,22 @@ def test_a_plugin_that_came_later_is_named_as_well(named: Named) -> None:
 
     async def main() -> None:
         files[__file__] = "successor"
-        before = watchdog._turn
-        for _ in takewhile(lambda _: watchdog._turn == before, count()):
-            await trio.lowlevel.checkpoint()
         named.grind()
 
     watched(watchdog, main)
     assert "plugin 'successor'" in named.lines[-1]
+
+
+@pytest.mark.parametrize(("is_idle", "looks"), [(False, 4), (True, 0)])
+def test_nobody_looks_at_an_idle_loop(
+    watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch, *, is_idle: bool, looks: int
+) -> None:
+    sights: list[None] = []
+    monkeypatch.setattr(watchdog, "_sight", lambda: sights.append(None))
+    monkeypatch.setattr(watchdog, "_done", Mock(wait=Mock(side_effect=[False] * 5 + [True])))
+    (watchdog.before_io_wait if is_idle else watchdog.after_io_wait)(0)
+    watchdog._look()
+    assert len(sights) == looks
 
 
 async def test_its_thread_ends_with_the_block(watchdog: Watchdog) -> None:

@@ -29,7 +29,7 @@ from trichat._sequencer import Sequencer
 # A long fan-out lets the loop breathe after so many members, or after so many bytes: about five milliseconds of sends,
 # as long as Python lets a thread run. A breath takes as long as twenty sends: the caches have nothing left of the loop.
 BREATH = 512
-BREATH_BYTES = 2 * 1024 * 1024
+BREATH_BYTES = 8 * 1024 * 1024
 
 # Coalescing by cost: a fan-out of several messages that took D is followed by a rest of D, in which the next ones
 # gather into one batch. Below the shortest rest it costs more than it gathers: who has read everything meanwhile has to

@@ -1,7 +1,7 @@
 """Names the plugin that keeps the whole server waiting: with synchronous work that takes long, while it takes it.
 
-No deadline helps against a function that does not return: nothing else runs meanwhile. So a thread asks the loop again
-and again to answer, and as long as it does not, looks at the stack.
+No deadline helps against a function that does not return: nothing else runs meanwhile. So a thread looks again and
+again whether the loop goes on, and as long as it does not, at the stack.
 """
 
 import linecache
@@ -31,7 +31,7 @@ class _Sight(NamedTuple):
     """What a look at the stack has shown."""
 
     turn: int
-    """How often the loop had answered by then."""
+    """Which turn of the loop it was."""
     call: FrameType
     """The outermost frame of a plugin: as long as it is the same, it has not returned."""
     plugin: str
@@ -47,40 +47,48 @@ class _Sight(NamedTuple):
         return (self.turn, self.call) == (earlier.turn, earlier.call)
 
 
-class Watchdog:
+class Watchdog(trio.abc.Instrument):
     """Looks on inside `watching`. `plugins` returns the names of the plugins that there are now, by their file."""
 
     def __init__(self, plugins: Callable[[], Mapping[str, str]]) -> None:
         self._find_plugins = plugins
-        self._plugins: Mapping[str, str] = {}
         self._loop = 0
         self._turn = 0
-        """How often the loop has answered."""
+        """How many turns the loop has taken."""
+        self._is_idle = False
+        """The loop waits for something to do."""
         self._done = threading.Event()
+
+    def before_io_wait(self, timeout: float) -> None:  # noqa: ARG002
+        """Everybody has been served."""
+        self._turn += 1
+        self._is_idle = True
+
+    def after_io_wait(self, timeout: float) -> None:  # noqa: ARG002
+        """The next turn begins."""
+        self._is_idle = False
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Look from another thread, as long as the block takes; to be entered once, in a task."""
         self._loop = threading.get_ident()
-        self._plugins = self._find_plugins()
-        token = trio.lowlevel.current_trio_token()
-        thread = threading.Thread(target=self._look, args=[token], name="watchdog", daemon=True)
+        trio.lowlevel.add_instrument(self)
+        thread = threading.Thread(target=self._look, name="watchdog", daemon=True)
         thread.start()
         try:
             yield
         finally:
             self._done.set()
             thread.join()
+            trio.lowlevel.remove_instrument(self)
 
-    def _look(self, token: trio.lowlevel.TrioToken) -> None:
-        asked = -1
+    def _look(self) -> None:
+        turn = -1
         first: _Sight | None = None
         since = 0.0
         while not self._done.wait(PERIOD):
-            # To ask costs the loop some microseconds. An instrument that counts its turns costs as much in each turn.
-            if asked != self._turn:
-                asked, first = self._turn, None
-                token.run_sync_soon(self._answer)
+            if self._is_idle or turn != self._turn:
+                turn, first = self._turn, None
                 continue
             sight = self._sight()
             if sight is None or first is None or not sight.is_still(first):
@@ -89,20 +97,16 @@ class Watchdog:
                 _name(sight)
                 since = 0.0  # once for each call
 
-    def _answer(self) -> None:
-        self._turn += 1
-        # Another version of a plugin may be in another file.
-        self._plugins = self._find_plugins()
-
     def _sight(self) -> _Sight | None:
         """Look at the stack. Nothing here lets the loop go on, so that it does not change meanwhile."""
+        plugins = self._find_plugins()  # which change: another version may be in another file
         frame = sys._current_frames().get(self._loop)
         frames: list[tuple[FrameType, int]] = []
         """The innermost first."""
         while frame is not None:
             frames.append((frame, frame.f_lineno))
             frame = frame.f_back
-        own = [place for place, (frame, _) in enumerate(frames) if frame.f_code.co_filename in self._plugins]
+        own = [place for place, (frame, _) in enumerate(frames) if frame.f_code.co_filename in plugins]
         if not own:
             return None
         innermost, line = frames[own[0]]
@@ -110,8 +114,7 @@ class Watchdog:
         # To look the lines of the sources up would read files, and let the loop go on meanwhile.
         stack = traceback.StackSummary.extract(reversed(frames[: own[-1] + 1]), lookup_lines=False)
         code = innermost.f_code
-        plugin = self._plugins[code.co_filename]
-        return _Sight(self._turn, outermost, plugin, code.co_filename, line, code.co_qualname, stack)
+        return _Sight(self._turn, outermost, plugins[code.co_filename], code.co_filename, line, code.co_qualname, stack)
 
 
 def _name(sight: _Sight) -> None:
