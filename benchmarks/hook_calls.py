@@ -15,7 +15,7 @@ import trio
 
 from trichat import Message, hookimpl
 from trichat._deadlines import Calls
-from trichat._plugins import Answer, Call, Plugins
+from trichat._plugins import Answer, Plugins
 from trichat._trace import Tracer
 
 PLUGINS = 3
@@ -48,16 +48,14 @@ class Awaited:
 class Untraced(Plugins):
     """The plugins as they would be if there were no trace: the same walk, without the look whether anybody watches."""
 
-    def ask_message(
-        self, client: object, message: Message, calls: Calls, call: Call | None = None
-    ) -> Answer | Awaitable[Answer]:
+    def ask_message(self, client: object, message: Message, calls: Calls) -> Answer | Awaitable[Answer]:
         """Ask every plugin about a message."""
         walk = iter(self.roster.hooks["on_message"])
         for implementation in walk:
             call_plugin = implementation.call
             answer = call_plugin(client, message)
             if answer is not None:
-                return self._ask_waiting(chain([implementation], walk), client, message, calls, call, answer)
+                return self._ask_waiting(chain([implementation], walk), client, message, calls, answer)
         return message
 
 

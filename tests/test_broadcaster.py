@@ -344,6 +344,59 @@ async def test_who_waits_for_a_fan_out_goes_on_at_its_end(house: House) -> None:
     assert box.lines[-1] == "alice: one"
 
 
+# Trio wakes tasks in any order: so what holds for one of these rounds may be by chance.
+ROUNDS = 12
+
+
+@pytest.mark.parametrize("is_something_there", [False, True])
+async def test_who_waited_for_a_round_is_gathered_with_all_who_did(
+    quick_house: House, *, is_something_there: bool
+) -> None:
+    house = quick_house
+    people = {name: (await house.member(name))[0] for name in ("alice", "bob", "carol")}
+    await wait_all_tasks_blocked()
+    house.recorder.batches.clear()
+
+    class Clock:
+        """Says something at the end of each batch."""
+
+        @hookimpl
+        def on_broadcast(self) -> None:
+            if len(house.recorder.batches) < ROUNDS:
+                house.broadcaster.inbox.publish_nowait(Message("tick"))
+
+    if is_something_there:
+        house.add("clock", Clock())
+    heard_at_once: list[str] = []
+
+    async def speak(name: str) -> None:
+        for number in range(ROUNDS):
+            message = Message(name, name)
+            if number and house.broadcaster.publish_at_once(message, people[name]):
+                heard_at_once.append(name)
+            house.broadcaster.inbox.publish_nowait(message, people[name])
+            await house.broadcaster.end_of_round()
+
+    async with trio.open_nursery() as nursery:
+        for name in people:
+            nursery.start_soon(speak, name)
+    assert heard_at_once == []
+    gathered = [sorted({*batch} - {"tick"}) for batch in house.recorder.batches]
+    assert gathered == [[*people]] * ROUNDS
+
+
+async def test_after_a_round_who_speaks_alone_is_sent_at_once_again(quick_house: House) -> None:
+    alice, box = await quick_house.member("alice")
+    await wait_all_tasks_blocked()
+    quick_house.broadcaster.inbox.publish_nowait(Message("one", "alice"), alice)
+    await quick_house.broadcaster.end_of_round()
+    quick_house.broadcaster.inbox.publish_nowait(Message("two", "alice"), alice)
+    await quick_house.broadcaster.inbox.flush()
+    await wait_all_tasks_blocked()
+    assert quick_house.broadcaster.publish_at_once(Message("three", "alice"), alice)
+    assert box.lines[-1] == "alice: three"
+
+
 async def test_so_many_messages_wait_and_no_more_whatever_else_does(house: House) -> None:
     house.recorder.held = trio.Event()
     publish = house.broadcaster.inbox.publish_nowait

@@ -57,6 +57,8 @@ class Broadcaster:
         self._at_once_from = -math.inf
         """From when on a sender may broadcast at once, in Trio's time."""
         self._waiting_for_round = trio.lowlevel.ParkingLot()
+        self._is_gathering = False
+        """Somebody has waited for the end of the last round: what is said first behind it is said by many."""
         self._hushed = False
         self.last_sent = 0
         """The id of the last message that is in the log and was sent."""
@@ -80,7 +82,7 @@ class Broadcaster:
         What has to wait, for a plugin or in a large room, goes on in the broadcaster. Where people speak one at a time,
         this spares the broadcaster's turn of the loop: a tenth of what such a message takes, and of how long.
         """
-        if not self.inbox.idle:
+        if self._is_gathering or not self.inbox.idle:
             return False
         # Many who speak alone at the same time are to be gathered: no sooner than a fan-out's time after it.
         started = self._now()
@@ -122,12 +124,16 @@ class Broadcaster:
         if self._begun_by_sender is not None:
             begun, self._begun_by_sender = self._begun_by_sender, None
             await rest_of(begun)
-            await self._end_round()  # so that what is said by who waited for it is in this batch
+            if self._end_round():
+                await _everybody_heard()  # so that what they say is in this batch
         batch = self.inbox.gather()
         started = self._now()
         await self._broadcast(batch, calls)
         await self._rest(self._now() - started, len(batch))
-        await self._end_round()
+        # The first of them to say something wakes the broadcaster, in the pass behind that in which all are heard. Only
+        # what is there already would not wait for the others.
+        if self._end_round() and not self.inbox.is_empty:
+            await _everybody_heard()
 
     async def _broadcast(self, batch: Batch, calls: Calls) -> None:
         messages = self._sequencer.number(batch.drafts())
@@ -182,12 +188,17 @@ class Broadcaster:
         if cost >= SHORTEST_REST and messages > 1:
             await trio.sleep(min(cost, LONGEST_REST))
 
-    async def _end_round(self) -> None:
-        if self._waiting_for_round:
-            self._waiting_for_round.unpark_all()
-            # A pass of the loop wakes tasks in any order: behind the second one all of them have had their turn.
-            await trio.lowlevel.checkpoint()
-            await trio.lowlevel.checkpoint()
+    def _end_round(self) -> bool:
+        """Let those who have waited for it be heard, in the next pass of the loop; return whether there are any."""
+        self._is_gathering = bool(self._waiting_for_round)
+        self._waiting_for_round.unpark_all()
+        return self._is_gathering
+
+
+async def _everybody_heard() -> None:
+    """Wait until those who were woken have had their turn: a pass of the loop wakes tasks in any order."""
+    await trio.lowlevel.checkpoint()
+    await trio.lowlevel.checkpoint()
 
 
 def _by_room(messages: Sequence[Message]) -> Mapping[str, Sequence[Message]]:

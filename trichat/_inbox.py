@@ -33,6 +33,11 @@ class Inbox:
         """The channel is empty, and what is put into it next is taken at once."""
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing is in the channel."""
+        return not self._receive.statistics().current_buffer_used
+
+    @property
     def idle(self) -> bool:
         """Whether nothing is on its way, and the broadcaster waits for something to do."""
         # Departures that could not be logged wait for the next batch.
@@ -92,7 +97,7 @@ class Inbox:
     def wake(self) -> None:
         """Let `wait` return, whatever is there."""
         # What is in the channel wakes the broadcaster as well; a closed one says that nobody is left to tell.
-        if self._is_channel_empty():
+        if self.is_empty:
             with suppress(trio.ClosedResourceError):
                 self._put_nowait(None)
 
@@ -106,7 +111,7 @@ class Inbox:
     async def wait(self) -> bool:
         """Wait until there is something, and return whether there is: if not, the inbox is closed and empty."""
         self._reader = trio.lowlevel.current_task()
-        self._idle = self._is_channel_empty()
+        self._idle = self.is_empty
         try:
             self._first = await self._receive.receive()
         except trio.EndOfChannel:
@@ -134,9 +139,6 @@ class Inbox:
     def keep(self, left: list[Message]) -> None:
         """Keep departures that could not be logged for the next batch."""
         self._left = left + self._left
-
-    def _is_channel_empty(self) -> bool:
-        return not self._receive.statistics().current_buffer_used
 
     def _put_nowait(self, item: Item) -> None:
         self._send.send_nowait(item)

@@ -12,6 +12,7 @@ from trichat._commands import command_table
 from trichat._config import Config, suggestion
 from trichat._discovery import Extra, Found, find_plugins
 from trichat._errors import PluginError
+from trichat._plugin_commands import commands_of
 from trichat._plugins import Plugins
 from trichat._toml import keys
 
@@ -88,7 +89,7 @@ def _look_at(found: Found, config: Config, plugins: Plugins) -> Item:
         for name, plugin in made.items():
             plugins.register(name, plugin, choice.policy if choice else None)
             registry = plugins.roster.registry
-            table = command_table([(name, plugins.commands_of(registry[name], registry))])
+            table = command_table([(name, commands_of(registry[name], registry, plugins))])
             commands = [each.usage for each in table.values()]
     except PluginError as error:
         faults.append(str(error))

@@ -9,23 +9,18 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial, wraps
 from itertools import chain
 from typing import Any, ParamSpec, TypeVar
 
 import trio
 
 from trichat import hookspecs
-from trichat._client import Client
-from trichat._commands import Command, marked_commands
 from trichat._deadlines import Calls, Deadlines, Overran
 from trichat._errors import (
     ConfigError,
     Misbehaved,
     PluginError,
     RequiredPluginFailed,
-    exceptions_only,
     pass_on,
     sentences,
     split_failure,
@@ -121,59 +116,6 @@ class Plugins:
             successor = next((each for each in self.roster.hooks[hook] if each.plugin == implementation.plugin), None)
         return successor
 
-    def commands(self) -> Iterator[tuple[str, Iterable[Command]]]:
-        """Yield the commands of each plugin, with its name: those that it marks and those that it contributes."""
-        marked = ((each.name, marked_commands(each.plugin)) for each in self.roster.registry)
-        for name, found in chain(marked, self.contributions(hookspecs.commands)):
-            yield name, self._own_commands(self.roster.registry[name], found)
-
-    def commands_of(self, registered: Registered, registry: Registry) -> Iterable[Command]:
-        """Return the commands of one plugin. Raises `PluginError`."""
-        contributed = self.contribution_of(registered, registry, hookspecs.commands) or ()
-        return self._own_commands(registered, chain(marked_commands(registered.plugin), contributed))
-
-    def _own_commands(self, owner: Registered, found: Iterable[Command]) -> Iterator[Command]:
-        # A plugin in shadow has none: who gives one would wait for its effect.
-        if not owner.policy.shadow:
-            for command in found:
-                # What is no command is found where they are put together.
-                yield self._noted(owner, command) if isinstance(command, Command) else command
-
-    def _noted(self, owner: Registered, command: Command) -> Command:
-        """Return the command, with a `run` that is a call of its plugin like any other while it is awaited.
-
-        Whoever runs it finds all of its failures with `except Exception`.
-        """
-
-        @wraps(command.run)
-        def run(client: Client, arguments: str) -> Awaitable[str | None] | str | None:
-            if owner.gate is not None:
-                return self._of_successor(owner.gate, command, client, arguments)
-            what = f"/{command.name}"
-            with exceptions_only(partial(_log_failure, owner.name, what)):
-                answer = command.run(client, arguments)
-            return self._wait_for(answer, owner, what) if inspect.isawaitable(answer) else answer
-
-        return replace(command, run=run)
-
-    async def _of_successor(self, gate: trio.Event, command: Command, client: Client, arguments: str) -> str | None:
-        """Wait for the one that takes the place of a command's plugin, and run what it has under this name."""
-        with self.deadlines.suspended():  # whoever holds the plugin's calls has a deadline
-            await gate.wait()
-        found = client.server.commands.get(command.name)
-        if found is None or not found.who.includes(client):
-            return f"/{command.name} is not there any more"
-        answer = found.run(client, arguments)
-        return await answer if inspect.isawaitable(answer) else answer
-
-    async def _wait_for(self, answer: Awaitable[R], owner: Registered, what: str) -> R:
-        with (
-            self.deadlines.suspended(),
-            self.deadlines.calls() as calls,
-            exceptions_only(partial(_log_failure, owner.name, what)),
-        ):
-            return await calls.wait_for(answer, owner, what)
-
     async def ask(self, hook: Callable[P, Awaitable[R]], *arguments: P.args, **_: P.kwargs) -> R | Refuse | None:
         """Ask one plugin after the other, until one answers. A plugin that fails refuses.
 
@@ -191,20 +133,18 @@ class Plugins:
                     return answer  # type: ignore[no-any-return]
         return None
 
-    def ask_message(
-        self, client: object, message: Message, calls: Calls, call: Call | None = None
-    ) -> Answer | Awaitable[Answer]:
+    def ask_message(self, client: object, message: Message, calls: Calls) -> Answer | Awaitable[Answer]:
         """Ask every plugin about a message, each about what the one before it made of it.
 
         Returns what comes of it or, where that has to be waited for, what to await. `calls` are those of the task that
         asks.
         """
         # One look for all plugins together is what a trace costs that nobody watches.
-        if call is None and self.traced is not None:
+        if self.traced is not None:
             return self.traced(self._call, client, message, calls)
         walk = iter(self.roster.hooks["on_message"])
-        if call is not None or self._held:
-            return self._ask_waiting(walk, client, message, calls, call)
+        if self._held:
+            return self._ask_waiting(walk, client, message, calls)
         # Nearly no plugin has an answer to nearly any message: so this is all that is done for each of them.
         for implementation in walk:
             call_plugin = implementation.call
@@ -213,8 +153,7 @@ class Plugins:
             except BaseException as error:  # noqa: ASYNC103
                 answer = self._refusal(implementation, error)  # noqa: ASYNC104
             if answer is not None:
-                rest = chain([implementation], walk)
-                return self._ask_waiting(rest, client, message, calls, call, answer)
+                return self._ask_waiting(chain([implementation], walk), client, message, calls, answer)
         return message
 
     async def _ask_waiting(
@@ -223,28 +162,37 @@ class Plugins:
         client: object,
         message: Message,
         calls: Calls,
-        call: Call | None,
         answered: object = None,
     ) -> Answer:
         """Ask one plugin after the other, and wait for each. With `answered`, the first one has given this answer."""
         for implementation in walk:
             try:
-                if call is not None:
-                    answer = await call("on_message", implementation, (client, message), calls)
-                else:
-                    if implementation.owner.gate is not None:
-                        successor = await self._successor("on_message", implementation)
-                        if successor is None:
-                            continue
-                        implementation = successor
-                    # What `_call` does. To await that for each plugin would take as long as all of this.
-                    answer = implementation.call(client, message) if answered is None else answered
-                    if answer is None:
+                if implementation.owner.gate is not None:
+                    successor = await self._successor("on_message", implementation)
+                    if successor is None:
                         continue
-                    answered = None
-                    if inspect.isawaitable(answer):
-                        answer = await calls.wait_for(answer, implementation.owner, "on_message")
-                    answer = self._checked("on_message", implementation, answer, calls)
+                    implementation = successor
+                # What `_call` does. To await that for each plugin would take as long as all of this.
+                answer = implementation.call(client, message) if answered is None else answered
+                if answer is None:
+                    continue
+                answered = None
+                if inspect.isawaitable(answer):
+                    answer = await calls.wait_for(answer, implementation.owner, "on_message")
+                answer = self._checked("on_message", implementation, answer, calls)
+            except BaseException as error:  # noqa: ASYNC103
+                answer = self._refusal(implementation, error)  # noqa: ASYNC104
+            if isinstance(answer, Message):
+                message = answer
+            elif answer is not None:
+                return answer
+        return message
+
+    async def ask_through(self, call: Call, client: object, message: Message, calls: Calls) -> Answer:
+        """Ask about a message as well, but call each plugin by `call`: for whoever watches."""
+        for implementation in self.roster.hooks["on_message"]:
+            try:
+                answer = await call("on_message", implementation, (client, message), calls)
             except BaseException as error:  # noqa: ASYNC103
                 answer = self._refusal(implementation, error)  # noqa: ASYNC104
             if isinstance(answer, Message):
@@ -358,14 +306,15 @@ class Plugins:
             return error  # which is noted already
         failure, passing = split_failure(error)
         if failure is not None:
-            _log_failure(implementation.plugin, hook, failure)
+            log_failure(implementation.plugin, hook, failure)
             self.roster.note_failure(implementation.owner, hook)
         if passing is not None:
             raise passing from None
         return _Failed(f"the plugin {implementation.plugin!r} failed")
 
 
-def _log_failure(plugin: str, what: str, failure: BaseException) -> None:
+def log_failure(plugin: str, what: str, failure: BaseException) -> None:
+    """Say in the log that a plugin has failed in a hook or a command."""
     # An OSError, such as that of a deadline, or a fault in a file tells of the world, not of the plugin's code.
     trace = None if isinstance(failure, (Misbehaved, OSError, ConfigError)) else failure
     logger.error("plugin %r failed in %s: %s", plugin, what, sentences(failure), exc_info=trace)

@@ -15,6 +15,7 @@ from trichat._commands import Command, command_table
 from trichat._deadlines import CLEANUP
 from trichat._errors import PluginError, StartError, TrichatError
 from trichat._lifespans import Lifespans
+from trichat._plugin_commands import commands_of
 from trichat._plugins import Plugins
 from trichat._policy import Policy
 from trichat._registry import Registered, Registry, source_of
@@ -46,7 +47,7 @@ class Replacement:
         self._registry = plugins.with_another(name, plugin, policy)
         self._old, self._new = plugins.roster.registry[name], self._registry[name]
         others = [(command.plugin, [command]) for command in commands.values() if command.plugin != name]
-        self.commands = command_table([*others, (name, plugins.commands_of(self._new, self._registry))])
+        self.commands = command_table([*others, (name, commands_of(self._new, self._registry, plugins))])
         """What commands there are with it."""
 
     async def take_place(self, lifespans: Lifespans) -> None:

@@ -24,6 +24,7 @@ from trichat._lifespans import Lifespans
 from trichat._listener import Address, Listener, TcpListener
 from trichat._messages import LOBBY, Message
 from trichat._outlasting import outlasting
+from trichat._plugin_commands import commands_of_all
 from trichat._plugins import Plugins
 from trichat._policy import Policy, policy_of
 from trichat._replacement import Replacement
@@ -287,7 +288,7 @@ class Server:
 
     async def _take_clients(self, task_status: trio.TaskStatus[list[Address]]) -> None:
         grace = BROADCASTER_SHARE * self._options.shutdown_timeout
-        self._commands = self._of_those_that_run(command_table(self._plugins.commands()))
+        self._commands = self._of_those_that_run(command_table(commands_of_all(self._plugins)))
         async with (
             outlasting(self._broadcaster.run, self._broadcaster.inbox.close, grace, name="broadcaster"),
             trio.open_nursery() as self._nursery,

@@ -1,6 +1,5 @@
 """The trace: what each plugin makes of each message, and how long it takes, for whoever watches."""
 
-import inspect
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -119,8 +118,7 @@ class Tracer:
 
         traced = Traced(datetime.now(UTC), message, steps)
         try:
-            answer = self._plugins.ask_message(client, message, calls, timed)
-            return await answer if inspect.isawaitable(answer) else answer
+            return await self._plugins.ask_through(timed, client, message, calls)
         finally:
             for watcher in self._watchers:
                 watcher.put(traced)

@@ -124,7 +124,7 @@ ROWS = (
     Row(
         key="latency",
         title="fan-out: 50 messages a second to 500 clients",
-        load=Load(500, senders=10, messages=400, rate=50, seconds=20, burst=MANY),
+        load=Load(500, senders=10, messages=800, rate=50, seconds=20, burst=MANY),
         servers=(TRICHAT, FLOOR, BARE, "obvious", *PEERS),
         shows=("cpu", "p50", "p99"),
         goals=(
