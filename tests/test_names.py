@@ -154,6 +154,13 @@ def test_an_accepted_name_is_accepted_again_and_is_the_same(text: str) -> None:
         assert _names.comparison_key(again) == _names.comparison_key(name)
 
 
+@given(st.text("".join(map(chr, range(128))), max_size=40))
+def test_names_of_ascii_are_compared_as_the_profile_does(text: str) -> None:
+    name = prepared_or_none(text)
+    if name is not None:
+        assert _names.comparison_key(name) == _names._profile("NicknameCaseMapped").enforce(name)
+
+
 @given(hard_text)
 def test_an_accepted_name_can_be_claimed_in_any_case(text: str) -> None:
     name = prepared_or_none(text)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 import trio
+import trio.testing
 from thread_kit import all_threads_taken
 
 from trichat import Message, hookimpl
@@ -76,6 +77,48 @@ async def test_all_who_join_at_the_same_point_share_one_question_and_one_encodin
     assert all(receiver.texts == ["text 1", "text 2", "text 3", "text 4", "text 5"] for receiver in receivers)
     part = replay._part("lobby", 0, 100)
     assert next(part.pages(WIRE)) is next(part.pages(WIRE))
+
+
+async def test_a_storm_of_joins_does_not_queue_up_for_what_is_in_memory() -> None:
+    class Memory:
+        @hookimpl
+        def history(self) -> Sequence[Message]:
+            return messages(5)
+
+    plugins = Plugins(hook_timeout=5)
+    plugins.register("memory", Memory())
+    replay = Replay(plugins, page_timeout=5)
+    with trio.testing.assert_no_checkpoints():
+        await replay._ask("lobby", 0, 100)
+
+
+async def test_who_leaves_while_it_asks_for_all_leaves_the_question_to_the_next() -> None:
+    class Slow(Archive):
+        @hookimpl
+        async def history(self, room: str, after: int, before: int) -> Iterable[Message] | None:
+            if self.asked == 0:
+                self.asked += 1
+                await trio.sleep_forever()
+            return await super().history(room, after, before)
+
+    archive = Slow(messages(5))
+    replay = replay_of(archive)
+    gone = trio.CancelScope()
+
+    async def leave_soon() -> None:
+        with gone:
+            await replay.send(Receiver().send, WIRE, "lobby", 0, 100)
+
+    receivers = [Receiver() for _ in range(20)]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(leave_soon)
+        await trio.testing.wait_all_tasks_blocked()
+        for receiver in receivers:
+            nursery.start_soon(replay.send, receiver.send, WIRE, "lobby", 0, 100)
+        await trio.testing.wait_all_tasks_blocked()
+        gone.cancel()
+    assert archive.asked == 2
+    assert all(len(receiver.texts) == 5 for receiver in receivers)
 
 
 async def test_what_is_remembered_is_limited() -> None:

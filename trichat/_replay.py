@@ -104,7 +104,12 @@ class Replay:
         part = self._part(room, after, before)
         if part.messages is not None:
             return part
-        async with part.asking:
+        # `async with` would let others go on in between, and a storm of joins would queue up behind the first of them.
+        if part.asking.locked():
+            await part.asking.acquire()
+        else:
+            part.asking.acquire_nowait()
+        try:
             # Whoever had the lock before may have got them.
             if part.messages is None:
                 answer = await self._plugins.ask(hookspecs.history, room, after, before)
@@ -113,6 +118,8 @@ class Replay:
                 if answer is not None and not isinstance(answer, Sequence):
                     return answer
                 part.messages = answer or ()
+        finally:
+            part.asking.release()
         return part
 
     def _part(self, room: str, after: int, before: int) -> _Part:
