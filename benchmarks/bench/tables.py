@@ -78,7 +78,7 @@ def _goal_cells(judgement: Judgement) -> list[str]:
 def _row_parts(outcome: Outcome, row: Row) -> Iterator[str]:
     yield f"### {row.key}: {row.title}\n"
     if row.times > 1:
-        yield f"Run {row.times} times as often as the others, and by turns, since a 99th percentile varies much.\n"
+        yield f"Run {row.times} times as often as the others, by turns: it varies more than its goal has room for.\n"
     header = ["server"]
     for figure in row.shows:
         header += [FIGURES[figure].heading, "× floor", f"× {BEST_PEER}"]
