@@ -60,7 +60,7 @@ async def test_another_line_than_the_expected_one_is_told_with_all_that_leads_to
     assert "    alice> one\n    alice> two\n" in dialogue
     tasks = text.partition("the tasks:\n")[2]
     assert "client alice  at " in tasks
-    assert "broadcaster  at _broadcaster.py" in tasks
+    assert "broadcaster  at _inbox.py" in tasks
     assert "plugin chat_log  at " in tasks
 
 
