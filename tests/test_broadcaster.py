@@ -397,6 +397,16 @@ async def test_after_a_round_who_speaks_alone_is_sent_at_once_again(quick_house:
     assert box.lines[-1] == "alice: three"
 
 
+async def test_who_alone_has_waited_for_a_round_is_sent_at_once_behind_it(quick_house: House) -> None:
+    alice, box = await quick_house.member("alice")
+    await wait_all_tasks_blocked()
+    quick_house.broadcaster.inbox.publish_nowait(Message("one", "alice"), alice)
+    await quick_house.broadcaster.end_of_round()
+    await wait_all_tasks_blocked()
+    assert quick_house.broadcaster.publish_at_once(Message("two", "alice"), alice)
+    assert box.lines[-1] == "alice: two"
+
+
 async def test_so_many_messages_wait_and_no_more_whatever_else_does(house: House) -> None:
     house.recorder.held = trio.Event()
     publish = house.broadcaster.inbox.publish_nowait

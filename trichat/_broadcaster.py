@@ -58,7 +58,7 @@ class Broadcaster:
         """From when on a sender may broadcast at once, in Trio's time."""
         self._waiting_for_round = trio.lowlevel.ParkingLot()
         self._is_gathering = False
-        """Somebody has waited for the end of the last round: what is said first behind it is said by many."""
+        """Several have waited for the end of the last round: what is said first behind it is said by many."""
         self._hushed = False
         self.last_sent = 0
         """The id of the last message that is in the log and was sent."""
@@ -190,9 +190,11 @@ class Broadcaster:
 
     def _end_round(self) -> bool:
         """Let those who have waited for it be heard, in the next pass of the loop; return whether there are any."""
-        self._is_gathering = bool(self._waiting_for_round)
+        waiting = len(self._waiting_for_round)
+        # One alone is followed by nobody: were it gathered, it would wait for the next round, and so for ever.
+        self._is_gathering = waiting > 1
         self._waiting_for_round.unpark_all()
-        return self._is_gathering
+        return waiting > 0
 
 
 async def _everybody_heard() -> None:
