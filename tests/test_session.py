@@ -59,8 +59,11 @@ class Turns(trio.abc.Instrument):
         self.count += task.name == self._name
 
 
-async def test_a_line_on_its_own_needs_no_turn_of_the_broadcaster(chat: Chat) -> None:
+@pytest.mark.parametrize("before", [(), ("one", "two")], ids=["nothing before", "lines that waited for a round before"])
+async def test_a_line_on_its_own_needs_no_turn_of_the_broadcaster(chat: Chat, before: Sequence[str]) -> None:
     alice = await chat.join("alice")
+    await alice.send("".join(f"{line}\n" for line in before).encode())
+    await alice.hears(*[f"alice: {line}" for line in before])
     await chat.settled()
     turns = Turns("broadcaster")
     trio.lowlevel.add_instrument(turns)
