@@ -139,16 +139,18 @@ def test_a_plugin_that_came_later_is_named_as_well(named: Named) -> None:
     assert "plugin 'successor'" in named.lines[-1]
 
 
-@pytest.mark.parametrize(("is_idle", "looks"), [(False, 4), (True, 0)])
-def test_nobody_looks_at_an_idle_loop(
-    watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch, *, is_idle: bool, looks: int
+@pytest.mark.parametrize(("is_in_plugin", "asked"), [(True, 1), (False, 0)])
+def test_the_loop_is_asked_only_where_a_plugin_is_seen(
+    watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch, *, is_in_plugin: bool, asked: int
 ) -> None:
-    sights: list[None] = []
-    monkeypatch.setattr(watchdog, "_sight", lambda: sights.append(None))
-    monkeypatch.setattr(watchdog, "_done", Mock(wait=Mock(side_effect=[False] * 5 + [True])))
-    (watchdog.before_io_wait if is_idle else watchdog.after_io_wait)(0)
+    if not is_in_plugin:
+        monkeypatch.setattr(watchdog, "_find_plugins", dict)
+    ask = Mock()
+    monkeypatch.setattr(watchdog, "_ask", ask, raising=False)
+    monkeypatch.setattr(watchdog, "_loop", threading.get_ident())
+    monkeypatch.setattr(watchdog, "_done", Mock(wait=Mock(side_effect=[False] * 3 + [True])))
     watchdog._look()
-    assert len(sights) == looks
+    assert ask.call_count == asked
 
 
 async def test_its_thread_ends_with_the_block(watchdog: Watchdog) -> None:
