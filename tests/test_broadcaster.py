@@ -389,7 +389,10 @@ async def test_after_a_round_who_speaks_alone_is_sent_at_once_again(quick_house:
     alice, box = await quick_house.member("alice")
     await wait_all_tasks_blocked()
     quick_house.broadcaster.inbox.publish_nowait(Message("one", "alice"), alice)
-    await quick_house.broadcaster.end_of_round()
+    async with trio.open_nursery() as nursery:
+        for _ in range(2):
+            nursery.start_soon(quick_house.broadcaster.end_of_round)
+    assert not quick_house.broadcaster.publish_at_once(Message("two", "alice"), alice)
     quick_house.broadcaster.inbox.publish_nowait(Message("two", "alice"), alice)
     await quick_house.broadcaster.inbox.flush()
     await wait_all_tasks_blocked()

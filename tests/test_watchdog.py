@@ -145,12 +145,12 @@ def test_the_loop_is_asked_only_where_a_plugin_is_seen(
 ) -> None:
     if not is_in_plugin:
         monkeypatch.setattr(watchdog, "_find_plugins", dict)
-    ask = Mock()
-    monkeypatch.setattr(watchdog, "_ask", ask, raising=False)
+    token = Mock()
+    monkeypatch.setattr(watchdog, "_token", token, raising=False)
     monkeypatch.setattr(watchdog, "_loop", threading.get_ident())
     monkeypatch.setattr(watchdog, "_done", Mock(wait=Mock(side_effect=[False] * 3 + [True])))
     watchdog._look()
-    assert ask.call_count == asked
+    assert token.run_sync_soon.call_count == asked
 
 
 async def test_its_thread_ends_with_the_block(watchdog: Watchdog) -> None:

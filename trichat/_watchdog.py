@@ -53,8 +53,7 @@ class Watchdog:
     def __init__(self, plugins: Callable[[], Mapping[str, str]]) -> None:
         self._find_plugins = plugins
         self._loop = 0
-        self._ask: Callable[[Callable[[], None]], None]
-        """Have the loop call something, in its next turn."""
+        self._token: trio.lowlevel.TrioToken
         self._answers = 0
         self._done = threading.Event()
 
@@ -62,7 +61,7 @@ class Watchdog:
     def watching(self) -> Iterator[None]:
         """Look from another thread, as long as the block takes; to be entered once, in a task."""
         self._loop = threading.get_ident()
-        self._ask = trio.lowlevel.current_trio_token().run_sync_soon
+        self._token = trio.lowlevel.current_trio_token()
         thread = threading.Thread(target=self._look, name="watchdog", daemon=True)
         thread.start()
         try:
@@ -81,7 +80,7 @@ class Watchdog:
             elif first is None or not sight.is_still(first):
                 first, since = sight, time.perf_counter()
                 # Now, and not at each look: an idle loop is left in peace, and a busy one has nothing to count.
-                self._ask(self._answer)
+                self._token.run_sync_soon(self._answer, idempotent=True)
             elif since and time.perf_counter() - since > LONGEST:
                 _name(sight)
                 since = 0.0  # once for each call
