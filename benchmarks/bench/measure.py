@@ -33,9 +33,8 @@ def measure(row: Row, server: Server, *, quick: bool = False) -> Run:
         folder, port = Path(name), free_port()
         if row.log_lines:
             write_log(folder / "chat_log.txt", row.log_lines)
-        command = server.command(folder, port)
         try:
-            process = Process(command, folder, port, cores()[0])
+            process = Process(server.command(folder, port), folder, port, cores()[0])
             try:
                 load = shortened(row.load) if quick else row.load
                 return _under_load(row, fitting(load, server), server, process, port)

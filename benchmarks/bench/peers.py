@@ -3,9 +3,11 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench.processes import DidNotStart
 
 # Where Debian puts servers, even if a user's PATH has it not.
 FOLDERS = "/usr/local/sbin:/usr/sbin"
@@ -106,7 +108,10 @@ class Peer:
 
     def version(self, program: Path) -> str:
         """Return the first number with a dot in what it says of itself."""
-        said = subprocess.run([program, self.ask_version], capture_output=True, text=True, check=False, timeout=10)
+        try:
+            said = _run([program, self.ask_version], timeout=10)
+        except DidNotStart:
+            return self.program  # and its runs will have no figures
         numbers = re.findall(r"\d+\.\d[\w.]*", said.stdout + said.stderr)
         return f"{self.program} {numbers[0]}" if numbers else self.program
 
@@ -117,10 +122,22 @@ class Peer:
             for name, content in self.files(program, port).items():
                 (folder / name).write_text(content)
             if self.prepare:
-                subprocess.run([program, *self.prepare], cwd=folder, check=True, capture_output=True, timeout=60)
+                _run([program, *self.prepare], cwd=folder, check=True, timeout=60)
             return [program, *(word.format(folder=folder) for word in self.arguments)]
 
         return command
+
+
+def _run(
+    command: Sequence[str | Path], *, timeout: float, cwd: Path | None = None, check: bool = False
+) -> subprocess.CompletedProcess[str]:
+    # It may be another program of the same name: Debian's `ergo` is one for chemistry.
+    try:
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, cwd=cwd, check=check
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise DidNotStart(str(error)) from error
 
 
 def _ngircd(_: Path, port: int) -> dict[str, str]:
