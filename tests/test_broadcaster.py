@@ -388,10 +388,11 @@ async def test_who_waited_for_a_round_is_gathered_with_all_who_did(
 async def test_after_a_round_who_speaks_alone_is_sent_at_once_again(quick_house: House) -> None:
     alice, box = await quick_house.member("alice")
     await wait_all_tasks_blocked()
-    quick_house.broadcaster.inbox.publish_nowait(Message("one", "alice"), alice)
     async with trio.open_nursery() as nursery:
         for _ in range(2):
             nursery.start_soon(quick_house.broadcaster.end_of_round)
+        await wait_all_tasks_blocked()
+        quick_house.broadcaster.inbox.publish_nowait(Message("one", "alice"), alice)
     assert not quick_house.broadcaster.publish_at_once(Message("two", "alice"), alice)
     quick_house.broadcaster.inbox.publish_nowait(Message("two", "alice"), alice)
     await quick_house.broadcaster.inbox.flush()
