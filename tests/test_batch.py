@@ -15,7 +15,7 @@ def client(name: str) -> Client:
 
 def test_what_was_said_comes_first_then_who_left_then_who_joined() -> None:
     left = Message("carol left", "carol", kind="left")
-    batch = Batch([left])
+    batch = Batch(left=[left])
     batch.add(Join(client("bob"), "lobby"))
     batch.add([(Message("one", "alice"), None), (Message("two", "alice"), None)])
     assert [message.text for message in batch.drafts()] == ["one", "two", "carol left", "bob joined"]
@@ -26,7 +26,7 @@ def test_who_ended_on_its_way_in_is_not_in_it_and_yet_told_when_it_is_sent() -> 
     gone = client("bob")
     gone._end("gone")
     join, flush = Join(gone, "lobby"), Flush()
-    batch = Batch([])
+    batch = Batch()
     batch.add(join)
     batch.add(flush)
     batch.add(None)

@@ -51,6 +51,13 @@ async def ask_message(plugins: Plugins, client: Client) -> Message | Handled | R
         return await answer if inspect.isawaitable(answer) else answer
 
 
+async def tell_batch(plugins: Plugins) -> None:
+    with plugins.deadlines.calls() as calls:
+        telling = plugins.tell_batch([HELLO], calls)
+        if telling is not None:
+            await telling
+
+
 class Panic(BaseException):
     """What some libraries raise, those in Rust for one: nothing that is caught by `except Exception`."""
 
@@ -179,7 +186,7 @@ async def test_what_is_required_is_told_first_of_a_batch_and_of_nothing_else(
 ) -> None:
     for name, place in registered.items():
         plugins.register(name, Made(on_broadcast=noting(calls, name), on_connect=noting(calls, name.upper()), **place))
-    await plugins.tell(hookspecs.on_broadcast, [HELLO])
+    await tell_batch(plugins)
     assert "".join(calls) == called
     calls.clear()
     await plugins.ask(hookspecs.on_connect, client)
@@ -430,7 +437,7 @@ async def test_telling_returns_what_failed_and_with_what(plugins: Plugins) -> No
 
 def telling(plugins: Plugins, client: Client) -> dict[str, Callable[[], Awaitable[object]]]:
     return {
-        "on_broadcast": lambda: plugins.tell(hookspecs.on_broadcast, [HELLO]),
+        "on_broadcast": lambda: tell_batch(plugins),
         "on_disconnect": lambda: plugins.tell(hookspecs.on_disconnect, client, ""),
         "on_reload": lambda: plugins.tell(hookspecs.on_reload),
     }
@@ -468,7 +475,7 @@ async def test_a_required_plugin_that_fails_in_on_broadcast_stops_the_telling(
     plugins.register("log", Made(required=True, on_broadcast=fault))
     plugins.register("next", Made(on_broadcast=noting(calls, "next")))
     with pytest.raises(RequiredPluginFailed, match=r"^the plugin 'log' failed$"):
-        await plugins.tell(hookspecs.on_broadcast, [HELLO])
+        await tell_batch(plugins)
     assert calls == []
     assert failures(caplog) == [f"plugin 'log' failed in on_broadcast: {reason}"]
 
@@ -479,7 +486,7 @@ async def test_what_comes_to_its_end_after_its_deadline_was_told_all_the_same(
     # A batch that is in the log has to be sent: a required plugin that has written it has not failed.
     plugins.register("log", Made(required=True, on_broadcast=too_long_under_a_shield))
     plugins.register("next", Made(on_broadcast=noting(calls, "next")))
-    await plugins.tell(hookspecs.on_broadcast, [HELLO])
+    await tell_batch(plugins)
     assert calls == ["next"]
     assert caplog.messages == ["plugin 'log' in on_broadcast: it took longer than hook_timeout (5 s)"]
 
@@ -488,7 +495,7 @@ async def test_why_a_required_plugin_failed_comes_with_the_error(plugins: Plugin
     error = OSError("no space left")
     plugins.register("log", Made(required=True, on_broadcast=raising(error)))
     with pytest.raises(RequiredPluginFailed) as failed:
-        await plugins.tell(hookspecs.on_broadcast, [HELLO])
+        await tell_batch(plugins)
     assert failed.value.__cause__ is error
 
 
@@ -570,7 +577,7 @@ async def test_no_coroutine_is_left_unawaited(
         await plugins.ask(hookspecs.on_connect, client)
         await ask_message(plugins, client)
         with suppress(RequiredPluginFailed):
-            await plugins.tell(hookspecs.on_broadcast, [HELLO])
+            await tell_batch(plugins)
 
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
@@ -656,7 +663,7 @@ async def test_a_required_plugin_that_crashed_stops_every_batch(plugins: Plugins
     plugins.roster.mark_crashed("log")
     for _ in range(2):
         with pytest.raises(RequiredPluginFailed, match="the plugin 'log' failed"):
-            await plugins.tell(hookspecs.on_broadcast, [HELLO])
+            await tell_batch(plugins)
     assert calls == []
 
 

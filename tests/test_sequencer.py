@@ -46,7 +46,7 @@ def test_an_id_is_the_time_in_microseconds(clock: Clock) -> None:
 def test_a_batch_is_numbered_in_the_order_given(clock: Clock) -> None:
     messages = [Message("one", "alice"), Message("two", "bob", "den"), Message("bob left", "bob", kind="left")]
 
-    assert Sequencer().number(messages) == [
+    assert list(Sequencer().number(messages)) == [
         Message("one", "alice", id=NOON),
         Message("two", "bob", "den", id=NOON + 1),
         Message("bob left", "bob", kind="left", id=NOON + 2),

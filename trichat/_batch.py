@@ -1,5 +1,6 @@
 """What is on its way to the broadcaster, and the batch that it makes of it."""
 
+import msgspec
 import trio
 
 from trichat._client import Client
@@ -32,15 +33,15 @@ Item = Said | Join | Flush | None
 """`None` only wakes the broadcaster: somebody left, or what a sender has begun is to be ended."""
 
 
-class Batch:
-    """What is logged with one write and sent with one send for each member. `left` are the departures."""
+class Batch(msgspec.Struct):
+    """What is logged with one write and sent with one send for each member."""
 
-    def __init__(self, left: list[Message]) -> None:
-        self.said: Said = []
-        self.left = left
-        self.joins: list[Join] = []
-        self.waiting: list[trio.Event] = []
-        """To be set when it has been sent."""
+    said: Said = []
+    left: list[Message] = []
+    """The departures."""
+    joins: list[Join] = []
+    waiting: list[trio.Event] = []
+    """To be set when it has been sent, or cannot be."""
 
     def add(self, item: Item) -> None:
         """Put something into it, behind the others of its kind."""
@@ -59,4 +60,13 @@ class Batch:
 
     def drafts(self) -> list[Message]:
         """Return its messages, not numbered yet: what was said, who left, who joined."""
-        return [message for message, _ in self.said] + self.left + [join.message for join in self.joins]
+        drafts = [message for message, _ in self.said]
+        if self.left or self.joins:
+            drafts += self.left
+            drafts += [join.message for join in self.joins]
+        return drafts
+
+    def settle(self) -> None:
+        """Let those go on who have waited for it."""
+        for done in self.waiting:
+            done.set()

@@ -8,17 +8,15 @@ can be missing or double.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 
 import trio
 
-from trichat import hookspecs
 from trichat._batch import Batch, Join
 from trichat._client import Client
 from trichat._deadlines import Calls
 from trichat._errors import RequiredPluginFailed
-from trichat._head_start import has_ended, rest_of
 from trichat._hub import Hub
 from trichat._inbox import Inbox
 from trichat._messages import Message
@@ -52,8 +50,8 @@ class Broadcaster:
         self._now: Callable[[], float] = trio.current_time
         self._calls: Calls
         """Those of its task."""
-        self._begun_by_sender: Coroutine[object, None, None] | None = None
-        """What a sender has begun and has to wait for something: its rest goes before all else."""
+        self._begun_by_sender: Awaitable[None] | None = None
+        """What is left of a broadcast that a sender has begun. It goes before all else."""
         self._at_once_from = -math.inf
         """From when on a sender may broadcast at once, in Trio's time."""
         self._waiting_for_round = trio.lowlevel.ParkingLot()
@@ -88,14 +86,11 @@ class Broadcaster:
         started = self._now()
         if started < self._at_once_from:
             return False
-        batch = Batch([])
-        batch.said.append((message, client))
-        broadcast = self._broadcast(batch, self._calls)
-        if has_ended(broadcast):
+        self._begun_by_sender = self._begin(Batch([(message, client)]))
+        if self._begun_by_sender is None:
             ended = self._now()
             self._at_once_from = ended + (ended - started)
         else:
-            self._begun_by_sender = broadcast
             self.inbox.wake()
         return True
 
@@ -116,52 +111,84 @@ class Broadcaster:
         with self._plugins.deadlines.calls() as calls:
             self._calls = calls
             while await self.inbox.wait():
-                await self._round(calls)
+                await self._round()
             # Who left last found it closed.
-            await self._broadcast(self.inbox.gather(), calls)
+            await self._broadcast(self.inbox.gather())
 
-    async def _round(self, calls: Calls) -> None:
+    async def _round(self) -> None:
         if self._begun_by_sender is not None:
             begun, self._begun_by_sender = self._begun_by_sender, None
-            await rest_of(begun)
+            await begun
             if self._end_round():
                 await _everybody_heard()  # so that what they say is in this batch
         batch = self.inbox.gather()
         started = self._now()
-        await self._broadcast(batch, calls)
+        await self._broadcast(batch)
         await self._rest(self._now() - started, len(batch))
         # The first of them to say something wakes the broadcaster, in the pass behind that in which all are heard. Only
         # what is there already would not wait for the others.
         if self._end_round() and not self.inbox.is_empty:
             await _everybody_heard()
 
-    async def _broadcast(self, batch: Batch, calls: Calls) -> None:
+    async def _broadcast(self, batch: Batch) -> None:
+        rest = self._begin(batch)
+        if rest is not None:
+            await rest
+
+    def _begin(self, batch: Batch) -> Awaitable[None] | None:
+        """Broadcast a batch, as far as nothing has to be waited for: to its end, as a rule.
+
+        Otherwise returns what is to be awaited, in the broadcaster's task, before anything else is broadcast.
+        """
         messages = self._sequencer.number(batch.drafts())
-        if messages:
+        if not messages:
+            batch.settle()
+            return None
+        try:
+            telling = self._plugins.tell_batch(messages, self._calls)
+        except RequiredPluginFailed as failure:
+            self._give_back(batch, failure)
+            return None
+        sending = self._send(messages)
+        if telling is not None or next(sending, False):
+            return self._go_on(batch, messages, telling, sending)
+        self._conclude(batch, messages)
+        return None
+
+    async def _go_on(
+        self, batch: Batch, messages: Sequence[Message], telling: Awaitable[object] | None, sending: Iterator[bool]
+    ) -> None:
+        if telling is None:
+            await trio.lowlevel.checkpoint()  # it has begun to send, and is to breathe
+        else:
             try:
-                await self._plugins.tell_by(calls, hookspecs.on_broadcast, tuple(messages))
+                await telling
             except RequiredPluginFailed as failure:
                 self._give_back(batch, failure)
-                messages = []
-        if messages:
-            told = [message for message in messages if message.kind != "left"] if self._hushed else messages
-            await self._deliver(told, calls)
-            self.last_sent = messages[-1].id
-            if batch.joins:
-                self._let_in(batch.joins, cursor=messages[-1].id + 1 - len(batch.joins))
-        for done in batch.waiting:
-            done.set()
+                return
+        for _ in sending:
+            await trio.lowlevel.checkpoint()
+        self._conclude(batch, messages)
 
-    async def _deliver(self, messages: Sequence[Message], calls: Calls) -> None:
+    def _send(self, messages: Sequence[Message]) -> Iterator[bool]:
+        """Send the messages to all members of their rooms. Yields `True` where the loop is to breathe."""
+        if self._hushed:
+            messages = [message for message in messages if message.kind != "left"]
         for room, part in _by_room(messages).items():
             for wire, outboxes in self._hub.audience(room).items():
                 data = wire.encode(part)
                 at_once = min(BREATH, BREATH_BYTES // (len(data) + 1) + 1)
                 put_to_all(outboxes[:at_once], data)
                 for start in range(at_once, len(outboxes), at_once):
-                    await calls.in_own_task()
-                    await trio.lowlevel.checkpoint()
+                    yield True
                     put_to_all(outboxes[start : start + at_once], data)
+
+    def _conclude(self, batch: Batch, messages: Sequence[Message]) -> None:
+        """Let those in who have joined with what was sent."""
+        self.last_sent = messages[-1].id
+        if batch.joins:
+            self._let_in(batch.joins, cursor=messages[-1].id + 1 - len(batch.joins))
+        batch.settle()
 
     def _let_in(self, joins: Iterable[Join], cursor: int) -> None:
         for join in joins:
@@ -182,6 +209,7 @@ class Broadcaster:
         for join in batch.joins:
             join.failure = failure
             join.done.set()
+        batch.settle()
 
     async def _rest(self, cost: float, messages: int) -> None:
         # Who speaks alone is followed by nobody yet, and whoever does follow is not kept waiting.
@@ -204,6 +232,8 @@ async def _everybody_heard() -> None:
 
 
 def _by_room(messages: Sequence[Message]) -> Mapping[str, Sequence[Message]]:
+    if len(messages) == 1:
+        return {messages[0].room: messages}
     only = set(map(_ROOM, messages))
     if len(only) == 1:
         return dict.fromkeys(only, messages)

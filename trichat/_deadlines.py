@@ -16,7 +16,6 @@ from typing import TypeVar
 
 import trio
 
-from trichat._head_start import hand_over
 from trichat._registry import Registered
 from trichat._tasks import waiting_at
 
@@ -67,16 +66,10 @@ class Calls:
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         self._leave_scope(error)
 
-    async def in_own_task(self, whose: Registered | None = None) -> None:
-        """Go on in the task whose calls these are, if this is only the head start that another one gives it.
-
-        A call of `whose` that has begun there counts as under way meanwhile.
-        """
-        if trio.lowlevel.current_task() is not self._task:
-            if whose is not None:
-                self.whose, self.due = whose, math.inf
-                self._deadlines.begin(self)
-            await hand_over()
+    def note_begun(self, whose: Registered) -> None:
+        """Count a call of `whose` that another task has begun as under way, until `wait_for` goes on with it."""
+        self.whose, self.due = whose, math.inf
+        self._deadlines.begin(self)
 
     async def wait_for(self, answer: Awaitable[R], whose: Registered, what: str) -> R:
         """Await what a plugin answers. Raises `Overran` if that was cancelled after the plugin's timeout."""

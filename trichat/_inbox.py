@@ -123,7 +123,7 @@ class Inbox:
     def gather(self) -> Batch:
         """Take all that is there."""
         # Whoever left has sent all it had to say before, and the channel is emptied here: so it leaves after that.
-        batch = Batch(self._left)
+        batch = Batch(left=self._left)
         self._left = []
         batch.add(self._first)
         self._first = None

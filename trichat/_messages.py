@@ -65,9 +65,9 @@ _copy: Callable[[Message], Message] = Message.__copy__  # type: ignore[attr-defi
 _set = msgspec.structs.force_setattr
 
 
-def with_ids(messages: Sequence[Message], first: int) -> list[Message]:
+def with_ids(messages: Sequence[Message], first: int) -> Sequence[Message]:
     """The same messages at their places in the order: `first`, and those that follow it."""
-    numbered = list(map(_copy, messages))
+    numbered = tuple(map(_copy, messages))
     for id, message in enumerate(numbered, first):
         _set(message, "id", id)
     return numbered

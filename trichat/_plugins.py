@@ -209,33 +209,61 @@ class Plugins:
         failure = self._failure("on_message", implementation, error)
         return None if implementation.owner.policy.on_error == "skip" else Refuse(str(failure))
 
-    async def tell(self, hook: Callable[P, Awaitable[None]], *arguments: P.args, **kwargs: P.kwargs) -> list[str]:
-        """Do what `tell_by` does, for a task that does it now and then."""
-        with self.deadlines.calls() as calls:
-            return await self.tell_by(calls, hook, *arguments, **kwargs)
-
-    async def tell_by(
-        self, calls: Calls, hook: Callable[P, Awaitable[None]], *arguments: P.args, **_: P.kwargs
-    ) -> list[str]:
+    async def tell(self, hook: Callable[P, Awaitable[None]], *arguments: P.args, **_: P.kwargs) -> list[str]:
         """Tell every plugin, and return what failed: a sentence for each plugin that did.
 
-        `calls` are those of the task that tells. Raises `RequiredPluginFailed` if one fails that is required, before
-        the next is told. Every plugin is called even if the telling is cancelled, and its first wait is cancelled then;
-        but nobody behind a required one that was cancelled is told of a batch.
+        Every plugin is called even if the telling is cancelled, and its first wait is cancelled then.
         """
+        with self.deadlines.calls() as calls:
+            return await self._tell(hook.__name__, iter(self.roster.hooks[hook.__name__]), arguments, calls)
+
+    def tell_batch(self, messages: Sequence[Message], calls: Calls) -> Awaitable[object] | None:
+        """Tell every plugin of a batch, and return what to await where that has to be waited for.
+
+        It may be called in any task; it is awaited in the one whose `calls` these are. Raises `RequiredPluginFailed` if
+        one fails that is required, and so does what is awaited; nobody behind it is told then, nor if it was cancelled.
+        """
+        hook = hookspecs.on_broadcast.__name__
+        walk = iter(self.roster.hooks[hook])
+        if self._held:
+            return self._tell(hook, walk, (messages,), calls)
+        # The log writes without waiting, so that this is all that is done for nearly each batch.
+        for implementation in walk:
+            try:
+                answer = implementation.call(messages)
+            except BaseException as error:  # noqa: ASYNC103
+                failure = self._failure(hook, implementation, error)
+                if implementation.required:
+                    raise RequiredPluginFailed(str(failure)) from error  # noqa: ASYNC104
+                continue  # noqa: ASYNC104
+            if answer is not None and inspect.isawaitable(answer):
+                calls.note_begun(implementation.owner)
+                return self._tell(hook, chain([implementation], walk), (messages,), calls, answer)
+        return None
+
+    async def _tell(
+        self,
+        hook: str,
+        walk: Iterator[Implementation],
+        arguments: Sequence[Any],
+        calls: Calls,
+        answered: Awaitable[object] | None = None,
+    ) -> list[str]:
+        """Tell one plugin after the other, and wait for each. With `answered`, the first one has given this answer."""
         failures: list[str] = []
         cancelled: BaseException | None = None
-        for implementation in self.roster.hooks[hook.__name__]:
+        for implementation in walk:
             try:
-                await self._call(hook.__name__, implementation, arguments, calls)
-                if hook is hookspecs.on_reload:
+                begun, answered = answered, None
+                await self._call(hook, implementation, arguments, calls, begun)
+                if hook == hookspecs.on_reload.__name__:
                     self.roster.end_quarantine(implementation.plugin)
             except _Failed as failure:
-                if implementation.required and hook is hookspecs.on_broadcast:
+                if implementation.required and hook == hookspecs.on_broadcast.__name__:
                     raise RequiredPluginFailed(str(failure)) from failure.__cause__
                 failures.append(f"{failure}: {sentences(failure.__cause__ or failure)}")
             except (trio.Cancelled, BaseExceptionGroup) as error:  # noqa: ASYNC103
-                if implementation.required and hook is hookspecs.on_broadcast:
+                if implementation.required and hook == hookspecs.on_broadcast.__name__:
                     raise  # nobody may see what it has not kept
                 if cancelled is None or isinstance(cancelled, trio.Cancelled):
                     cancelled = error  # raised below; Ctrl-C, which only comes once, goes before a cancellation
@@ -267,20 +295,27 @@ class Plugins:
             pass_on(error)
             raise PluginError(f"plugin {implementation.plugin!r} failed in {hook}: {error!r}") from error  # noqa: ASYNC104
 
-    async def _call(self, hook: str, implementation: Implementation, arguments: Sequence[Any], calls: Calls) -> Any:
-        """Call one plugin and return its answer. Raises `_Failed`."""
+    async def _call(
+        self,
+        hook: str,
+        implementation: Implementation,
+        arguments: Sequence[Any],
+        calls: Calls,
+        answered: Awaitable[object] | None = None,
+    ) -> Any:
+        """Call one plugin, unless it has `answered` already, and return its answer. Raises `_Failed`."""
         try:
-            if implementation.owner.gate is not None:
-                await calls.in_own_task()
-                successor = await self._successor(hook, implementation)
-                if successor is None:
-                    return None
-                implementation = successor
-            answer = implementation.call(*arguments)
+            answer: object = answered
+            if answer is None:
+                if implementation.owner.gate is not None:
+                    successor = await self._successor(hook, implementation)
+                    if successor is None:
+                        return None
+                    implementation = successor
+                answer = implementation.call(*arguments)
             if answer is None:
                 return None
             if inspect.isawaitable(answer):
-                await calls.in_own_task(implementation.owner)
                 answer = await calls.wait_for(answer, implementation.owner, hook)
             return self._checked(hook, implementation, answer, calls)
         except BaseException as error:

@@ -24,10 +24,10 @@ class Sequencer:
         """Go on after `id`, the last message of an earlier run."""
         self.last = max(self.last, id)
 
-    def number(self, messages: Sequence[Message]) -> list[Message]:
+    def number(self, messages: Sequence[Message]) -> Sequence[Message]:
         """Return `messages` with ids, in the order given."""
         if not messages:
-            return []
+            return ()
         first = max(time.time_ns() // 1000, self.last + 1)
         self.last = first + len(messages) - 1
         return with_ids(messages, first)

@@ -13,8 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from itertools import groupby, islice
-from operator import attrgetter
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar, TypeVarTuple
 
@@ -130,8 +129,8 @@ class ChatLog:
             logger.warning("the last line of %s was torn by a crash; it is in %s now", self._log.path, aside)
 
     def _remember(self, messages: Iterable[Message]) -> None:
-        for room, in_it in groupby(messages, key=attrgetter("room")):
-            self._recent[room].extend(in_it)
+        for message in messages:
+            self._recent[message.room].append(message)
 
     @hookimpl
     def on_broadcast(self, messages: Sequence[Message]) -> Awaitable[None] | None:
@@ -246,8 +245,12 @@ def format_lines(messages: Iterable[Message]) -> str:
         if not 0 <= microseconds < _SECOND:
             seconds, microseconds = divmod(message.id, _SECOND)
             second, date = seconds * _SECOND, _date(seconds)
-        who = f"{message.sender}:" if message.kind == "said" else "**" if message.kind == "notice" else "*"
-        lines.append(f"{date}.{str(_SECOND + microseconds)[1:]}Z {message.room} {who} {message.text}\n")
+        digits = str(_SECOND + microseconds)[1:]
+        if message.kind == "said":
+            lines.append(f"{date}.{digits}Z {message.room} {message.sender}: {message.text}\n")
+        else:
+            mark = "**" if message.kind == "notice" else "*"
+            lines.append(f"{date}.{digits}Z {message.room} {mark} {message.text}\n")
     return "".join(lines)
 
 
