@@ -160,6 +160,7 @@ ROWS = (
         servers=(TRICHAT, FLOOR, BARE, "obvious", *PEERS),
         shows=("cpu", "p50", "p99"),
         goals=(Goal("cpu", most=1.5, of="inspircd"), Goal("p50", most=1.5, of="inspircd")),
+        times=3,
     ),
     Row(
         key="join-2000",
