@@ -152,6 +152,7 @@ ROWS = (
         servers=(TRICHAT, FLOOR, BARE, "obvious", *PEERS),
         shows=("cpu", "rate"),
         goals=(Goal("rate", least=60_000), Goal("cpu", most=1.0, of="inspircd")),
+        times=3,
     ),
     Row(
         key="one-by-one",
