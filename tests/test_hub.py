@@ -4,7 +4,7 @@ from typing import cast
 
 import pytest
 
-from trichat import Client, Server
+from trichat import Client, Message, Server
 from trichat._hub import Hub
 from trichat._outbox import Outbox
 from trichat.wires import LineWire
@@ -217,6 +217,17 @@ def test_who_comes_hears_what_is_said_next_and_who_leaves_does_not(hub: Hub) -> 
     hub.leave(bob)
     assert hub.audience("lobby") == {}
     assert hub.audience("kitchen") == {WIRE: [alice._outbox]}
+
+
+def test_what_somebody_says_is_said_under_its_present_name_in_its_present_room(hub: Hub) -> None:
+    client = connection()
+    hub.claim(client, "alice")
+    hub.enter(client, "lobby")
+    assert client._draft == Message("", "alice", "lobby")
+    hub.enter(client, "den")
+    assert client._draft == Message("", "alice", "den")
+    hub.claim(client, "bob")
+    assert client._draft == Message("", "bob", "den")
 
 
 def test_rooms_that_nobody_is_in_are_not_kept(hub: Hub) -> None:

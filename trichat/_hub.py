@@ -9,6 +9,7 @@ from itertools import islice
 
 from trichat import _names
 from trichat._client import Client
+from trichat._messages import Message
 from trichat._outbox import Outbox
 from trichat.wires import Wire
 
@@ -51,6 +52,8 @@ class Hub:
         self.release(client)
         self._names[key] = client
         client._name = name
+        if client.room:
+            _draft(client)
         return True
 
     def release(self, client: Client) -> None:
@@ -70,6 +73,7 @@ class Hub:
         self._rooms.setdefault(room, {})[client] = None
         self._audiences.pop(room, None)
         client._room = room
+        _draft(client)
 
     def leave(self, client: Client) -> None:
         """Take the client out of its room, if it is in one."""
@@ -109,6 +113,10 @@ class Hub:
     def count(self, room: str) -> int:
         """How many are in the room now."""
         return len(self._rooms.get(room, ()))
+
+
+def _draft(client: Client) -> None:
+    client._draft = Message("", client.name, client.room)
 
 
 def _audience(members: Iterable[Client]) -> Mapping[Wire, Sequence[Outbox]]:

@@ -235,7 +235,7 @@ class Session:
         for text in lines:
             if client._reason is not None:
                 break  # ended by somebody who ran meanwhile, or was woken together with it
-            typed = Message(text, client._name, client._room)
+            typed = client._draft.with_text(text)
             if not typed.text.strip():
                 continue  # it is blank, or there were only control characters in it
             answer = ask(client, typed, calls)

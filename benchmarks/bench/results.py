@@ -110,31 +110,23 @@ class Outcome:
             return None
         return (max if FIGURES[figure].more_is_better else min)(found, key=lambda peer: found[peer])
 
-    def ratio(self, row: str, server: str, figure: str, of: str) -> float | None:
-        """Return how many times the figure of `of` that of `server` is."""
-        other = self.best_peer(row, figure) if of == BEST_PEER else of
-        value = self.figure(row, server, figure)
-        against = self.figure(row, other, figure) if other else None
-        return value / against if value is not None and against else None
+    def ratio(self, row: str, server: str, figure: str, of: str, of_row: str = "") -> float | None:
+        """Return how many times the figure of `of`, in `of_row` if it is another one, that of `server` is: a median.
 
-    def ratio_of_rows(self, row: str, server: str, figure: str, of: str, of_row: str) -> float | None:
-        """Return how many times the figure of `of` in `of_row` that of `server` in `row` is.
-
-        The rows are run by turns, so each run is compared with its neighbour: the machine's moods are slower than that.
+        What is compared is run by turns, so each run is compared with its neighbour: a machine's moods are slower.
         """
-        pairs = zip(self.runs.get((row, server), ()), self.runs.get((of_row, of), ()), strict=False)
-        ratios = [run.figures[figure] / other.figures[figure] for run, other in pairs]
+        other = self.best_peer(row, figure) if of == BEST_PEER else of
+        pairs = zip(self.runs.get((row, server), ()), self.runs.get((of_row or row, other or ""), ()), strict=False)
+        ratios = [run.figures[figure] / against.figures[figure] for run, against in pairs if against.figures[figure]]
         return statistics.median(ratios) if ratios else None
 
     def judge(self, row: Row, goal: Goal) -> Judgement:
         """Return what came of a goal."""
         if not goal.of:
             return Judgement(row, goal, self.figure(row.key, goal.server, goal.figure))
-        if goal.row:
-            reached = self.ratio_of_rows(row.key, goal.server, goal.figure, goal.of, goal.row)
-            return Judgement(row, goal, reached, goal.of)
         against = self.best_peer(row.key, goal.figure) if goal.of == BEST_PEER else goal.of
-        return Judgement(row, goal, self.ratio(row.key, goal.server, goal.figure, goal.of), against or goal.of)
+        reached = self.ratio(row.key, goal.server, goal.figure, goal.of, goal.row)
+        return Judgement(row, goal, reached, against or goal.of)
 
     def judgements(self) -> list[Judgement]:
         """Return what came of all goals."""

@@ -15,8 +15,9 @@ INTRODUCTION = """\
 # Results
 
 Made by `make bench`, see [README.md](README.md); not edited by hand. What a figure means on another machine, or on this
-one on another day, is in the ratios: all servers of a row ran one after the other, {repeat} times over, and each figure
-is the median. Absolute figures are only beside them.
+one on another day, is in the ratios: all servers of a row ran one after the other, {repeat} times over. Each figure is
+the median of its runs, and each ratio that of the ratios of runs which followed each other, since a machine is slower
+at some times than at others. Absolute figures are only beside them.
 """
 
 PLOTS = """\

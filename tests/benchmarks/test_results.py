@@ -48,6 +48,17 @@ def test_ratios_are_to_any_server_and_to_the_best_peer() -> None:
     assert found.ratio("talk", "trichat", "cpu", "obvious") is None
 
 
+def test_a_machine_that_becomes_slower_does_not_change_a_ratio() -> None:
+    runs = [(("trichat", run(1.2 * mood)), ("floor", run(mood))) for mood in (1.0, 2.0)]
+    found = outcome(*runs[0], *runs[1], ("trichat", run(8.0)), ("floor", run(8.0)))
+    assert found.ratio("talk", "trichat", "cpu", "floor") == pytest.approx(1.2)
+
+
+def test_nothing_is_a_multiple_of_nothing() -> None:
+    found = outcome(("trichat", run(1.0)), ("floor", run(0.0)))
+    assert found.ratio("talk", "trichat", "cpu", "floor") is None
+
+
 def test_rows_that_are_run_by_turns_are_compared_run_by_run() -> None:
     slow = dataclasses.replace(ROW, key="slow", goals=(Goal("cpu", most=1.1, of="trichat", row="talk"),))
     # The machine became slower and slower, and that is not what the second row is about.

@@ -27,9 +27,9 @@ def test_a_quick_run_leaves_out_what_takes_long_unless_it_is_named() -> None:
 
 
 def test_in_a_turn_each_row_is_run_with_each_of_its_servers() -> None:
-    small_room, idle = select("small-room,idle", quick=False)
-    assert list(in_turn([small_room, idle], quick=False)) == [
-        *((small_room, server) for server in small_room.servers),
+    joining, idle = select("join-2000,idle", quick=False)
+    assert list(in_turn([joining, idle], quick=False)) == [
+        *((joining, server) for server in joining.servers),
         *((idle, server) for server in idle.servers),
     ]
 
