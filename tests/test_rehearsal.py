@@ -225,8 +225,9 @@ def test_a_long_log_of_many_people_takes_no_more_memory_than_a_short_one(
         finally:
             tracemalloc.stop()
 
-    short = peak(format_lines([said("x" * 500, f"n{number}", after=number)]) for number in range(200))
-    long = peak(format_lines([said("x" * 500, f"n{number}", after=number)]) for number in range(4000))
+    # The short one is long enough to fill what remembers so many names and no more.
+    short = peak(format_lines([said("x" * 500, f"n{number}", after=number)]) for number in range(2000))
+    long = peak(format_lines([said("x" * 500, f"n{number}", after=number)]) for number in range(6000))
     assert long < short + 200_000
 
 
