@@ -232,7 +232,7 @@ async def _everybody_heard() -> None:
 
 
 def _by_room(messages: Sequence[Message]) -> Mapping[str, Sequence[Message]]:
-    if len(messages) == 1:
+    if len(messages) == 1:  # as where people speak one at a time: there, each call counts
         return {messages[0].room: messages}
     only = set(map(_ROOM, messages))
     if len(only) == 1:

@@ -53,7 +53,7 @@ class Hub:
         self._names[key] = client
         client._name = name
         if client.room:
-            _draft(client)
+            _make_draft(client)
         return True
 
     def release(self, client: Client) -> None:
@@ -73,7 +73,7 @@ class Hub:
         self._rooms.setdefault(room, {})[client] = None
         self._audiences.pop(room, None)
         client._room = room
-        _draft(client)
+        _make_draft(client)
 
     def leave(self, client: Client) -> None:
         """Take the client out of its room, if it is in one."""
@@ -115,7 +115,7 @@ class Hub:
         return len(self._rooms.get(room, ()))
 
 
-def _draft(client: Client) -> None:
+def _make_draft(client: Client) -> None:
     client._draft = Message("", client.name, client.room)
 
 

@@ -259,11 +259,11 @@ class Plugins:
                 if hook == hookspecs.on_reload.__name__:
                     self.roster.end_quarantine(implementation.plugin)
             except _Failed as failure:
-                if implementation.required and hook == hookspecs.on_broadcast.__name__:
+                if implementation.required:
                     raise RequiredPluginFailed(str(failure)) from failure.__cause__
                 failures.append(f"{failure}: {sentences(failure.__cause__ or failure)}")
             except (trio.Cancelled, BaseExceptionGroup) as error:  # noqa: ASYNC103
-                if implementation.required and hook == hookspecs.on_broadcast.__name__:
+                if implementation.required:
                     raise  # nobody may see what it has not kept
                 if cancelled is None or isinstance(cancelled, trio.Cancelled):
                     cancelled = error  # raised below; Ctrl-C, which only comes once, goes before a cancellation

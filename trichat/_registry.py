@@ -174,7 +174,8 @@ class Registry:
         call = _taking(found.function, found.argnames, hook.spec.argnames)
         if owner.policy.shadow:
             call = Shadow(owner.name, call, ASKING.get(hook.name, ()))
-        return Implementation(owner.name, call, owner.policy.requires(owner.plugin), owner)
+        required = hook.name == "on_broadcast" and owner.policy.requires(owner.plugin)
+        return Implementation(owner.name, call, required, owner)
 
 
 def _check_hook(hook: str, implementation: pluggy.HookImpl) -> None:

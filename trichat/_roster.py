@@ -123,7 +123,7 @@ class Roster:
 
     def _without_those_out(self, hook: str, found: list[Implementation]) -> Iterator[Implementation]:
         for implementation in found:
-            is_asked = hook in ASKING or (implementation.required and hook == "on_broadcast")
+            is_asked = hook in ASKING or implementation.required
             # A log goes on into the file that was moved away, if nobody tells it; and it is how a plugin gets out.
             is_kept = is_asked or hook == "on_reload"
             if implementation.plugin in self._failures.crashed:

@@ -103,7 +103,6 @@ class LogFile:
         if self._torn:
             data = TORN + b"\n" + data
         try:
-            written = os.write(self._fd, data)
             while written < len(data):
                 written += os.write(self._fd, data[written:])
         except OSError as error:
