@@ -7,11 +7,6 @@ What trichat takes more than this is its own doing; what this takes more than th
 import argparse
 import select
 import socket
-import time
-
-# As in trichat/_broadcaster.py, in seconds.
-SHORTEST_REST = 0.0025
-LONGEST_REST = 0.025
 
 RECEIVE_BYTES = 65_536
 
@@ -39,22 +34,16 @@ class Room:
 
     def serve(self) -> None:
         """Serve until killed."""
-        rested = 0.0
         while True:
-            rest = max(0.0, rested - time.monotonic()) if self._gathered else -1
-            for number, event in self._poller.poll(rest):
+            for number, event in self._poller.poll():
                 if number == self._listener.fileno():
                     self._accept_all()
                 elif event & select.EPOLLOUT:
                     self._drain(self._clients[number])
                 else:
                     self._receive(self._clients[number])
-            if self._gathered and time.monotonic() >= rested:
-                began = time.monotonic()
+            if self._gathered:
                 self._broadcast()
-                ended = time.monotonic()
-                cost = ended - began
-                rested = ended + min(cost, LONGEST_REST) if cost >= SHORTEST_REST else ended
 
     def _accept_all(self) -> None:
         try:

@@ -1,7 +1,6 @@
 /* The floor: what a chat server costs at least. A bare epoll loop that passes lines on and does nothing else: no hooks,
  * no log, no limits but that of a backlog. It speaks so much of the line protocol that a client comes in, and it gathers
- * as trichat does: all that was said since the last time goes out with one send for each client, and a fan-out that
- * took D is followed by a rest of D.
+ * as trichat does: all that was said since the last time goes out with one send for each client.
  *
  *     floor PORT
  */
@@ -14,8 +13,6 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "buffer.h"
@@ -25,9 +22,6 @@
 #define INBOX 65536
 #define LONGEST_LINE 4096
 #define MOST_BACKLOG (1 << 20)
-#define MOST_GATHERED (1 << 20)
-#define SHORTEST_REST 2500000       /* ns, as in trichat/_broadcaster.py */
-#define LONGEST_REST 25000000
 
 struct client {
     int fd;
@@ -41,20 +35,12 @@ static struct client *by_fd[MOST_CLIENTS];
 static struct client *members[MOST_CLIENTS];
 static unsigned member_count;
 static struct buffer gathered;      /* what everyone gets next */
-static int poller, listener, timer;
-static bool resting;
+static int poller, listener;
 
 static void fail(const char *what)
 {
     perror(what);
     exit(1);
-}
-
-static uint64_t clock_ns(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * 1000000000ull + time.tv_nsec;
 }
 
 static void watch(int operation, int fd, uint32_t events)
@@ -133,15 +119,6 @@ static void broadcast(void)
     buffer_free(&batch);
 }
 
-static void rest(uint64_t cost)
-{
-    if (cost < SHORTEST_REST)
-        return;
-    struct itimerspec time = {.it_value.tv_nsec = cost < LONGEST_REST ? cost : LONGEST_REST};
-    timerfd_settime(timer, 0, &time, NULL);
-    resting = true;
-}
-
 /* Returns false if the client is gone. */
 static bool hear(struct client *client, const char *line, size_t length)
 {
@@ -205,11 +182,8 @@ static void accept_all(void)
 
 static void on_event(int fd, uint32_t events)
 {
-    uint64_t ticks;
     if (fd == listener)
         accept_all();
-    else if (fd == timer)
-        resting = read(timer, &ticks, sizeof ticks) != sizeof ticks;
     else {
         if (events & EPOLLOUT && by_fd[fd] != NULL)
             drain(by_fd[fd]);
@@ -225,11 +199,8 @@ static void run(void)
         int count = epoll_wait(poller, events, EVENTS, -1);
         for (int i = 0; i < count; i++)
             on_event(events[i].data.fd, events[i].events);
-        if (gathered.length > 0 && (!resting || gathered.length > MOST_GATHERED)) {
-            uint64_t began = clock_ns();
+        if (gathered.length > 0)
             broadcast();
-            rest(clock_ns() - began);
-        }
     }
 }
 
@@ -243,12 +214,10 @@ int main(int argc, char **argv)
     setrlimit(RLIMIT_NOFILE, &files);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     poller = epoll_create1(0);
-    timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
     listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, 4096) < 0)
         fail("listen");
     watch(EPOLL_CTL_ADD, listener, EPOLLIN);
-    watch(EPOLL_CTL_ADD, timer, EPOLLIN);
     run();
 }

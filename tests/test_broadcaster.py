@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trichat import Client, Message, Server, hookimpl
-from trichat._broadcaster import BREATH, BREATH_BYTES, LONGEST_REST, Broadcaster
+from trichat._broadcaster import BREATH, BREATH_BYTES, Broadcaster
 from trichat._errors import RequiredPluginFailed
 from trichat._hub import Hub
 from trichat._inbox import CAPACITY
@@ -295,18 +295,6 @@ async def test_saying_something_in_on_broadcast_never_waits_for_itself(house: Ho
     await house.broadcaster.inbox.flush()  # what was said in the first batch is in the second
     assert outcomes == ["the channel is full; say it from a task of your own, not in on_broadcast"]
     assert house.recorder.texts == ["start", *["more"] * CAPACITY]
-
-
-@pytest.mark.parametrize(
-    ("cost", "messages", "rest"),
-    [(0, 2, 0), (0.0005, 2, 0), (0.01, 2, 0.01), (1, 2, LONGEST_REST), (1, 1, 0), (1, 0, 0)],
-)
-async def test_a_fan_out_of_several_is_followed_by_a_rest_that_nobody_feels(
-    house: House, cost: float, messages: int, rest: float
-) -> None:
-    before = trio.current_time()
-    await house.broadcaster._rest(cost, messages)
-    assert trio.current_time() - before == pytest.approx(rest)
 
 
 async def test_it_ends_when_it_is_closed_after_sending_what_is_there(virtual_time: object) -> None:

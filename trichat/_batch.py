@@ -55,9 +55,6 @@ class Batch(msgspec.Struct):
             case Flush():
                 self.waiting.append(item.done)
 
-    def __len__(self) -> int:
-        return len(self.said) + len(self.left) + len(self.joins)
-
     def drafts(self) -> list[Message]:
         """Return its messages, not numbered yet: what was said, who left, who joined."""
         drafts = [message for message, _ in self.said]

@@ -29,12 +29,6 @@ from trichat._sequencer import Sequencer
 BREATH = 512
 BREATH_BYTES = 8 * 1024 * 1024
 
-# Coalescing by cost: a fan-out of several messages that took D is followed by a rest of D, in which the next ones
-# gather into one batch. Below the shortest rest it costs more than it gathers: who has read everything meanwhile has to
-# be woken for each delivery. Above the longest a person would feel it.
-SHORTEST_REST = 0.0025
-LONGEST_REST = 0.025
-
 _ROOM = attrgetter("room")
 
 
@@ -67,7 +61,7 @@ class Broadcaster:
         self.last_sent = max(self.last_sent, id)
 
     async def end_of_round(self) -> None:
-        """Wait for the end of this round, or of the next: a fan-out, and its rest.
+        """Wait for the end of this round, or of the next.
 
         Something must have been put into the inbox, and nobody else have run since: so that a round is sure to come.
         What those who wait here publish at once behind it is gathered into one batch.
@@ -121,10 +115,7 @@ class Broadcaster:
             await begun
             if self._end_round():
                 await _everybody_heard()  # so that what they say is in this batch
-        batch = self.inbox.gather()
-        started = self._now()
-        await self._broadcast(batch)
-        await self._rest(self._now() - started, len(batch))
+        await self._broadcast(self.inbox.gather())
         # The first of them to say something wakes the broadcaster, in the pass behind that in which all are heard. Only
         # what is there already would not wait for the others.
         if self._end_round() and not self.inbox.is_empty:
@@ -210,11 +201,6 @@ class Broadcaster:
             join.failure = failure
             join.done.set()
         batch.settle()
-
-    async def _rest(self, cost: float, messages: int) -> None:
-        # Who speaks alone is followed by nobody yet, and whoever does follow is not kept waiting.
-        if cost >= SHORTEST_REST and messages > 1:
-            await trio.sleep(min(cost, LONGEST_REST))
 
     def _end_round(self) -> bool:
         """Let those who have waited for it be heard, in the next pass of the loop; return whether there are any."""

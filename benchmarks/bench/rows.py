@@ -146,6 +146,14 @@ ROWS = (
         for clients, rate in ((2_000, 10), (5_000, 5))
     ),
     Row(
+        key="busy",
+        title="fan-out: 500 messages a second to 2,000 clients, more than can be sent one by one",
+        load=Load(2_000, senders=100, messages=2_000, rate=500, seconds=20, burst=MANY),
+        servers=(TRICHAT, FLOOR, "inspircd", "ergo"),
+        shows=("cpu", "p50", "p99"),
+        long=True,
+    ),
+    Row(
         key="small-room",
         title="a small room, saturated: 10 clients, 2 of them talk",
         load=Load(10, senders=2, messages=1_000_000, window=FLOODED),
