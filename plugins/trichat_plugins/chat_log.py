@@ -50,6 +50,7 @@ _LINE = re.compile(
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _SECOND = 1_000_000  # in the unit of ids
+_DIGITS = [f"{number:03}" for number in range(1000)]
 
 
 class ChatLogOptions(Options, frozen=True):
@@ -238,20 +239,24 @@ def _last(log: LogFile, room: str, after: int, before: int, count: int) -> Seque
 def format_lines(messages: Iterable[Message]) -> str:
     """Return the lines that keep `messages`, with their ends."""
     lines = []
-    second, date = -_SECOND, ""
+    start, stamp = -1000, ""
     for message in messages:
-        # The messages of a batch share their date, and numbers as large as an id are slow to divide.
-        microseconds = message.id - second
-        if not 0 <= microseconds < _SECOND:
-            seconds, microseconds = divmod(message.id, _SECOND)
-            second, date = seconds * _SECOND, _date(seconds)
-        digits = str(_SECOND + microseconds)[1:]
+        # The ids of a batch follow each other: nearly all of their dates differ in the last digits alone.
+        microseconds = message.id - start
+        if not 0 <= microseconds < 1000:
+            milliseconds, microseconds = divmod(message.id, 1000)
+            start, stamp = milliseconds * 1000, _stamp(milliseconds)
         if message.kind == "said":
-            lines.append(f"{date}.{digits}Z {message.room} {message.sender}: {message.text}\n")
+            lines.append(f"{stamp}{_DIGITS[microseconds]}Z {message.room} {message.sender}: {message.text}\n")
         else:
             mark = "**" if message.kind == "notice" else "*"
-            lines.append(f"{date}.{digits}Z {message.room} {mark} {message.text}\n")
+            lines.append(f"{stamp}{_DIGITS[microseconds]}Z {message.room} {mark} {message.text}\n")
     return "".join(lines)
+
+
+def _stamp(milliseconds: int) -> str:
+    seconds, milliseconds = divmod(milliseconds, 1000)
+    return f"{_date(seconds)}.{_DIGITS[milliseconds]}"
 
 
 @lru_cache(maxsize=16)

@@ -159,10 +159,17 @@ def test_a_message_is_one_line_and_read_back_as_it_was(message: Message, line: s
     assert parse(line.removesuffix("\n").encode()) == message
 
 
-def test_each_line_of_a_batch_has_its_own_second() -> None:
-    messages = [Message(str(id), "alice", id=id) for id in (1_999_999, 2_000_000, 62_000_000)]
+def test_each_line_of_a_batch_has_its_own_date() -> None:
+    messages = [Message(str(id), "alice", id=id) for id in (999, 1_000, 1_001, 1_999_999, 2_000_000, 62_000_000)]
     dates = [line.split()[0] for line in format_lines(messages).splitlines()]
-    assert dates == ["1970-01-01T00:00:01.999999Z", "1970-01-01T00:00:02.000000Z", "1970-01-01T00:01:02.000000Z"]
+    assert dates == [
+        "1970-01-01T00:00:00.000999Z",
+        "1970-01-01T00:00:00.001000Z",
+        "1970-01-01T00:00:00.001001Z",
+        "1970-01-01T00:00:01.999999Z",
+        "1970-01-01T00:00:02.000000Z",
+        "1970-01-01T00:01:02.000000Z",
+    ]
 
 
 def _is_name(text: str) -> bool:
