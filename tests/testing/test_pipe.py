@@ -5,6 +5,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from trichat._errors import ConnectionLost
+from trichat._transport import RECEIVE_BYTES
 from trichat.testing._pipe import KERNEL_BUFFER, MemoryLine, MemoryTransport, Pipe
 
 
@@ -240,8 +241,8 @@ async def test_more_than_the_kernel_takes_is_sent_as_it_is_read() -> None:
 
 
 async def test_the_server_receives_no_more_at_once_than_from_a_socket(connection: Connection) -> None:
-    await connection.person.send(b"x" * 10_000)
-    assert len(await connection.server.receive()) == 4096
+    await connection.person.send(b"x" * 2 * RECEIVE_BYTES)
+    assert len(await connection.server.receive()) == RECEIVE_BYTES
 
 
 async def test_the_server_is_given_what_is_there_without_waiting(connection: Connection) -> None:
