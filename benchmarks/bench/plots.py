@@ -68,10 +68,12 @@ def _ratios(outcome: Outcome, rows: list[Row]) -> Picture:
     for y, row, server in shown:
         ratio = outcome.ratio(row.key, server, "cpu", FLOOR)
         if ratio is not None:
-            drawn = axes.barh(y, ratio, 0.8, color=COLORS[server])
-            axes.bar_label(drawn, [short(ratio)], padding=2, fontsize=7)
+            axes.barh(y, ratio, 0.8, color=COLORS[server])
+            # Not on the line of the floor.
+            axes.annotate(short(ratio), (max(ratio, 1), y), (3, -3), textcoords="offset points", fontsize=7)
     axes.axvline(1, color=COLORS[FLOOR], linewidth=1)
     axes.set(xscale="log", xlabel="times the floor")
+    axes.xaxis.set_major_formatter("{x:,g}")
     axes.set_title("CPU of the server per delivery, as a multiple of the floor")
     axes.margins(x=0.1)
     return picture
@@ -88,6 +90,7 @@ def _latencies(outcome: Outcome, rows: list[Row]) -> Picture:
         words = f"{short(median)} to {short(late)}"
         axes.annotate(words, (late, y), (8, -3), textcoords="offset points", fontsize=7)
     axes.set(xscale="log", xlabel="ms")
+    axes.xaxis.set_major_formatter("{x:,g}")
     axes.set_title("Latency: median (dot) to 99th percentile (bar)")
     axes.margins(x=0.15)
     return picture
