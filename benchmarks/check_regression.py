@@ -30,8 +30,9 @@ class Limit:
 LIMITS = (
     # Each copy is a send of its own here, which the floor has to pay as well: at present about 1.3 times the floor.
     Limit("100 messages, one by one, to 300 clients", 2.0, Load(300, messages=100, rate=150, seconds=3)),
-    # Batches: a send is shared by many messages, and what a message itself costs shows. At present 1.1 to 2 times.
-    Limit("a room of 100, saturated", 6.0, Load(100, senders=10, messages=10_000, window=64, seconds=1)),
+    # Batches: a send is shared by many messages, and what a message itself costs shows. At present 1.1 to 1.5 times,
+    # and 2 on another machine.
+    Limit("a room of 100, saturated", 4.0, Load(100, senders=10, messages=10_000, window=64, seconds=1)),
 )
 
 
