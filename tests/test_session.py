@@ -10,6 +10,7 @@ from trichat import Client, Message, Refuse, hookimpl
 from trichat._deadlines import Calls
 from trichat._inbox import CAPACITY
 from trichat._session import NAMES_SHOWN, Session
+from trichat._transport import RECEIVE_BYTES
 from trichat.testing import Chat, Person, running
 
 
@@ -128,12 +129,13 @@ async def test_who_spoke_is_not_woken_for_each_line_while_a_fan_out_is_under_way
 async def test_who_said_as_much_as_is_received_in_one_go_is_read_on(held_up: HeldUp) -> None:
     chat, alice, bob, sizes, release = held_up
     line = b"x" * 1023
-    await bob.send((line + b"\n") * 8)
+    count = 2 * RECEIVE_BYTES // 1024
+    await bob.send((line + b"\n") * count)
     await chat.settled()
     assert len(chat.transports[1]._incoming) == 0
     release()
-    await alice.hears("alice: one", *[f"bob: {line.decode()}"] * 8)
-    assert sizes == [1, 8]
+    await alice.hears("alice: one", *[f"bob: {line.decode()}"] * count)
+    assert sizes == [1, count]
 
 
 async def test_who_waits_for_room_in_the_channel_waits_for_no_other_fan_out(chat: Chat) -> None:
@@ -397,6 +399,17 @@ async def test_a_chunk_full_of_commands_does_not_hold_the_others_up(chat: Chat) 
     while "alice: hello" not in (await mallory.next_line() or ""):
         answers += 1
     assert answers < 500
+
+
+@pytest.mark.parametrize("line", [b" \n", b"\x01\n"])
+async def test_a_chunk_full_of_blank_lines_does_not_hold_the_others_up(chat: Chat, line: bytes) -> None:
+    mallory = await chat.join("mallory")
+    turns = Turns("client mallory")
+    trio.lowlevel.add_instrument(turns)
+    await mallory.send(line * 500 + b"end\n")
+    await mallory.hears("mallory: end")
+    trio.lowlevel.remove_instrument(turns)
+    assert turns.count >= 500
 
 
 class Duel:

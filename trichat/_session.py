@@ -237,7 +237,10 @@ class Session:
                 break  # ended by somebody who ran meanwhile, or was woken together with it
             typed = client._draft.with_text(text)
             if not typed.text.strip():
-                continue  # it is blank, or there were only control characters in it
+                # It is blank, or there were only control characters in it. A chunk of these would hold everyone up.
+                await trio.lowlevel.checkpoint()
+                is_waiting = False
+                continue
             answer = ask(client, typed, calls)
             message: Message | None = typed
             if answer is not typed:
