@@ -1,7 +1,7 @@
-"""The floor in Python: what a chat server costs at least that is written in it.
+"""The floor in Python: what passing lines on as they come costs there.
 
 It does what `floor.c` does, and nothing else: an epoll loop that passes lines on. No Trio, no hooks, no log, no limits.
-What trichat takes more than this is its own doing; what this takes more than the floor, it cannot be without.
+What trichat takes more than this is its own doing; what this takes more than the floor is Python's.
 """
 
 import argparse

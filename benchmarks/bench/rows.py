@@ -150,7 +150,7 @@ ROWS = (
         title="fan-out: 500 messages a second to 2,000 clients, more than can be sent one by one",
         load=Load(2_000, senders=100, messages=2_000, rate=500, seconds=20, burst=MANY),
         servers=(TRICHAT, FLOOR, "inspircd", "ergo"),
-        shows=("p50", "p99"),
+        shows=("cpu", "p50", "p99"),
         long=True,
     ),
     Row(
@@ -158,7 +158,7 @@ ROWS = (
         title="a small room, saturated: 10 clients, 2 of them talk",
         load=Load(10, senders=2, messages=1_000_000, window=FLOODED),
         servers=(TRICHAT, FLOOR, BARE, "obvious", *PEERS),
-        shows=("cpu", "rate"),
+        shows=("cpu", "rate", "p99"),
         goals=(Goal("rate", least=60_000), Goal("cpu", most=1.0, of="inspircd")),
         times=3,
     ),
