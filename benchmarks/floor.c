@@ -1,6 +1,6 @@
-/* The floor: what passing lines on as they come costs. A bare epoll loop that passes lines on and does nothing else: no hooks,
- * no log, no limits but that of a backlog. It speaks so much of the line protocol that a client comes in, and it gathers:
- * all that is there goes out with one send for each client.
+/* The floor: what passing lines on as they come costs. A bare epoll loop that does nothing else: no hooks, no log, no
+ * limits but that of a backlog. It speaks so much of the line protocol that a client comes in, and it gathers: all that
+ * is there goes out with one send for each client.
  *
  *     floor PORT
  */

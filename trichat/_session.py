@@ -18,7 +18,7 @@ from trichat._closing import Closing
 from trichat._deadlines import Calls
 from trichat._errors import ConnectionLost, RequiredPluginFailed
 from trichat._house import House
-from trichat._messages import LOBBY, Message, Refuse
+from trichat._messages import LOBBY, Handled, Message, Refuse
 from trichat._outbox import Outbox, Send
 from trichat._plugins import Answer
 from trichat._reader import Reader
@@ -40,6 +40,9 @@ NAMES_SHOWN = 20
 # A web page can have a browser send such a line to a server in its user's network, and behind it whatever it likes:
 # `stop`, from an address that may.
 _HTTP_REQUEST = re.compile(r"[A-Z]+ \S+ HTTP/[0-9.]+\s*")
+
+_BLANK = Handled()
+"""The answer to a line with nothing in it."""
 
 
 class Session:
@@ -236,12 +239,8 @@ class Session:
             if client._reason is not None:
                 break  # ended by somebody who ran meanwhile, or was woken together with it
             typed = client._draft.with_text(text)
-            if not typed.text.strip():
-                # It is blank, or there were only control characters in it. A chunk of these would hold everyone up.
-                await trio.lowlevel.checkpoint()
-                is_waiting = False
-                continue
-            answer = ask(client, typed, calls)
+            # Nobody is asked about what is blank, or had only control characters in it.
+            answer = ask(client, typed, calls) if typed.text.strip() else _BLANK
             message: Message | None = typed
             if answer is not typed:
                 message = await self._answered(answer)
@@ -267,6 +266,7 @@ class Session:
         if isinstance(answer, Refuse) and not self.client.ended:
             logger.debug("%s: not sent: %s", self.client, answer.reason)
             self.client.send(f"not sent: {answer.reason}")
-        # Publishing waits when there is too much of it; without it, a chunk of commands would hold everyone up.
+        # Publishing waits when there is too much of it; without it, a chunk of commands, or of blank lines, would hold
+        # everyone up.
         await trio.lowlevel.checkpoint()
         return None
