@@ -1,4 +1,4 @@
-"""The plots, as SVG: cost over growth, ratios to the floor, latencies."""
+"""The plots, as SVG: cost over growth and over what is on its way, ratios to the floor, latencies."""
 
 from pathlib import Path
 
@@ -21,6 +21,9 @@ COLORS = {
     "ergo": "#c28f2c",
 }
 
+MICROSECONDS = (0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
+"""What is written beside an axis of them, as far as it goes."""
+
 
 def draw_all(outcome: Outcome, folder: Path) -> None:
     """Draw what there are figures for."""
@@ -30,6 +33,9 @@ def draw_all(outcome: Outcome, folder: Path) -> None:
     fan_outs = [row for row in outcome.rows if row.key.startswith("fan-out-")]
     if len(fan_outs) > 1:
         _save(_growth(outcome, fan_outs), folder / "growth.svg")
+    windows = [row for row in outcome.rows if row.key == "fan-out-500" or row.key.startswith("window-")]
+    if len(windows) > 1:
+        _save(_windows(outcome, windows), folder / "windows.svg")
     with_cpu = [row for row in outcome.rows if "cpu" in row.shows and FLOOR in row.servers]
     if with_cpu:
         _save(_ratios(outcome, with_cpu), folder / "ratios.svg")
@@ -43,23 +49,35 @@ def _save(picture: Picture, path: Path) -> None:
 
 
 def _growth(outcome: Outcome, rows: list[Row]) -> Picture:
+    picture, axes = _cost_over(outcome, {row.load.clients: row for row in rows})
+    axes.set(xlabel="clients in the room", title="Cost over growth: CPU of the server per delivery, saturated")
+    return picture
+
+
+def _windows(outcome: Outcome, rows: list[Row]) -> Picture:
+    picture, axes = _cost_over(outcome, {row.load.window: row for row in rows})
+    axes.set(xlabel="messages on their way", title="Cost over what is on its way: CPU of the server per delivery")
+    return picture
+
+
+def _cost_over(outcome: Outcome, rows: dict[int, Row]) -> tuple[Picture, Axes]:
+    """Return a picture of the processor time per delivery, of each row at its place."""
     picture = Picture(figsize=(8, 4.5), layout="constrained")
     axes = picture.subplots()
     for server, color in COLORS.items():
-        values = [(row.load.clients, outcome.figure(row.key, server, "cpu")) for row in rows]
-        points = [(clients, value) for clients, value in values if value is not None]
-        if points:
+        values = [(place, outcome.figure(rows[place].key, server, "cpu")) for place in sorted(rows)]
+        points = [(place, value) for place, value in values if value is not None]
+        if len(points) > 1:
             axes.plot(*zip(*points, strict=True), marker="o", color=color, label=server)
-    axes.set(xscale="log", yscale="log", xlabel="clients in the room", ylabel="µs of CPU per delivery")
-    axes.set_title("Cost over growth: CPU of the server per delivery, saturated")
-    clients = [row.load.clients for row in rows]
-    axes.set_xticks(clients, [f"{count:,}" for count in clients])
+    axes.set(xscale="log", yscale="log", ylabel="µs of CPU per delivery")
+    axes.set_xticks(list(rows), [f"{place:,}" for place in rows])
     axes.minorticks_off()
-    ticks = [0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 20, 50, 100, 200]
+    least, most = axes.get_ylim()
+    ticks = [tick for tick in MICROSECONDS if least < tick < most]
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.grid(alpha=0.3)
     axes.legend()
-    return picture
+    return picture, axes
 
 
 def _ratios(outcome: Outcome, rows: list[Row]) -> Picture:

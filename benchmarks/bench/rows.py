@@ -122,6 +122,17 @@ ROWS = (
     _fan_out(2_000, BARE, *PEERS, goals=(NEAR_FLOOR, HALF_OF_PEER), long=True),
     _fan_out(5_000, "inspircd", "ergo", goals=(NEAR_FLOOR, HALF_OF_PEER), long=True),
     _fan_out(10_000, long=True),
+    *(
+        Row(
+            key=f"window-{window}",
+            title=f"fan-out to 500 clients, {window:,} messages on their way; fan-out-500 has {SATURATED}",
+            load=Load(500, senders=10, messages=1_000_000, window=window, burst=MANY),
+            servers=(TRICHAT, FLOOR, *PEERS),
+            shows=("cpu", "rate"),
+            long=True,
+        )
+        for window in (16, 256, FLOODED)
+    ),
     Row(
         key="latency",
         title="fan-out: 50 messages a second to 500 clients",

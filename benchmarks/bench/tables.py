@@ -23,6 +23,8 @@ at some times than at others. Absolute figures are only beside them.
 PLOTS = """\
 ![CPU per delivery over the number of clients](plots/growth.svg)
 
+![CPU per delivery over the number of messages on their way](plots/windows.svg)
+
 ![CPU per delivery, as a multiple of the floor](plots/ratios.svg)
 
 ![Latency](plots/latency.svg)
