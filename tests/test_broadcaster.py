@@ -1,6 +1,6 @@
 """The broadcaster alone: order, batches, joining and leaving, failing plugins."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import cast
 
 import pytest
@@ -582,22 +582,45 @@ async def test_who_speak_alone_at_the_same_time_are_gathered(quick_house: House,
     assert say_at_once(Message("three", "alice"), alice)
 
 
+class Steps(trio.abc.Instrument):
+    """Looks at something whenever a task lets others go on."""
+
+    def __init__(self, look: Callable[[], int]) -> None:
+        self._look = look
+        self.seen: set[int] = set()
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.seen.add(self._look())
+
+
 @pytest.mark.parametrize(
     ("size", "at_once"),
     [(5, BREATH), (BREATH_BYTES // 100, 100), (BREATH_BYTES // 2, 2), (BREATH_BYTES, 1), (2 * BREATH_BYTES, 1)],
 )
-async def test_what_is_said_alone_in_a_large_room_reaches_everyone_and_nobody_waits_for_all_of_it(
-    quick_house: House, size: int, at_once: int
-) -> None:
+async def test_in_a_large_room_nobody_waits_for_all_of_it(quick_house: House, size: int, at_once: int) -> None:
     boxes = [(await quick_house.member(f"client-{number}"))[1] for number in range(BREATH + 1)]
     for box in boxes:
         box.chunks.clear()
     await wait_all_tasks_blocked()
     first = quick_house.hub.members("lobby")[0]
-    assert quick_house.broadcaster.publish_at_once(Message("x" * size, "client-0"), first)
-    assert [len(box.chunks) for box in boxes] == [1] * at_once + [0] * (BREATH + 1 - at_once)
+    message = Message("x" * size, "client-0")
+    assert not quick_house.broadcaster.publish_at_once(message, first)
+    quick_house.broadcaster.inbox.publish_nowait(message, first)
+    steps = Steps(lambda: sum(len(box.chunks) for box in boxes))
+    trio.lowlevel.add_instrument(steps)
     await quick_house.broadcaster.inbox.flush()
+    trio.lowlevel.remove_instrument(steps)
+    assert sorted(steps.seen)[:3] == [0, at_once, min(2 * at_once, BREATH + 1)]
     assert [len(box.chunks) for box in boxes] == [1] * (BREATH + 1)
+
+
+async def test_nobody_waits_for_a_long_line_that_is_said_alone(quick_house: House) -> None:
+    alice, _ = await quick_house.member("alice")
+    await quick_house.member("bob")
+    await wait_all_tasks_blocked()
+    say_at_once = quick_house.broadcaster.publish_at_once
+    assert not say_at_once(Message("x" * (BREATH_BYTES // 8 + 1), "alice"), alice)
+    assert say_at_once(Message("x" * (BREATH_BYTES // 8), "alice"), alice)
 
 
 async def test_who_speaks_alone_is_told_if_it_cannot_be_logged(quick_house: House) -> None:
