@@ -8,7 +8,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trichat import Client, Message, Server, hookimpl
-from trichat._broadcaster import BREATH, BREATH_BYTES, Broadcaster
+from trichat._broadcaster import BREATH, BREATH_BYTES, LONG, Broadcaster
 from trichat._errors import RequiredPluginFailed
 from trichat._hub import Hub
 from trichat._inbox import CAPACITY
@@ -619,8 +619,8 @@ async def test_nobody_waits_for_a_long_line_that_is_said_alone(quick_house: Hous
     await quick_house.member("bob")
     await wait_all_tasks_blocked()
     say_at_once = quick_house.broadcaster.publish_at_once
-    assert not say_at_once(Message("x" * (BREATH_BYTES // 8 + 1), "alice"), alice)
-    assert say_at_once(Message("x" * (BREATH_BYTES // 8), "alice"), alice)
+    assert not say_at_once(Message("x" * (LONG + 1), "alice"), alice)
+    assert say_at_once(Message("x" * LONG, "alice"), alice)
 
 
 async def test_who_speaks_alone_is_told_if_it_cannot_be_logged(quick_house: House) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trichat import LOBBY, Handled, Message, Refuse
+from trichat._messages import with_ids
 from trichat._text import printable
 
 any_text = st.text(st.characters(exclude_categories=()))
@@ -56,6 +57,17 @@ def test_only_the_id_is_exchanged() -> None:
 
     assert message.with_id(8) == Message("alice left", "alice", "den", "left", 8)
     assert message.id == 7
+
+
+def test_messages_are_numbered_in_the_order_given() -> None:
+    messages = [Message("one", "alice"), Message("two", "bob", "den"), Message("bob left", "bob", kind="left")]
+
+    assert list(with_ids(messages, 7)) == [
+        Message("one", "alice", id=7),
+        Message("two", "bob", "den", id=8),
+        Message("bob left", "bob", kind="left", id=9),
+    ]
+    assert {message.id for message in messages} == {0}
 
 
 def test_a_message_cannot_be_changed() -> None:

@@ -29,19 +29,13 @@ class Inbox:
         self._left: list[Message] = []
         """Departures that nobody was told of yet. They do not go through the channel: leaving cannot wait."""
         self._reader: trio.lowlevel.Task | None = None
-        self._idle = False
-        """The channel is empty, and what is put into it next is taken at once."""
+        self.idle = False
+        """Nothing is on its way, and the broadcaster waits for something to do."""
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is in the channel."""
         return not self._receive.statistics().current_buffer_used
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is on its way, and the broadcaster waits for something to do."""
-        # Departures that could not be logged wait for the next batch.
-        return self._idle and not self._left
 
     async def publish(self, message: Message, client: Client | None = None) -> None:
         """Send `message` to its room. Waits while there is too much; `client`, who said it, is told if it fails.
@@ -105,19 +99,20 @@ class Inbox:
         """Take nothing more. What is there can still be gathered."""
         self._send.close()
         self._send_late.close()
-        self._idle = False
+        self.idle = False
         self._said = None  # so that who says more finds it closed
 
     async def wait(self) -> bool:
         """Wait until there is something, and return whether there is: if not, the inbox is closed and empty."""
         self._reader = trio.lowlevel.current_task()
-        self._idle = self.is_empty
+        # Departures that could not be logged wait for the next batch.
+        self.idle = self.is_empty and not self._left
         try:
             self._first = await self._receive.receive()
         except trio.EndOfChannel:
             return False
         finally:
-            self._idle = False
+            self.idle = False
         return True
 
     def gather(self) -> Batch:
@@ -142,8 +137,8 @@ class Inbox:
 
     def _put_nowait(self, item: Item) -> None:
         self._send.send_nowait(item)
-        self._idle = False
+        self.idle = False
 
     async def _put(self, item: Item) -> None:
-        self._idle = False
+        self.idle = False
         await self._send.send(item)

@@ -59,7 +59,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
     def with_id(self, id: int) -> "Message":
         """The same message at its place in the order."""
-        (numbered,) = with_ids([self], id)
+        numbered = _copy(self)
+        _set(numbered, "id", id)
         return numbered
 
 

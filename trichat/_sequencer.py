@@ -5,9 +5,6 @@ knows where an id comes from.
 """
 
 import time
-from collections.abc import Sequence
-
-from trichat._messages import Message, with_ids
 
 
 class Sequencer:
@@ -24,10 +21,8 @@ class Sequencer:
         """Go on after `id`, the last message of an earlier run."""
         self.last = max(self.last, id)
 
-    def number(self, messages: Sequence[Message]) -> Sequence[Message]:
-        """Return `messages` with ids, in the order given."""
-        if not messages:
-            return ()
+    def take(self, count: int) -> int:
+        """Take so many ids that follow each other, and return the first."""
         first = max(time.time_ns() // 1000, self.last + 1)
-        self.last = first + len(messages) - 1
-        return with_ids(messages, first)
+        self.last = first + count - 1
+        return first
