@@ -99,14 +99,14 @@ class LogFile:
 
     def append(self, data: bytes) -> None:
         """Append whole lines: all of them or, when it raises, none."""
-        written = 0
         if self._torn:
             data = TORN + b"\n" + data
+        rest = data
         try:
-            while written < len(data):
-                written += os.write(self._fd, data[written:])
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
         except OSError as error:
-            self.take_back(written)
+            self.take_back(len(data) - len(rest))
             raise OSError(error.errno, error.strerror, str(self.path)) from None
         self._torn = False
 
