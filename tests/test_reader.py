@@ -1,15 +1,13 @@
-"""The receiving half of a connection alone: which lines come, and when."""
+"""What is made of what a client sends: which lines come, and whether more is to come."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import cast
 
 import pytest
-from trio.testing import wait_all_tasks_blocked
 
 from trichat import Client, Server
 from trichat._reader import Reader
 from trichat._transport import RECEIVE_BYTES
-from trichat.testing._pipe import MemoryTransport, Pipe
 from trichat.wires import LineWire
 
 LIMIT = 100
@@ -27,80 +25,71 @@ class Told(Client):
         self.heard.append(text)
 
 
-class Line(NamedTuple):
-    """A reader, and what goes to it."""
-
-    reader: Reader
-    sends: Pipe
-    client: Told
+def reader_of(room: str = "lobby") -> tuple[Reader, Told]:
+    """A reader of what somebody sends who is in this room, and that client."""
+    client = Told(room)
+    return Reader(client, LineWire(LIMIT)), client
 
 
-def line(room: str = "lobby") -> Line:
-    sends, client = Pipe(), Told(room)
-    return Line(Reader(client, MemoryTransport(sends, Pipe(), "127.0.0.1"), LineWire(LIMIT)), sends, client)
+def test_lines_that_came_together_are_there_together() -> None:
+    reader, _ = reader_of()
+    reader.take(b"one\ntwo\nthr")
+    assert reader.lines == ["one", "two"]
+    reader.take(b"ee\n")
+    assert reader.lines == ["three"]
+    reader.take(b"fo")
+    assert reader.lines == []
 
 
-async def test_lines_that_came_together_are_read_together() -> None:
-    reader, sends, _ = line()
-    sends.write(b"one\ntwo\nthr")
-    assert await reader.next_lines() == ["one", "two"]
-    sends.write(b"ee\n")
-    assert await reader.next_lines() == ["three"]
+def test_one_line_may_be_taken_and_then_the_others() -> None:
+    reader, _ = reader_of()
+    reader.take(b"\n  \nalice\nhello\n \n")
+    assert reader.next_line() == "alice"
+    assert reader.lines == ["hello", " "]
 
 
-async def test_one_line_may_be_read_and_then_the_others() -> None:
-    reader, sends, _ = line()
-    sends.write(b"\n  \nalice\nhello\n \n")
-    assert await reader.next_line() == "alice"
-    assert await reader.next_lines() == ["hello", " "]
+def test_blank_lines_are_no_next_line() -> None:
+    reader, _ = reader_of()
+    assert reader.next_line() is None
+    reader.take(b"  \n \n")
+    assert reader.next_line() is None
+    reader.take(b"alice\n")
+    assert reader.next_line() == "alice"
+    assert reader.next_line() is None
 
 
-async def test_at_the_end_there_are_none() -> None:
-    reader, sends, _ = line()
-    sends.write(b"one\ntwo")
-    sends.end()
-    assert await reader.next_line() == "one"
-    assert await reader.next_lines() == ["two"]
-    assert await reader.next_lines() == []
-    assert await reader.next_line() is None
+def test_at_the_end_an_unfinished_line_is_there() -> None:
+    reader, _ = reader_of()
+    reader.take(b"one\ntwo")
+    assert not reader.at_end
+    assert reader.next_line() == "one"
+    reader.take(b"")
+    assert reader.at_end
+    assert reader.lines == ["two"]
 
 
-async def test_what_came_is_taken_without_waiting() -> None:
-    reader, sends, _ = line()
-    reader.take_what_came()
-    sends.write(b"one\n")
-    reader.take_what_came()
-    waiting = reader.next_lines()
-    with pytest.raises(StopIteration) as returned:
-        waiting.send(None)
-    assert returned.value.value == ["one"]
-
-
-async def test_more_is_there_behind_as_much_as_is_received_in_one_go() -> None:
-    reader, sends, _ = line()
-    sends.write(b"x\n" * (RECEIVE_BYTES // 2) + b"y\n")
-    assert len(await reader.next_lines()) == RECEIVE_BYTES // 2
+def test_more_is_there_behind_as_much_as_is_received_in_one_go() -> None:
+    reader, _ = reader_of()
+    reader.take(b"x\n" * (RECEIVE_BYTES // 2))
     assert reader.more_is_there
-    assert await reader.next_lines() == ["y"]
+    reader.take(b"y\n")
     assert not reader.more_is_there
 
 
 @pytest.mark.parametrize(
     ("room", "lines"), [("lobby", []), ("", ["alice"])], ids=["of somebody who is here", "behind a name"]
 )
-async def test_a_line_that_is_too_long_is_dropped_and_said(room: str, lines: Sequence[str]) -> None:
-    reader, sends, client = line(room)
-    sends.write(b"".join(f"{text}\n".encode() for text in [*lines, "x" * 200, "hello"]))
-    assert await reader.next_lines() == [*lines, "hello"]
+def test_a_line_that_is_too_long_is_dropped_and_said(room: str, lines: Sequence[str]) -> None:
+    reader, client = reader_of(room)
+    reader.take(b"".join(f"{text}\n".encode() for text in [*lines, "x" * 200, "hello"]))
+    assert reader.lines == [*lines, "hello"]
     assert client.heard == ["not taken: a line has at most 100 bytes"]
     assert not client.ended
 
 
-async def test_a_line_that_is_too_long_for_a_name_is_the_last() -> None:
-    reader, sends, client = line(room="")
-    sends.write(b"x" * 200 + b"\neve\n")
-    assert await reader.next_line() is None
+def test_a_line_that_is_too_long_for_a_name_is_the_last() -> None:
+    reader, client = reader_of(room="")
+    reader.take(b"x" * 200 + b"\neve\n")
+    assert reader.next_line() is None
     assert client.ended
-    sends.write(b"stop\n")
-    await wait_all_tasks_blocked()
-    assert await reader.next_lines() == []
+    assert reader.at_end

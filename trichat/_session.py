@@ -63,7 +63,7 @@ class Session:
         self._transport = transport
         self._wire = wire
         self._house = house
-        self._reader = Reader(client, transport, wire)
+        self._reader = Reader(client, wire)
         self._closing = Closing(client, transport, wire, house)
 
     async def run(self) -> None:
@@ -79,7 +79,9 @@ class Session:
             )
             try:
                 with self.client._conversation:
-                    await self._converse()
+                    if await self._connect() and await self._come_in():
+                        with self._house.plugins.deadlines.calls() as calls:
+                            await self._chat(calls)
             except ConnectionLost as lost:
                 self.client._end(str(lost))
             except Exception:
@@ -99,22 +101,20 @@ class Session:
     def _give_up(self, reason: str) -> None:
         self.client._end(reason, farewell=f"disconnected: {reason}")
 
-    async def _converse(self) -> None:
+    async def _connect(self) -> bool:
+        """Ask whether the client may connect, and greet it. Return whether it may; if not, it has ended."""
         client = self.client
-        refusal = await self._connect()
+        refusal = await self._refusal()
         if refusal is not None:
             logger.warning("%s refused: %s", client, refusal.reason)
             client._end(f"refused: {refusal.reason}", farewell=f"refused: {refusal.reason}")
-            return
+            return False
         logger.info("%s connected", client)
         self._closing.was_connected = True
         client.send("welcome to trichat; type your name and press Enter")
-        if await self._come_in():
-            with self._house.plugins.deadlines.calls() as calls:
-                await self._chat(calls)
+        return True
 
-    async def _connect(self) -> Refuse | None:
-        """Ask whether the client may come in."""
+    async def _refusal(self) -> Refuse | None:
         problem = self._house.hub.admit(self.client)
         if problem is not None:
             return Refuse(problem)
@@ -126,7 +126,7 @@ class Session:
         client, timeout = self.client, self._house.options.name_timeout
         tries = 0
         with trio.move_on_after(timeout) as patience:
-            while (text := await self._reader.next_line()) is not None:
+            while (text := await self._next_line()) is not None:
                 if _HTTP_REQUEST.fullmatch(text):
                     client._end("it spoke HTTP", farewell="this is a chat, and no web server; connect with nc")
                     return False
@@ -148,6 +148,13 @@ class Session:
             client._end("closed the connection")
         client._end("no name in time", farewell=f"no name within {timeout:g} seconds")
         return False
+
+    async def _next_line(self) -> str | None:
+        """Wait for the next line that is not blank, and return it, or `None` when there is none to come."""
+        reader = self._reader
+        while (line := reader.next_line()) is None and not reader.at_end:
+            reader.take(await self._transport.receive())
+        return line
 
     async def _try_name(self, text: str) -> str | None:
         """Give the client the name that `text` asks for, and return why it cannot have it."""
@@ -218,11 +225,16 @@ class Session:
         return "; ".join(parts)
 
     async def _chat(self, calls: Calls) -> None:
-        while lines := await self._reader.next_lines():
-            if await self._hear(lines, calls) and not self._reader.more_is_there:
+        reader, transport = self._reader, self._transport
+        while True:
+            data = None
+            if await self._hear(reader.lines, calls) and not reader.more_is_there:
                 # In a busy room, to be woken for each line would take more than all else that is done with it.
                 await self._house.broadcaster.end_of_round()
-                self._reader.take_what_came()
+                data = None if reader.at_end else transport.receive_nowait()
+            if reader.at_end:
+                break
+            reader.take(await transport.receive() if data is None else data)
         self.client._end("closed the connection")
 
     async def _hear(self, lines: Sequence[str], calls: Calls) -> bool:
