@@ -136,7 +136,7 @@ ROWS = (
     Row(
         key="latency",
         title="fan-out: 50 messages a second to 500 clients",
-        load=Load(500, senders=10, messages=400, rate=50, seconds=20, burst=MANY),
+        load=Load(500, senders=10, messages=200, rate=50, seconds=20, burst=MANY),
         servers=(TRICHAT, FLOOR, BARE, "obvious", *PEERS),
         shows=("cpu", "p50", "p99"),
         goals=(
@@ -144,7 +144,7 @@ ROWS = (
             Goal("p99", most=1.3, of=FLOOR),
             Goal("cpu", most=1.0, of=BEST_PEER),
         ),
-        times=3,
+        times=6,
     ),
     *(
         Row(
@@ -177,11 +177,11 @@ ROWS = (
     Row(
         key="one-by-one",
         title="messages one by one: 2,000 a second to 10 clients",
-        load=Load(10, messages=8_000, rate=2_000, seconds=20),
+        load=Load(10, messages=3_000, rate=2_000, seconds=20),
         servers=(TRICHAT, FLOOR, BARE, "obvious", *PEERS),
         shows=("cpu", "p50", "p99"),
         goals=(Goal("cpu", most=1.5, of="inspircd"), Goal("p50", most=1.5, of="inspircd")),
-        times=3,
+        times=9,
     ),
     Row(
         key="join-2000",
