@@ -41,7 +41,7 @@ regression: .venv/.dev
 	PYTHONPATH=benchmarks $(BIN)/python benchmarks/check_regression.py
 	$(BIN)/python benchmarks/instructions.py
 
-# Half an hour; `make bench ARGS="--quick --rows small"` is a glance. Peers are taken from PATH.
+# Forty minutes and more; `make bench ARGS="--quick --rows small"` is a glance. Peers are taken from PATH.
 bench: .venv/.bench
 	PYTHONPATH=benchmarks $(BIN)/python -m bench $(ARGS)
 
