@@ -34,18 +34,26 @@ def reader_of(room: str = "lobby") -> tuple[Reader, Told]:
 def test_lines_that_came_together_are_there_together() -> None:
     reader, _ = reader_of()
     reader.take(b"one\ntwo\nthr")
-    assert reader.lines == ["one", "two"]
+    assert reader.next_lines() == ["one", "two"]
     reader.take(b"ee\n")
-    assert reader.lines == ["three"]
+    assert reader.next_lines() == ["three"]
     reader.take(b"fo")
-    assert reader.lines == []
+    assert reader.next_lines() == []
 
 
 def test_one_line_may_be_taken_and_then_the_others() -> None:
     reader, _ = reader_of()
     reader.take(b"\n  \nalice\nhello\n \n")
     assert reader.next_line() == "alice"
-    assert reader.lines == ["hello", " "]
+    assert reader.next_lines() == ["hello", " "]
+
+
+def test_lines_are_given_once() -> None:
+    reader, _ = reader_of()
+    reader.take(b"one\n")
+    reader.take(b"two\n")
+    assert reader.next_lines() == ["one", "two"]
+    assert reader.next_lines() == []
 
 
 def test_blank_lines_are_no_next_line() -> None:
@@ -65,7 +73,7 @@ def test_at_the_end_an_unfinished_line_is_there() -> None:
     assert reader.next_line() == "one"
     reader.take(b"")
     assert reader.at_end
-    assert reader.lines == ["two"]
+    assert reader.next_lines() == ["two"]
 
 
 def test_more_is_there_behind_as_much_as_is_received_in_one_go() -> None:
@@ -82,7 +90,7 @@ def test_more_is_there_behind_as_much_as_is_received_in_one_go() -> None:
 def test_a_line_that_is_too_long_is_dropped_and_said(room: str, lines: Sequence[str]) -> None:
     reader, client = reader_of(room)
     reader.take(b"".join(f"{text}\n".encode() for text in [*lines, "x" * 200, "hello"]))
-    assert reader.lines == [*lines, "hello"]
+    assert reader.next_lines() == [*lines, "hello"]
     assert client.heard == ["not taken: a line has at most 100 bytes"]
     assert not client.ended
 

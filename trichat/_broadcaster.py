@@ -79,7 +79,7 @@ class Broadcaster:
         """
         if self._is_gathering or not self.inbox.idle:
             return False
-        # In a large room the loop is to breathe between the sends.
+        # In a large room, or with a long text, the loop is to breathe between the sends.
         if self._hub.count(message.room) > BREATH or len(message.text) > LONG:
             return False
         # Many who speak alone at the same time are to be gathered: no sooner than a fan-out's time after it.

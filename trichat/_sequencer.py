@@ -22,7 +22,7 @@ class Sequencer:
         self.last = max(self.last, id)
 
     def take(self, count: int) -> int:
-        """Take so many ids that follow each other, and return the first."""
+        """Take so many ids that follow each other, at least one, and return the first."""
         first = max(time.time_ns() // 1000, self.last + 1)
         self.last = first + count - 1
         return first

@@ -227,13 +227,13 @@ class Session:
     async def _chat(self, calls: Calls) -> None:
         reader, transport = self._reader, self._transport
         while True:
-            data = None
-            if await self._hear(reader.lines, calls) and not reader.more_is_there:
+            is_waiting = await self._hear(reader.next_lines(), calls) and not reader.more_is_there
+            if is_waiting:
                 # In a busy room, to be woken for each line would take more than all else that is done with it.
                 await self._house.broadcaster.end_of_round()
-                data = None if reader.at_end else transport.receive_nowait()
             if reader.at_end:
                 break
+            data = transport.receive_nowait() if is_waiting else None
             reader.take(await transport.receive() if data is None else data)
         self.client._end("closed the connection")
 
