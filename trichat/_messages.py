@@ -33,7 +33,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     room: str = LOBBY
     kind: Kind = "said"
     id: int = 0
-    """Microseconds since 1970 (UTC), strictly increasing along the one order; 0 until the sequencer has taken it."""
+    """Microseconds since 1970 (UTC), strictly increasing along the one order; 0 until it has its place there."""
 
     def __post_init__(self) -> None:
         # Nearly every message is printable already, so that these checks are all that it costs.
@@ -46,7 +46,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def time(self) -> datetime:
-        """When the sequencer took it, in UTC; 1970 before that."""
+        """When it got its place in the order, in UTC; 1970 before that."""
         return _EPOCH + timedelta(microseconds=self.id)
 
     # What differs is set in a copy: to make a message anew, and to check again what is the same, takes twice as long.
