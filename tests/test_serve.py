@@ -500,7 +500,7 @@ def test_tasks_shows_the_clients_by_name_and_the_tasks_of_plugins_and_where_each
     ended = trichat("tasks", cwd=server.folder)
     assert (ended.returncode, ended.stderr) == (0, "")
     for name, place in {
-        "client alice": "SocketTransport.receive: await trio.lowlevel.wait_readable(self._socket)",
+        "client alice": "SocketTransport.receive: await wait_readable(self._socket)",
         "trichat_plugins.chat_log.ChatLog._sync_every_second": "await trio.sleep(SYNC_INTERVAL)",
         f"listener 127.0.0.1:{server.port}": "await trio.lowlevel.wait_readable(listening)",
     }.items():

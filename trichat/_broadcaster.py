@@ -83,7 +83,8 @@ class Broadcaster:
         if self._hub.count(message.room) > BREATH or len(message.text) > LONG:
             return False
         # Many who speak alone at the same time are to be gathered: no sooner than a fan-out's time after it.
-        started = self._now()
+        now = self._now
+        started = now()
         if started < self._at_once_from:
             return False
         messages = (message.with_id(self._sequencer.take(1)),)
@@ -99,7 +100,7 @@ class Broadcaster:
         for wire, outboxes in self._hub.audience(message.room).items():
             put_to_all(outboxes, wire.encode(messages))
         self.last_sent = messages[0].id
-        ended = self._now()
+        ended = now()
         self._at_once_from = ended + (ended - started)
         return True
 

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 
 import trio
+from trio.lowlevel import wait_readable, wait_writable  # and not looked up in the package for each line: that is slow
 
 from trichat._errors import ConnectionLost
 from trichat._network import canonical_address
@@ -72,7 +73,7 @@ class SocketTransport(Transport):
         try:
             while True:
                 # Waiting first saves a failing call for nearly every line: a person's next one is seldom there yet.
-                await trio.lowlevel.wait_readable(self._socket)
+                await wait_readable(self._socket)
                 try:
                     return self._socket.recv(RECEIVE_BYTES)
                 except BlockingIOError:
@@ -96,7 +97,7 @@ class SocketTransport(Transport):
     async def send_some(self, data: Bytes) -> int:
         with _translated():
             while True:
-                await trio.lowlevel.wait_writable(self._socket)
+                await wait_writable(self._socket)
                 with contextlib.suppress(BlockingIOError):
                     return self._socket.send(data)
 

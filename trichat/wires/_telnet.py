@@ -3,6 +3,7 @@
 import re
 
 _IAC, _SB = b"\xff", b"\xfa"
+_IAC_BYTE = 0xFF
 
 # A subnegotiation up to its IAC SE, and the commands: with an option (WILL, WONT, DO, DONT) or alone.
 _OPEN_SUBNEGOTIATION = rb"\xff\xfa[^\xff]*(?:\xff[^\xf0][^\xff]*)*"
@@ -26,8 +27,9 @@ class TelnetFilter:
 
     def strip(self, data: bytes) -> bytes:
         """Return `data` without telnet commands."""
-        # IAC is no byte of UTF-8, so a chunk without it is text as it stands: the way of nearly every chunk.
-        if not self._begun and _IAC not in data:
+        # IAC is no byte of UTF-8, so a chunk without it is text as it stands: the way of nearly every chunk. It is
+        # looked for as a number: Python takes bytes for a number first, and makes an error of it that nobody sees.
+        if not self._begun and _IAC_BYTE not in data:
             return data
         data = self._begun + data
         whole = _UP_TO_AN_UNFINISHED_ONE.match(data)
