@@ -21,6 +21,31 @@ async def test_a_name_and_lines_in_one_piece_are_all_taken(chat: Chat) -> None:
     assert (await alice.rest())[2:] == ["alice: one", "alice: two", "alice: three"]
 
 
+async def test_blank_lines_are_no_names_and_not_said(chat: Chat) -> None:
+    alice = chat.connect_silently()
+    await alice.send(b"\n \n\t\n")
+    await alice.send(b"  \nalice\n \n\nhello\n")
+    await alice.hears("* welcome to trichat; type your name and press Enter")
+    assert (await alice.next_line() or "").startswith("* welcome, alice")
+    await alice.hears("alice: hello")
+
+
+@pytest.mark.parametrize("sent", [b"", b"\n \n", b" "], ids=["nothing", "blank lines", "half a blank line"])
+async def test_who_says_no_more_before_a_name_has_left(chat: Chat, sent: bytes) -> None:
+    alice = chat.connect_silently()
+    await alice.send(sent)
+    alice.send_eof()
+    assert await alice.rest() == ["* welcome to trichat; type your name and press Enter"]
+
+
+async def test_a_name_may_be_all_that_somebody_says(chat: Chat) -> None:
+    bob = await chat.join("bob")
+    alice = chat.connect_silently()
+    await alice.send(b"alice")
+    alice.send_eof()
+    await bob.hears("* alice joined", "* alice left")
+
+
 async def test_a_line_may_come_in_pieces_and_the_pieces_slowly(chat: Chat) -> None:
     alice = await chat.join("alice")
     for byte in "grüße\n".encode():
@@ -191,8 +216,8 @@ async def test_a_line_that_is_too_long_and_comes_with_a_name_is_only_not_taken(v
     async with running(config={"server": {"max_line_bytes": 100}}) as chat:
         alice = await chat.connect()
         await alice.say("alice", "x" * 200)
-        await alice.hears("* not taken: a line has at most 100 bytes")
         assert (await alice.next_line() or "").startswith("* welcome, alice")
+        await alice.hears("* not taken: a line has at most 100 bytes")
 
 
 @pytest.mark.parametrize("request_line", ["POST / HTTP/1.1", "GET /chat?a=b HTTP/1.0", "PRI * HTTP/2.0"])

@@ -21,10 +21,9 @@ from trichat._house import House
 from trichat._messages import LOBBY, Handled, Message, Refuse
 from trichat._outbox import Outbox, Send
 from trichat._plugins import Answer
-from trichat._reader import Reader
 from trichat._replay import HistoryUnavailable
-from trichat._transport import Transport
-from trichat.wires import Wire
+from trichat._transport import RECEIVE_BYTES, Transport
+from trichat.wires import Event, Wire
 
 logger = logging.getLogger("trichat.session")
 
@@ -50,9 +49,10 @@ class Session:
 
     # Here and in all else that each client has: without a dictionary for each, ten thousand of them take far less.
     __slots__ = (
+        "_came",
         "_closing",
+        "_decoder",
         "_house",
-        "_reader",
         "_transport",
         "_wire",
         "client",
@@ -63,7 +63,9 @@ class Session:
         self._transport = transport
         self._wire = wire
         self._house = house
-        self._reader = Reader(client, wire)
+        self._decoder = wire.decoder()
+        self._came: Sequence[Event] = ()
+        """What came together with the name, behind it."""
         self._closing = Closing(client, transport, wire, house)
 
     async def run(self) -> None:
@@ -151,10 +153,20 @@ class Session:
 
     async def _next_line(self) -> str | None:
         """Wait for the next line that is not blank, and return it, or `None` when there is none to come."""
-        reader = self._reader
-        while (line := reader.next_line()) is None and not reader.at_end:
-            reader.take(await self._transport.receive())
-        return line
+        while True:
+            came, self._came = self._came, ()
+            for place, event in enumerate(came, 1):
+                if not isinstance(event, str):
+                    # A web page may have a browser begin so, and what follows would be no chat.
+                    self.client._end("sent no name", farewell="that is no name; please connect again")
+                    return None
+                if event.strip():
+                    self._came = came[place:]
+                    return event
+            data = await self._transport.receive()
+            self._came = self._decoder.receive(data)
+            if not data and not self._came:
+                return None
 
     async def _try_name(self, text: str) -> str | None:
         """Give the client the name that `text` asks for, and return why it cannot have it."""
@@ -225,34 +237,42 @@ class Session:
         return "; ".join(parts)
 
     async def _chat(self, calls: Calls) -> None:
-        reader, transport = self._reader, self._transport
+        transport, decoder = self._transport, self._decoder
+        is_waiting = await self._hear(self._came, calls, more_is_there=False)
+        self._came = ()
         while True:
-            is_waiting = await self._hear(reader.next_lines(), calls) and not reader.more_is_there
+            data = None
             if is_waiting:
                 # In a busy room, to be woken for each line would take more than all else that is done with it.
                 await self._house.broadcaster.end_of_round()
-            if reader.at_end:
+                data = transport.receive_nowait()
+            if data is None:
+                data = await transport.receive()
+            # Nothing here keeps what came: who is silent afterwards takes no memory for it.
+            is_waiting = await self._hear(decoder.receive(data), calls, len(data) == RECEIVE_BYTES)
+            if not data:
                 break
-            data = transport.receive_nowait() if is_waiting else None
-            reader.take(await transport.receive() if data is None else data)
         self.client._end("closed the connection")
 
-    async def _hear(self, lines: Sequence[str], calls: Calls) -> bool:
+    async def _hear(self, came: Sequence[Event], calls: Calls, more_is_there: bool) -> bool:
         """Ask about lines that came together, and publish what may be said.
 
-        Returns whether the last of it waits for the broadcaster, and nobody else has run since.
+        Returns whether the client is to wait for the broadcaster: the last of it does, nobody else has run since, and
+        no more is there to be received.
         """
         # What is asked of the client here is asked for each line, so not by its properties: four calls of Python's.
-        client, ask, broadcaster = self.client, self._house.plugins.ask_message, self._house.broadcaster
-        publish_nowait = broadcaster.inbox.publish_nowait
-        is_alone = len(lines) == 1 and not self._reader.more_is_there
+        client, plugins, broadcaster = self.client, self._house.plugins, self._house.broadcaster
+        is_alone = not more_is_there and len(came) < 2
         is_waiting = False
-        for text in lines:
+        for line in came:
             if client._reason is not None:
                 break  # ended by somebody who ran meanwhile, or was woken together with it
-            typed = client._draft.with_text(text)
+            if not isinstance(line, str):
+                client.send(f"not taken: a line has at most {line.limit} bytes")
+                continue
+            typed = client._draft.with_text(line)
             # Nobody is asked about what is blank, or had only control characters in it.
-            answer = ask(client, typed, calls) if typed.text.strip() else _BLANK
+            answer = plugins.ask_message(client, typed, calls) if typed.text.strip() else _BLANK
             message: Message | None = typed
             if answer is not typed:
                 message = await self._answered(answer)
@@ -262,12 +282,12 @@ class Session:
             if is_alone and broadcaster.publish_at_once(message, client):
                 continue
             try:
-                publish_nowait(message, client)
+                broadcaster.inbox.publish_nowait(message, client)
                 is_waiting = True
             except trio.WouldBlock:
                 await broadcaster.inbox.publish(message, client)
                 is_waiting = False
-        return is_waiting
+        return is_waiting and not more_is_there
 
     async def _answered(self, answer: Answer | Awaitable[Answer]) -> Message | None:
         """Return what everyone is to see, if anything; otherwise the client knows why not."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from trichat import Message
 from trichat._messages import Kind
-from trichat.wires import Lines, LineTooLong, LineWire
+from trichat.wires import Event, LineTooLong, LineWire
 
 LIMIT = 8
 TOO_LONG = LineTooLong(LIMIT)
@@ -64,17 +64,10 @@ hard_bytes = st.lists(
 ).map(b"".join)
 
 
-Decoded = list[str | LineTooLong]
-
-
-def decode(*chunks: bytes, limit: int = LIMIT) -> Decoded:
-    """What a new decoder makes of these chunks: their lines, however many came together."""
+def decode(*chunks: bytes, limit: int = LIMIT) -> Sequence[Event]:
+    """What a new decoder makes of these chunks, one after the other."""
     decoder = LineWire(limit).decoder()
-    decoded: Decoded = []
-    for chunk in chunks:
-        for event in decoder.receive(chunk):
-            decoded += event.texts if isinstance(event, Lines) else [event]
-    return decoded
+    return [event for chunk in chunks for event in decoder.receive(chunk)]
 
 
 def one_by_one(data: bytes) -> list[bytes]:
@@ -82,34 +75,34 @@ def one_by_one(data: bytes) -> list[bytes]:
 
 
 @whole_lines
-def test_lines_are_decoded_from_one_chunk(data: bytes, events: Decoded) -> None:
+def test_lines_are_decoded_from_one_chunk(data: bytes, events: Sequence[Event]) -> None:
     assert decode(data) == events
 
 
 @whole_lines
-def test_lines_are_decoded_byte_by_byte(data: bytes, events: Decoded) -> None:
+def test_lines_are_decoded_byte_by_byte(data: bytes, events: Sequence[Event]) -> None:
     assert decode(*one_by_one(data)) == events
 
 
 @whole_lines
-def test_lines_are_decoded_from_two_chunks_wherever_the_cut_is(data: bytes, events: Decoded) -> None:
+def test_lines_are_decoded_from_two_chunks_wherever_the_cut_is(data: bytes, events: Sequence[Event]) -> None:
     for cut in range(1, len(data)):
         assert decode(data[:cut], data[cut:]) == events, f"cut at {cut}"
 
 
 @whole_lines
-def test_what_follows_the_lines_does_not_change_them(data: bytes, events: Decoded) -> None:
+def test_what_follows_the_lines_does_not_change_them(data: bytes, events: Sequence[Event]) -> None:
     assert decode(data + b"more") == events
     assert decode(data + b"more\n") == [*events, "more"]
 
 
 @whole_lines
-def test_lines_do_not_change_what_follows_them(data: bytes, events: Decoded) -> None:
+def test_lines_do_not_change_what_follows_them(data: bytes, events: Sequence[Event]) -> None:
     assert decode(data, b"more\n") == [*events, "more"]
 
 
 @whole_lines
-def test_the_end_of_the_connection_adds_nothing_to_whole_lines(data: bytes, events: Decoded) -> None:
+def test_the_end_of_the_connection_adds_nothing_to_whole_lines(data: bytes, events: Sequence[Event]) -> None:
     assert decode(data, b"") == events
 
 
@@ -143,14 +136,8 @@ def test_a_line_comes_as_soon_as_it_is_complete() -> None:
     decoder = LineWire(LIMIT).decoder()
 
     assert decoder.receive(b"hel") == []
-    assert decoder.receive(b"lo\nyo") == [Lines(["hello"])]
-    assert decoder.receive(b"u\n") == [Lines(["you"])]
-
-
-def test_lines_that_come_together_are_one_event() -> None:
-    decoder = LineWire(LIMIT).decoder()
-
-    assert decoder.receive(b"one\n\ntwo\r\nthree") == [Lines(["one", "two"])]
+    assert decoder.receive(b"lo\nyo") == ["hello"]
+    assert decoder.receive(b"u\n") == ["you"]
 
 
 def test_a_line_over_the_limit_is_reported_once_and_as_soon_as_it_is_over() -> None:
@@ -159,14 +146,14 @@ def test_a_line_over_the_limit_is_reported_once_and_as_soon_as_it_is_over() -> N
     assert decoder.receive(b"12345678") == []
     assert decoder.receive(b"9") == [TOO_LONG]
     assert decoder.receive(b"0" * 100) == []
-    assert decoder.receive(b"the rest\nhello\n") == [Lines(["hello"])]
+    assert decoder.receive(b"the rest\nhello\n") == ["hello"]
 
 
 def test_a_full_line_waits_for_its_end_behind_a_cr() -> None:
     decoder = LineWire(LIMIT).decoder()
 
     assert decoder.receive(b"12345678\r") == []
-    assert decoder.receive(b"\n") == [Lines(["12345678"])]
+    assert decoder.receive(b"\n") == ["12345678"]
 
 
 @pytest.mark.parametrize(
@@ -184,9 +171,10 @@ def test_a_full_line_waits_for_its_end_behind_a_cr() -> None:
         pytest.param(b"hello\xff", ["hello"], id="half a telnet command"),
     ],
 )
-def test_an_unfinished_last_line_counts_at_the_end_of_the_connection(data: bytes, events: Decoded) -> None:
+def test_an_unfinished_last_line_counts_at_the_end_of_the_connection(data: bytes, events: Sequence[Event]) -> None:
     assert decode(*([data] if data else []), b"") == events
     assert decode(*one_by_one(data), b"") == events
+    assert decode(*one_by_one(data), b"", b"") == events, "the end may be said again"
 
 
 @pytest.mark.parametrize("chunk", [1, 100, 16_384])
@@ -213,8 +201,8 @@ def test_two_connections_do_not_share_their_lines() -> None:
     alice.receive(b"al")
     bob.receive(b"bo")
 
-    assert alice.receive(b"ice\n") == [Lines(["alice"])]
-    assert bob.receive(b"b\n") == [Lines(["bob"])]
+    assert alice.receive(b"ice\n") == ["alice"]
+    assert bob.receive(b"b\n") == ["bob"]
 
 
 WIRE = LineWire(4096)

@@ -8,6 +8,5 @@ so far is in its `Decoder`.
 from trichat.wires._line import LineWire as LineWire
 from trichat.wires._wire import Decoder as Decoder
 from trichat.wires._wire import Event as Event
-from trichat.wires._wire import Lines as Lines
 from trichat.wires._wire import LineTooLong as LineTooLong
 from trichat.wires._wire import Wire as Wire

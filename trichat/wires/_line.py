@@ -1,13 +1,13 @@
 """The line protocol: UTF-8 lines, for people with `nc`. `docs/protocol.md` has the grammar."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from trichat._messages import Message
 from trichat._text import printable
 from trichat.wires._telnet import TelnetFilter
-from trichat.wires._wire import Event, Lines, LineTooLong
+from trichat.wires._wire import Event, LineTooLong
 
 
 class LineDecoder:
@@ -22,40 +22,44 @@ class LineDecoder:
         self._skipping = False
         """The line is past the limit and was reported: the rest of it is dropped."""
 
-    def receive(self, data: bytes) -> list[Event]:
-        """Take what arrived and return what it completes. `b""` says that nothing more will come."""
-        events: list[Event] = []
+    def receive(self, data: bytes) -> Sequence[Event]:
+        """Take what arrived and return what it completes. `b""`, once or more, says that nothing else will come."""
         if not data:
-            self._finish(self._unfinished, events)
-            return events
+            unfinished, self._unfinished = self._unfinished, b""
+            return self._finish([unfinished])
         # At most one limit's worth is unfinished, so that gluing it on stays cheap however small the chunks are.
-        data = self._unfinished + self._telnet.strip(data)
-        end = data.rfind(b"\n") + 1
-        lines, self._unfinished = data[:end], data[end:]
-        if self._skipping or (len(lines) > self._limit and max(map(len, lines.split(b"\n"))) > self._limit):
-            for line in lines.split(b"\n")[:-1]:
-                self._finish(line, events)
-        # What `_finish` does, for all of them at once: it takes a third of the time.
-        elif texts := list(filter(None, lines.decode("utf-8", "replace").replace("\r\n", "\n").split("\n"))):
-            events.append(Lines(texts))
-        if self._unfinished:
-            self._limit_unfinished(events)
+        lines, end, self._unfinished = (self._unfinished + self._telnet.strip(data)).rpartition(b"\n")
+        events: Sequence[Event]
+        if not end:
+            events = []
+        elif self._skipping or (len(lines) > self._limit and max(map(len, lines.split(b"\n"))) > self._limit):
+            events = self._finish(lines.split(b"\n"))
+        else:
+            # What `_finish` does, for all of them at once: it takes a third of the time.
+            texts = lines.decode("utf-8", "replace").replace("\r\n", "\n").removesuffix("\r").split("\n")
+            events = list(filter(None, texts)) if "" in texts else texts
+        if self._unfinished and self._goes_too_far():
+            return [*events, LineTooLong(self._limit)]
         return events
 
-    def _limit_unfinished(self, events: list[Event]) -> None:
-        if not self._skipping and self._is_too_long(self._unfinished):
-            events.append(LineTooLong(self._limit))
-            self._skipping = True
+    def _finish(self, lines: Iterable[bytes]) -> Sequence[Event]:
+        events: list[Event] = []
+        for line in lines:
+            if self._skipping:
+                self._skipping = False
+            elif self._is_too_long(line):
+                events.append(LineTooLong(self._limit))
+            elif text := line.removesuffix(b"\r").decode("utf-8", "replace"):
+                events.append(text)
+        return events
+
+    def _goes_too_far(self) -> bool:
+        """Drop what is unfinished if it is too long; return whether it is, and nobody was told of it yet."""
+        was_skipping = self._skipping
+        self._skipping = was_skipping or self._is_too_long(self._unfinished)
         if self._skipping:
             self._unfinished = b""
-
-    def _finish(self, line: bytes, events: list[Event]) -> None:
-        if self._skipping:
-            self._skipping = False
-        elif self._is_too_long(line):
-            events.append(LineTooLong(self._limit))
-        elif text := line.removesuffix(b"\r").decode("utf-8", "replace"):
-            events.append(Lines([text]))
+        return self._skipping and not was_skipping
 
     def _is_too_long(self, line: bytes) -> bool:
         return len(line) - line.endswith(b"\r") > self._limit

@@ -8,12 +8,6 @@ import msgspec
 from trichat._messages import Message
 
 
-class Lines(msgspec.Struct, frozen=True):
-    """Whole lines arrived, in one piece: at least one."""
-
-    texts: list[str]
-
-
 class LineTooLong(msgspec.Struct, frozen=True):
     """A line went past the limit; all of it is dropped."""
 
@@ -21,14 +15,15 @@ class LineTooLong(msgspec.Struct, frozen=True):
     """The longest line that is taken, in bytes."""
 
 
-Event = Lines | LineTooLong
+Event = str | LineTooLong
+"""A line without its end, or what is there in its place."""
 
 
 class Decoder(Protocol):
     """The receiving half of one connection."""
 
-    def receive(self, data: bytes) -> list[Event]:
-        """Take what arrived and return what it completes. `b""` says that nothing more will come."""
+    def receive(self, data: bytes) -> Sequence[Event]:
+        """Take what arrived and return what it completes. `b""`, once or more, says that nothing else will come."""
 
 
 class Wire(Protocol):
