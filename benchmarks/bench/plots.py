@@ -1,5 +1,6 @@
 """The plots, as SVG: cost over growth and over what is on its way, ratios to the floor, latencies."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -30,9 +31,10 @@ def draw_all(outcome: Outcome, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     # The same picture for the same figures: no date in it, no random names.
     mpl.rcParams |= {"svg.hashsalt": "trichat", "svg.fonttype": "none", "font.size": 10}
-    fan_outs = [row for row in outcome.rows if row.key.startswith("fan-out-")]
-    if len(fan_outs) > 1:
-        _save(_growth(outcome, fan_outs), folder / "growth.svg")
+    sizes = [row for row in outcome.rows if row.key.startswith("growth-")]
+    if sizes:
+        fan_outs = [row for row in outcome.rows if row.key.startswith("fan-out-")]
+        _save(_growth(outcome, sizes, fan_outs), folder / "growth.svg")
     windows = [row for row in outcome.rows if row.key == "fan-out-500" or row.key.startswith("window-")]
     if len(windows) > 1:
         _save(_windows(outcome, windows), folder / "windows.svg")
@@ -48,25 +50,32 @@ def _save(picture: Picture, path: Path) -> None:
     picture.savefig(path, metadata={"Date": None})
 
 
-def _growth(outcome: Outcome, rows: list[Row]) -> Picture:
-    picture, axes = _cost_over(outcome, {row.load.clients: row for row in rows})
+def _growth(outcome: Outcome, sizes: list[Row], others: list[Row]) -> Picture:
+    """Return the picture of rooms of these sizes; what ran in no room of them is taken from the other rows."""
+    rows: dict[int, list[Row]] = {}
+    for row in [*sizes, *others]:
+        rows.setdefault(row.load.clients, []).append(row)
+    picture, axes = _cost_over(outcome, rows)
     axes.set(xlabel="clients in the room", title="Cost over growth: CPU of the server per delivery, saturated")
     return picture
 
 
 def _windows(outcome: Outcome, rows: list[Row]) -> Picture:
-    picture, axes = _cost_over(outcome, {row.load.window: row for row in rows})
+    picture, axes = _cost_over(outcome, {row.load.window: [row] for row in rows})
     axes.set(xlabel="messages on their way", title="Cost over what is on its way: CPU of the server per delivery")
     return picture
 
 
-def _cost_over(outcome: Outcome, rows: dict[int, Row]) -> tuple[Picture, Axes]:
-    """Return a picture of the processor time per delivery, of each row at its place."""
+def _cost_over(outcome: Outcome, rows: Mapping[int, Sequence[Row]]) -> tuple[Picture, Axes]:
+    """Return a picture of the processor time per delivery: at each place that of the first row that has it."""
     picture = Picture(figsize=(8, 4.5), layout="constrained")
     axes = picture.subplots()
     for server, color in COLORS.items():
-        values = [(place, outcome.figure(rows[place].key, server, "cpu")) for place in sorted(rows)]
-        points = [(place, value) for place, value in values if value is not None]
+        found = {
+            place: [value for row in rows[place] if (value := outcome.figure(row.key, server, "cpu")) is not None]
+            for place in sorted(rows)
+        }
+        points = [(place, values[0]) for place, values in found.items() if values]
         if len(points) > 1:
             axes.plot(*zip(*points, strict=True), marker="o", color=color, label=server)
     axes.set(xscale="log", yscale="log", ylabel="µs of CPU per delivery")

@@ -1,7 +1,7 @@
 """What is measured, and what it has to reach. A row is one `Row` here, and nothing else."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, product
 
 from bench.load import Load
@@ -98,11 +98,15 @@ class Row:
     """Rows of one series, which follow each other, are run by turns: they are compared with each other."""
 
 
-def _fan_out(clients: int, *servers: str, goals: tuple[Goal, ...] = (), long: bool = False, times: int = 1) -> Row:
+def _saturated(clients: int) -> Load:
+    return Load(clients, senders=10, messages=1_000_000, window=SATURATED, burst=MANY, limit=max(60, clients / 50))
+
+
+def _fan_out(clients: int, *servers: str, goals: tuple[Goal, ...], long: bool = False, times: int = 1) -> Row:
     return Row(
         key=f"fan-out-{clients}",
         title=f"fan-out, saturated: {clients:,} clients, 10 of them talk",
-        load=Load(clients, senders=10, messages=1_000_000, window=SATURATED, burst=MANY, limit=max(60, clients / 50)),
+        load=_saturated(clients),
         servers=(TRICHAT, FLOOR, *servers),
         shows=("cpu", "rate"),
         goals=goals,
@@ -113,20 +117,32 @@ def _fan_out(clients: int, *servers: str, goals: tuple[Goal, ...] = (), long: bo
 
 NEAR_FLOOR = Goal("cpu", most=1.3, of=FLOOR)
 HALF_OF_PEER = Goal("cpu", most=0.5, of=BEST_PEER)
+FLAT_OR_FALLING = Goal("cpu", most=1.0, of=TRICHAT, row="growth-100")
 
 ROWS = (
     _fan_out(100, BARE, "obvious", *PEERS, goals=(NEAR_FLOOR,), times=3),
-    _fan_out(200),
     _fan_out(500, BARE, "obvious", *PEERS, goals=(NEAR_FLOOR, HALF_OF_PEER), times=3),
-    _fan_out(1_000),
     _fan_out(2_000, BARE, *PEERS, goals=(NEAR_FLOOR, HALF_OF_PEER), long=True),
     _fan_out(5_000, "inspircd", "ergo", goals=(NEAR_FLOOR, HALF_OF_PEER), long=True),
-    _fan_out(10_000, long=True),
+    *(
+        Row(
+            key=f"growth-{clients}",
+            title=f"fan-out, saturated: {clients:,} clients, by turns with rooms of other sizes",
+            load=_saturated(clients),
+            servers=(TRICHAT, FLOOR),
+            shows=("cpu", "rate"),
+            goals=(FLAT_OR_FALLING,) if 100 < clients <= 5_000 else (),
+            long=True,
+            times=2,
+            series="growth",
+        )
+        for clients in (100, 200, 500, 1_000, 2_000, 5_000, 10_000)
+    ),
     *(
         Row(
             key=f"window-{window}",
             title=f"fan-out to 500 clients, {window:,} messages on their way; fan-out-500 has {SATURATED}",
-            load=Load(500, senders=10, messages=1_000_000, window=window, burst=MANY),
+            load=replace(_saturated(500), window=window),
             servers=(TRICHAT, FLOOR, *PEERS),
             shows=("cpu", "rate"),
             long=True,
@@ -231,7 +247,7 @@ ROWS = (
     Row(
         key="fsync",
         title="fan-out, saturated: 500 clients, every batch on the disk before it is sent",
-        load=Load(500, senders=10, messages=1_000_000, window=SATURATED, burst=MANY),
+        load=_saturated(500),
         servers=(TRICHAT, FSYNC),
         shows=("rate", "cpu"),
         goals=(Goal("rate", least=0.5, of=TRICHAT, server=FSYNC),),

@@ -22,8 +22,8 @@ def test_an_unknown_row_is_refused_and_those_there_are_are_named() -> None:
 
 
 def test_a_quick_run_leaves_out_what_takes_long_unless_it_is_named() -> None:
-    assert "fan-out-10000" not in keys("", quick=True)
-    assert keys("fan-out-10000", quick=True) == ["fan-out-10000"]
+    assert "growth-10000" not in keys("", quick=True)
+    assert keys("growth-10000", quick=True) == ["growth-10000"]
 
 
 def test_in_a_turn_each_row_is_run_with_each_of_its_servers() -> None:
