@@ -3,6 +3,8 @@
 import dataclasses
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,27 +28,48 @@ class Run:
     failure: str = ""
 
 
+@dataclass(frozen=True)
+class Started:
+    """A server that runs."""
+
+    server: Server
+    process: Process
+    port: int
+
+
 def measure(row: Row, server: Server, *, quick: bool = False) -> Run:
     """Start the server, put it under load, and end it."""
+    try:
+        with started(server, row.log_lines) as running:
+            return measure_started(row, shortened(row.load) if quick else row.load, running)
+    except (DidNotStart, LoadFailed) as failure:
+        return Run({}, failure=" ".join(str(failure).split()))
+
+
+@contextmanager
+def started(server: Server, log_lines: int = 0) -> Iterator[Started]:
+    """Start the server in a folder of its own, with so many lines in its chat log, and end it behind the block.
+
+    Raises `DidNotStart`.
+    """
     BUILD.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="run-", dir=BUILD) as name:
         folder, port = Path(name), free_port()
-        if row.log_lines:
-            write_log(folder / "chat_log.txt", row.log_lines)
+        if log_lines:
+            write_log(folder / "chat_log.txt", log_lines)
+        process = Process(server.command(folder, port), folder, port, cores()[0])
         try:
-            process = Process(server.command(folder, port), folder, port, cores()[0])
-            try:
-                load = shortened(row.load) if quick else row.load
-                return _under_load(row, fitting(load, server), server, process, port)
-            finally:
-                process.end()
-        except (DidNotStart, LoadFailed) as failure:
-            return Run({}, failure=" ".join(str(failure).split()))
+            yield Started(server, process, port)
+        finally:
+            process.end()
 
 
-def _under_load(row: Row, load: Load, server: Server, process: Process, port: int) -> Run:
+def measure_started(row: Row, load: Load, running: Started) -> Run:
+    """Put a server under load, and look at what it takes. Raises `LoadFailed`."""
+    server, process = running.server, running.process
+    load = fitting(load, server)
     memory, at_start = process.memory(), process.cpu()
-    with under_load(load, port, server.wire) as clients:
+    with under_load(load, running.port, server.wire) as clients:
         clients.wait_until_in()
         idle = _look_at_idle(process, row.idle_seconds) if row.idle_seconds else 0.0
         figures = {

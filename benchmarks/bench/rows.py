@@ -117,8 +117,7 @@ def _fan_out(clients: int, *servers: str, goals: tuple[Goal, ...], long: bool = 
 
 NEAR_FLOOR = Goal("cpu", most=1.3, of=FLOOR)
 HALF_OF_PEER = Goal("cpu", most=0.5, of=BEST_PEER)
-# Runs of the same room differ by a tenth.
-FLAT_OR_FALLING = Goal("cpu", most=1.1, of=TRICHAT, row="growth-100")
+FLAT_OR_FALLING = Goal("cpu", most=1.0, of=TRICHAT, row="growth-100")
 
 ROWS = (
     _fan_out(100, BARE, "obvious", *PEERS, goals=(NEAR_FLOOR,), times=3),

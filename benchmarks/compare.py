@@ -1,0 +1,111 @@
+"""How much processor time one version of trichat takes for a delivery beside another one, and how sure that is.
+
+    git worktree add ../before HEAD~1
+    PYTHONPATH=benchmarks .venv/bin/python benchmarks/compare.py ../before . [--row one-by-one] [--starts 16]
+
+For changes that are worth a few percent. Two processes of the same code differ by four, for as long as they live, and a
+machine is slower at some times than at others. So both are started again and again, and each time short runs of both
+alternate: what counts is how far the starts lie apart. Beside a checkout, any server of the benchmark can be named.
+"""
+
+import argparse
+import dataclasses
+import math
+import random
+import statistics
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from bench.build import NoCompiler, build, compile_trichat
+from bench.load import LoadFailed
+from bench.measure import Started, measure_started, shortened, started
+from bench.processes import DidNotStart, raise_file_limit
+from bench.rows import Row, select
+from bench.servers import Command, Server, find_servers, trichat
+
+# Runs of each server after one start; the first is not counted.
+RUNS = 9
+
+
+class CannotTell(Exception):
+    """A run gave no figure."""
+
+
+def find(name: str) -> Server:
+    """Return the server of this name, or that of a checkout in a folder. Raises `CannotTell`."""
+    servers, _ = find_servers()
+    if name in servers:
+        return servers[name]
+    folder = Path(name).resolve()
+    if not (folder / "trichat").is_dir():
+        raise CannotTell(f"{name!r} is neither a folder with a checkout nor one of {', '.join(servers)}")
+    installed = trichat()
+
+    def command(run_folder: Path, port: int) -> Command:
+        return ["env", f"PYTHONPATH={folder}:{folder / 'plugins'}", *installed.command(run_folder, port)]
+
+    return dataclasses.replace(installed, name=name, command=command)
+
+
+def ratio_of_one_start(row: Row, servers: Sequence[Server]) -> float:
+    """Start both and let their runs alternate; return how many times the first one's time the second one's is."""
+    with ExitStack() as stack:
+        both = [stack.enter_context(started(server, row.log_lines)) for server in servers]
+        ratios = []
+        for number in range(RUNS):
+            costs = {place: cost(row, both[place]) for place in random.sample(range(2), 2)}
+            if number:
+                ratios.append(costs[1] / costs[0])
+    return statistics.median(ratios)
+
+
+def cost(row: Row, server: Started) -> float:
+    """Return the processor time of a delivery, in seconds. Raises `CannotTell`."""
+    run = measure_started(row, shortened(row.load), server)
+    if run.faults:
+        raise CannotTell(f"{server.server.name}: {run.faults}")
+    return run.figures["cpu"]
+
+
+def mean_and_error(ratios: Sequence[float]) -> tuple[float, float]:
+    """Return the mean of ratios, the geometric one, and its standard error."""
+    logarithms = [math.log(ratio) for ratio in ratios]
+    mean = math.exp(statistics.mean(logarithms))
+    return mean, mean * statistics.stdev(logarithms) / math.sqrt(len(ratios))
+
+
+def main() -> int:
+    """Compare, and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("before", help="a folder with a checkout, or the name of a server")
+    parser.add_argument("after", help="another one")
+    parser.add_argument("--row", default="one-by-one", help="a row of rows.py (one-by-one)")
+    parser.add_argument("--starts", type=int, default=16, help="how often, at least twice (16)")
+    options = parser.parse_args()
+    try:
+        row, *others = select(options.row, quick=False)
+        if others or "cpu" not in row.shows:
+            raise CannotTell(f"{options.row!r} is not one row with a cost per delivery")
+        if options.starts < 2:
+            raise CannotTell("a single start says nothing of how far starts lie apart")
+        servers = [find(options.before), find(options.after)]
+        build("load")
+        build("floor")
+        compile_trichat()
+        raise_file_limit()
+        ratios = []
+        for number in range(options.starts):
+            ratios.append(ratio_of_one_start(row, servers))
+            print(f"start {number + 1}: {ratios[-1]:.3f}", flush=True)
+    except (CannotTell, DidNotStart, LoadFailed, NoCompiler, ValueError) as problem:
+        print(f"compare: {problem}", file=sys.stderr)
+        return 2
+    mean, error = mean_and_error(ratios)
+    print(f"{row.key}: {options.after} takes {mean:.3f} ± {error:.3f} times what {options.before} takes for a delivery")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
