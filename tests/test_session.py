@@ -10,6 +10,7 @@ from trichat import Client, Message, Refuse, hookimpl
 from trichat._deadlines import Calls
 from trichat._inbox import CAPACITY
 from trichat._session import NAMES_SHOWN, Session
+from trichat._tasks import tasks_below
 from trichat._transport import RECEIVE_BYTES
 from trichat.testing import Chat, Person, running
 
@@ -177,6 +178,21 @@ async def test_who_says_something_and_gives_a_command_in_one_piece_waits_for_no_
     assert sorted([await alice.next_line() or "" for _ in range(2)]) == ["* here: alice", "alice: hello"]
     await alice.say("and another")
     await alice.hears("alice: and another")
+
+
+@pytest.mark.parametrize(
+    "sent", [b"alice\nhi\nhi\n", b"alice\n" + b"hi\n" * RECEIVE_BYTES], ids=["with the name", "afterwards, too"]
+)
+async def test_who_is_silent_takes_no_memory_for_what_he_has_said(chat: Chat, sent: bytes) -> None:
+    alice = chat.connect_silently()
+    await alice.send(sent)
+    await chat.settled()
+    everything = trio.lowlevel.current_root_task()
+    assert everything is not None
+    (task,) = [each for each in tasks_below(everything) if each.name == "client alice"]
+    kept = [value for frame, _ in task.iter_await_frames() for value in frame.f_locals.values()]
+    assert not [value for value in kept if isinstance(value, list | tuple | bytes) and value]
+    assert {each._came for each in kept if isinstance(each, Session)} == {()}
 
 
 async def test_the_time_for_a_name_is_not_the_time_for_the_history(virtual_time: object) -> None:
