@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bench.build import NoCompiler, build, compile_trichat
 from bench.load import LoadFailed
-from bench.measure import Started, measure_started, shortened, started
+from bench.measure import CannotTell, measure_started, shortened, started
 from bench.processes import DidNotStart, raise_file_limit
 from bench.rows import Row, select
 from bench.servers import Command, Server, find_servers, trichat
@@ -29,18 +29,14 @@ from bench.servers import Command, Server, find_servers, trichat
 RUNS = 9
 
 
-class CannotTell(Exception):
-    """A run gave no figure."""
-
-
 def find(name: str) -> Server:
-    """Return the server of this name, or that of a checkout in a folder. Raises `CannotTell`."""
+    """Return the server of this name, or that of a checkout in a folder. Raises `ValueError`."""
     servers, _ = find_servers()
     if name in servers:
         return servers[name]
     folder = Path(name).resolve()
     if not (folder / "trichat").is_dir():
-        raise CannotTell(f"{name!r} is neither a folder with a checkout nor one of {', '.join(servers)}")
+        raise ValueError(f"{name!r} is neither a folder with a checkout nor one of {', '.join(servers)}")
     installed = trichat()
 
     def command(run_folder: Path, port: int) -> Command:
@@ -50,23 +46,20 @@ def find(name: str) -> Server:
 
 
 def ratio_of_one_start(row: Row, servers: Sequence[Server]) -> float:
-    """Start both and let their runs alternate; return how many times the first one's time the second one's is."""
+    """Let runs of both alternate; return how many times the first one's time the second one's is.
+
+    Raises `CannotTell`, `DidNotStart` and `LoadFailed`.
+    """
     with ExitStack() as stack:
         both = [stack.enter_context(started(server, row.log_lines)) for server in servers]
         ratios = []
         for number in range(RUNS):
-            costs = {place: cost(row, both[place]) for place in random.sample(range(2), 2)}
+            costs = {}
+            for running in random.sample(both, 2):
+                costs[running] = measure_started(row, shortened(row.load), running).cost(running.server.name)
             if number:
-                ratios.append(costs[1] / costs[0])
+                ratios.append(costs[both[1]] / costs[both[0]])
     return statistics.median(ratios)
-
-
-def cost(row: Row, server: Started) -> float:
-    """Return the processor time of a delivery, in seconds. Raises `CannotTell`."""
-    run = measure_started(row, shortened(row.load), server)
-    if run.faults:
-        raise CannotTell(f"{server.server.name}: {run.faults}")
-    return run.figures["cpu"]
 
 
 def mean_and_error(ratios: Sequence[float]) -> tuple[float, float]:
@@ -87,9 +80,9 @@ def main() -> int:
     try:
         row, *others = select(options.row, quick=False)
         if others or "cpu" not in row.shows:
-            raise CannotTell(f"{options.row!r} is not one row with a cost per delivery")
+            raise ValueError(f"{options.row!r} is not one row with a cost per delivery")
         if options.starts < 2:
-            raise CannotTell("a single start says nothing of how far starts lie apart")
+            raise ValueError("a single start says nothing of how far starts lie apart")
         servers = [find(options.before), find(options.after)]
         build("load")
         build("floor")

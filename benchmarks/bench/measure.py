@@ -16,6 +16,10 @@ from bench.rows import Row
 from bench.servers import Server
 
 
+class CannotTell(Exception):
+    """A run gave no figure; the text says why not."""
+
+
 @dataclass(frozen=True)
 class Run:
     """What came of it: figures by their names in `FIGURES`, in seconds and bytes; or a word on why there are none."""
@@ -26,6 +30,12 @@ class Run:
     limited_by_load: bool = False
     """The load generator had more to do than the server, which waited for it."""
     failure: str = ""
+
+    def cost(self, server: str) -> float:
+        """Return the processor time of a delivery, in seconds. Raises `CannotTell`, naming `server`, if it has none."""
+        if self.failure or self.faults:
+            raise CannotTell(f"{server}: {self.failure or self.faults}")
+        return self.figures["cpu"]
 
 
 @dataclass(frozen=True)

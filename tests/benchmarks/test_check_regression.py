@@ -4,7 +4,7 @@ import check_regression
 import pytest
 from bench import build
 from bench.load import Load
-from bench.measure import Run
+from bench.measure import CannotTell, Run
 from bench.rows import Row
 from bench.servers import OURS, Server
 
@@ -32,7 +32,7 @@ def test_too_much_is_too_much(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
 def test_what_was_lost_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check_regression, "measure", lambda row, server: Run({"cpu": 1.0}, faults="1 missing"))
-    with pytest.raises(check_regression.CannotTell, match="floor: 1 missing"):
+    with pytest.raises(CannotTell, match="floor: 1 missing"):
         check_regression.check(OURS["trichat"], LIMIT)
 
 

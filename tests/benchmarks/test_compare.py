@@ -1,13 +1,17 @@
 """Comparing two versions: what is compared, and how sure the answer is."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import compare
 import pytest
-from bench.measure import Run, Started
+from bench.measure import CannotTell, Run, Started
+from bench.processes import Process
 from bench.rows import select
-from bench.servers import OURS
+from bench.servers import OURS, Server
 
 
 def test_a_checkout_is_run_from_its_folder_and_a_server_by_its_name(tmp_path: Path) -> None:
@@ -19,7 +23,7 @@ def test_a_checkout_is_run_from_its_folder_and_a_server_by_its_name(tmp_path: Pa
 
 
 def test_what_is_neither_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(compare.CannotTell, match=r"neither a folder with a checkout nor one of trichat, "):
+    with pytest.raises(ValueError, match=r"neither a folder with a checkout nor one of trichat, "):
         compare.find(str(tmp_path))
 
 
@@ -34,11 +38,30 @@ def test_the_further_the_starts_lie_apart_the_less_is_sure(ratios: list[float], 
     assert found[1] == pytest.approx(error, abs=0.001)
 
 
-def test_what_was_lost_is_no_figure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@contextmanager
+def not_started(server: Server, _: int) -> Iterator[Started]:
+    yield Started(server, cast(Process, None), 1024)
+
+
+def test_the_ratio_of_a_start_is_that_of_the_second_server_without_the_first_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    costs = {"floor": [9.0] + [2.0] * (compare.RUNS - 1), "trichat": [1.0] + [3.0] * (compare.RUNS - 1)}
+    monkeypatch.setattr(compare, "started", not_started)
+    monkeypatch.setattr(
+        compare, "measure_started", lambda row, load, running: Run({"cpu": costs[running.server.name].pop(0)})
+    )
+    (row,) = select("one-by-one", quick=False)
+    assert compare.ratio_of_one_start(row, [OURS["floor"], OURS["trichat"]]) == 1.5
+    assert costs == {"floor": [], "trichat": []}
+
+
+def test_what_was_lost_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "started", not_started)
     monkeypatch.setattr(compare, "measure_started", lambda row, load, running: Run({"cpu": 1.0}, faults="1 missing"))
     (row,) = select("one-by-one", quick=False)
-    with pytest.raises(compare.CannotTell, match="floor: 1 missing"):
-        compare.cost(row, Started(OURS["floor"], None, 1024))  # type: ignore[arg-type]
+    with pytest.raises(CannotTell, match="floor: 1 missing"):
+        compare.ratio_of_one_start(row, [OURS["floor"], OURS["floor"]])
 
 
 @pytest.mark.parametrize(
