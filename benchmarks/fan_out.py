@@ -21,9 +21,9 @@ import trio
 from bench.processes import cores, raise_file_limit
 
 from trichat import Client, Server
-from trichat._outbox import Outbox, put_to_all
-from trichat._transport import SocketTransport
-from trichat.wires import LineWire
+from trichat._fronts.line.wire import LineWire
+from trichat._net.outbox import Outbox, put_to_all
+from trichat._net.transport import SocketTransport
 
 CLIENTS = 500
 TURNS = 200

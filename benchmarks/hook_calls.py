@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import trio
 
 from trichat import Message, hookimpl
-from trichat._deadlines import Calls
-from trichat._plugins import Answer, Plugins
-from trichat._trace import Tracer
+from trichat._plugins.deadlines import Calls
+from trichat._plugins.dispatch import Answer, Plugins
+from trichat._plugins.tracing import Tracer
 
 PLUGINS = 3
 CALLS = 2_000

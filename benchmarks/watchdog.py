@@ -17,7 +17,7 @@ from contextlib import nullcontext
 
 import trio
 
-from trichat._watchdog import Watchdog
+from trichat._ops.blocking_watchdog import Watchdog
 from trichat.testing import running
 
 PAIRS = 10

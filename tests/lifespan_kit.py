@@ -5,8 +5,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import trio
 
-from trichat._errors import one_for_all
-from trichat._lifespans import Lifespans
+from trichat._base.failures import one_for_all
+from trichat._plugins.lifespans import Lifespans
 
 TIMEOUT = 5.0
 

@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable
 
 from trichat.testing import run
-from trichat.testing._parts import Part, Strike
-from trichat.testing._probe import PROBE, Probe
+from trichat.testing._probing.cancel_targets import Part, Strike
+from trichat.testing._probing.checkpoint_probe import PROBE, Probe
 
 
 def probed(async_fn: Callable[[], Awaitable[object]], strike: str = "") -> Probe:

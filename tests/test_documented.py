@@ -15,8 +15,8 @@ from page_kit import on_one_line
 
 import trichat
 from trichat import Config, ServerOptions, hookspecs, load_plugins
-from trichat._choices import choose_plugins
-from trichat._plugins import Plugins
+from trichat._plugins.dispatch import Plugins
+from trichat._plugins.loader import choose_plugins
 from trichat.testing import running
 
 ROOT = Path(__file__).parent.parent
@@ -30,18 +30,16 @@ LABELS = ["Fires", "Task", "Answer", "Failure", "Cancellation"]
 
 # Modules that need no test module of their own, and why.
 UNTESTED = {
-    "trichat/__init__.py": "it only passes names on; they are held here",
     "trichat/hookspecs.py": "it is held here, and each hook by the tests that name it",
-    "trichat/__main__.py": "tests/test_cli.py runs it",
-    "trichat/_actions.py": "tests/test_cli.py, test_cli_testing.py and test_serve.py run each",
-    "trichat/_closing.py": "tests/test_session.py and test_promises.py have sessions that end in every way",
-    "trichat/_house.py": "it only holds what sessions share",
+    "trichat/__main__.py": "tests/cli/test_parser.py runs it",
+    "trichat/_base/errors.py": "it only names what can go wrong",
+    "trichat/_chat/context.py": "it only holds what sessions share",
+    "trichat/_chat/teardown.py": "tests/chat/test_session.py and tests/test_promises.py end sessions in every way",
+    "trichat/_cli/actions.py": "tests/cli and tests/ops/test_process.py run each",
+    "trichat/_fronts/line/decoder.py": "tests/fronts/line/test_wire.py tests both directions",
+    "trichat/_fronts/wire.py": "it only says what a wire has; tests/fronts/line/test_wire.py tests one",
     "trichat/_version.py": "it is one string",
-    "trichat/wires/__init__.py": "it only passes names on",
-    "trichat/testing/__init__.py": "it only passes names on",
-    "trichat/testing/_checks.py": "tests/testing/test_conformance.py has a bad plugin for each check",
-    "trichat/wires/_wire.py": "it only says what a wire has; tests/wires/test_line.py tests one",
-    "plugins/trichat_plugins/__init__.py": "it is empty",
+    "trichat/testing/_conformance/checks.py": "tests/testing/conformance/test_runner.py has one bad plugin for each",
 }
 
 
@@ -245,7 +243,7 @@ def test_the_public_names_are_these() -> None:
                 "StartError",
             ),
             *("Storage", "StorageError", "TcpListener", "TrichatError", "__version__", "command", "everyone"),
-            *("hookimpl", "load_config", "load_plugins", "operators"),
+            *("format_log_lines", "hookimpl", "load_config", "load_plugins", "operators", "parse_log_line"),
         ]
     )
 
@@ -292,13 +290,15 @@ def test_each_table_of_the_configuration_is_documented_and_how_a_plugin_is_turne
 
 
 def modules() -> list[str]:
+    """Every module but for the `__init__.py` of packages: they hold no code of their own."""
     found = [*(ROOT / "trichat").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
-    return sorted(str(path.relative_to(ROOT)) for path in found)
+    return sorted(str(path.relative_to(ROOT)) for path in found if path.name != "__init__.py")
 
 
 def home_of_tests(module: str) -> Path:
-    path = TESTS / module.replace("plugins/trichat_plugins/", "plugins/").removeprefix("trichat/")
-    return path.with_name(f"test_{path.stem.strip('_')}.py")
+    """`trichat/_chat/hub.py` is tested by `tests/chat/test_hub.py`."""
+    *folders, name = module.removeprefix("plugins/").removeprefix("trichat/").split("/")
+    return TESTS.joinpath(*(folder.strip("_") for folder in folders), f"test_{name.strip('_')}")
 
 
 def test_each_module_has_a_test_module_of_its_name() -> None:

@@ -13,8 +13,8 @@ from page_kit import ROOT, Page, assert_shown, bash
 from process_kit import PATIENCE, TRICHAT, Caller, Served, served
 from test_documented import snippets
 
-from trichat._ask import ANSWER_TIMEOUT
-from trichat._control import MAX_CLIENTS, MAX_REQUEST, REQUEST_TIMEOUT, SEND_TIMEOUT
+from trichat._ops.control_client import ANSWER_TIMEOUT
+from trichat._ops.control_server import MAX_CLIENTS, MAX_REQUEST, REQUEST_TIMEOUT, SEND_TIMEOUT
 
 PAGE = Page(ROOT / "docs" / "operating.md")
 SERVE = "trichat serve"

@@ -14,9 +14,9 @@ from test_documented import ROOT, snippets, text_of
 from trichat import testing
 from trichat.testing import INVARIANTS, Chat, ChatMachine, Person, Run
 from trichat.testing import _pytest as plugin_of_pytest
-from trichat.testing._conformance import CHECKS
-from trichat.testing._everywhere import TARGETS
-from trichat.testing._invariants import title
+from trichat.testing._conformance.runner import CHECKS
+from trichat.testing._exploring.invariants import title
+from trichat.testing._exploring.strategies import TARGETS
 
 PAGE = Page(ROOT / "docs" / "testing.md", ["pip install", "trichat serve", ".venv/bin/python benchmarks/"])
 

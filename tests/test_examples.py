@@ -19,7 +19,7 @@ import trio
 from process_kit import PATIENCE, Caller
 
 from trichat import Config, ConfigError, Message, StartError, hookimpl, hookspecs, load_plugins
-from trichat._plugins import Plugins
+from trichat._plugins.dispatch import Plugins
 from trichat.testing import running
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

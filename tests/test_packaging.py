@@ -47,7 +47,7 @@ def test_the_wheel_announces_the_command_and_every_built_in_plugin(wheel: ZipFil
     (name,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     announced = ConfigParser()
     announced.read_string(wheel.read(name).decode())
-    assert dict(announced["console_scripts"]) == {"trichat": "trichat._cli:main"}
+    assert dict(announced["console_scripts"]) == {"trichat": "trichat._cli.parser:main"}
     assert dict(announced["trichat"]) == {point.name: point.value for point in entry_points(group="trichat")}
     plugins = {path.stem for path in (ROOT / "plugins/trichat_plugins").glob("[!_]*.py")}
     assert set(announced["trichat"]) == plugins

@@ -1,4 +1,4 @@
-"""The promises of the server, each with what would break it. Those that need a real process are in test_serve.py."""
+"""The promises of the server, each with what would break it. tests/ops/test_process.py has those of a process."""
 
 import random
 from collections import Counter
@@ -12,7 +12,7 @@ from trio.testing import lockstep_stream_pair
 
 from trichat import Client, Handled, Message, Refuse, Server, hookimpl
 from trichat.testing import Chat, Person, running
-from trichat.testing._pipe import KERNEL_BUFFER
+from trichat.testing._chat.memory_transport import KERNEL_BUFFER
 
 
 def said_in(lines: Iterable[str]) -> list[str]:

@@ -22,9 +22,9 @@ from trichat import (
     hookimpl,
     operators,
 )
-from trichat._inbox import CAPACITY
-from trichat._listener import Accept, Address, Listener
-from trichat._tasks import task_tree
+from trichat._base.task_tree import task_tree
+from trichat._chat.inbox import CAPACITY
+from trichat._net.listener import Accept, Address, Listener
 from trichat.testing import Chat, running
 
 AROUND = ContextVar("around", default="in another context")

@@ -11,31 +11,33 @@ from typing import ClassVar
 import trio
 
 from trichat import hookspecs
-from trichat._background import start_soon
-from trichat._broadcaster import Broadcaster
-from trichat._choices import load_plugins
-from trichat._client import Client
-from trichat._commands import Command, Who, command_table, everyone, operators
-from trichat._config import Config, ServerOptions
-from trichat._errors import PluginError, one_for_all
-from trichat._house import House
-from trichat._hub import Hub
-from trichat._lifespans import Lifespans
-from trichat._listener import Address, Listener, TcpListener
-from trichat._messages import LOBBY, Message
-from trichat._outlasting import outlasting
-from trichat._plugin_commands import commands_of_all
-from trichat._plugins import Plugins
-from trichat._policy import Policy, policy_of
-from trichat._replacement import Replacement
-from trichat._replay import Replay
-from trichat._sequencer import Sequencer
-from trichat._session import Session
-from trichat._shadow import is_withheld
-from trichat._storage import Storage, Storages
-from trichat._trace import Tracer
-from trichat._transport import StreamTransport, Transport
-from trichat.wires import LineWire, Wire
+from trichat._base.errors import PluginError
+from trichat._base.failures import one_for_all
+from trichat._base.messages import LOBBY, Message
+from trichat._base.shielded_service import outlasting
+from trichat._chat.broadcaster import Broadcaster
+from trichat._chat.client import Client
+from trichat._chat.context import House
+from trichat._chat.history import Replay
+from trichat._chat.hub import Hub
+from trichat._chat.order import Sequencer
+from trichat._chat.session import Session
+from trichat._config.options import Config, ServerOptions
+from trichat._config.plugin_policy import Policy, policy_of
+from trichat._fronts.line.wire import LineWire
+from trichat._fronts.wire import Wire
+from trichat._net.listener import Address, Listener, TcpListener
+from trichat._net.transport import StreamTransport, Transport
+from trichat._plugins.background_tasks import start_soon
+from trichat._plugins.command_calls import commands_of_all
+from trichat._plugins.commands import Command, Who, command_table, everyone, operators
+from trichat._plugins.dispatch import Plugins
+from trichat._plugins.hot_swap import Replacement
+from trichat._plugins.lifespans import Lifespans
+from trichat._plugins.loader import load_plugins
+from trichat._plugins.shadow import is_withheld
+from trichat._plugins.storage import Storage, Storages
+from trichat._plugins.tracing import Tracer
 
 logger = logging.getLogger("trichat")
 

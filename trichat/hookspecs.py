@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from trichat._messages import Handled, Message, Refuse
+from trichat._base.messages import Handled, Message, Refuse
 
 if TYPE_CHECKING:
-    from trichat._client import Client
-    from trichat._commands import Command
+    from trichat._chat.client import Client
+    from trichat._plugins.commands import Command
     from trichat._server import Server
 
 hookspec = pluggy.HookspecMarker("trichat")

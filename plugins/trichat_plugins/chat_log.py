@@ -1,26 +1,19 @@
-"""Keeps `chat_log.txt`: every message before anyone sees it, and the history for those who join.
-
-A line is `2026-11-22T13:29:00.123456Z lobby alice: hello`, or `... lobby * alice joined` for who joined or left, or
-`... lobby ** back at noon` for what the server said. A room has no space and a name no colon, and no name begins with
-`*`: so a line is read back as it was meant, whatever the text is.
-"""
+"""Keeps `chat_log.txt`: writes every message before anyone sees it, and supplies the history for joiners."""
 
 import logging
-import re
 import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar, TypeVarTuple
 
 import trio
 
-from trichat import Message, Meta, Options, Server, hookimpl
-from trichat_plugins._log_file import TORN, LogFile
+from trichat import Message, Meta, Options, Server, format_log_lines, hookimpl, parse_log_line
+from trichat_plugins._log_file import LogFile
 
 logger = logging.getLogger("trichat.chat_log")
 
@@ -41,16 +34,9 @@ AHEAD = 60
 # that hangs with the disk is abandoned, and counts until it comes back.
 THREADS = 10
 
-_LINE = re.compile(
-    r"(\S+) (\S+) "  # date and room
-    r"(?:\*\* (.*)"  # what the server said
-    r"|\* ((.*) (joined|left))"
-    r"|([^*:][^:]*): (.*))"  # a person
-)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _SECOND = 1_000_000  # in the unit of ids
-_DIGITS = [f"{number:03}" for number in range(1000)]
 
 
 class ChatLogOptions(Options, frozen=True):
@@ -138,7 +124,7 @@ class ChatLog:
         """Write the batch, with one write."""
         if not self._options.presence:
             messages = [message for message in messages if message.kind not in ("joined", "left")]
-        data = format_lines(messages).encode()
+        data = format_log_lines(messages).encode()
         # To the page cache, in microseconds: a thread would take longer to get there than this takes.
         self._log.append(data)
         self._unsynced = True
@@ -215,7 +201,7 @@ class _Recent(deque[Message]):
 
 
 def _messages(lines: Iterator[bytes]) -> Iterator[Message]:
-    return filter(None, map(parse, lines))
+    return filter(None, map(parse_log_line, lines))
 
 
 def _between(messages: Iterator[Message], room: str, after: int, before: int) -> Iterator[Message]:
@@ -234,48 +220,3 @@ def _last(log: LogFile, room: str, after: int, before: int, count: int) -> Seque
         if message.id < before and message.room == room:
             last.append(message)
     return last[::-1]
-
-
-def format_lines(messages: Iterable[Message]) -> str:
-    """Return the lines that keep `messages`, with their ends."""
-    lines = []
-    start, stamp = -1000, ""
-    for message in messages:
-        # The ids of a batch follow each other: nearly all of their dates differ in the last digits alone.
-        microseconds = message.id - start
-        if not 0 <= microseconds < 1000:
-            milliseconds, microseconds = divmod(message.id, 1000)
-            start, stamp = milliseconds * 1000, _stamp(milliseconds)
-        if message.kind == "said":
-            lines.append(f"{stamp}{_DIGITS[microseconds]}Z {message.room} {message.sender}: {message.text}\n")
-        else:
-            mark = "**" if message.kind == "notice" else "*"
-            lines.append(f"{stamp}{_DIGITS[microseconds]}Z {message.room} {mark} {message.text}\n")
-    return "".join(lines)
-
-
-def _stamp(milliseconds: int) -> str:
-    seconds, milliseconds = divmod(milliseconds, 1000)
-    return f"{_date(seconds)}.{_DIGITS[milliseconds]}"
-
-
-@lru_cache(maxsize=16)
-def _date(seconds: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-
-
-def parse(line: bytes) -> Message | None:
-    """Return the message that a line keeps, or `None` if it was not written by `format_lines`."""
-    match = _LINE.fullmatch(line.decode("utf-8", "replace"))
-    if match is None or TORN in line:
-        return None
-    date, room, notice, presence, who, did, sender, text = match.groups()
-    try:
-        id = (datetime.fromisoformat(date) - _EPOCH) // _MICROSECOND
-        if notice is not None:
-            return Message(notice, "", room, "notice", id)
-        if presence is not None:
-            return Message(presence, who, room, "joined" if did == "joined" else "left", id)
-        return Message(text, sender, room, "said", id)
-    except (ValueError, TypeError):
-        return None

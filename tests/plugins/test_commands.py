@@ -1,58 +1,108 @@
-"""The plugin `commands`: slash commands are run, `/help` and `/who` are there, and a path is still text."""
+"""Slash commands: how they are typed, and the table of all of them."""
 
-import logging
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Literal
 
 import pytest
-import trio
-from trichat_plugins.commands import NAMES_PER_LINE, Commands
 
-from trichat import Client, Command, Message, Refuse, Server, command, hookimpl
-from trichat.testing import Chat, running
-from trichat.wires import LineWire
+from trichat import Client, Command, PluginError, Server, command, operators
+from trichat._fronts.line.wire import LineWire
+from trichat._plugins.commands import command_table, marked_commands
+from trichat.testing import running
 
-NO_COMMANDS = [
-    "/etc/hosts",
-    "//",
-    "// what does this line do?",
-    "/* nothing */",
-    "/",
-    "/ help",
-    "/1",
-    "/help/me",
-    "/Help",
-    "/-v",
-    "say /help",
-    " /help",
-    "\t/help",
-    "1/2",
-]
+
+def do_nothing(client: Client, arguments: str) -> None:
+    """Run as a command would."""
+
+
+WHO = Command("who", "show who is here", do_nothing)
+HELP = Command("help", "show all commands", do_nothing, arguments="[COMMAND]")
+OTHER_WHO = Command("who", "ask an oracle", do_nothing)
+
+
+@pytest.mark.parametrize(("given", "usage"), [(WHO, "/who"), (HELP, "/help [COMMAND]")])
+def test_usage_is_what_one_types(given: Command, usage: str) -> None:
+    assert given.usage == usage
+
+
+def test_a_command_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        WHO.name = "whom"  # type: ignore[misc]
+
+
+def test_the_table_has_the_commands_of_all_plugins_by_name() -> None:
+    table = command_table([("commands", [WHO]), ("quiet", []), ("manual", iter([HELP]))])
+
+    assert list(table) == ["who", "help"]
+    assert table["who"] == dataclasses.replace(WHO, plugin="commands")
+    assert table["help"] == dataclasses.replace(HELP, plugin="manual")
+
+
+def test_without_plugins_there_are_no_commands() -> None:
+    assert command_table([]) == {}
+
+
+def test_a_command_of_two_plugins_is_refused_naming_both() -> None:
+    with pytest.raises(PluginError) as refusal:
+        command_table([("commands", [HELP, WHO]), ("bye", []), ("oracle", [OTHER_WHO])])
+
+    assert str(refusal.value) == "plugins 'commands' and 'oracle' both have the command /who"
+
+
+@pytest.mark.parametrize("contribution", [None, WHO], ids=["nothing", "a command without a list"])
+def test_a_contribution_that_is_not_a_list_of_commands_is_refused_naming_the_plugin(contribution: object) -> None:
+    with pytest.raises(PluginError, match=r"^plugin 'oracle' failed in commands: .* not iterable"):
+        command_table([("commands", [HELP]), ("oracle", contribution)])  # type: ignore[list-item]
+
+
+def test_a_function_that_does_not_take_the_client_is_refused() -> None:
+    class Forgetful:
+        @command("tea", help="make tea")
+        def tea(self) -> str:
+            return "here you are"
+
+    with pytest.raises(PluginError, match=r"plugin 'forgetful' .*: the function of /tea does not take the client"):
+        Server(plugins={"forgetful": Forgetful()})
+
+
+@pytest.mark.parametrize("name", ["WHO", "/who", "who is", "", "2", "-"])
+def test_a_command_that_nobody_could_type_is_refused_naming_the_plugin(name: str) -> None:
+    with pytest.raises(PluginError, match=r"^plugin 'oracle' contributes .*; a command has a name like 'roll'"):
+        command_table([("oracle", [dataclasses.replace(WHO, name=name)])])
+
+
+def test_what_is_no_command_is_refused_naming_the_plugin() -> None:
+    with pytest.raises(PluginError, match=r"^plugin 'oracle' contributes 'who'"):
+        command_table([("oracle", ["who"])])  # type: ignore[list-item]
+
+
+# Marked functions
 
 
 class Games:
-    """A plugin with commands."""
+    """A plugin whose commands are functions with types."""
 
     def __init__(self) -> None:
-        self.rolled: list[tuple[str, str]] = []
-        self.release = trio.Event()
+        self.called: list[tuple[object, ...]] = []
 
-    @hookimpl
-    def commands(self) -> Iterable[Command]:
-        return [
-            Command("roll", "roll a die", self._roll, arguments="[SIDES]"),
-            Command("draw", "draw a card, when there is one", self._draw),
-            Command("flip-2", "flip two coins", self._flip),
-        ]
+    @command("roll", "NdM", help="roll dice")
+    def roll(self, client: Client, sides: int, times: int = 1) -> str:
+        self.called.append((sides, times))
+        return f"{times}d{sides}"
 
-    def _roll(self, client: Client, arguments: str) -> None:
-        self.rolled.append((client.name, arguments))
+    @command("say-to", help="say something to one person")
+    def say_to(self, client: Client, name: str, text: str) -> None:
+        self.called.append((name, text))
 
-    async def _draw(self, client: Client, _: str) -> None:
-        await self.release.wait()
-        client.send("the queen of hearts")
+    @command("sum", help="add numbers")
+    async def sum(self, client: Client, *numbers: float) -> str:
+        return f"{sum(numbers):g}"
 
-    def _flip(self, client: Client, _: str) -> None:
-        raise ValueError("no coins")
+    @command("light", help="switch the light", who=operators)
+    def light(self, client: Client, state: Literal["on", "off"], room: str = "all") -> None:
+        self.called.append((state, room))
 
 
 @pytest.fixture
@@ -60,174 +110,108 @@ def games() -> Games:
     return Games()
 
 
-# The plugin alone.
+@pytest.fixture
+def alice() -> Client:
+    return Client(Server(plugins={}, listeners=[]), "127.0.0.1", LineWire(4096))
 
 
-@pytest.mark.parametrize("text", NO_COMMANDS)
-def test_what_is_no_command_is_none_of_its_business(text: str) -> None:
-    client = Client(Server(plugins={}, listeners=[]), "127.0.0.1", LineWire(4096))
-    assert Commands().on_message(client, Message(text)) is None
+def give(games: Games, client: Client, line: str) -> object:
+    name, _, arguments = line.removeprefix("/").partition(" ")
+    commands = {each.name: each for each in marked_commands(games)}
+    return commands[name].run(client, arguments)
 
 
-@pytest.mark.parametrize("text", ["/dance", "/dance  ", "/dance all night"])
-def test_an_unknown_command_is_refused_and_told_where_to_look(text: str) -> None:
-    client = Client(Server(plugins={}, listeners=[]), "127.0.0.1", LineWire(4096))
-    refusal = Refuse("there is no command /dance; /help shows those there are, a space in front makes it text")
-    assert Commands().on_message(client, Message(text)) == refusal
+def test_each_marked_function_is_a_command(games: Games) -> None:
+    assert sorted((each.usage, each.help) for each in marked_commands(games)) == [
+        ("/light STATE [ROOM]", "switch the light"),
+        ("/roll NdM", "roll dice"),
+        ("/say-to NAME TEXT", "say something to one person"),
+        ("/sum [NUMBERS ...]", "add numbers"),
+    ]
 
 
-# In a running server.
-
-
-async def test_help_shows_all_commands_in_the_order_of_the_alphabet(chat: Chat) -> None:
-    alice = await chat.join("alice")
-    await alice.say("/help")
-    await alice.hears(
-        "* /bye - leave the chat (just bye does it, too)",
-        "* /help [COMMAND] - show all commands, or what one does",
-        "* /seen NAME - tell when somebody left, and how",
-        "* /stop - end the server (just stop does it, too)",
-        "* /who - show who is here",
-    )
-    await alice.hears_nothing()
-
-
-@pytest.mark.chat(plugins=[Games])
-async def test_help_shows_the_commands_of_other_plugins(chat: Chat) -> None:
-    alice = await chat.join("alice")
-    await alice.say("/help roll", "/help /roll", "/help flip-2")
-    await alice.hears("* /roll [SIDES] - roll a die", "* /roll [SIDES] - roll a die", "* /flip-2 - flip two coins")
-
-
-async def test_help_knows_that_a_command_is_not_there(chat: Chat) -> None:
-    alice = await chat.join("alice")
-    await alice.say("/help dance")
-    await alice.hears("* there is no command /dance")
-
-
-async def test_who_shows_who_is_here_in_the_order_of_joining(chat: Chat) -> None:
-    alice = await chat.join("alice")
-    bob = await chat.join("Bob the Builder")
-    await alice.hears("* Bob the Builder joined")
-    await chat.connect()  # Whoever has no name yet is not here.
-    await bob.say("/who")
-    await bob.hears("* here: alice, Bob the Builder")
-
-
-async def test_who_shows_a_full_house_in_several_lines(chat: Chat) -> None:
-    names = [f"guest{number}" for number in range(NAMES_PER_LINE + 1)]
-    people = [await chat.join(name) for name in names]
-    await people[-1].say("/who")
-    await people[-1].hears(f"* here: {', '.join(names[:-1])}", f"* {names[-1]}")
-    await people[-1].hears_nothing()
-
-
-async def test_who_does_not_show_those_who_left(chat: Chat) -> None:
-    alice = await chat.join("alice")
-    bob = await chat.join("bob")
-    bob.hang_up()
-    await alice.hears("* bob joined", "* bob left")
-    await alice.say("/who")
-    await alice.hears("* here: alice")
-
-
-async def test_nobody_else_hears_of_a_command_and_it_is_not_kept(chat: Chat) -> None:
-    alice = await chat.join("alice")
-    bob = await chat.join("bob")
-    await alice.hears("* bob joined")
-    await alice.say("/who", "/dance")
-    await alice.hears(
-        "* here: alice, bob",
-        "* not sent: there is no command /dance; /help shows those there are, a space in front makes it text",
-    )
-    await bob.hears_nothing()
-    assert chat.log == ["* alice joined", "* bob joined"]
-
-
-@pytest.mark.parametrize("text", NO_COMMANDS)
-async def test_what_is_no_command_is_sent(chat: Chat, text: str) -> None:
-    alice = await chat.join("alice")
-    await alice.say(text)
-    await alice.hears(f"alice: {text}")
+def test_who_may_give_it_is_kept(games: Games) -> None:
+    assert {each.name for each in marked_commands(games) if each.who is operators} == {"light"}
 
 
 @pytest.mark.parametrize(
-    ("typed", "arguments"),
+    ("line", "called"),
     [
-        ("/roll", ""),
-        ("/roll 6", "6"),
-        ("/roll   6  sides ", "6  sides"),
-        ("/roll\t6", "6"),
-        ("/roll /6", "/6"),
+        ("/roll 6", (6, 1)),
+        ("/roll 6 2", (6, 2)),
+        ("/roll  6   2", (6, 2)),
+        ("/say-to bob good morning,  bob", ("bob", "good morning,  bob")),
+        ("/light on", ("on", "all")),
+        ("/light off kitchen and hall", ("off", "kitchen and hall")),
     ],
 )
-async def test_a_command_is_given_its_client_and_what_follows(
-    virtual_time: object, games: Games, typed: str, arguments: str
+def test_words_are_converted_and_a_last_text_gets_the_rest(
+    games: Games, alice: Client, line: str, called: tuple[object, ...]
 ) -> None:
-    async with running([games]) as chat:
-        alice = await chat.join("alice")
-        await alice.say(typed, "done")
-        await alice.hears("alice: done")
-    assert games.rolled == [("alice", arguments)]
+    give(games, alice, line.strip())
+    assert games.called == [called]
 
 
-async def test_a_command_may_wait_and_only_its_client_waits_with_it(virtual_time: object, games: Games) -> None:
-    async with running([games]) as chat:
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("/roll", "usage: /roll NdM"),
+        ("/roll 6 2 1", "usage: /roll NdM"),
+        ("/roll six", "'six': Expected `int`, got `str`; usage: /roll NdM"),
+        ("/roll 6 2.5", "'2.5': Expected `int`, got `str`; usage: /roll NdM"),
+        ("/say-to bob", "usage: /say-to NAME TEXT"),
+        ("/sum 1 two", "'two': Expected `float`, got `str`; usage: /sum [NUMBERS ...]"),
+        ("/light dim", "'dim': Invalid enum value 'dim'; usage: /light STATE [ROOM]"),
+    ],
+)
+def test_who_types_something_else_is_told_the_usage(games: Games, alice: Client, line: str, answer: str) -> None:
+    assert give(games, alice, line) == answer
+    assert games.called == []
+
+
+@pytest.mark.parametrize(("line", "answer"), [("/sum", "0"), ("/sum 1 2.5", "3.5")])
+async def test_it_may_be_async_and_take_any_number_of_words(
+    games: Games, alice: Client, line: str, answer: str
+) -> None:
+    assert await give(games, alice, line) == answer  # type: ignore[misc]
+
+
+def test_functions_of_a_module_are_marked_likewise(alice: Client) -> None:
+    module = ModuleType("games")
+    exec("from trichat import command\n@command('toss', help='toss')\ndef toss(client): return 'heads'", vars(module))
+    [found] = marked_commands(module)
+    assert found.run(alice, "") == "heads"
+
+
+@pytest.mark.parametrize("name", ["Roll", "/roll", "", "roll it"])
+def test_a_name_that_nobody_could_type_is_refused_where_it_is_written(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot be a command; it has a name like 'roll' or 'roll-2'"):
+        command(name, help="roll")
+
+
+async def test_in_a_chat_they_are_listed_run_and_kept_for_operators(virtual_time: object) -> None:
+    async with running([Games]) as chat:
         alice = await chat.join("alice")
-        bob = await chat.join("bob")
+        bob = await chat.join("bob", address="10.0.0.7")
         await alice.hears("* bob joined")
-        await alice.say("/draw", "what a card")
-        await bob.say("hello")
-        await alice.hears("bob: hello")
-        games.release.set()
-        await alice.hears("* the queen of hearts", "alice: what a card")
+        await alice.say("/roll 6 3")
+        await alice.hears("* 3d6")
+        await bob.say("/light on", "/help roll", "/help")
+        await bob.hears(
+            "* not sent: /light is for operators",
+            "* /roll NdM - roll dice",
+            "* /bye - leave the chat (just bye does it, too)",
+        )
+        assert not [line for line in await bob.unheard() if "/light" in line]
+        await alice.say("/help")
+        await chat.settled()
+        assert "* /light STATE [ROOM] - switch the light" in await alice.unheard()
 
 
-@pytest.mark.chat(plugins=[Games])
-async def test_a_command_that_fails_is_refused_and_the_chat_goes_on(
-    chat: Chat, caplog: pytest.LogCaptureFixture
-) -> None:
-    alice = await chat.join("alice")
-    await alice.say("/flip-2", "never mind")
-    refusal = await alice.next_line()
-    assert refusal is not None
-    assert refusal.startswith("* not sent: ")
-    await alice.hears("alice: never mind")
-    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert record.exc_info is not None
-    assert isinstance(record.exc_info[1], ValueError)
+def test_commands_that_exit_are_a_fault_of_their_plugin() -> None:
+    def contribution() -> Iterator[Command]:
+        raise SystemExit(3)
+        yield
 
-
-async def test_a_command_that_fails_because_of_the_disk_is_logged_in_one_sentence(
-    virtual_time: object, caplog: pytest.LogCaptureFixture
-) -> None:
-    class Keeper:
-        @command("keep", help="keep something")
-        async def keep(self, client: Client) -> None:
-            await client.server.storage("keeper").set("key", 1)
-
-    async with running([Keeper], {"server": {"data_dir": "/dev/null"}}) as chat:
-        alice = await chat.join("alice")
-        await alice.say("/keep")
-        await alice.hears("* not sent: /keep of the plugin 'keeper' failed")
-    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert record.getMessage() == "plugin 'keeper' failed in /keep: /dev/null/keeper: Not a directory"
-    assert record.exc_info is None
-
-
-@pytest.mark.chat(plugins=[Games], config={"server": {"hook_timeout": 0.25}})
-async def test_a_command_that_hangs_is_cancelled_after_the_time_of_a_hook(chat: Chat) -> None:
-    alice = await chat.join("alice")
-    before = trio.current_time()
-    await alice.say("/draw")
-    refusal = await alice.next_line()
-    assert refusal is not None
-    assert refusal.startswith("* not sent: ")
-    assert trio.current_time() - before == pytest.approx(0.25)
-
-
-@pytest.mark.chat(config={"plugins": {"commands": {"enabled": False}}})
-async def test_without_the_plugin_a_slash_is_only_a_slash(chat: Chat) -> None:
-    alice = await chat.join("alice")
-    await alice.say("/help")
-    await alice.hears("alice: /help")
+    with pytest.raises(PluginError, match=r"plugin 'bad' failed in commands: SystemExit\(3\)"):
+        command_table([("bad", contribution())])

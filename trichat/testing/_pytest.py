@@ -12,10 +12,11 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from trichat._errors import Interruption, TrichatError
-from trichat.testing import _clock
-from trichat.testing._chat import Chat, Plugins, Tables, running
-from trichat.testing._transcript import Mismatch, play_file
+from trichat._base.errors import TrichatError
+from trichat._base.failures import Interruption
+from trichat.testing._chat.chat import Chat, Plugins, Tables, running
+from trichat.testing._chat.transcript import Mismatch, play_file
+from trichat.testing._chat.virtual_time import run
 
 TRANSCRIPTS = "trichat_transcripts"
 
@@ -48,7 +49,7 @@ def _run(
     instruments: Sequence[trio.abc.Instrument],
 ) -> None:
     virtual_time = item.funcargs["virtual_time"]
-    _clock.run(test, clock=virtual_time if isinstance(virtual_time, MockClock) else None, instruments=instruments)
+    run(test, clock=virtual_time if isinstance(virtual_time, MockClock) else None, instruments=instruments)
 
 
 @pytest.fixture

@@ -1,0 +1,125 @@
+"""The lines of a chat log: readable, and read back exactly."""
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from trichat import Message, format_log_lines, parse_log_line
+from trichat._base.nicknames import InvalidName, prepare
+
+# 2026-11-22 13:29:00 UTC.
+NOON = 1_795_354_140_000_000
+
+
+def said(id: int, text: str = "hello", *, sender: str = "alice", room: str = "lobby") -> Message:
+    return Message(text, sender, room, "said", id)
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        pytest.param(said(NOON + 123_456), "2026-11-22T13:29:00.123456Z lobby alice: hello\n", id="said"),
+        pytest.param(said(NOON + 7), "2026-11-22T13:29:00.000007Z lobby alice: hello\n", id="microseconds"),
+        pytest.param(said(0), "1970-01-01T00:00:00.000000Z lobby alice: hello\n", id="the epoch"),
+        pytest.param(said(NOON, ""), "2026-11-22T13:29:00.000000Z lobby alice: \n", id="empty"),
+        pytest.param(said(NOON, "a: b"), "2026-11-22T13:29:00.000000Z lobby alice: a: b\n", id="colon"),
+        pytest.param(said(NOON, "* b"), "2026-11-22T13:29:00.000000Z lobby alice: * b\n", id="asterisk"),
+        pytest.param(said(NOON, " b "), "2026-11-22T13:29:00.000000Z lobby alice:  b \n", id="spaces"),
+        pytest.param(
+            said(NOON, "hi", sender="Ada L. * 1"), "2026-11-22T13:29:00.000000Z lobby Ada L. * 1: hi\n", id="name"
+        ),
+        pytest.param(said(NOON, "hi", room="dev"), "2026-11-22T13:29:00.000000Z dev alice: hi\n", id="room"),
+        pytest.param(
+            Message("Ada L joined", "Ada L", "lobby", "joined", NOON),
+            "2026-11-22T13:29:00.000000Z lobby * Ada L joined\n",
+            id="joined",
+        ),
+        pytest.param(
+            Message("alice left", "alice", "lobby", "left", NOON),
+            "2026-11-22T13:29:00.000000Z lobby * alice left\n",
+            id="left",
+        ),
+        pytest.param(
+            Message("lunch: 12:30", "", "lobby", "notice", NOON),
+            "2026-11-22T13:29:00.000000Z lobby ** lunch: 12:30\n",
+            id="notice",
+        ),
+    ],
+)
+def test_a_message_is_one_line_and_read_back_as_it_was(message: Message, line: str) -> None:
+    assert format_log_lines([message]) == line
+    assert parse_log_line(line.removesuffix("\n").encode()) == message
+
+
+def test_each_line_of_a_batch_has_its_own_date() -> None:
+    messages = [Message(str(id), "alice", id=id) for id in (999, 1_000, 1_001, 1_999_999, 2_000_000, 62_000_000)]
+    dates = [line.split()[0] for line in format_log_lines(messages).splitlines()]
+    assert dates == [
+        "1970-01-01T00:00:00.000999Z",
+        "1970-01-01T00:00:00.001000Z",
+        "1970-01-01T00:00:00.001001Z",
+        "1970-01-01T00:00:01.999999Z",
+        "1970-01-01T00:00:02.000000Z",
+        "1970-01-01T00:01:02.000000Z",
+    ]
+
+
+def _is_name(text: str) -> bool:
+    try:
+        prepare(text)
+    except InvalidName:
+        return False
+    return True
+
+
+anything = st.text(st.characters())  # with surrogates and control characters
+names = st.text("aZ9é你😀 ._-*[]'", min_size=1, max_size=32).filter(_is_name).map(prepare)
+rooms = st.sampled_from(["lobby", "dev", "#trio", "büro"])
+# Up to the end of the year 9999, where the dates end.
+ids = st.integers(0, 253_402_300_799_999_999)
+notices = anything.map(lambda text: Message(text, kind="notice"))
+messages = (
+    st.builds(lambda name, text: Message(text, name), names, anything)
+    | st.builds(lambda name, kind: Message(f"{name} {kind}", name, "lobby", kind), names, st.sampled_from(["joined"]))
+    | st.builds(lambda name, kind: Message(f"{name} {kind}", name, "lobby", kind), names, st.sampled_from(["left"]))
+    | notices
+    | st.sampled_from([Message("the build left", kind="notice"), Message("* x joined", kind="notice")])
+)
+
+
+@settings(deadline=None)
+@given(messages, rooms, ids)
+def test_every_message_is_one_line_and_read_back_as_it_was(message: Message, room: str, id: int) -> None:
+    message = Message(message.text, message.sender, room, message.kind, id)
+    line = format_log_lines([message]).encode()
+    assert line.index(b"\n") == len(line) - 1
+    assert parse_log_line(line[:-1]) == message
+
+
+FOREIGN = [
+    b"",
+    b" ",
+    b"# moved here from the old server",
+    b"alice: hello",
+    b"yesterday lobby alice: hello",
+    b"2026-11-22T13:29:00.123456 lobby alice: hello",
+    b"2026-11-22 13:29:00Z lobby alice: hello",
+    b"2026-13-22T13:29:00.123456Z lobby alice: hello",
+    b"2026-11-22T13:29:00.123456Z lobby alice says hello",
+    b"2026-11-22T13:29:00.123456Z lobby",
+    b"\xff\xfe\x00",
+    b"\x00" * 4096,
+]
+
+
+@pytest.mark.parametrize("line", FOREIGN, ids=lambda line: repr(line[:40]))
+def test_a_foreign_line_is_no_message(line: bytes) -> None:
+    assert parse_log_line(line) is None
+
+
+@settings(deadline=None)
+@given(st.binary() | st.tuples(st.sampled_from(FOREIGN), st.binary()).map(b"".join))
+@example(b"0001-01-01T00:00:00+23:59 lobby alice: hello")
+@example(b"9999-12-31T23:59:59-23:59 lobby alice: hello")
+def test_no_line_is_too_odd_to_be_read(line: bytes) -> None:
+    assert isinstance(parse_log_line(line), Message | None)

@@ -1,0 +1,33 @@
+"""A batch: what is in it, and in which order."""
+
+from typing import cast
+
+from trichat import Client, Message, Server
+from trichat._chat.batch import Batch, Flush, Join
+from trichat._fronts.line.wire import LineWire
+
+
+def client(name: str) -> Client:
+    client = Client(cast(Server, None), "127.0.0.1", LineWire(4096))
+    client._name = name
+    return client
+
+
+def test_what_was_said_comes_first_then_who_left_then_who_joined() -> None:
+    left = Message("carol left", "carol", kind="left")
+    batch = Batch(left=[left])
+    batch.add(Join(client("bob"), "lobby"))
+    batch.add([(Message("one", "alice"), None), (Message("two", "alice"), None)])
+    assert [message.text for message in batch.drafts()] == ["one", "two", "carol left", "bob joined"]
+
+
+def test_who_ended_on_its_way_in_is_not_in_it_and_yet_told_when_it_is_sent() -> None:
+    gone = client("bob")
+    gone._end("gone")
+    join, flush = Join(gone, "lobby"), Flush()
+    batch = Batch()
+    batch.add(join)
+    batch.add(flush)
+    batch.add(None)
+    assert batch.drafts() == []
+    assert batch.waiting == [join.done, flush.done]

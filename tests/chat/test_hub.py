@@ -1,0 +1,262 @@
+"""The hub: who is here, under which name, in which room."""
+
+from typing import cast
+
+import pytest
+
+from trichat import Client, Message, Server
+from trichat._chat.hub import Hub
+from trichat._fronts.line.wire import LineWire
+from trichat._net.outbox import Outbox
+
+WIRE = LineWire(4096)
+
+
+def connection(address: str = "10.0.0.1") -> Client:
+    """Somebody at an address; the hub does not look at the server."""
+    return Client(cast("Server", None), address, WIRE)
+
+
+@pytest.fixture
+def hub() -> Hub:
+    return Hub(max_clients=3, max_clients_per_address=2)
+
+
+def test_clients_are_admitted_until_the_server_is_full(hub: Hub) -> None:
+    assert [hub.admit(connection(f"10.0.0.{host}")) for host in range(3)] == [None, None, None]
+
+    assert hub.admit(connection("10.0.0.9")) == "the server is full (3 clients)"
+
+
+def test_an_address_is_admitted_until_it_has_enough(hub: Hub) -> None:
+    assert [hub.admit(connection("10.0.0.1")) for _ in range(2)] == [None, None]
+
+    assert hub.admit(connection("10.0.0.1")) == "too many connections from 10.0.0.1 (2)"
+    assert hub.admit(connection("10.0.0.2")) is None
+
+
+def test_a_client_that_was_dismissed_makes_room(hub: Hub) -> None:
+    first, *_ = clients = [connection(f"10.0.0.{host}") for host in range(3)]
+    for client in clients:
+        hub.admit(client)
+
+    hub.dismiss(first)
+
+    assert hub.admit(connection("10.0.0.9")) is None
+    assert hub.admit(connection("10.0.0.8")) == "the server is full (3 clients)"
+
+
+def test_a_client_that_was_dismissed_makes_room_at_its_address(hub: Hub) -> None:
+    first, second = connection("10.0.0.1"), connection("10.0.0.1")
+    hub.admit(first)
+    hub.admit(second)
+
+    hub.dismiss(second)
+
+    assert hub.admit(connection("10.0.0.1")) is None
+    assert hub.admit(connection("10.0.0.1")) == "too many connections from 10.0.0.1 (2)"
+
+
+def test_who_was_not_admitted_takes_no_place(hub: Hub) -> None:
+    first = connection("10.0.0.1")
+    hub.admit(first)
+    hub.admit(connection("10.0.0.1"))
+    for _ in range(5):
+        assert hub.admit(connection("10.0.0.1")) is not None
+
+    hub.dismiss(first)
+
+    assert hub.admit(connection("10.0.0.1")) is None
+    assert hub.admit(connection("10.0.0.2")) is None
+
+
+def test_all_can_come_again_when_all_have_gone(hub: Hub) -> None:
+    for _ in range(3):
+        clients = [connection("10.0.0.1"), connection("10.0.0.1"), connection("10.0.0.2")]
+        assert [hub.admit(client) for client in clients] == [None, None, None]
+        for client in clients:
+            hub.dismiss(client)
+
+
+def test_a_name_that_is_free_is_given(hub: Hub) -> None:
+    client = connection()
+
+    assert hub.claim(client, "Alice")
+    assert client.name == "Alice"
+
+
+@pytest.mark.parametrize(
+    ("name", "alike"),
+    [("alice", "alice"), ("alice", "ALICE"), ("Zoë", "ZOË"), ("Ζωης", "ΖΩΗΣ")],
+)
+def test_a_name_that_looks_like_a_taken_one_is_not_given(hub: Hub, name: str, alike: str) -> None:
+    alice, mallory = connection(), connection()
+    hub.claim(alice, name)
+
+    assert not hub.claim(mallory, alike)
+    assert mallory.name == ""
+    assert alice.name == name
+
+
+def test_two_clients_may_have_two_names(hub: Hub) -> None:
+    assert hub.claim(connection(), "alice")
+    assert hub.claim(connection(), "bob")
+
+
+def test_a_client_may_write_its_own_name_in_another_way(hub: Hub) -> None:
+    client = connection()
+    hub.claim(client, "alice")
+
+    assert hub.claim(client, "Alice")
+    assert client.name == "Alice"
+
+
+def test_a_name_that_was_released_is_free(hub: Hub) -> None:
+    alice = connection()
+    hub.claim(alice, "alice")
+
+    hub.release(alice)
+
+    assert hub.claim(connection(), "ALICE")
+
+
+def test_releasing_again_does_not_take_the_name_from_the_next_one(hub: Hub) -> None:
+    old, new = connection(), connection()
+    hub.claim(old, "alice")
+    hub.release(old)
+    hub.claim(new, "alice")
+
+    hub.release(old)
+
+    assert not hub.claim(connection(), "alice")
+
+
+def test_a_client_without_a_name_releases_nothing(hub: Hub) -> None:
+    hub.claim(connection(), "alice")
+
+    hub.release(connection())
+
+    assert not hub.claim(connection(), "alice")
+
+
+def test_members_are_in_the_order_of_joining(hub: Hub) -> None:
+    clients = [connection() for _ in range(5)]
+    for client in clients:
+        hub.enter(client, "lobby")
+
+    assert hub.members("lobby") == clients
+    assert [client.room for client in clients] == ["lobby"] * 5
+
+
+def test_who_comes_back_is_last(hub: Hub) -> None:
+    alice, bob = connection(), connection()
+    hub.enter(alice, "lobby")
+    hub.enter(bob, "lobby")
+
+    hub.leave(alice)
+    hub.enter(alice, "lobby")
+
+    assert hub.members("lobby") == [bob, alice]
+
+
+def test_who_left_is_no_member(hub: Hub) -> None:
+    alice, bob = connection(), connection()
+    hub.enter(alice, "lobby")
+    hub.enter(bob, "lobby")
+
+    hub.leave(alice)
+
+    assert hub.members("lobby") == [bob]
+    assert alice.room == ""
+
+
+def test_rooms_have_their_own_members(hub: Hub) -> None:
+    alice, bob = connection(), connection()
+    hub.enter(alice, "lobby")
+    hub.enter(bob, "den")
+
+    assert hub.members("lobby") == [alice]
+    assert hub.members("den") == [bob]
+
+
+def test_a_room_that_nobody_is_in_has_no_members(hub: Hub) -> None:
+    alice = connection()
+    assert hub.members("lobby") == []
+
+    hub.enter(alice, "lobby")
+    hub.leave(alice)
+
+    assert hub.members("lobby") == []
+
+
+def test_what_is_said_in_a_room_goes_to_its_members_by_the_wires_that_they_are_on(hub: Hub) -> None:
+    other_wire = LineWire(100)
+    alice, bob, carol = (Client(cast("Server", None), "10.0.0.1", wire) for wire in (WIRE, other_wire, WIRE))
+    for client in (alice, bob, carol):
+        client._outbox = cast("Outbox", object())
+        hub.enter(client, "lobby")
+
+    assert hub.audience("lobby") == {WIRE: [alice._outbox, carol._outbox], other_wire: [bob._outbox]}
+    assert hub.audience("kitchen") == {}
+
+
+def test_who_comes_hears_what_is_said_next_and_who_leaves_does_not(hub: Hub) -> None:
+    alice, bob = connection(), connection()
+    for client in (alice, bob):
+        client._outbox = cast("Outbox", object())
+    assert hub.audience("lobby") == {}
+
+    hub.enter(alice, "lobby")
+    assert hub.audience("lobby") == {WIRE: [alice._outbox]}
+    before = hub.audience("lobby")
+    hub.enter(bob, "lobby")
+    assert hub.audience("lobby") == {WIRE: [alice._outbox, bob._outbox]}
+    assert before == {WIRE: [alice._outbox]}, "a fan-out goes through it, and others come and go in between"
+    hub.enter(alice, "kitchen")
+    assert hub.audience("lobby") == {WIRE: [bob._outbox]}
+    hub.leave(bob)
+    assert hub.audience("lobby") == {}
+    assert hub.audience("kitchen") == {WIRE: [alice._outbox]}
+
+
+def test_what_somebody_says_is_said_under_its_present_name_in_its_present_room(hub: Hub) -> None:
+    client = connection()
+    hub.claim(client, "alice")
+    hub.enter(client, "lobby")
+    assert client._draft == Message("", "alice", "lobby")
+    hub.enter(client, "den")
+    assert client._draft == Message("", "alice", "den")
+    hub.claim(client, "bob")
+    assert client._draft == Message("", "bob", "den")
+
+
+def test_rooms_that_nobody_is_in_are_not_kept(hub: Hub) -> None:
+    alice = connection()
+    alice._outbox = cast("Outbox", object())
+    hub.enter(alice, "lobby")
+    for room in ("lobby", "kitchen"):
+        hub.audience(room)
+    hub.leave(alice)
+    assert not hub._audiences
+
+
+def test_a_client_that_is_in_no_room_can_leave_all_the_same(hub: Hub) -> None:
+    alice, bob = connection(), connection()
+    hub.enter(alice, "lobby")
+
+    hub.leave(bob)
+    hub.leave(alice)
+    hub.leave(alice)
+
+    assert hub.members("lobby") == []
+
+
+def test_members_do_not_change_while_one_goes_through_them(hub: Hub) -> None:
+    alice, bob = connection(), connection()
+    hub.enter(alice, "lobby")
+    hub.enter(bob, "lobby")
+
+    members = hub.members("lobby")
+    hub.leave(alice)
+
+    assert members == [alice, bob]

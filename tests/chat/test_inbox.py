@@ -1,0 +1,201 @@
+"""The inbox alone: what is put into it, and the batch that it gathers."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from trichat import Client, Message, Server
+from trichat._chat.inbox import CAPACITY, Inbox
+from trichat._fronts.line.wire import LineWire
+
+HELLO = Message("hello", "alice")
+
+
+@pytest.fixture
+def inbox() -> Inbox:
+    return Inbox()
+
+
+def bob() -> Client:
+    client = Client(Server(plugins={}), "127.0.0.1", LineWire(4096))
+    client._name = "bob"
+    return client
+
+
+async def test_all_that_is_there_is_one_batch(inbox: Inbox, autojump_clock: object) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(inbox.join, bob())
+        nursery.start_soon(inbox.flush)
+        await wait_all_tasks_blocked()
+        inbox.publish_nowait(HELLO)
+        inbox.tell_left("carol", "lobby")
+        await inbox.publish(HELLO)
+
+        assert await inbox.wait()
+        batch = inbox.gather()
+        assert [message.text for message in batch.drafts()] == ["hello", "hello", "carol left", "bob joined"]
+        assert len(batch.waiting) == 1
+        assert inbox.gather().drafts() == []
+        nursery.cancel_scope.cancel()
+
+
+async def test_whoever_waits_is_woken_with_nothing_to_gather(inbox: Inbox) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(inbox.wait)
+        await wait_all_tasks_blocked()
+        inbox.wake()
+    assert inbox.gather().drafts() == []
+
+
+async def test_it_is_idle_while_it_is_waited_for_and_nothing_is_there(inbox: Inbox) -> None:
+    assert not inbox.idle
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(inbox.wait)
+        await wait_all_tasks_blocked()
+        assert inbox.idle
+        nursery.cancel_scope.cancel()
+    assert not inbox.idle
+
+
+PUTTING: Sequence[Callable[[Inbox], None]] = [
+    Inbox.wake,
+    Inbox.close,
+    lambda inbox: inbox.publish_nowait(HELLO),
+    lambda inbox: inbox.flush().send(None),  # as far as it goes without waiting
+]
+
+
+@pytest.mark.parametrize("put", PUTTING)
+async def test_it_is_not_idle_from_the_moment_that_something_is_put(inbox: Inbox, put: Callable[[Inbox], None]) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(inbox.wait)
+        await wait_all_tasks_blocked()
+        put(inbox)
+        assert not inbox.idle
+
+
+async def test_it_is_not_idle_while_somebody_takes_what_was_there(inbox: Inbox) -> None:
+    inbox.publish_nowait(HELLO)
+    waiting = inbox.wait()
+    waiting.send(None)  # as far as the channel, which lets others run before it gives anything
+    assert not inbox.idle
+    waiting.close()
+
+
+async def test_it_is_not_idle_while_it_keeps_who_left(inbox: Inbox) -> None:
+    async with trio.open_nursery() as nursery:
+        inbox.tell_left("bob", "lobby")
+        await inbox.wait()
+        batch = inbox.gather()
+        inbox.tell_left("carol", "lobby")
+        await inbox.wait()
+        inbox.keep(batch.left)
+        nursery.start_soon(inbox.wait)
+        await wait_all_tasks_blocked()
+
+        assert not inbox.idle
+        inbox.wake()
+    assert [message.text for message in inbox.gather().left] == ["bob left", "carol left"]
+
+
+async def test_who_finds_it_full_waits_and_is_gathered_behind_the_others(inbox: Inbox) -> None:
+    for _ in range(CAPACITY):
+        inbox.publish_nowait(HELLO)
+    with pytest.raises(trio.WouldBlock):
+        inbox.publish_nowait(HELLO)
+    late = [Message(str(number), "alice") for number in range(3)]
+    async with trio.open_nursery() as nursery:
+        for message in late:
+            nursery.start_soon(inbox.publish, message)
+            await wait_all_tasks_blocked()
+        assert inbox.gather().drafts() == [*[HELLO] * CAPACITY, *late]
+    assert inbox.gather().drafts() == []
+
+
+async def test_whoever_waits_for_room_is_heard_in_turn(inbox: Inbox) -> None:
+    async def flood(name: str) -> None:
+        while True:
+            await inbox.publish(Message("more", name))
+
+    async with trio.open_nursery() as nursery:
+        for name in ("alice", "bob", "carol"):
+            nursery.start_soon(flood, name)
+            await wait_all_tasks_blocked()
+        inbox.gather()
+        for _ in range(20):
+            await wait_all_tasks_blocked()
+            assert {message.sender for message in inbox.gather().drafts()} == {"alice", "bob", "carol"}
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_finds_the_channel_full_of_others_is_not_lost(inbox: Inbox) -> None:
+    async with trio.open_nursery() as nursery:
+        for _ in range(CAPACITY):
+            nursery.start_soon(inbox.flush)
+        await wait_all_tasks_blocked()
+        with pytest.raises(trio.WouldBlock):
+            inbox.publish_nowait(HELLO)
+        nursery.start_soon(inbox.publish, HELLO)
+        inbox.tell_left("bob", "lobby")
+        await wait_all_tasks_blocked()
+
+        assert await inbox.wait()
+        batch = inbox.gather()
+        assert [message.text for message in batch.drafts()] == ["hello", "bob left"]
+        assert len(batch.waiting) == CAPACITY
+        inbox.publish_nowait(HELLO)
+        assert inbox.gather().drafts() == [HELLO]
+        nursery.cancel_scope.cancel()
+
+
+async def test_departures_take_no_room(inbox: Inbox) -> None:
+    for _ in range(2 * CAPACITY):
+        inbox.tell_left("bob", "lobby")
+    for _ in range(CAPACITY):
+        inbox.publish_nowait(HELLO)
+    assert len(inbox.gather().drafts()) == 3 * CAPACITY
+
+
+async def test_who_waits_for_room_when_it_is_closed_finds_it_closed(inbox: Inbox) -> None:
+    for _ in range(CAPACITY):
+        inbox.publish_nowait(HELLO)
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def _() -> None:
+            with pytest.raises(trio.ClosedResourceError):
+                await inbox.publish(HELLO)
+
+        await wait_all_tasks_blocked()
+        inbox.close()
+    assert len(inbox.gather().drafts()) == CAPACITY
+
+
+async def test_who_gathers_cannot_wait_for_room(inbox: Inbox) -> None:
+    inbox.publish_nowait(HELLO)
+    assert await inbox.wait()
+    for _ in range(CAPACITY - 1):
+        await inbox.publish(HELLO)
+    with pytest.raises(RuntimeError, match="the channel is full"):
+        await inbox.publish(HELLO)
+
+
+async def test_what_was_put_before_it_was_closed_can_be_gathered(inbox: Inbox) -> None:
+    inbox.publish_nowait(HELLO)
+    inbox.close()
+    inbox.tell_left("bob", "lobby")
+    with pytest.raises(trio.ClosedResourceError):
+        inbox.publish_nowait(HELLO)
+
+    assert await inbox.wait()
+    assert [message.text for message in inbox.gather().drafts()] == ["hello", "bob left"]
+    assert not await inbox.wait()
+
+
+async def test_closed_it_does_not_wait_for_who_left(inbox: Inbox) -> None:
+    inbox.close()
+    inbox.tell_left("bob", "lobby")
+    assert not await inbox.wait()
+    assert [message.text for message in inbox.gather().left] == ["bob left"]

@@ -1,0 +1,119 @@
+"""The sequencer: ids that strictly increase, whatever the clock does."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trichat._chat import order
+from trichat._chat.order import Sequencer
+
+NOON = 1_795_348_800_000_000
+
+
+class Clock:
+    """Stands in for the module `time`; shows `now`, in microseconds."""
+
+    def __init__(self, now: int) -> None:
+        self.now = now
+
+    def time_ns(self) -> int:
+        return self.now * 1000 + 999
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock(NOON)
+    monkeypatch.setattr(order, "time", clock)
+    return clock
+
+
+def take(sequencer: Sequencer, count: int = 1) -> list[int]:
+    """Take so many ids, and return them."""
+    first = sequencer.take(count)
+    return list(range(first, first + count))
+
+
+def test_an_id_is_the_time_in_microseconds(clock: Clock) -> None:
+    sequencer = Sequencer()
+
+    assert take(sequencer) == [NOON]
+    clock.now += 5
+    assert take(sequencer) == [NOON + 5]
+
+
+def test_a_clock_that_stands_still_gives_one_more(clock: Clock) -> None:
+    sequencer = Sequencer()
+
+    assert [take(sequencer, 2), take(sequencer)] == [[NOON, NOON + 1], [NOON + 2]]
+
+
+def test_a_clock_that_goes_back_gives_one_more_until_it_has_caught_up(clock: Clock) -> None:
+    sequencer = Sequencer()
+
+    take(sequencer)
+    clock.now = NOON - 3_600_000_000
+    assert take(sequencer) == [NOON + 1]
+    clock.now = NOON + 1
+    assert take(sequencer) == [NOON + 2]
+    clock.now = NOON + 10
+    assert take(sequencer) == [NOON + 10]
+
+
+def test_a_batch_that_is_longer_than_the_time_it_took_pushes_the_next_one(clock: Clock) -> None:
+    sequencer = Sequencer()
+
+    take(sequencer, 100)
+    clock.now += 50
+    assert take(sequencer) == [NOON + 100]
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        pytest.param(NOON - 1_000_000, NOON, id="an earlier run"),
+        pytest.param(NOON, NOON + 1, id="a run that ended just now"),
+        pytest.param(NOON + 1_000_000, NOON + 1_000_001, id="a run whose clock was ahead"),
+    ],
+)
+def test_ids_go_on_after_those_of_an_earlier_run(clock: Clock, last: int, expected: int) -> None:
+    sequencer = Sequencer()
+
+    sequencer.resume_after(last)
+
+    assert sequencer.last == last
+    assert take(sequencer) == [expected]
+
+
+def test_resuming_never_goes_back(clock: Clock) -> None:
+    sequencer = Sequencer()
+    sequencer.resume_after(NOON + 7)
+
+    sequencer.resume_after(NOON + 3)
+
+    assert take(sequencer) == [NOON + 8]
+
+
+def test_the_last_id_is_known(clock: Clock) -> None:
+    sequencer = Sequencer()
+    assert sequencer.last == 0
+
+    take(sequencer, 3)
+
+    assert sequencer.last == NOON + 2
+
+
+@given(st.lists(st.tuples(st.integers(0, 100), st.integers(1, 20))))
+def test_ids_strictly_increase_whatever_the_clock_does(batches: Sequence[tuple[int, int]]) -> None:
+    sequencer = Sequencer()
+    ids: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        for now, count in batches:
+            patch.setattr(order, "time", Clock(now))
+            taken = take(sequencer, count)
+            assert all(id >= now for id in taken)
+            ids += taken
+
+    assert all(earlier < later for earlier, later in pairwise(ids))

@@ -1,0 +1,222 @@
+"""The TCP listener: real sockets on this machine."""
+
+import errno
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import pytest
+import trio
+
+from trichat import Address, Config, Server, StartError, TcpListener
+from trichat._fronts.line.wire import LineWire
+from trichat._fronts.wire import Wire
+from trichat._net import listener as listener_module
+from trichat._net.transport import SocketTransport, Transport
+
+WIRE = LineWire(4096)
+
+
+class House:
+    """Takes what a listener brings."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.nursery = nursery
+        self._send, self.accepted = trio.open_memory_channel[tuple[Transport, Wire]](1000)
+
+    def accept(self, transport: Transport, wire: Wire) -> None:
+        self._send.send_nowait((transport, wire))
+
+    async def listen(self, host: str = "127.0.0.1", port: int = 0, send_timeout: float = 60.0) -> list[Address]:
+        addresses = await self.nursery.start(TcpListener(host, port, WIRE, send_timeout).serve, self.accept)
+        assert isinstance(addresses, list)
+        return addresses
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            yield House(nursery)
+            nursery.cancel_scope.cancel()
+
+
+def resolve_to(monkeypatch: pytest.MonkeyPatch, *numbers: str) -> None:
+    """Whatever name is looked up, it stands for these addresses."""
+
+    async def resolve(host: str, port: int, **_: object) -> list[object]:
+        families = [socket.AF_INET6 if ":" in number else socket.AF_INET for number in numbers]
+        return [
+            (family, socket.SOCK_STREAM, 6, "", (number, port))
+            for family, number in zip(families, numbers, strict=True)
+        ]
+
+    monkeypatch.setattr(trio.socket, "getaddrinfo", resolve)
+
+
+async def test_it_tells_where_it_listens_and_brings_connections_with_its_wire(house: House) -> None:
+    (address,) = await house.listen()
+    with socket.create_connection(address) as peer:
+        transport, wire = await house.accepted.receive()
+        assert transport.address == "127.0.0.1"
+        assert wire is WIRE
+        transport.send_nowait(b"hello\n")
+        assert peer.recv(100) == b"hello\n"
+        await transport.close()
+
+
+@pytest.mark.parametrize(("send_timeout", "seconds"), [(1.0, 120), (60.0, 120), (90.5, 181), (86_400.0, 172_800)])
+async def test_the_kernel_ends_no_connection_before_the_outbox_would(
+    house: House, send_timeout: float, seconds: int
+) -> None:
+    (address,) = await house.listen(send_timeout=send_timeout)
+    with socket.create_connection(address):
+        transport, _ = await house.accepted.receive()
+        assert isinstance(transport, SocketTransport)
+        assert transport._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 1000 * seconds
+        await transport.close()
+
+
+async def test_the_listener_of_a_server_knows_its_send_timeout(house: House) -> None:
+    (listener,) = Server(Config.from_tables({"server": {"send_timeout": 600}}), plugins={})._listeners
+    assert isinstance(listener, TcpListener)
+    assert (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1_200_000) in listener._socket_options
+
+
+async def test_many_at_once_are_all_taken(house: House) -> None:
+    (address,) = await house.listen()
+    peers = [socket.create_connection(address) for _ in range(250)]
+    for _ in peers:
+        transport, _ = await house.accepted.receive()
+        await transport.close()
+    for peer in peers:
+        peer.close()
+
+
+async def test_a_name_with_several_addresses_listens_on_all_of_them_on_one_port(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve_to(monkeypatch, "127.0.0.1", "127.0.0.2")
+    addresses = await house.listen("chat.test")
+    assert [address.host for address in addresses] == ["127.0.0.1", "127.0.0.2"]
+    assert addresses[0].port == addresses[1].port
+
+
+NOT_HERE = "198.51.100.7"
+
+
+@pytest.mark.parametrize("found", [(NOT_HERE, "127.0.0.1"), ("127.0.0.1", NOT_HERE)])
+async def test_a_name_listens_on_those_of_its_addresses_that_this_machine_has(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, found: Sequence[str]
+) -> None:
+    resolve_to(monkeypatch, *found)
+    (address,) = await house.listen("localhost.test")
+    assert address.host == "127.0.0.1"
+    assert f"cannot listen on {NOT_HERE}:" in caplog.text
+    with socket.create_connection(address):
+        transport, _ = await house.accepted.receive()
+        await transport.close()
+
+
+async def test_a_name_may_stand_for_an_address_of_a_family_that_this_machine_has_not(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listen = listener_module._listen
+
+    def listen_without_ipv6(family: int, address: tuple[str, int]) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return listen(family, address)
+
+    monkeypatch.setattr(listener_module, "_listen", listen_without_ipv6)
+    resolve_to(monkeypatch, "::1", "127.0.0.1")
+    (address,) = await house.listen("localhost.test")
+    assert address.host == "127.0.0.1"
+
+
+async def test_a_name_none_of_whose_addresses_this_machine_has_is_no_place_to_listen(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve_to(monkeypatch, NOT_HERE, "198.51.100.8")
+    with pytest.raises(StartError, match=r"cannot listen on chat\.test:0: .* \(it is not an address of this machine\)"):
+        await house.listen("chat.test")
+
+
+async def test_a_port_that_one_of_the_addresses_has_given_away_is_a_fault(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (taken,) = await house.listen("127.0.0.2")
+    resolve_to(monkeypatch, "127.0.0.1", "127.0.0.2")
+    with pytest.raises(StartError, match="Address already in use"):
+        await house.listen("chat.test", taken.port)
+    resolve_to(monkeypatch, "127.0.0.1")
+    await house.listen("chat.test", taken.port)  # which is free again
+
+
+async def test_a_name_that_nobody_knows_is_named(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def resolve(*_: object, **__: object) -> list[object]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(trio.socket, "getaddrinfo", resolve)
+    with pytest.raises(StartError, match=r"cannot listen on chat\.test:1024: Name or service not known"):
+        await TcpListener("chat.test", 1024, WIRE).serve(house.accept, task_status=trio.TASK_STATUS_IGNORED)
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        (errno.EADDRINUSE, "another server has the port"),
+        (errno.EADDRNOTAVAIL, "it is not an address of this machine"),
+        (errno.EACCES, "ports below 1024 need privileges"),
+    ],
+)
+async def test_why_it_cannot_listen_comes_with_what_to_do(
+    house: House, monkeypatch: pytest.MonkeyPatch, error: int, hint: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(error, "no")
+
+    monkeypatch.setattr(listener_module, "_listen", refuse)
+    with pytest.raises(StartError, match=hint):
+        await TcpListener("127.0.0.1", 1024, WIRE).serve(house.accept, task_status=trio.TASK_STATUS_IGNORED)
+
+
+async def test_a_second_listener_on_the_same_port_is_refused_and_leaves_nothing_open(house: House) -> None:
+    (address,) = await house.listen()
+    with pytest.raises(StartError, match="Address already in use"):
+        await TcpListener(*address, WIRE).serve(house.accept, task_status=trio.TASK_STATUS_IGNORED)
+
+
+@pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1:1024"), ("::1", "[::1]:1024")])
+def test_an_address_is_shown_as_people_write_it(host: str, shown: str) -> None:
+    assert str(Address(host, 1024)) == shown
+
+
+class Scarce(socket.socket):
+    """A listening socket that fails in ways that the test names, before it works."""
+
+    failures: list[OSError]
+
+    def accept(self) -> tuple[socket.socket, object]:
+        if self.failures:
+            raise self.failures.pop()
+        return super().accept()
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.ECONNABORTED])
+async def test_it_goes_on_when_a_connection_cannot_be_accepted(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: int
+) -> None:
+    open_really: Callable[[int, tuple[str, int]], socket.socket] = listener_module._listen
+
+    def listen(family: int, address: tuple[str, int]) -> socket.socket:
+        sock = open_really(family, address)
+        scarce = Scarce(fileno=sock.detach())
+        scarce.failures = [OSError(error, "for now")]
+        return scarce
+
+    monkeypatch.setattr(listener_module, "_listen", listen)
+    (address,) = await house.listen()
+    with socket.create_connection(address):
+        transport, _ = await house.accepted.receive()
+        await transport.close()
+    assert ("cannot accept connections for now" in caplog.text) is (error == errno.EMFILE)

@@ -1,0 +1,167 @@
+"""What keeps the loop from going on is found while it does, and by whom and where."""
+
+import gc
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+
+import pytest
+import trio
+
+from trichat.testing._conformance import block_finder
+from trichat.testing._conformance.block_finder import LONGEST_STEP, Block, BlockFinder
+
+# Seconds after which a step gives up that waits to be found; never something that is waited for.
+PATIENCE = 20.0
+
+
+@pytest.fixture
+def _soon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A step is long after a short time already, where it is about being found."""
+    monkeypatch.setattr(block_finder, "LONGEST_STEP", 0.02)
+    # In a process that has run thousands of tests, collecting the garbage of any step takes as long as that.
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def watched(async_fn: Callable[[BlockFinder], Awaitable[object]]) -> list[Block]:
+    finder = BlockFinder()
+    with finder.watching():
+        trio.run(async_fn, finder, instruments=[finder])
+    return finder.blocks
+
+
+def block_for(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def block(finder: BlockFinder, count: int = 1) -> None:
+    """Block until so many blocks were found."""
+    deadline = time.monotonic() + PATIENCE
+    while len(finder.blocks) < count and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
+@pytest.mark.usefixtures("_soon")
+def test_a_step_that_takes_too_long_is_found_with_its_task_and_its_line() -> None:
+    async def sleepy(finder: BlockFinder) -> None:
+        block(finder)
+
+    async def main(finder: BlockFinder) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sleepy, finder, name="the sleepy one")
+            nursery.start_soon(trio.lowlevel.checkpoint)
+
+    (found,) = watched(main)
+    assert found.task == "the sleepy one"
+    assert [frame.name for frame in found.stack if frame.filename == __file__][-2:] == ["sleepy", "block"]
+    assert found.is_in(__file__)
+    text = found.describe(__file__)
+    assert text.startswith("line ")
+    assert " in block, for more than 0.02 s: " in text
+
+
+@pytest.mark.usefixtures("_soon")
+def test_the_innermost_line_of_a_file_is_told_even_if_it_calls_others() -> None:
+    def wait_for(thread: threading.Thread) -> None:
+        thread.join()
+
+    async def main(finder: BlockFinder) -> None:
+        helper = threading.Thread(target=block, args=[finder])
+        helper.start()
+        wait_for(helper)
+
+    (found,) = watched(main)
+    assert found.stack[-1].filename == threading.__file__
+    assert found.is_in(threading.__file__)
+    assert found.describe(__file__).endswith("in wait_for, for more than 0.02 s: thread.join()")
+
+
+@pytest.mark.usefixtures("_soon")
+def test_code_that_computes_is_found_too() -> None:
+    async def main(finder: BlockFinder) -> None:
+        deadline = time.monotonic() + PATIENCE
+        number = 0
+        while not finder.blocks and time.monotonic() < deadline:
+            number += 1
+
+    (found,) = watched(main)
+    assert found.is_in(__file__)
+
+
+@pytest.mark.usefixtures("_soon")
+def test_who_was_not_at_work_is_not_blamed() -> None:
+    async def main(finder: BlockFinder) -> None:
+        block(finder)
+
+    (found,) = watched(main)
+    assert not found.is_in(trio.lowlevel.__file__)
+
+
+@pytest.mark.usefixtures("_soon")
+def test_one_step_is_found_once_however_long_it_takes() -> None:
+    async def main(finder: BlockFinder) -> None:
+        block(finder)
+        block_for(0.2)
+
+    assert len(watched(main)) == 1
+
+
+@pytest.mark.usefixtures("_soon")
+def test_each_step_is_found() -> None:
+    async def main(finder: BlockFinder) -> None:
+        block(finder)
+        await trio.lowlevel.checkpoint()
+        block(finder, 2)
+
+    assert len(watched(main)) == 2
+
+
+def test_many_short_steps_are_no_long_one() -> None:
+    async def main(finder: BlockFinder) -> None:
+        for _ in range(20):
+            block_for(LONGEST_STEP / 10)
+            await trio.lowlevel.checkpoint()
+
+    assert watched(main) == []
+
+
+def test_waiting_blocks_nobody() -> None:
+    async def main(finder: BlockFinder) -> None:
+        await trio.sleep(2 * LONGEST_STEP)
+
+    assert watched(main) == []
+
+
+def test_a_worker_thread_blocks_nobody() -> None:
+    async def main(finder: BlockFinder) -> None:
+        await trio.to_thread.run_sync(time.sleep, 2 * LONGEST_STEP)
+
+    assert watched(main) == []
+
+
+def test_what_is_done_outside_of_a_task_is_not_looked_at() -> None:
+    finder = BlockFinder()
+    with finder.watching():
+        block_for(2 * LONGEST_STEP)
+    assert finder.blocks == []
+
+
+def test_nothing_is_found_where_nobody_watches() -> None:
+    async def main() -> None:
+        block_for(2 * LONGEST_STEP)
+
+    finder = BlockFinder()
+    trio.run(main, instruments=[finder])
+    assert finder.blocks == []
+
+
+def test_the_thread_that_looks_ends_with_the_block_even_if_that_fails() -> None:
+    before = threading.active_count()
+    finder = BlockFinder()
+    with suppress(RuntimeError), finder.watching():
+        assert threading.active_count() == before + 1
+        raise RuntimeError("on purpose")
+    assert threading.active_count() == before

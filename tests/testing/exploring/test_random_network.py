@@ -1,0 +1,60 @@
+"""The weather: what it does to a connection is chance, the same for the same seed."""
+
+import random
+
+import trio
+
+from trichat.testing import run
+from trichat.testing._chat.memory_transport import Pipe
+from trichat.testing._exploring.random_network import Weather
+
+
+def weathered(seed: int) -> list[object]:
+    """What becomes of some sends and receives in the weather of a seed, and how long they take."""
+    noted: list[object] = []
+
+    async def main() -> None:
+        pipes = Pipe(), Pipe()
+        transport = Weather(seed, {}).transport(*pipes, "127.0.0.1")
+        pipes[0].write(bytes(range(100)))
+        for _ in range(5):
+            noted.append(transport.send_nowait(b"0123456789"))
+            noted.append(await transport.send_some(b"0123456789"))
+            noted.append(await transport.receive())
+            noted.append(trio.current_time())
+            if not len(pipes[0]):
+                break
+
+    run(main)
+    return noted
+
+
+def test_the_weather_is_the_same_for_the_same_seed_and_differs_between_seeds() -> None:
+    assert weathered(7) == weathered(7)
+    assert len({str(weathered(seed)) for seed in range(20)}) > 15
+
+
+def test_the_weather_cuts_but_loses_nothing_and_keeps_the_order() -> None:
+    async def main() -> None:
+        for seed in range(20):
+            to_server, from_server = Pipe(), Pipe()
+            server = Weather(seed, {}).transport(to_server, from_server, "127.0.0.1")
+            data = random.Random(seed).randbytes(500)
+            to_server.write(data)
+            received = b""
+            while len(received) < len(data):
+                received += await server.receive()
+            assert received == data
+            sent = 0
+            while sent < len(data):
+                sent += server.send_nowait(data[sent:])
+                if sent < len(data):
+                    sent += await server.send_some(data[sent:])
+            assert await from_server.read(1000) == data
+
+    run(main)
+
+
+def test_a_weather_says_which_it_is() -> None:
+    assert str(Weather(7, {})) == "7"
+    assert Weather(7, {"lines": ["x"]}).describe() == "in the run with seed 7, lines=['x']"

@@ -1,0 +1,111 @@
+"""The plugin `bye`: `bye`, alone on a line, leaves."""
+
+import pytest
+from trichat_plugins.bye import Bye
+
+from trichat import Client, Handled, Message, Refuse, Server, hookimpl
+from trichat._fronts.line.wire import LineWire
+from trichat._plugins.commands import marked_commands
+from trichat.testing import Chat
+
+NO_GOODBYE = ["goodbye", "bye all", "good bye", "byebye", "Bye", "BYE", "bye!", "by e"]
+
+
+@pytest.fixture
+def alice() -> Client:
+    client = Client(Server(plugins={}, listeners=[]), "127.0.0.1", LineWire(4096))
+    client._name = "alice"
+    return client
+
+
+# The plugin alone.
+
+
+@pytest.mark.parametrize("text", ["bye", "  bye", "bye\t "])
+def test_bye_is_handled_and_ends_the_client(alice: Client, text: str) -> None:
+    assert Bye().on_message(alice, Message(text, "alice")) == Handled()
+    assert alice.ended
+
+
+@pytest.mark.parametrize("text", NO_GOODBYE)
+def test_what_only_looks_like_bye_is_a_message(alice: Client, text: str) -> None:
+    assert Bye().on_message(alice, Message(text, "alice")) is None
+    assert not alice.ended
+
+
+def test_the_command_does_the_same(alice: Client) -> None:
+    [command] = marked_commands(Bye())
+    assert command.usage == "/bye"
+    command.run(alice, "")
+    assert alice.ended
+
+
+# In a running server.
+
+
+@pytest.mark.parametrize("text", ["bye", " bye ", "/bye"])
+async def test_who_says_bye_is_told_goodbye_and_the_others_that_it_left(chat: Chat, text: str) -> None:
+    alice = await chat.join("alice")
+    bob = await chat.join("bob")
+    await alice.hears("* bob joined")
+    await alice.say(text)
+    await alice.hears("* goodbye, alice")
+    await alice.hears_the_end()
+    await bob.hears("* alice left")
+    await bob.hears_nothing()
+
+
+async def test_who_has_more_to_say_to_the_command_than_its_name_stays(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    await alice.say("/bye now", "still here")
+    await alice.hears("* usage: /bye", "alice: still here")
+
+
+async def test_what_was_said_before_bye_is_heard_and_what_comes_after_it_is_not(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    bob = await chat.join("bob")
+    await alice.hears("* bob joined")
+    await alice.say("hello", "bye", "one more thing")
+    await alice.hears("alice: hello", "* goodbye, alice")
+    await alice.hears_the_end()
+    await bob.hears("alice: hello", "* alice left")
+    await bob.hears_nothing()
+
+
+@pytest.mark.parametrize("text", NO_GOODBYE)
+async def test_what_only_looks_like_bye_is_sent(chat: Chat, text: str) -> None:
+    alice = await chat.join("alice")
+    await alice.say(text, "still here")
+    await alice.hears(f"alice: {text}", "alice: still here")
+
+
+class Refusing:
+    """A plugin that refuses every message."""
+
+    @hookimpl
+    def on_message(self) -> Refuse:
+        return Refuse("quiet, please")
+
+
+@pytest.mark.chat(plugins=[Refusing])
+async def test_a_plugin_that_refuses_messages_keeps_nobody_from_leaving(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    await alice.say("hello", "bye")
+    await alice.hears("* not sent: quiet, please", "* goodbye, alice")
+    await alice.hears_the_end()
+
+
+async def test_bye_instead_of_a_name_leaves_as_well(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    person = await chat.connect()
+    await person.say("bye", "bob")
+    await person.hears("* goodbye")
+    await person.hears_the_end()
+    await alice.hears_nothing()
+
+
+async def test_the_name_is_free_after_a_goodbye(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    await alice.say("bye")
+    await alice.rest()
+    await chat.join("alice")

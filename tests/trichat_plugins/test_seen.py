@@ -1,0 +1,162 @@
+"""The plugin `seen`: `/seen NAME` tells when somebody left, and how."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from trichat_plugins.seen import REMEMBERED, Seen
+
+from trichat import Client, Server
+from trichat._fronts.line.wire import LineWire
+from trichat._plugins.commands import marked_commands
+from trichat.testing import Chat
+
+_LEFT = re.compile(r"(?:\* )?(?P<name>.+) left at (?P<when>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC: (?P<how>.*)")
+
+
+class Listening(Client):
+    """A client that notes what it is told."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(Server(plugins={}, listeners=[]), "127.0.0.1", LineWire(4096))
+        self._name = name
+        self.heard: list[str] = []
+
+    def send(self, text: str) -> None:
+        self.heard.append(text)
+
+
+@pytest.fixture
+def seen() -> Seen:
+    return Seen()
+
+
+@pytest.fixture
+def ask(seen: Seen) -> Callable[[str], str]:
+    """Type `/seen NAME` and return the answer."""
+
+    def answer(name: str) -> str:
+        [command] = marked_commands(seen)
+        answer = command.run(Listening("asker"), name)
+        assert isinstance(answer, str)
+        return answer
+
+    return answer
+
+
+# The plugin alone.
+
+
+def test_who_left_is_remembered_with_the_time_and_the_reason(seen: Seen, ask: Callable[[str], str]) -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    seen.on_disconnect(Listening("alice"), "closed the connection")
+    match = _LEFT.fullmatch(ask("alice"))
+    assert match is not None
+    assert match["name"] == "alice"
+    assert match["how"] == "closed the connection"
+    when = datetime.strptime(f"{match['when']} +0000", "%Y-%m-%d %H:%M:%S %z")
+    assert before <= when <= before + timedelta(minutes=1)
+
+
+def test_the_last_departure_counts(seen: Seen, ask: Callable[[str], str]) -> None:
+    seen.on_disconnect(Listening("alice"), "goodbye, alice")
+    seen.on_disconnect(Listening("bob"), "goodbye, bob")
+    seen.on_disconnect(Listening("alice"), "too slow")
+    assert ask("alice").endswith("UTC: too slow")
+    assert ask("bob").endswith("UTC: goodbye, bob")
+
+
+def test_who_never_left_is_not_known(ask: Callable[[str], str]) -> None:
+    assert ask("carol") == "carol has not left since the server started"
+
+
+def test_who_had_no_name_takes_nobody_elses_place(seen: Seen, ask: Callable[[str], str]) -> None:
+    client = Listening("")
+    for number in range(REMEMBERED):
+        client._name = f"guest {number}"
+        seen.on_disconnect(client, "left")
+    seen.on_disconnect(Listening(""), "no name in time")
+    assert "has not left" not in ask("guest 0")
+
+
+def test_a_name_is_known_however_it_is_written(seen: Seen, ask: Callable[[str], str]) -> None:
+    seen.on_disconnect(Listening("Alice"), "goodbye, Alice")
+    assert ask("aLICE").endswith("UTC: goodbye, Alice")
+
+
+@pytest.mark.parametrize("name", ["", "alice"])
+def test_a_name_has_to_be_given(seen: Seen, ask: Callable[[str], str], name: str) -> None:
+    seen.on_disconnect(Listening(name), "left")
+    assert ask("") == "usage: /seen NAME"
+
+
+def test_the_oldest_departure_is_forgotten_when_there_are_too_many(seen: Seen, ask: Callable[[str], str]) -> None:
+    client = Listening("")
+    for number in range(REMEMBERED + 2):
+        client._name = f"guest {number}"
+        seen.on_disconnect(client, "left")
+    known = [number for number in (0, 1, 2, 3, REMEMBERED + 1) if "has not left" not in ask(f"guest {number}")]
+    assert known == [2, 3, REMEMBERED + 1]
+
+
+def test_who_left_again_is_not_the_oldest(seen: Seen, ask: Callable[[str], str]) -> None:
+    client = Listening("")
+    for name in ("alice", "bob", "alice", *(f"guest {number}" for number in range(REMEMBERED - 1))):
+        client._name = name
+        seen.on_disconnect(client, "left")
+    assert "has not left" not in ask("alice")
+    assert "has not left" in ask("bob")
+
+
+# In a running server.
+
+
+async def test_seen_tells_how_somebody_left(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    bob = await chat.join("Bob the Builder")
+    bob.hang_up()
+    await alice.hears("* Bob the Builder joined", "* Bob the Builder left")
+    await alice.say("/seen Bob the Builder")
+    match = _LEFT.fullmatch(await alice.next_line() or "")
+    assert match is not None
+    assert match["name"] == "Bob the Builder"
+    assert match["how"] == "closed the connection"
+
+
+async def test_seen_tells_a_goodbye(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    bob = await chat.join("bob")
+    await bob.say("bye")
+    await bob.rest()
+    await alice.hears("* bob joined", "* bob left")
+    await alice.say("/seen bob")
+    match = _LEFT.fullmatch(await alice.next_line() or "")
+    assert match is not None
+    assert match["how"] == "goodbye, bob"
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("/seen", "* usage: /seen NAME"),
+        ("/seen carol", "* carol has not left since the server started"),
+        ("/seen alice", "* alice is here"),
+        ("/seen ALICE", "* ALICE is here"),
+    ],
+)
+async def test_seen_answers_who_asks(chat: Chat, typed: str, answer: str) -> None:
+    alice = await chat.join("alice")
+    await alice.say(typed)
+    await alice.hears(answer)
+
+
+async def test_who_came_back_is_here(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    bob = await chat.join("bob")
+    bob.hang_up()
+    await alice.hears("* bob joined", "* bob left")
+    await chat.join("bob")
+    await alice.hears("* bob joined")
+    await alice.say("/seen bob")
+    await alice.hears("* bob is here")

@@ -1,0 +1,177 @@
+"""The plugin `stop`: `stop`, alone on a line, ends the server for those who may."""
+
+import pytest
+from trichat_plugins.stop import Stop, StopOptions
+
+from trichat import Client, Config, ConfigError, Handled, Message, Network, Refuse, Server, hookimpl, load_plugins
+from trichat._fronts.line.wire import LineWire
+from trichat._plugins.commands import marked_commands
+from trichat.testing import Chat
+
+
+class Stoppable(Server):
+    """A server that notes why it was stopped."""
+
+    def __init__(self) -> None:
+        super().__init__(plugins={}, listeners=[])
+        self.reasons: list[str] = []
+
+    def stop(self, reason: str = "") -> None:
+        self.reasons.append(reason)
+
+
+class Listening(Client):
+    """A client that notes what it is told."""
+
+    def __init__(self, server: Server, address: str) -> None:
+        super().__init__(server, address, LineWire(4096))
+        self._name = "alice"
+        self.heard: list[str] = []
+
+    def send(self, text: str) -> None:
+        self.heard.append(text)
+
+
+@pytest.fixture
+def server() -> Stoppable:
+    return Stoppable()
+
+
+# The plugin alone.
+
+
+@pytest.mark.parametrize("text", ["stop", "  stop", "stop\t "])
+def test_stop_is_handled_and_ends_the_server(server: Stoppable, text: str) -> None:
+    assert Stop(StopOptions()).on_message(Listening(server, "127.0.0.1"), Message(text)) == Handled()
+    assert server.reasons == ["stopped by alice"]
+
+
+@pytest.mark.parametrize("text", ["stop it", "don't stop", "Stop", "STOP", "stop!", "s top"])
+def test_what_only_looks_like_stop_is_a_message(server: Stoppable, text: str) -> None:
+    assert Stop(StopOptions()).on_message(Listening(server, "127.0.0.1"), Message(text)) is None
+    assert server.reasons == []
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.10", "::1"])
+def test_by_default_this_machine_may(server: Stoppable, address: str) -> None:
+    Stop(StopOptions()).on_message(Listening(server, address), Message("stop"))
+    assert server.reasons == ["stopped by alice"]
+
+
+@pytest.mark.parametrize("address", ["10.0.0.7", "128.0.0.1", "::2", "2001:db8::1"])
+def test_by_default_nobody_else_may(server: Stoppable, address: str) -> None:
+    alice = Listening(server, address)
+    assert Stop(StopOptions()).on_message(alice, Message("stop")) == Handled()
+    assert server.reasons == []
+    assert alice.heard == [f"you may not stop the server from {address}, only from 127.0.0.0/8, ::1"]
+
+
+@pytest.mark.parametrize(
+    ("allow", "address", "may"),
+    [
+        ((), "127.0.0.1", False),
+        (("10.0.0.0/24",), "10.0.0.7", True),
+        (("10.0.0.0/24",), "127.0.0.1", False),
+        (("0.0.0.0/0", "::/0"), "192.0.2.1", True),
+        (("0.0.0.0/0", "::/0"), "2001:db8::1", True),
+    ],
+)
+def test_who_may_is_configured(server: Stoppable, allow: tuple[str, ...], address: str, may: bool) -> None:
+    options = StopOptions(allow=tuple(Network(network) for network in allow))
+    Stop(options).on_message(Listening(server, address), Message("stop"))
+    assert bool(server.reasons) is may
+
+
+def test_it_may_be_nobody(server: Stoppable) -> None:
+    alice = Listening(server, "127.0.0.1")
+    Stop(StopOptions(allow=())).on_message(alice, Message("stop"))
+    assert alice.heard == ["you may not stop the server from 127.0.0.1, only from nowhere"]
+
+
+@pytest.mark.parametrize(("address", "reasons"), [("127.0.0.1", ["stopped by alice"]), ("10.0.0.7", [])])
+def test_the_command_does_the_same(server: Stoppable, address: str, reasons: list[str]) -> None:
+    [command] = marked_commands(Stop(StopOptions()))
+    assert command.usage == "/stop"
+    command.run(Listening(server, address), "")
+    assert server.reasons == reasons
+
+
+def test_a_fault_in_its_table_is_named_by_its_place() -> None:
+    with pytest.raises(ConfigError) as wrong:
+        load_plugins(Config.from_tables({"plugins": {"stop": {"allow": ["127.0.0.1", "everyone"]}}}))
+    [fault] = wrong.value.faults
+    assert fault.startswith("configuration: plugins.stop.allow[1]: 'everyone' is not an IP address or network")
+
+
+# In a running server.
+
+
+@pytest.mark.parametrize("text", ["stop", " stop ", "/stop"])
+async def test_everyone_is_told_who_stopped_the_server_and_is_disconnected(chat: Chat, text: str) -> None:
+    alice = await chat.join("alice")
+    bob = await chat.join("bob", "10.0.0.7")
+    await alice.hears("* bob joined")
+    await alice.say(text)
+    assert await alice.rest() == ["* the server is stopping (stopped by alice)"]
+    assert await bob.rest() == ["* the server is stopping (stopped by alice)"]
+    with pytest.raises(ConnectionRefusedError):
+        chat.connect_silently()
+
+
+async def test_who_has_more_to_say_to_the_command_than_its_name_has_not_stopped_it(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    await alice.say("/stop now please", "well")
+    await alice.hears("* usage: /stop", "alice: well")
+
+
+@pytest.mark.parametrize("text", ["stop", "/stop"])
+async def test_who_may_not_is_told_and_the_server_goes_on(chat: Chat, text: str) -> None:
+    alice = await chat.join("alice")
+    mallory = await chat.join("mallory", "10.0.0.7")
+    await alice.hears("* mallory joined")
+    await mallory.say(text, "well")
+    await mallory.hears("* you may not stop the server from 10.0.0.7, only from 127.0.0.0/8, ::1", "mallory: well")
+    await alice.hears("mallory: well")
+
+
+@pytest.mark.chat(config={"plugins": {"stop": {"allow": ["10.0.0.0/24"]}}})
+async def test_who_may_is_read_from_the_configuration(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    await alice.say("stop")
+    await alice.hears("* you may not stop the server from 127.0.0.1, only from 10.0.0.0/24")
+    operator = await chat.join("operator", "10.0.0.7")
+    await alice.hears("* operator joined")
+    await operator.say("stop")
+    await alice.hears("* the server is stopping (stopped by operator)")
+
+
+async def test_what_was_said_before_stop_is_heard_and_kept(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    bob = await chat.join("bob")
+    await alice.hears("* bob joined")
+    await alice.say("hello", "stop")
+    assert await bob.rest() == ["alice: hello", "* the server is stopping (stopped by alice)"]
+    assert "alice: hello" in chat.log
+
+
+async def test_stop_is_no_name_and_stops_nothing_before_there_is_one(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    person = await chat.connect()
+    await person.say("stop")
+    await person.hears("* give a name first, and then say stop; try another name")
+    await alice.hears_nothing()
+
+
+class Refusing:
+    """A plugin that refuses every message."""
+
+    @hookimpl
+    def on_message(self) -> Refuse:
+        return Refuse("quiet, please")
+
+
+@pytest.mark.chat(plugins=[Refusing])
+async def test_a_plugin_that_refuses_messages_keeps_nobody_from_stopping(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    await alice.say("hello", "stop")
+    await alice.hears("* not sent: quiet, please", "* the server is stopping (stopped by alice)")

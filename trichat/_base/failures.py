@@ -1,0 +1,124 @@
+"""What comes out of code that is not the server's own: whether it is a failure, and what to say of it.
+
+Plugins may raise anything. Here it is split into what counts as their failure and what has to pass: cancellation,
+Ctrl-C and the end of a generator.
+"""
+
+import traceback
+from abc import ABCMeta
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import trio
+
+from trichat._base.errors import TrichatError
+
+_TRICHAT = f"{Path(__file__).parents[1]}/"
+_PYTHON = f"{Path(traceback.__file__).parent}/"
+_INSTALLED = (f"{_PYTHON}site-packages/", f"{_PYTHON}dist-packages/")
+
+
+class Misbehaved(Exception):
+    """What a plugin did is known from outside, so that a traceback would only show this file."""
+
+
+class Exited(Exception):
+    """A plugin raised what is no `Exception`, such as `SystemExit`; that is the cause."""
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """Yield what really happened: `error` itself, or the errors that it groups, however nested."""
+    if isinstance(error, BaseExceptionGroup):
+        for member in error.exceptions:
+            yield from leaves(member)
+    else:
+        yield error
+
+
+def sentences(error: BaseException) -> str:
+    """Return what to tell people of an error: of a group, what really happened."""
+    return "; ".join(map(_sentence, leaves(error)))
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or repr(error)
+
+
+def with_place(error: BaseException) -> str:
+    """Return what came out of the code of a plugin, and the line of it that this came from, if there is one."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}: {error.msg}"
+    # Of a file with a null byte Python does not say which it is.
+    said = error.msg if isinstance(error, SyntaxError) else repr(error)
+    lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    own = [f" at {file}:{line}" for file, line in lines if not _is_of_others(file)]
+    return f"{said}{own[-1] if own else ''}"
+
+
+def _is_of_others(file: str) -> bool:
+    """Whether this is a file of Python or of trichat, in which nobody looks for what is wrong with a plugin."""
+    is_python = file.startswith(_PYTHON) and not file.startswith(_INSTALLED)
+    return is_python or file.startswith(("<frozen ", _TRICHAT))
+
+
+class Interruption(BaseException, metaclass=ABCMeta):
+    """Ends all that it comes through, as Ctrl-C does, and is nobody's failure. The test kit has some."""
+
+
+def _is_failure(error: BaseException) -> bool:
+    """Whether who raised this has failed by it: `sys.exit` and the like, too, for a plugin does not end the server.
+
+    Cancellation, Ctrl-C and the end of a generator are no failures.
+    """
+    return not isinstance(error, (trio.Cancelled, KeyboardInterrupt, GeneratorExit, Interruption, BaseExceptionGroup))
+
+
+def split_failure(error: BaseException) -> tuple[BaseException | None, BaseException | None]:
+    """Split what came out of a plugin into its own failure and what has to pass: cancellation, Ctrl-C."""
+    if isinstance(error, BaseExceptionGroup):
+        failure, passing = error.split(_is_failure)
+        return (error, None) if passing is None else (failure, passing)
+    return (error, None) if _is_failure(error) else (None, error)
+
+
+def pass_on(error: BaseException) -> None:
+    """Raise what has to pass, if that is in what came out of a plugin."""
+    _, passing = split_failure(error)
+    if passing is not None:
+        raise passing
+
+
+@contextmanager
+def exceptions_only(note: Callable[[BaseException], None]) -> Iterator[None]:
+    """Let what comes out of a plugin be caught by `except Exception`; what has to pass passes as it is.
+
+    `note` is called with a failure beside that, which nobody catches.
+    """
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException as error:
+        failure, passing = split_failure(error)
+        if passing is None:
+            raise Exited(repr(error)) from error  # noqa: ASYNC104 -- there is no cancellation in it
+        if failure is not None:
+            note(failure)
+        raise passing from None  # noqa: ASYNC104
+
+
+@contextmanager
+def one_for_all() -> Iterator[None]:
+    """Raise the `TrichatError` itself, out of however many groups it comes: one sentence for one fault."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        errors = list(leaves(group))
+        ours = [error for error in errors if isinstance(error, TrichatError)]
+        # Ctrl-C and the like are never hidden.
+        if not ours or not all(isinstance(error, Exception) for error in errors):
+            raise
+        raise ours[0] from ours[0].__cause__

@@ -1,0 +1,1 @@
+"""The chat itself: sessions, the inbox and the broadcaster, the one order, the history, who is where."""

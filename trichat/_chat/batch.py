@@ -1,0 +1,69 @@
+"""What is on its way to the broadcaster, and the batch that it makes of it."""
+
+import msgspec
+import trio
+
+from trichat._base.errors import RequiredPluginFailed
+from trichat._base.messages import Message
+from trichat._chat.client import Client
+
+Said = list[tuple[Message, Client | None]]
+"""What was said in a row: the messages, each with the client who said it, if one did."""
+
+
+class Join:
+    """A client on its way into a room. When `done` is set, it has a `cursor`, or a `failure`, or it is gone."""
+
+    def __init__(self, client: Client, room: str) -> None:
+        self.client = client
+        self.message = Message(f"{client.name} joined", client.name, room, "joined")
+        self.done = trio.Event()
+        self.cursor = 0
+        self.failure: RequiredPluginFailed | None = None
+
+
+class Flush:
+    """Somebody waits until all that is ahead of this was sent."""
+
+    def __init__(self) -> None:
+        self.done = trio.Event()
+
+
+Item = Said | Join | Flush | None
+"""`None` only wakes the broadcaster: somebody left, or what a sender has begun is to be ended."""
+
+
+class Batch(msgspec.Struct):
+    """What is logged with one write and sent with one send for each member."""
+
+    said: Said = []
+    left: list[Message] = []
+    """The departures."""
+    joins: list[Join] = []
+    waiting: list[trio.Event] = []
+    """To be set when it has been sent, or cannot be."""
+
+    def add(self, item: Item) -> None:
+        """Put something into it, behind the others of its kind."""
+        match item:
+            case list():
+                self.said += item
+            case Join() if item.client.ended:
+                self.waiting.append(item.done)  # it is not announced; its session only needs to know
+            case Join():
+                self.joins.append(item)
+            case Flush():
+                self.waiting.append(item.done)
+
+    def drafts(self) -> list[Message]:
+        """Return its messages, not numbered yet: what was said, who left, who joined."""
+        drafts = [message for message, _ in self.said]
+        if self.left or self.joins:
+            drafts += self.left
+            drafts += [join.message for join in self.joins]
+        return drafts
+
+    def settle(self) -> None:
+        """Let those go on who have waited for it."""
+        for done in self.waiting:
+            done.set()

@@ -1,0 +1,229 @@
+"""The broadcaster: the one task that decides the order and sends.
+
+It takes all that is in its inbox as one batch, numbers it, tells the plugins (the chat log writes it), encodes each
+room's part once per wire and hands the same bytes to every member's outbox. In a batch what was said comes first, then
+who left, then who joined: so a joiner's history ends, and its live messages begin, between two batches, where nothing
+can be missing or double.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
+
+import trio
+
+from trichat._base.errors import RequiredPluginFailed
+from trichat._base.messages import Message, with_ids
+from trichat._chat.batch import Batch, Join
+from trichat._chat.client import Client
+from trichat._chat.hub import Hub
+from trichat._chat.inbox import Inbox
+from trichat._chat.order import Sequencer
+from trichat._net.outbox import put_to_all
+from trichat._plugins.deadlines import Calls
+from trichat._plugins.dispatch import Plugins
+
+# A long fan-out lets the loop breathe after so many members, or after so many bytes: about five milliseconds of sends,
+# as long as Python lets a thread run. A breath takes as long as twenty sends: the caches have nothing left of the loop.
+BREATH = 512
+BREATH_BYTES = 8 * 1024 * 1024
+
+# The longest text that so many members can be sent without a breath, in characters; one has at most four bytes.
+LONG = BREATH_BYTES // BREATH // 4
+
+_ROOM = attrgetter("room")
+
+
+class Broadcaster:
+    """Sends to everyone, in one order. `run` has to be running for anything to happen."""
+
+    def __init__(self, hub: Hub, plugins: Plugins, sequencer: Sequencer) -> None:
+        self._hub = hub
+        self._plugins = plugins
+        self._sequencer = sequencer
+        self.inbox = Inbox()
+        """Where all goes in that is to be sent."""
+        self._now: Callable[[], float] = trio.current_time
+        self._calls: Calls
+        """Those of its task."""
+        self._begun_by_sender: Awaitable[None] | None = None
+        """What is left of a broadcast that a sender has begun. It goes before all else."""
+        self._at_once_from = -math.inf
+        """From when on a sender may broadcast at once, in Trio's time."""
+        self._waiting_for_round = trio.lowlevel.ParkingLot()
+        self._is_gathering = False
+        """Several have waited for the end of the last round: what is said first behind it is said by many."""
+        self._hushed = False
+        self.last_sent = 0
+        """The id of the last message that is in the log and was sent."""
+
+    def resume_after(self, id: int) -> None:
+        """Go on after `id`, the last message of an earlier run."""
+        self._sequencer.resume_after(id)
+        self.last_sent = max(self.last_sent, id)
+
+    async def end_of_round(self) -> None:
+        """Wait for the end of this round, or of the next.
+
+        Something must have been put into the inbox, and nobody else have run since: so that a round is sure to come.
+        What those who wait here publish at once behind it is gathered into one batch.
+        """
+        await self._waiting_for_round.park()
+
+    def publish_at_once(self, message: Message, client: Client) -> bool:
+        """Send `message` in the task of its sender, if nothing else is on its way; return whether it was.
+
+        What has to wait for a plugin goes on in the broadcaster. Where people speak one at a time, this spares the
+        broadcaster's turn of the loop, and a batch: a quarter of the processor time that such a message takes.
+        """
+        if self._is_gathering or not self.inbox.idle:
+            return False
+        # In a large room, or with a long text, the loop is to breathe between the sends.
+        if self._hub.count(message.room) > BREATH or len(message.text) > LONG:
+            return False
+        # Many who speak alone at the same time are to be gathered: no sooner than a fan-out's time after it.
+        now = self._now
+        started = now()
+        if started < self._at_once_from:
+            return False
+        messages = (message.with_id(self._sequencer.take(1)),)
+        try:
+            telling = self._plugins.tell_batch(messages, self._calls)
+        except RequiredPluginFailed as failure:
+            self._give_back(Batch([(message, client)]), failure)
+            return True
+        if telling is not None:
+            self._begun_by_sender = self._go_on(Batch([(message, client)]), messages, telling)
+            self.inbox.wake()
+            return True
+        for wire, outboxes in self._hub.audience(message.room).items():
+            put_to_all(outboxes, wire.encode(messages))
+        self.last_sent = messages[0].id
+        ended = now()
+        self._at_once_from = ended + (ended - started)
+        return True
+
+    def leave(self, client: Client) -> None:
+        """Take the client out of its room at once, and tell the others in turn. Does nothing if it is in none."""
+        if client.room:
+            self.inbox.tell_left(client.name, client.room)
+            self._hub.leave(client)
+
+    def hush(self) -> None:
+        """From now on have departures logged, but tell nobody of them: everybody is leaving."""
+        self._hushed = True
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Broadcast until the inbox is closed, and all that was in it is sent."""
+        self._now = trio.lowlevel.current_clock().current_time  # which need not look for the clock
+        task_status.started()
+        with self._plugins.deadlines.calls() as calls:
+            self._calls = calls
+            while await self.inbox.wait():
+                await self._round()
+            # Who left last found it closed.
+            await self._broadcast(self.inbox.gather())
+
+    async def _round(self) -> None:
+        if self._begun_by_sender is not None:
+            begun, self._begun_by_sender = self._begun_by_sender, None
+            await begun
+            if self._end_round():
+                await _everybody_heard()  # so that what they say is in this batch
+        await self._broadcast(self.inbox.gather())
+        # The first of them to say something wakes the broadcaster, in the pass behind that in which all are heard. Only
+        # what is there already would not wait for the others.
+        if self._end_round() and not self.inbox.is_empty:
+            await _everybody_heard()
+
+    async def _broadcast(self, batch: Batch) -> None:
+        drafts = batch.drafts()
+        if not drafts:
+            batch.settle()
+            return
+        messages = with_ids(drafts, self._sequencer.take(len(drafts)))
+        try:
+            telling = self._plugins.tell_batch(messages, self._calls)
+        except RequiredPluginFailed as failure:
+            self._give_back(batch, failure)
+            return
+        await self._go_on(batch, messages, telling)
+
+    async def _go_on(self, batch: Batch, messages: Sequence[Message], telling: Awaitable[object] | None) -> None:
+        """Send what the plugins have been told of, or are being told of."""
+        if telling is not None:
+            try:
+                await telling
+            except RequiredPluginFailed as failure:
+                self._give_back(batch, failure)
+                return
+        await self._send(messages)
+        self._conclude(batch, messages)
+
+    async def _send(self, messages: Sequence[Message]) -> None:
+        """Send the messages to all members of their rooms."""
+        if self._hushed:
+            messages = [message for message in messages if message.kind != "left"]
+        for room, part in _by_room(messages).items():
+            for wire, outboxes in self._hub.audience(room).items():
+                data = wire.encode(part)
+                at_once = min(BREATH, BREATH_BYTES // (len(data) + 1) + 1)
+                put_to_all(outboxes[:at_once], data)
+                for start in range(at_once, len(outboxes), at_once):
+                    await trio.lowlevel.checkpoint()
+                    put_to_all(outboxes[start : start + at_once], data)
+
+    def _conclude(self, batch: Batch, messages: Sequence[Message]) -> None:
+        """Let those in who have joined with what was sent."""
+        self.last_sent = messages[-1].id
+        if batch.joins:
+            self._let_in(batch.joins, cursor=messages[-1].id + 1 - len(batch.joins))
+        batch.settle()
+
+    def _let_in(self, joins: Iterable[Join], cursor: int) -> None:
+        for join in joins:
+            if join.client.ended:
+                # It ended while the plugins were told that it joined.
+                self.inbox.tell_left(join.client.name, join.message.room)
+            else:
+                self._hub.enter(join.client, join.message.room)
+            join.cursor = cursor
+            join.done.set()
+
+    def _give_back(self, batch: Batch, failure: RequiredPluginFailed) -> None:
+        """Nothing of the batch is sent: tell its senders, and keep who left for the next one."""
+        for client, count in Counter(client for _, client in batch.said).items():
+            if client is not None:
+                client.send(f"not sent: {failure}" if count == 1 else f"{count} messages were not sent: {failure}")
+        self.inbox.keep(batch.left)
+        for join in batch.joins:
+            join.failure = failure
+            join.done.set()
+        batch.settle()
+
+    def _end_round(self) -> bool:
+        """Let those who have waited for it be heard, in the next pass of the loop; return whether there are any."""
+        waiting = len(self._waiting_for_round)
+        # One alone is followed by nobody: were it gathered, it would wait for the next round, and so for ever.
+        self._is_gathering = waiting > 1
+        self._waiting_for_round.unpark_all()
+        return waiting > 0
+
+
+async def _everybody_heard() -> None:
+    """Wait until those who were woken have had their turn: a pass of the loop wakes tasks in any order."""
+    await trio.lowlevel.checkpoint()
+    await trio.lowlevel.checkpoint()
+
+
+def _by_room(messages: Sequence[Message]) -> Mapping[str, Sequence[Message]]:
+    if len(messages) == 1:  # as where people speak one at a time: there, each call counts
+        return {messages[0].room: messages}
+    only = set(map(_ROOM, messages))
+    if len(only) == 1:
+        return dict.fromkeys(only, messages)
+    rooms: dict[str, list[Message]] = {}
+    for message in messages:
+        rooms.setdefault(message.room, []).append(message)
+    return rooms

@@ -1,0 +1,1 @@
+"""The command line: one module reads it, one carries each command out, and the rest belong to single commands."""

@@ -1,0 +1,211 @@
+"""What each command of the command line does. What the user has to mend is raised as a `TrichatError`."""
+
+import argparse
+import logging
+import signal
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext, suppress
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import trio
+
+from trichat._base.errors import ConfigError, ControlError, PluginError, StartError
+from trichat._config.options import Config, load_config, read_config
+from trichat._net.listener import Address
+from trichat._ops.log_writer import LogThread
+from trichat._ops.plugin_versions import Versions
+from trichat._ops.process import as_many_as_descriptors, serve
+from trichat._plugins.loader import Choice, build_plugins, choose_plugins, unknown_tables
+from trichat._server import Server
+
+DEFAULT_CONFIG = Path("trichat.toml")
+
+
+def _read(arguments: argparse.Namespace, faults: list[str]) -> tuple[Config, list[Choice]]:
+    """Read the file and apply the command line to it. Each fault in the file is added to `faults`."""
+    config = _read_config(arguments, faults)
+    try:
+        return config, choose_plugins(config, arguments.plugin, faults)
+    except PluginError as error:
+        faults.append(str(error))
+        return config, []
+
+
+def _read_config(arguments: argparse.Namespace, faults: list[str]) -> Config:
+    path = _config_file(arguments)
+    config = Config() if path is None else read_config(path, faults)
+    keys = ("host", "port", "plugins_dir", "control")
+    given = {key: getattr(arguments, key) for key in keys if getattr(arguments, key, None) is not None}
+    config = msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, **given))
+    if getattr(arguments, "chat_log", None) is not None:
+        config = config.with_option("chat_log", "path", arguments.chat_log)
+    return config
+
+
+def _config_file(arguments: argparse.Namespace) -> Path | None:
+    path: Path | None = arguments.config
+    return DEFAULT_CONFIG if path is None and DEFAULT_CONFIG.exists() else path
+
+
+def serve_chat(arguments: argparse.Namespace) -> bool:
+    """Run the server until it stops; return whether somebody has stopped it, and not the failure of a plugin."""
+    # It would end the process. Until the server takes it over, all that a reload reads anew is still to be read.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # Without a standard error (`2>&-`), its descriptor is that of some other file.
+    log = logging.NullHandler() if sys.stderr is None else LogThread(sys.stderr.fileno())
+    _log_to(log, logging.DEBUG if arguments.verbose else logging.INFO)
+    try:
+        return _serve_chat(arguments)
+    finally:
+        # Before the last words on standard error, which say what went wrong.
+        log.flush()
+
+
+def _serve_chat(arguments: argparse.Namespace) -> bool:
+    config, choices, plugins = _build(arguments)
+    names = [f"{each.name} (in shadow)" if each.policy.shadow else each.name for each in choices if each.enabled]
+    about = [f"configuration: {config.source}", f"plugins: {', '.join(names)}"]
+    about += [f"chat log: {path}" for path in _chat_log(choices)]
+    versions = Versions(partial(_read_config, arguments), config, arguments.plugin, plugins)
+    # Only now: what a reload compares is what the file says.
+    config = msgspec.structs.replace(config, server=as_many_as_descriptors(config.server))
+    return serve(Server(config, plugins=plugins), versions, about)
+
+
+def _chat_log(choices: list[Choice]) -> Iterator[Path]:
+    for choice in choices:
+        if choice.name == "chat_log" and choice.enabled:
+            yield Path(getattr(choice.options, "path", "")).absolute()
+
+
+def _build(arguments: argparse.Namespace) -> tuple[Config, list[Choice], dict[str, object]]:
+    faults: list[str] = []
+    config, choices = _read(arguments, faults)
+    plugins = build_plugins(choices, faults)
+    if faults:
+        raise ConfigError(faults)
+    return config, choices, plugins
+
+
+def check_config(arguments: argparse.Namespace) -> None:
+    """Say that the configuration is good."""
+    config, _, plugins = _build(arguments)
+    Server(config, plugins=plugins)  # which refuses what is wrong with a plugin itself
+    print(f"{config.source}: good; plugins: {', '.join(plugins)}")
+
+
+def print_config(arguments: argparse.Namespace) -> None:
+    """Print all of the configuration that is in effect."""
+    from trichat._cli.config_dump import render  # only this command needs it
+
+    faults: list[str] = []
+    config, choices = _read(arguments, faults)
+    if faults:
+        raise ConfigError(faults)
+    print(render(config, choices), end="")
+
+
+def show_plugins(arguments: argparse.Namespace) -> None:
+    """Print a table of the plugins, or all about one."""
+    from trichat._cli.plugin_table import take_inventory  # only this command needs it
+
+    faults: list[str] = []
+    config = _read_config(arguments, faults)
+    inventory = take_inventory(config, arguments.plugin)
+    print(inventory.details(arguments.name) if arguments.name else inventory.table())
+    faults += unknown_tables([item.found for item in inventory.items], config)
+    if faults:
+        raise ConfigError(faults)
+
+
+def ask_server(arguments: argparse.Namespace) -> bool:
+    """Ask a server that runs, and return whether all went well there."""
+    from trichat._ops.control_client import ANSWER_TIMEOUT, ask  # which a server never needs
+
+    faults: list[str] = []
+    control = _read_config(arguments, faults).server.control
+    if faults and arguments.control is None:
+        raise ConfigError(faults)
+    if not control:
+        raise ControlError("this server has no control socket: its `control` is empty")
+    is_trace = arguments.request == "trace"
+    answer = ask(Path(control), arguments.request, timeout=None if is_trace else ANSWER_TIMEOUT)
+    went_well = True
+    # Ctrl-C is how a trace ends; whoever has typed anything else has broken it off.
+    with suppress(KeyboardInterrupt) if is_trace else nullcontext():
+        for text, failed in answer if is_trace else list(answer):
+            went_well = went_well and not failed
+            print(f"trichat: {text}" if failed else text, file=sys.stderr if failed else sys.stdout, flush=True)
+    return went_well
+
+
+def replay_log(arguments: argparse.Namespace) -> None:
+    """Print what a plugin would have made of a chat log."""
+    from trichat._cli.log_replay import Rehearsal  # only this command needs it
+
+    # Its failures are in the report.
+    _log_to(logging.StreamHandler(), logging.CRITICAL)
+    path = _config_file(arguments)
+    config = Config() if path is None else load_config(path)
+    print(Rehearsal(arguments.plugin, config, arguments.log).run())
+
+
+def write_plugin(arguments: argparse.Namespace) -> None:
+    """Write a new plugin."""
+    from trichat._cli.scaffold import new_plugin  # only this command needs it
+
+    folder = new_plugin(arguments.name, Path())
+    print(f"{folder}: a plugin with its test; try `cd {folder} && pytest`, and go on with its README.md")
+
+
+def play_transcripts(arguments: argparse.Namespace) -> bool:
+    """Play transcripts, and return whether everybody heard what they say."""
+    from trichat.testing import Mismatch, Transcript, play_file, play_over_tcp  # which a server never needs
+
+    went_well = True
+    for path in arguments.file:
+        try:
+            if arguments.connect:
+                trio.run(play_over_tcp, Transcript.read(path), *arguments.connect)
+            else:
+                play_file(path)
+        except Mismatch as mismatch:
+            went_well = False
+            print(mismatch)
+        except OSError as error:
+            raise StartError(f"cannot connect to {Address(*arguments.connect)}: {error.strerror or error}") from None
+        else:
+            print(f"{path}: everybody heard what it says")
+    return went_well
+
+
+def try_plugin(arguments: argparse.Namespace) -> bool:
+    """Try a plugin, and return whether it is good."""
+    from trichat.testing import Subject, check_plugin  # which a server never needs
+
+    config = Config() if arguments.config is None else load_config(arguments.config)
+    subject = Subject(arguments.plugin, config, arguments.say, arguments.only)
+    failed = []
+    for result in check_plugin(subject):
+        print(f"{result.check:<26}  {'FAILED' if result.failure else 'ok':<6}  {result.remark}", flush=True)
+        if result.failure:
+            failed.append(result)
+    for result in failed:
+        print(f"\n{result.check}\n{textwrap.indent(result.failure, '    ')}")
+    count = f"{len(failed)} check{'s' if len(failed) > 1 else ''} failed"
+    print(f"\n{subject.name}: {count if failed else 'good'}")
+    return not failed
+
+
+def _log_to(handler: logging.Handler, level: int) -> None:
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=level, handlers=[handler])
+    # What no line shows need not be looked up for each.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False

@@ -1,0 +1,178 @@
+"""The command line: `trichat serve` and the other commands."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+from trichat._base.errors import TrichatError
+from trichat._cli import actions
+from trichat._version import __version__
+
+# What a fault of the user ends with, as argparse does; and what was tried and failed.
+USAGE_ERROR = 2
+FAILED = 1
+
+_Run = Callable[[argparse.Namespace], bool | None]
+_Add = Callable[[argparse.ArgumentParser], None]
+
+
+def main() -> NoReturn:
+    """Run the command line, and exit: 0 when all went well, 1 when what was tried failed, 2 when the user must act."""
+    parser = _parser(sys.argv[1:])
+    arguments = parser.parse_args()
+    command: _Run | None = arguments.command
+    if command is None:
+        parser.print_help(sys.stderr)
+        sys.exit(USAGE_ERROR)
+    try:
+        went_well = command(arguments)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    except BrokenPipeError:
+        # Whoever reads the output has seen enough, as `| head` has; Python would complain when it flushes the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+    except TrichatError as error:
+        for line in str(error).splitlines():
+            print(f"trichat: {line}", file=sys.stderr)
+        sys.exit(USAGE_ERROR)
+    sys.exit(FAILED if went_well is False else 0)
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="trichat", description="A chat server for a team's own network.")
+    parser.add_argument("--version", action="version", version=f"trichat {__version__}")
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(title="commands", metavar=f"{{{','.join(COMMANDS)}}}")
+    # To make that of each takes three milliseconds, and only help and complaints need another than that of the command.
+    for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
+        run, add_arguments, about = COMMANDS[name]
+        command = commands.add_parser(name, help=about)
+        command.set_defaults(command=run)
+        add_arguments(command)
+    return parser
+
+
+def _add_configuration(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help=f"the configuration (default: {actions.DEFAULT_CONFIG}, if it is there)",
+    )
+    command.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="PLUGIN",
+        help="add a plugin: an installed one, a .py file or a module",
+    )
+    command.add_argument("--plugins-dir", metavar="DIR", help="add the plugins in a folder: all of its .py files")
+    command.add_argument("--host", type=_host, help="the address to listen on")
+    command.add_argument("--port", type=_port, help="the TCP port; 0 picks a free one")
+    command.add_argument("--chat-log", metavar="FILE", help="the file that keeps what is said")
+    command.add_argument("--control", metavar="PATH", help="the socket at which it can be asked; empty for none")
+
+
+def _add_serve(command: argparse.ArgumentParser) -> None:
+    _add_configuration(command)
+    command.add_argument("-v", "--verbose", action="store_true", help="log more of what happens")
+
+
+def _add_plugins(command: argparse.ArgumentParser) -> None:
+    _add_configuration(command)
+    command.add_argument("name", nargs="?", metavar="NAME", help="the one to show")
+
+
+def _add_request(request: str, command: argparse.ArgumentParser) -> None:
+    command.set_defaults(request=request)
+    command.add_argument("--control", metavar="PATH", help="the server's control socket (default: as configured)")
+    command.add_argument("--config", type=Path, metavar="FILE", help="the configuration of the server")
+
+
+def _add_replay(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--plugin", required=True, metavar="PLUGIN", help="an installed plugin, a .py file or a module"
+    )
+    command.add_argument("--log", type=Path, metavar="FILE", help="the chat log (default: that of the configuration)")
+    command.add_argument("--config", type=Path, metavar="FILE", help="where its options are")
+
+
+def _add_new_plugin(command: argparse.ArgumentParser) -> None:
+    command.add_argument("name", metavar="NAME", help="the plugin's name, and the folder's")
+
+
+def _add_transcript(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", type=Path, nargs="+", metavar="FILE", help="a transcript")
+    command.add_argument(
+        "--connect",
+        type=_place,
+        metavar="HOST:PORT",
+        help="play it on a server that runs already, rather than on one in memory and in virtual time",
+    )
+
+
+def _add_check_plugin(command: argparse.ArgumentParser) -> None:
+    command.add_argument("plugin", metavar="PLUGIN", help="an installed plugin, a .py file or a module")
+    command.add_argument("--config", type=Path, metavar="FILE", help="where its options are")
+    command.add_argument("--say", action="append", default=[], metavar="LINE", help="a line to say that it acts on")
+    command.add_argument("--only", default="", metavar="CASE", help="play the one case that a failure has named")
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port (0 to 65535)")
+    return int(text)
+
+
+def _place(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as 127.0.0.1:1024")
+    return host.removeprefix("[").removesuffix("]"), _port(port)
+
+
+def _host(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
+
+
+COMMANDS: Mapping[str, tuple[_Run, _Add, str]] = {
+    "serve": (actions.serve_chat, _add_serve, "run the server"),
+    "check": (actions.check_config, _add_configuration, "say whether a configuration is good"),
+    "config": (actions.print_config, _add_configuration, "print the whole configuration in effect, as TOML"),
+    "plugins": (actions.show_plugins, _add_plugins, "show the plugins that there are, or all about one"),
+    "tasks": (
+        actions.ask_server,
+        partial(_add_request, "tasks"),
+        "show what a running server does: its tasks, and where each waits",
+    ),
+    "trace": (
+        actions.ask_server,
+        partial(_add_request, "trace"),
+        "show what each plugin makes of each message, until Ctrl-C",
+    ),
+    "reload": (
+        actions.ask_server,
+        partial(_add_request, "reload"),
+        "let a running server take new versions of its plugins, and open its files anew",
+    ),
+    "replay": (actions.replay_log, _add_replay, "say what a plugin would have made of the messages in a chat log"),
+    "new-plugin": (
+        actions.write_plugin,
+        _add_new_plugin,
+        "write a plugin that works, with its test, into a new folder",
+    ),
+    "transcript": (
+        actions.play_transcripts,
+        _add_transcript,
+        "play a dialogue, and say whether people heard what it says",
+    ),
+    "check-plugin": (actions.try_plugin, _add_check_plugin, "try everything on a plugin that it has to survive"),
+}

@@ -1,0 +1,149 @@
+"""What `trichat plugins` shows: every plugin that was found, and those that cannot be used with the reason."""
+
+import inspect
+from collections.abc import Iterator, Sequence
+from types import ModuleType
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
+
+import msgspec
+
+from trichat._base.errors import PluginError
+from trichat._cli.config_dump import keys
+from trichat._config.options import Config, suggestion
+from trichat._plugins.command_calls import commands_of
+from trichat._plugins.commands import command_table
+from trichat._plugins.discovery import Extra, Found, find_plugins
+from trichat._plugins.dispatch import Plugins
+from trichat._plugins.loader import Choice, build_plugins, choose, is_wanted
+
+
+class Item(NamedTuple):
+    """A plugin, and what becomes of it."""
+
+    found: Found
+    state: str
+    """`on`, `off`, `shadow` or `broken`."""
+    choice: Choice | None
+    """What it is; `None` where it was not imported, or could not be."""
+    hooks: Sequence[str] = ()
+    """The hooks that it has, if it runs."""
+    commands: Sequence[str] = ()
+    """How its slash commands are typed, if it runs."""
+    faults: Sequence[str] = ()
+    """Why it is broken."""
+
+    @property
+    def version(self) -> str:
+        """That of its package, or its own."""
+        module = inspect.getmodule(self.choice.factory) if self.choice else None
+        return self.found.version or str(getattr(module, "__version__", "-"))
+
+
+class Inventory(NamedTuple):
+    """All plugins, and the order in which those that are on are called."""
+
+    items: Sequence[Item]
+    plugins: Plugins
+
+    def table(self) -> str:
+        """Return one line for each plugin, and one for each hook."""
+        rows = [("NAME", "VERSION", "FROM", "STATE", "HOOKS AND COMMANDS")]
+        for item in self.items:
+            about = "; ".join(item.faults) or ", ".join(
+                [*item.hooks, *(usage.partition(" ")[0] for usage in item.commands)]
+            )
+            rows.append((item.found.name, item.version, item.found.origin, item.state, about))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        order = [f"{hook}: {', '.join(names)}" for hook, names in self.plugins.roster.order().items() if names]
+        return "\n".join([*lines, "", "In each hook they are called in this order:", *order])
+
+    def details(self, name: str) -> str:
+        """Return all there is to say of one plugin. Raises `PluginError` if there is none of this name."""
+        item = next((item for item in self.items if item.found.name == name), None)
+        if item is None:
+            names = [item.found.name for item in self.items]
+            raise PluginError(f"there is no plugin {name!r}{suggestion(name, names)}; there are: {', '.join(names)}")
+        return "\n".join(_details(item))
+
+
+def take_inventory(config: Config, extra: Extra = ()) -> Inventory:
+    """Look at every plugin. Nothing that is wrong with one keeps the others from being shown.
+
+    Raises `PluginError` if two have one name, or if there is no folder of plugins where there should be one.
+    """
+    plugins = Plugins(config.server.hook_timeout)
+    return Inventory(
+        [_look_at(found, config, plugins) for found in find_plugins(config.server.plugins_dir, extra)], plugins
+    )
+
+
+def _look_at(found: Found, config: Config, plugins: Plugins) -> Item:
+    if not is_wanted(found, config):
+        return Item(found, "off", None)
+    faults: list[str] = []
+    choice, commands = None, list[str]()
+    try:
+        choice = choose(found, config, faults)
+        made = build_plugins([choice], faults) if choice is not None else {}
+        for name, plugin in made.items():
+            plugins.register(name, plugin, choice.policy if choice else None)
+            registry = plugins.roster.registry
+            table = command_table([(name, commands_of(registry[name], registry, plugins))])
+            commands = [each.usage for each in table.values()]
+    except PluginError as error:
+        faults.append(str(error))
+    if faults:
+        return Item(found, "broken", choice, faults=faults)
+    if choice is None or not choice.enabled:
+        return Item(found, "off", choice)
+    state = "shadow" if choice.policy.shadow else "on"
+    return Item(found, state, choice, plugins.roster.registry.hooks_of(found.name), commands)
+
+
+def _details(item: Item) -> Iterator[str]:
+    yield f"{item.found.name} {item.version}, from {item.found.origin}: {item.state}"
+    yield from item.faults
+    if item.choice is None:
+        return
+    yield from ("", _documentation(item.choice.factory))
+    if item.hooks:
+        yield from ("", f"hooks: {', '.join(item.hooks)}")
+    if item.commands:
+        yield from ("", f"commands: {', '.join(item.commands)}")
+    yield from ("", f"[plugins.{item.found.name}]")
+    for options in (item.choice.policy, item.choice.options):
+        if options is not None:
+            types = {field.name: field for field in msgspec.structs.fields(options)}
+            for key, lines in keys(options).items():
+                kind = f"# {_type_text(types[key].type)}; by default {_default(types[key])}."
+                yield from (*lines[:-1], kind, lines[-1])
+
+
+def _documentation(factory: ModuleType | type) -> str:
+    module = inspect.getmodule(factory)
+    texts = [inspect.getdoc(each) for each in dict.fromkeys((module, factory)) if each is not None]
+    return "\n\n".join(text for text in texts if text) or "It has no documentation."
+
+
+def _default(field: Any) -> str:
+    if field.default is not msgspec.NODEFAULT:
+        return repr(field.default)
+    return (
+        repr(field.default_factory()) if field.default_factory is not msgspec.NODEFAULT else "nothing: it is required"
+    )
+
+
+def _type_text(annotation: Any) -> str:
+    """Name a type as people write it: without what stands beside it."""
+    if get_origin(annotation) is Annotated:
+        return _type_text(get_args(annotation)[0])
+    if annotation is type(None):
+        return "None"
+    inner = [_type_text(each) if each is not ... else "..." for each in get_args(annotation)]
+    name = getattr(get_origin(annotation) or annotation, "__name__", str(annotation))
+    if name in ("Union", "UnionType"):
+        return " | ".join(inner)
+    if name == "Literal":
+        return " | ".join(map(repr, get_args(annotation)))
+    return f"{name}[{', '.join(inner)}]" if inner else name

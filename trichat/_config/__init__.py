@@ -1,0 +1,1 @@
+"""The configuration: one TOML file, typed, with every fault named by its place."""

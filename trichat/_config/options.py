@@ -1,0 +1,220 @@
+"""The configuration: one TOML file, typed, with every fault named by its place."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
+
+from trichat._base.addresses import Network
+from trichat._base.errors import ConfigError
+
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+"""A time limit in seconds, of at most a day: no wait is without end."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The base of a plugin's options: one annotated field per key of its table, with a default.
+
+    The string in a field's `Annotated[int, "..."]` is what `trichat config` prints above it; limits go beside it, as
+    msgspec's `Meta(ge=0)`.
+    """
+
+
+class ServerOptions(Options, frozen=True, kw_only=True):
+    """The table `[server]`."""
+
+    host: Annotated[str, Meta(min_length=1), "The address to listen on; 0.0.0.0 for all, :: for all with IPv6."] = (
+        "0.0.0.0"
+    )
+    port: Annotated[int, Meta(ge=0, le=65535), "The TCP port; 0 picks a free one."] = 1024
+    operators: Annotated[
+        tuple[Network, ...], "From where people may do what not everyone may: addresses and networks."
+    ] = (Network("127.0.0.0/8"), Network("::1"))
+    plugins_dir: Annotated[
+        str, "A folder whose .py files are plugins, all of them; relative to where the server was started."
+    ] = ""
+    data_dir: Annotated[
+        str,
+        Meta(min_length=1),
+        "Where plugins keep what survives a restart, each in a folder of its own that is made when it needs it; "
+        "relative to where the server was started.",
+    ] = "trichat_data"
+    control: Annotated[
+        str,
+        "The Unix socket at which trichat tasks, trace and reload reach the server, for its own user alone; empty for "
+        "none; relative to where the server was started.",
+    ] = "trichat.sock"
+    max_clients: Annotated[int, Meta(ge=1), "Connections at a time."] = 10_000
+    max_clients_per_address: Annotated[int, Meta(ge=1), "Connections at a time from one address."] = 1_000
+    max_line_bytes: Annotated[
+        int, Meta(ge=64, le=1_048_576), "The longest line that is taken, in bytes without its end."
+    ] = 4096
+    backlog_bytes: Annotated[
+        int, Meta(ge=4096), "What may wait for a client that does not read, before it is disconnected."
+    ] = 1_048_576
+    name_timeout: Annotated[Seconds, "Seconds that a new client has to give a name."] = 30.0
+    send_timeout: Annotated[Seconds, "Seconds that a client may take nothing of what waits for it."] = 60.0
+    hook_timeout: Annotated[Seconds, "Seconds that one call of a plugin may take before it is cancelled."] = 5.0
+    shutdown_timeout: Annotated[Seconds, "Seconds within which a stop is done, whatever clients and plugins do."] = 5.0
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole configuration. The tables of the plugins are typed later, when the plugins are known."""
+
+    server: ServerOptions = ServerOptions()
+    plugins: Mapping[str, Mapping[str, object]] = {}
+    source: str = "the defaults"
+    """What to call it in a fault: the name of the file."""
+
+    @classmethod
+    def from_tables(cls, tables: Mapping[str, object], source: str = "configuration") -> "Config":
+        """Build a configuration from parsed TOML. Raises `ConfigError` with all faults but those of the plugins."""
+        faults: list[str] = []
+        config = _from_tables(tables, source, faults)
+        if faults:
+            raise ConfigError(faults)
+        return config
+
+    def with_option(self, plugin: str, key: str, value: object) -> "Config":
+        """The same configuration with one key of a plugin's table set to `value`."""
+        table = {**self.plugins.get(plugin, {}), key: value}
+        return msgspec.structs.replace(self, plugins={**self.plugins, plugin: table})
+
+
+def load_config(path: Path) -> Config:
+    """Read a configuration file. Raises `ConfigError` with all faults in it but those of the plugins."""
+    faults: list[str] = []
+    config = read_config(path, faults)
+    if faults:
+        raise ConfigError(faults)
+    return config
+
+
+def read_config(path: Path, faults: list[str]) -> Config:
+    """Read a configuration file. Each fault is added to `faults`, and its default stands in for what is wrong."""
+    import tomllib  # a server without a file does not need it
+
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        faults.append(f"{path}: cannot be read ({error.strerror})")
+    except (ValueError, RecursionError) as error:
+        # Beside its own errors, tomllib lets out those of numbers that are too long, and of what is nested too deep.
+        faults.append(f"{path}: is not TOML ({error})")
+    else:
+        return _from_tables(tables, str(path), faults)
+    return Config(source=str(path))
+
+
+def _from_tables(tables: Mapping[str, object], source: str, faults: list[str]) -> Config:
+    for key, table in tables.items():
+        if key not in ("server", "plugins"):
+            kind = "table" if isinstance(table, dict) else "key"
+            faults.append(f"{source}: {key}: unknown {kind}{suggestion(key, ['server', 'plugins'])}")
+    table = _table(tables, "server", f"{source}: ", faults)
+    # What is right in it counts, even if the rest is wrong: `plugins_dir` says which tables of plugins there may be.
+    server = ServerOptions(**_values(ServerOptions, table, f"{source}: server", faults))
+    plugins = _table(tables, "plugins", f"{source}: ", faults)
+    return Config(
+        server=server,
+        plugins={name: _table(plugins, name, f"{source}: plugins.", faults) for name in plugins},
+        source=source,
+    )
+
+
+def _table(tables: Mapping[str, object], key: str, place: str, faults: list[str]) -> Mapping[str, object]:
+    table = tables.get(key, {})
+    if isinstance(table, dict):
+        return table
+    faults.append(f"{place}{key}: Expected a table (here: {table!r})")
+    return {}
+
+
+OptionsType = TypeVar("OptionsType", bound=Options)
+
+
+def to_options(
+    cls: type[OptionsType], table: Mapping[str, object], place: str, faults: list[str], others: Sequence[str] = ()
+) -> OptionsType | None:
+    """Convert `table` to `cls`. Each fault is added to `faults`, behind its `place`; `None` if there was one.
+
+    `others` are keys that the table may have beside these: a misspelled one may have been meant for one of them.
+    """
+    fields = _fields(cls)
+    before = len(faults)
+    values = _values(cls, table, place, faults, others)
+    faults.extend(f"{place}.{key}: is missing" for key in fields if fields[key].required and key not in table)
+    return cls(**values) if len(faults) == before else None
+
+
+def _values(
+    cls: type[Options], table: Mapping[str, object], place: str, faults: list[str], others: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return the values in `table` that are right, and add a fault for each of the others."""
+    fields = _fields(cls)
+    values = {}
+    # Key by key, because msgspec stops at the first fault and whoever wrote the file wants to see all of them.
+    for key, value in table.items():
+        before = len(faults)
+        if key in fields:
+            converted = _convert(value, fields[key].type, f"{place}.{key}", faults)
+            if len(faults) == before:
+                values[key] = converted
+        else:
+            faults.append(f"{place}.{key}: unknown key{suggestion(key, [*fields, *others])}")
+    return values
+
+
+@lru_cache
+def _fields(cls: type[Options]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """Return the fields of `cls` by name: looking them up takes long, and tests start many servers."""
+    return {field.name: field for field in msgspec.structs.fields(cls)}
+
+
+def _convert(value: object, wanted: Any, place: str, faults: list[str]) -> Any:
+    bare = get_args(wanted)[0] if get_origin(wanted) is Annotated else wanted
+    before = len(faults)
+    if get_origin(bare) in (list, tuple) and isinstance(value, list):
+        for index, element in enumerate(value):
+            _convert(element, get_args(bare)[0], f"{place}[{index}]", faults)
+    if len(faults) > before:
+        return None
+    try:
+        return msgspec.convert(value, wanted, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        reason = str(error)
+        if reason.startswith("Invalid enum value"):
+            reason = f"Expected {' or '.join(_choices(bare))}"
+        names_it = isinstance(value, str) and repr(value) in reason
+        faults.append(f"{place}: {reason}" if names_it else f"{place}: {reason} (here: {value!r})")
+        return None
+
+
+def _choices(wanted: Any) -> Iterator[str]:
+    """Name what an option may be that has fixed words among its values: msgspec only says what it may not."""
+    if get_origin(wanted) is Literal:
+        yield from map(repr, get_args(wanted))
+    elif get_origin(wanted) in (Annotated, Union):
+        for alternative in get_args(wanted):
+            yield from _choices(alternative)
+    elif isinstance(wanted, type):
+        yield f"`{wanted.__name__}`"
+
+
+def suggestion(word: str, known: list[str]) -> str:
+    """Return ` (did you mean '...'?)` where something known looks like `word`, or nothing."""
+    import difflib  # only what is misspelled needs it
+
+    close = difflib.get_close_matches(word, known, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _decode(cls: type, value: object) -> object:
+    if cls not in (Network, Path):
+        raise NotImplementedError(f"an option of type {cls.__name__} cannot be read from TOML")
+    if not isinstance(value, str):
+        raise ValueError(f"Expected {'a path' if cls is Path else 'an address or a network'}, as a string")
+    return cls(value)

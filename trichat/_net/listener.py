@@ -1,0 +1,174 @@
+"""Listeners: where connections come from. A listener knows its wire; the rest of the server does not."""
+
+import errno
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import NamedTuple, Protocol
+
+import trio
+
+from trichat._base.errors import StartError
+from trichat._fronts.wire import Wire
+from trichat._net.transport import SocketTransport, Transport
+
+logger = logging.getLogger("trichat.listener")
+
+Accept = Callable[[Transport, Wire], None]
+
+# The kernel caps it at net.core.somaxconn; thousands may come at once after a restart.
+ACCEPT_BACKLOG = 4096
+
+# Connections taken in one go before the others get their turn.
+ACCEPT_BURST = 100
+
+# Seconds to wait when the process or the machine is out of descriptors or memory: somebody has to leave first.
+EXHAUSTED_PAUSE = 0.1
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+
+# An address that this machine has not. A name may stand for others besides: `localhost` does for ::1 as well, also in
+# a container in which IPv6 is turned off.
+_NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+
+# A laptop that was closed never says goodbye: after a minute of silence it is asked, and after another it is gone.
+_SOCKET_OPTIONS = (
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 6),
+)
+
+# Seconds after which the kernel ends a connection whose other side acknowledges nothing, at least. It counts as well
+# while the other side is there but takes nothing: so it has to leave the outbox its time.
+SILENCE = 120.0
+
+
+class Address(NamedTuple):
+    """Where a listener listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Listener(Protocol):
+    """A source of connections."""
+
+    async def serve(self, accept: Accept, *, task_status: trio.TaskStatus[list[Address]]) -> None:
+        """Listen, report where, and call `accept` for each connection until cancelled. Raises `StartError`."""
+
+
+class TcpListener:
+    """Plain TCP on every address that `host` stands for; port 0 picks a free one.
+
+    Give it the `send_timeout` of the server, for which a client may take nothing before its connection is ended.
+    """
+
+    def __init__(self, host: str, port: int, wire: Wire, send_timeout: float = 60.0) -> None:
+        self._host = host
+        self._port = port
+        self._wire = wire
+        milliseconds = int(1000 * max(SILENCE, 2 * send_timeout))
+        self._socket_options = (*_SOCKET_OPTIONS, (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds))
+
+    async def serve(self, accept: Accept, *, task_status: trio.TaskStatus[list[Address]]) -> None:
+        """Listen, report where, and call `accept` for each connection until cancelled. Raises `StartError`."""
+        with ExitStack() as stack:
+            listening = [stack.enter_context(sock) for sock in await self._open()]
+            async with trio.open_nursery() as nursery:
+                addresses = [Address(*sock.getsockname()[:2]) for sock in listening]
+                for sock, address in zip(listening, addresses, strict=True):
+                    nursery.start_soon(self._accept_all, sock, accept, name=f"listener {address}")
+                task_status.started(addresses)
+
+    async def _open(self) -> list[socket.socket]:
+        place = Address(self._host, self._port)
+        try:
+            found = await trio.socket.getaddrinfo(
+                self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )
+        except (OSError, UnicodeError) as error:
+            raise StartError(f"cannot listen on {place}: {getattr(error, 'strerror', error)}") from error
+        try:
+            return _listen_on_all([(family, str(address[0])) for family, _, _, _, address in found], self._port)
+        except OSError as error:
+            raise StartError(f"cannot listen on {place}: {error.strerror}{_hint(error)}") from error
+
+    async def _accept_all(self, listening: socket.socket, accept: Accept) -> None:
+        exhausted = False
+        while True:
+            await trio.lowlevel.wait_readable(listening)
+            try:
+                for _ in range(ACCEPT_BURST):
+                    sock, peer = listening.accept()
+                    exhausted = False
+                    self._take(sock, peer[0], accept)
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    if not exhausted:
+                        logger.error("cannot accept connections for now: %s", error.strerror)
+                    exhausted = True
+                    await trio.sleep(EXHAUSTED_PAUSE)
+                # Anything else is the end of the connection that was being accepted, not of the listener.
+
+    def _take(self, sock: socket.socket, host: str, accept: Accept) -> None:
+        try:
+            sock.setblocking(False)
+            for option in self._socket_options:
+                sock.setsockopt(*option)
+        except OSError:
+            sock.close()  # It was reset before we came to it.
+            return
+        accept(SocketTransport(sock, host), self._wire)
+
+
+def _listen_on_all(addresses: Sequence[tuple[int, str]], port: int) -> list[socket.socket]:
+    """Listen on those of the addresses that this machine has. Raises `OSError` if it has none of them."""
+    with ExitStack() as stack:
+        listening: list[socket.socket] = []
+        for family, host in addresses:
+            try:
+                sock = stack.enter_context(_listen(family, (host, port)))
+            except OSError as error:
+                is_last = (family, host) == addresses[-1]
+                if error.errno not in _NOT_HERE or (is_last and not listening):
+                    raise
+                logger.warning("cannot listen on %s: %s", Address(host, port), error.strerror)
+                continue
+            listening.append(sock)
+            # All addresses of one host share the port that the first one got.
+            port = sock.getsockname()[1]
+        stack.pop_all()
+        return listening
+
+
+def _listen(family: int, address: tuple[str, int]) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        # A restart must not wait until the kernel has forgotten the connections of the last run.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(ACCEPT_BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _hint(error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return " (another server has the port; choose one with --port, or stop it)"
+        case errno.EADDRNOTAVAIL:
+            return " (it is not an address of this machine)"
+        case errno.EACCES:
+            return " (ports below 1024 need privileges)"
+        case _:
+            return ""

@@ -1,0 +1,157 @@
+"""The control socket: whoever runs the server asks it what goes on, and has it reload.
+
+A client sends one line, the name of a request, and gets lines until the connection ends. Each begins with what it is:
+
+    = TEXT      a line of the answer
+    ! SENTENCE  something has failed
+    .           that was all; without it the answer was cut off
+
+A line holds nothing that a terminal would obey.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from trichat._base.task_tree import task_lines
+from trichat._base.text import printable
+from trichat._ops.reloader import Reloader
+from trichat._ops.unix_socket import private_socket
+from trichat._server import Server
+
+logger = logging.getLogger("trichat.control")
+
+# Clients at a time: a few people and a monitor.
+MAX_CLIENTS = 16
+
+# The longest request, in bytes.
+MAX_REQUEST = 100
+
+# Seconds for the request to come, and for a client to take what is sent to it.
+REQUEST_TIMEOUT = 5.0
+SEND_TIMEOUT = 60.0
+
+# How many lines of a long answer are made and sent in one go.
+LINES_AT_ONCE = 100
+
+
+class Control:
+    """Answers requests about `server` at the Unix socket `path`."""
+
+    def __init__(self, path: Path, server: Server, reloader: Reloader) -> None:
+        self._path = path
+        self._server = server
+        self._reloader = reloader
+        self._clients = 0
+        self._requests: Mapping[str, Callable[[Answer], Awaitable[None]]] = {
+            "reload": self._reload,
+            "tasks": self._tasks,
+            "trace": self._trace,
+        }
+
+    async def serve(self, *, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED) -> None:
+        """Listen, and answer until cancelled; the clients are cancelled with it. Raises `StartError`."""
+        with private_socket(self._path) as sock:
+            listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
+            await trio.serve_listeners(self._talk, [listener], task_status=task_status)
+
+    async def _talk(self, stream: trio.SocketStream) -> None:
+        """Serve one client. Nothing but cancellation gets out of here: a client is never worth a server."""
+        self._clients += 1
+        try:
+            async with stream:
+                await self._answer(stream)
+        except (trio.BrokenResourceError, trio.TooSlowError) as error:
+            logger.debug("a client of the control socket is gone: %r", error)
+        except Exception:
+            logger.exception("an error in the control socket")
+        finally:
+            self._clients -= 1
+
+    async def _answer(self, stream: trio.SocketStream) -> None:
+        answer = Answer(stream)
+        if self._clients > MAX_CLIENTS:
+            await answer.fail(f"too many ask at the same time; there is room for {MAX_CLIENTS}")
+        else:
+            request = await _request(stream)
+            if request in self._requests:
+                trio.lowlevel.current_task().name = f"control {request}"
+                logger.debug("the control socket is asked for: %s", request)
+                await self._requests[request](answer)
+            else:
+                await answer.fail(f"there is no request {request!r}, only: {', '.join(self._requests)}")
+        await answer.end()
+
+    async def _tasks(self, answer: "Answer") -> None:
+        # The tree of a full house takes a while: the others get their turn in between.
+        lines = task_lines()
+        while some := [*islice(lines, LINES_AT_ONCE)]:
+            await answer.tell(*some)
+
+    async def _reload(self, answer: "Answer") -> None:
+        # It goes on when the client is gone. How long it takes is for the hooks' deadlines to say.
+        reload = self._reloader.ask()
+        await reload.done.wait()
+        await answer.tell(*reload.news)
+        if reload.failures:
+            await answer.fail(*reload.failures)
+        else:
+            await answer.tell("reloaded")
+
+    async def _trace(self, answer: "Answer") -> None:
+        with self._server._tracer.watching() as watcher:
+            asked = ", ".join(self._server._tracer.asked) or "nobody"
+            await answer.tell(f"watching; asked about each message, in this order: {asked}")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_cancel_at_end, answer.stream, nursery.cancel_scope)
+                while True:
+                    # One message each time: under load the watcher falls behind, and not the server.
+                    await answer.tell(*await watcher.next())
+
+
+class Answer:
+    """The way to one client. Its methods raise `BrokenResourceError` or `TooSlowError` when nobody takes it."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self.stream = stream
+
+    async def tell(self, *lines: str) -> None:
+        """Send lines of the answer."""
+        await self._send("".join(f"= {printable(line)}\n" for line in lines))
+
+    async def fail(self, *sentences: str) -> None:
+        """Send what has failed."""
+        await self._send("".join(f"! {printable(sentence)}\n" for sentence in sentences))
+
+    async def end(self) -> None:
+        """Say that this was all."""
+        await self._send(".\n")
+
+    async def _send(self, text: str) -> None:
+        with trio.fail_after(SEND_TIMEOUT):
+            await self.stream.send_all(text.encode())
+
+
+async def _request(stream: trio.SocketStream) -> str:
+    """Receive a line, or what there is of it when the other side says no more."""
+    received = b""
+    with trio.fail_after(REQUEST_TIMEOUT):
+        while True:
+            data = await stream.receive_some(MAX_REQUEST)
+            received += data
+            if not data or b"\n" in data or len(received) >= MAX_REQUEST:
+                break
+    line = received.partition(b"\n")[0][:MAX_REQUEST]
+    return line.decode(errors="replace").strip()
+
+
+async def _cancel_at_end(stream: trio.SocketStream, scope: trio.CancelScope) -> None:
+    """Cancel `scope` when the other side hangs up, or says anything more. Until then there is nothing to wait for."""
+    with suppress(trio.BrokenResourceError):
+        await stream.receive_some(1)
+    scope.cancel()

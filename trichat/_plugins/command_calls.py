@@ -1,0 +1,71 @@
+"""The slash commands of the plugins: those that they mark and those that they contribute, each a call of its plugin."""
+
+import inspect
+from collections.abc import Awaitable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial, wraps
+from itertools import chain
+
+import trio
+
+from trichat import hookspecs
+from trichat._base.failures import exceptions_only
+from trichat._chat.client import Client
+from trichat._plugins.commands import Command, marked_commands
+from trichat._plugins.dispatch import Plugins, log_failure
+from trichat._plugins.registry import Registered, Registry
+
+
+def commands_of_all(plugins: Plugins) -> Iterator[tuple[str, Iterable[Command]]]:
+    """Yield the commands of each plugin, with its name. Raises `PluginError`."""
+    registry = plugins.roster.registry
+    marked = ((each.name, marked_commands(each.plugin)) for each in registry)
+    for name, found in chain(marked, plugins.contributions(hookspecs.commands)):
+        yield name, _as_calls(found, registry[name], plugins)
+
+
+def commands_of(registered: Registered, registry: Registry, plugins: Plugins) -> Iterable[Command]:
+    """Return the commands of one plugin of `registry`. Raises `PluginError`."""
+    contributed = plugins.contribution_of(registered, registry, hookspecs.commands) or ()
+    return _as_calls(chain(marked_commands(registered.plugin), contributed), registered, plugins)
+
+
+def _as_calls(found: Iterable[Command], owner: Registered, plugins: Plugins) -> Iterator[Command]:
+    # A plugin in shadow has none: who gives one would wait for its effect.
+    if not owner.policy.shadow:
+        for command in found:
+            # What is no command is found where they are put together.
+            yield _as_call(command, owner, plugins) if isinstance(command, Command) else command
+
+
+def _as_call(command: Command, owner: Registered, plugins: Plugins) -> Command:
+    """Return the command, with a `run` that is a call of its plugin like any other while it is awaited.
+
+    Whoever runs it finds all of its failures with `except Exception`.
+    """
+    what = f"/{command.name}"
+    noting = partial(exceptions_only, partial(log_failure, owner.name, what))
+
+    @wraps(command.run)
+    def run(client: Client, arguments: str) -> Awaitable[str | None] | str | None:
+        if owner.gate is not None:
+            return run_by_successor(owner.gate, client, arguments)
+        with noting():
+            answer = command.run(client, arguments)
+        return wait_for(answer) if inspect.isawaitable(answer) else answer
+
+    async def wait_for(answer: Awaitable[str | None]) -> str | None:
+        with plugins.deadlines.suspended(), plugins.deadlines.calls() as calls, noting():
+            return await calls.wait_for(answer, owner, what)
+
+    async def run_by_successor(gate: trio.Event, client: Client, arguments: str) -> str | None:
+        """Wait for the one that takes the place of the plugin, and run what it has under this name."""
+        with plugins.deadlines.suspended():  # whoever holds the plugin's calls has a deadline
+            await gate.wait()
+        found = client.server.commands.get(command.name)
+        if found is None or not found.who.includes(client):
+            return f"{what} is not there any more"
+        answer = found.run(client, arguments)
+        return await answer if inspect.isawaitable(answer) else answer
+
+    return replace(command, run=run)

@@ -1,0 +1,222 @@
+"""Slash commands, as plugins contribute them: marked functions whose arguments are typed, or built one by one."""
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_type_hints
+
+import msgspec
+
+from trichat._base.errors import PluginError
+from trichat._base.failures import pass_on
+
+if TYPE_CHECKING:
+    from trichat._chat.client import Client
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_NAME = re.compile(r"[a-z][a-z0-9-]*")
+
+_MARK = "trichat_command"
+
+
+class Who(Enum):
+    """Who may give a command."""
+
+    EVERYONE = "everyone"
+    OPERATORS = "operators"
+
+    def includes(self, client: "Client") -> bool:
+        """Whether `client` is one of them."""
+        return self is Who.EVERYONE or client.is_operator
+
+
+everyone = Who.EVERYONE
+operators = Who.OPERATORS
+"""Who is connected from an address that `operators` of `[server]` has."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A line that begins with `/name`: `run(client, arguments)` is called with what follows, stripped."""
+
+    name: str
+    """Without the slash: small letters, digits and hyphens."""
+    help: str
+    """What it does, in a few words."""
+    run: "Callable[[Client, str], Awaitable[str | None] | str | None]"
+    """What it returns is sent to the client; it may send more itself."""
+    arguments: str = ""
+    """What may follow, for people to read: `[NAME]`."""
+    plugin: str = ""
+    """Whose it is; the server fills it in."""
+    who: Who = everyone
+    """Who may give it."""
+
+    @property
+    def usage(self) -> str:
+        """How it is typed."""
+        return f"/{self.name} {self.arguments}".rstrip()
+
+
+class _Parameter(NamedTuple):
+    name: str
+    type: Any
+    required: bool
+    takes_all: bool
+    """Whether it is `*words`."""
+
+
+class _Mark(msgspec.Struct, frozen=True, dict=True):
+    function: Callable[..., Any]
+    name: str
+    arguments: str | None
+    help: str
+    who: Who
+
+    @cached_property
+    def parameters(self) -> list[_Parameter]:
+        """All of the function's. Tests make many plugins of one class, and to look them up takes a while."""
+        try:
+            types = get_type_hints(self.function)
+        except (NameError, AttributeError, SyntaxError, TypeError) as error:
+            raise PluginError(f"the types of the arguments of /{self.name} are not there: {error}") from None
+        return [
+            _Parameter(
+                each.name,
+                types.get(each.name, str),
+                each.default is each.empty,
+                each.kind is inspect.Parameter.VAR_POSITIONAL,
+            )
+            for each in inspect.signature(self.function).parameters.values()
+        ]
+
+
+def command(
+    name: str,
+    arguments: str | None = None,
+    *,
+    help: str,  # noqa: A002 - that is what it is
+    who: Who = everyone,
+) -> Callable[[F], F]:
+    """Mark a function of a plugin as the command `/name`.
+
+    It is called with the client, and with each word that follows, converted to the type of its parameter: `int`,
+    `float`, `str`, a `Literal`, whatever msgspec can read from a word. A last parameter of type `str` gets all the
+    rest, and `*words` one word each. A parameter with a default need not be given. Who types something else is answered
+    with the usage: `arguments`, by default the names of the parameters. What the function returns is sent to the
+    client. Raises `ValueError` if nobody could type the name.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} cannot be a command; it has a name like 'roll' or 'roll-2'")
+
+    def mark(function: F) -> F:
+        setattr(function, _MARK, _Mark(function, name, arguments, help, who))
+        return function
+
+    return mark
+
+
+def is_command(function: object) -> bool:
+    """Whether a function is marked by `command`."""
+    return hasattr(function, _MARK)
+
+
+def marked_commands(plugin: object) -> Iterator[Command]:
+    """Yield the commands of the marked functions of a plugin. Raises `TypeError` for one that cannot be called so."""
+    own = getattr(plugin, "__dict__", {})
+    for attribute in dir(plugin):
+        if not attribute.startswith("__") and is_command(own.get(attribute, getattr(type(plugin), attribute, None))):
+            function = getattr(plugin, attribute)
+            mark: _Mark = getattr(function, _MARK)
+            typed = _Typed(mark, function)
+            yield Command(mark.name, mark.help, typed, typed.arguments, who=mark.who)
+
+
+def parameter_types(command: Command) -> list[Any]:
+    """Return the types of what may follow a command that is a marked function; nothing for any other."""
+    run = inspect.unwrap(command.run)
+    return [each.type for each in run.parameters] if isinstance(run, _Typed) else []
+
+
+class _Typed:
+    """Calls a function with what was typed."""
+
+    def __init__(self, mark: _Mark, function: Callable[..., Any]) -> None:
+        self._function = function
+        parameters = mark.parameters[inspect.ismethod(function) :]  # without the plugin itself
+        if not parameters:
+            raise PluginError(f"the function of /{mark.name} does not take the client; that is its first argument")
+        self.parameters = parameters[1:]
+        names = [_shown(parameter) for parameter in self.parameters]
+        self.arguments = " ".join(names) if mark.arguments is None else mark.arguments
+        self._usage = f"usage: /{mark.name} {self.arguments}".rstrip()
+
+    def __call__(self, client: "Client", text: str) -> Any:
+        try:
+            arguments = list(self._convert(text.strip()))
+        except msgspec.ValidationError as error:
+            return f"{error}; {self._usage}" if str(error) else self._usage
+        return self._function(client, *arguments)
+
+    def _convert(self, text: str) -> Iterator[object]:
+        """Yield the arguments. Raises `ValidationError`, which says what is wrong, or nothing if the number is."""
+        for place, parameter in enumerate(self.parameters):
+            if parameter.takes_all:
+                yield from (_converted(word, parameter.type) for word in text.split())
+                return
+            if not text:
+                if parameter.required:
+                    raise msgspec.ValidationError
+                return
+            if parameter.type is str and place == len(self.parameters) - 1:
+                yield text
+                return
+            word, _, text = text.partition(" ")
+            text = text.lstrip()
+            yield _converted(word, parameter.type)
+        if text:
+            raise msgspec.ValidationError
+
+
+def _shown(parameter: _Parameter) -> str:
+    name = parameter.name.upper()
+    if parameter.takes_all:
+        return f"[{name} ...]"
+    return name if parameter.required else f"[{name}]"
+
+
+def _converted(word: str, wanted: Any) -> object:
+    try:
+        return msgspec.convert(word, wanted, strict=False)
+    except msgspec.ValidationError as error:
+        raise msgspec.ValidationError(f"{word!r}: {error}") from None
+
+
+def command_table(contributions: Iterable[tuple[str, Iterable[Command]]]) -> Mapping[str, Command]:
+    """Return all commands by name. Raises `PluginError` if two plugins have the same one."""
+    table: dict[str, Command] = {}
+    for plugin, contribution in contributions:
+        for command in _commands(plugin, contribution):
+            other = table.get(command.name)
+            if other is not None:
+                raise PluginError(f"plugins {other.plugin!r} and {plugin!r} both have the command /{command.name}")
+            table[command.name] = replace(command, plugin=plugin)
+    return table
+
+
+def _commands(plugin: str, contribution: Iterable[Command]) -> Iterable[Command]:
+    try:
+        commands = list(contribution)
+    except BaseException as error:
+        pass_on(error)
+        raise PluginError(f"plugin {plugin!r} failed in commands: {error!r}") from error
+    for command in commands:
+        if not isinstance(command, Command) or not _NAME.fullmatch(command.name):
+            raise PluginError(
+                f"plugin {plugin!r} contributes {command!r}; a command has a name like 'roll' or 'roll-2'"
+            )
+    return commands

@@ -1,0 +1,206 @@
+"""The deadlines of the calls of plugins, and who is called at the moment.
+
+A cancel scope and a timer for each call would cost more than everything else in it. So a task has one scope for all of
+its calls, one after the other, and each call only notes when it is due. One watcher for all of them cancels what is
+past its deadline. The scope is used up by that, and replaced.
+
+What goes on all the same, because of a shield or of a swallowed cancellation, nobody can end. It is named in the log.
+"""
+
+import logging
+import math
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TypeVar
+
+import trio
+
+from trichat._base.task_tree import waiting_at
+from trichat._plugins.registry import Registered
+
+logger = logging.getLogger("trichat.plugins")
+
+R = TypeVar("R")
+
+# Seconds that a call has for its cleanup after its deadline.
+CLEANUP = 1.0
+
+
+class Overran(TimeoutError):
+    """A call has not come to its end before its deadline."""
+
+    def __init__(self, timeout: float) -> None:
+        super().__init__(f"it took longer than hook_timeout ({timeout:g} s)")
+
+
+class Calls:
+    """The calls of the task that enters it, one at a time. Of `Deadlines.calls`.
+
+    The first call enters the scope, for nearly no client has any; so no other scope may begin between the block and its
+    calls.
+    """
+
+    __slots__ = ("_deadlines", "_is_cancelled", "_now", "_scope", "_task", "due", "was_late", "what", "whose")
+
+    def __init__(self, deadlines: "Deadlines") -> None:
+        self._deadlines = deadlines
+        self._task = trio.lowlevel.current_task()
+        self._scope: trio.CancelScope | None = None
+        self._is_cancelled = False
+        """Whether the scope is: to ask it would make it look at the time."""
+        self._now = trio.lowlevel.current_clock().current_time
+        """`trio.current_time`, without the search for the clock."""
+        self.whose: Registered | None = None
+        """Who is called at the moment, or was last."""
+        self.what = ""
+        """The hook, or the command."""
+        self.due = math.inf
+        """When there is something to be done about the call, in Trio's time."""
+        self.was_late = False
+        """Whether the last call has come to its end in spite of its deadline."""
+
+    def __enter__(self) -> "Calls":
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        self._leave_scope(error)
+
+    def note_begun(self, whose: Registered) -> None:
+        """Count a call of `whose` that another task has begun as under way, until `wait_for` goes on with it."""
+        self.whose, self.due = whose, math.inf
+        self._deadlines.begin(self)
+
+    async def wait_for(self, answer: Awaitable[R], whose: Registered, what: str) -> R:
+        """Await what a plugin answers. Raises `Overran` if that was cancelled after the plugin's timeout."""
+        if self._scope is None:
+            self._scope = trio.CancelScope()
+            self._scope.__enter__()
+        self.whose = whose
+        self.what = what
+        self.begin_anew()
+        self.was_late = False
+        self._deadlines.begin(self)
+        try:
+            result = await answer
+        except BaseException as error:
+            self._deadlines.end(self)
+            # Only its own cancellation does not get out of the scope.
+            if self._is_cancelled and self._leave_scope(error):
+                raise Overran(whose.timeout) from None  # noqa: ASYNC104
+            raise
+        self._deadlines.end(self)
+        if self._is_cancelled:
+            self.was_late = True
+            self._leave_scope(None)
+        return result
+
+    def is_counting(self, task: trio.lowlevel.Task) -> bool:
+        """Whether this task is in one of them, and it has a deadline still."""
+        return self._task is task and not self._is_cancelled and self.due < math.inf
+
+    def begin_anew(self) -> None:
+        """Give the call all of its time again."""
+        assert self.whose is not None
+        self.due = self._now() + self.whose.timeout
+
+    def pass_deadline(self) -> None:
+        """Cancel the call; and when it has had the time for its cleanup, name it."""
+        assert self._scope is not None
+        if not self._is_cancelled:
+            self._is_cancelled = True
+            self.due += CLEANUP
+            self._scope.cancel("the plugin has taken too long")
+        else:
+            self.due = math.inf
+            place = waiting_at(self._task) or "an unknown place"
+            logger.error(
+                "plugin %r in %s goes on although it was cancelled more than %g s ago, at %s",
+                self.whose.name if self.whose else "",
+                self.what,
+                CLEANUP,
+                place,
+            )
+
+    def _leave_scope(self, error: BaseException | None) -> bool:
+        """Leave the scope with what was raised in it, and return whether that ends here. A call enters another one."""
+        scope, self._scope = self._scope, None
+        self._is_cancelled = False
+        if scope is None:
+            return False
+        return scope.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
+
+
+class Deadlines:
+    """The calls under way. `watch` has to be running for any deadline to be kept."""
+
+    def __init__(self) -> None:
+        self._under_way: set[Calls] = set()
+        self._rests = True
+        """Whether the watcher waits for a call to begin."""
+        self._begun = trio.Event()
+        self._ended: trio.Event | None = None
+        """There while somebody waits for a call to end."""
+        self._shortest = math.inf
+        self._sleep = trio.CancelScope()
+        """The watcher sleeps in it."""
+
+    def allow(self, timeout: float) -> None:
+        """Let calls have this timeout, in seconds. No call may have a shorter one than the shortest of these."""
+        if timeout < self._shortest:
+            self._shortest = timeout
+            self._sleep.cancel("a call may be due sooner")
+
+    def calls(self) -> Calls:
+        """Return what lets a task call plugins, in a `with` block of it."""
+        return Calls(self)
+
+    def begin(self, calls: Calls) -> None:
+        """Note that a call begins."""
+        self._under_way.add(calls)
+        if self._rests:
+            self._rests = False
+            self._begun.set()
+
+    def end(self, calls: Calls) -> None:
+        """Note that a call has ended."""
+        self._under_way.remove(calls)
+        if self._ended is not None:
+            self._ended.set()
+            self._ended = None
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Stop the clock of the call that the current task is in, for what has a deadline of its own."""
+        task = trio.lowlevel.current_task()
+        outer = [calls for calls in self._under_way if calls.is_counting(task)]
+        for calls in outer:
+            calls.due = math.inf
+        try:
+            yield
+        finally:
+            for calls in outer:
+                calls.begin_anew()
+
+    async def none_of(self, whose: Registered) -> None:
+        """Wait until no call of this plugin is under way: no longer than those who call it wait."""
+        while any(calls.whose is whose for calls in self._under_way):
+            if self._ended is None:
+                self._ended = trio.Event()
+            await self._ended.wait()
+
+    async def watch(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Cancel each call when it is due, until cancelled."""
+        task_status.started()
+        while True:
+            await self._begun.wait()  # for as long as nobody calls a plugin
+            while self._under_way:
+                now = trio.current_time()
+                for calls in [calls for calls in self._under_way if calls.due <= now]:
+                    calls.pass_deadline()
+                # A call that begins in the meantime is due no sooner than the shortest timeout from now.
+                next_look = min([now + self._shortest, *(calls.due for calls in self._under_way)])
+                with trio.move_on_at(next_look) as self._sleep:
+                    await trio.sleep_forever()
+            self._begun = trio.Event()
+            self._rests = True

@@ -1,0 +1,349 @@
+"""The plugins of one server, and how they are called.
+
+pluggy keeps the registry and the order; the calls are made here, because a hook may be `async` and pluggy does not
+await. Each call walks the implementations in order and awaits one after the other, so that an answer can stop the walk
+without leaving a coroutine behind, and a changed message goes on to the next plugin.
+"""
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any, ParamSpec, TypeVar
+
+import trio
+
+from trichat import hookspecs
+from trichat._base.errors import ConfigError, PluginError, RequiredPluginFailed
+from trichat._base.failures import Misbehaved, pass_on, sentences, split_failure
+from trichat._base.messages import Handled, Message, Refuse
+from trichat._config.plugin_policy import Policy
+from trichat._plugins.active_hooks import Roster
+from trichat._plugins.deadlines import Calls, Deadlines, Overran
+from trichat._plugins.registry import ASKING, Implementation, Registered, Registry
+
+logger = logging.getLogger("trichat.plugins")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Answer = Message | Handled | Refuse
+"""What comes of a message: what everyone sees, or that nobody does."""
+
+Call = Callable[[str, Implementation, Sequence[Any], Calls], Awaitable[Any]]
+"""Calls one plugin in the hook of this name, and returns its answer."""
+
+
+class _Failed(Exception):
+    """A plugin failed in a hook. It is in the log already; the text is what a client may be told."""
+
+
+class Plugins:
+    """The registered plugins. `hook_timeout` is what one call may take, in seconds, if no policy says otherwise.
+
+    `on_out` is called with the name of a plugin that is told nothing any more, and why; `on_fatal` with why the server
+    has to stop.
+    """
+
+    _make_roster = Roster
+    """For the test kit."""
+
+    def __init__(
+        self,
+        hook_timeout: float,
+        *,
+        on_out: Callable[[str, str], None] = lambda _name, _why: None,
+        on_fatal: Callable[[str], None] = lambda _why: None,
+    ) -> None:
+        self._timeout = hook_timeout
+        self.roster = self._make_roster(on_out=on_out, on_fatal=on_fatal)
+        """Who is called."""
+        self.deadlines = Deadlines()
+        """The calls under way. Nothing is awaited for long that nobody watches."""
+        self._held = 0
+        """How many plugins have a gate that is closed."""
+        self.traced: Callable[[Call, object, Message, Calls], Awaitable[Answer]] | None = None
+        """Who asks about a message instead, as long as somebody watches, by calling each plugin through its own."""
+
+    def register(self, name: str, plugin: object, policy: Policy | None = None) -> None:
+        """Add a plugin: a module or an instance. Raises `PluginError` if it is not made as it has to be."""
+        self.roster.add(self._registered(name, plugin, policy or Policy()))
+
+    def _registered(self, name: str, plugin: object, policy: Policy) -> Registered:
+        timeout = self._timeout if policy.hook_timeout is None else policy.hook_timeout
+        self.deadlines.allow(timeout)
+        return Registered(name, plugin, policy.in_effect(), timeout)
+
+    def with_another(self, name: str, plugin: object, policy: Policy | None = None) -> Registry:
+        """Return a registry in which `plugin` is in the place of the one of this name. Raises `PluginError`.
+
+        Without a policy it has that of the other one. Nothing is changed before the roster installs it.
+        """
+        registry = self.roster.registry
+        return registry.with_another(self._registered(name, plugin, policy or registry[name].policy))
+
+    @contextmanager
+    def holding(self, name: str) -> Iterator[None]:
+        """Let calls of a plugin that begin in the block wait for its end; then they are for whoever has its place."""
+        held = self.roster.registry[name]
+        gate = held.gate = trio.Event()
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+            if self.roster.registry[name] is held:
+                held.gate = None
+            gate.set()
+
+    async def _successor(self, hook: str, implementation: Implementation) -> Implementation | None:
+        """Wait for the one that takes the place of a plugin, and return what it does in this hook, if anything.
+
+        There is no deadline: whoever holds the plugin's calls has one.
+        """
+        successor: Implementation | None = implementation
+        while successor is not None and (gate := successor.owner.gate) is not None:
+            await gate.wait()
+            # Another one may be taking its place in turn.
+            successor = next((each for each in self.roster.hooks[hook] if each.plugin == implementation.plugin), None)
+        return successor
+
+    async def ask(self, hook: Callable[P, Awaitable[R]], *arguments: P.args, **_: P.kwargs) -> R | Refuse | None:
+        """Ask one plugin after the other, until one answers. A plugin that fails refuses.
+
+        `arguments` are those of the hook, here and below by their places.
+        """
+        with self.deadlines.calls() as calls:
+            for implementation in self.roster.hooks[hook.__name__]:
+                try:
+                    answer = await self._call(hook.__name__, implementation, arguments, calls)
+                except _Failed as failure:
+                    if implementation.owner.policy.on_error == "skip":
+                        continue
+                    return Refuse(str(failure))
+                if answer is not None:
+                    return answer  # type: ignore[no-any-return]
+        return None
+
+    def ask_message(self, client: object, message: Message, calls: Calls) -> Answer | Awaitable[Answer]:
+        """Ask every plugin about a message, each about what the one before it made of it.
+
+        Returns what comes of it or, where that has to be waited for, what to await. `calls` are those of the task that
+        asks.
+        """
+        # One look for all plugins together is what a trace costs that nobody watches.
+        if self.traced is not None:
+            return self.traced(self._call, client, message, calls)
+        walk = iter(self.roster.hooks["on_message"])
+        if self._held:
+            return self._ask_waiting(walk, client, message, calls)
+        # Nearly no plugin has an answer to nearly any message: so this is all that is done for each of them. To fetch
+        # what is in a slot, and then to call it, is quicker than to call it there.
+        for implementation in walk:
+            call_plugin = implementation.call
+            try:
+                answer = call_plugin(client, message)
+            except BaseException as error:  # noqa: ASYNC103
+                answer = self._refusal(implementation, error)  # noqa: ASYNC104
+            if answer is not None:
+                return self._ask_waiting(chain([implementation], walk), client, message, calls, answer)
+        return message
+
+    async def _ask_waiting(
+        self,
+        walk: Iterable[Implementation],
+        client: object,
+        message: Message,
+        calls: Calls,
+        answered: object = None,
+    ) -> Answer:
+        """Ask one plugin after the other, and wait for each. With `answered`, the first one has given this answer."""
+        for implementation in walk:
+            try:
+                if implementation.owner.gate is not None:
+                    successor = await self._successor("on_message", implementation)
+                    if successor is None:
+                        continue
+                    implementation = successor
+                # What `_call` does. To await that for each plugin would take as long as all of this.
+                answer = implementation.call(client, message) if answered is None else answered
+                if answer is None:
+                    continue
+                answered = None
+                if inspect.isawaitable(answer):
+                    answer = await calls.wait_for(answer, implementation.owner, "on_message")
+                answer = self._checked("on_message", implementation, answer, calls)
+            except BaseException as error:  # noqa: ASYNC103
+                answer = self._refusal(implementation, error)  # noqa: ASYNC104
+            if isinstance(answer, Message):
+                message = answer
+            elif answer is not None:
+                return answer
+        return message
+
+    async def ask_through(self, call: Call, client: object, message: Message, calls: Calls) -> Answer:
+        """Ask about a message as well, but call each plugin by `call`: for whoever watches."""
+        for implementation in self.roster.hooks["on_message"]:
+            try:
+                answer = await call("on_message", implementation, (client, message), calls)
+            except BaseException as error:  # noqa: ASYNC103
+                answer = self._refusal(implementation, error)  # noqa: ASYNC104
+            if isinstance(answer, Message):
+                message = answer
+            elif answer is not None:
+                return answer  # type: ignore[no-any-return]
+        return message
+
+    def _refusal(self, implementation: Implementation, error: BaseException) -> Refuse | None:
+        """Note what a plugin has raised instead of an answer to a message, and return what comes of it.
+
+        Raises a cancellation that is in it.
+        """
+        failure = self._failure("on_message", implementation, error)
+        return None if implementation.owner.policy.on_error == "skip" else Refuse(str(failure))
+
+    async def tell(self, hook: Callable[P, Awaitable[None]], *arguments: P.args, **_: P.kwargs) -> list[str]:
+        """Tell every plugin, and return what failed: a sentence for each plugin that did.
+
+        Every plugin is called even if the telling is cancelled, and its first wait is cancelled then.
+        """
+        with self.deadlines.calls() as calls:
+            return await self._tell(hook.__name__, iter(self.roster.hooks[hook.__name__]), arguments, calls)
+
+    def tell_batch(self, messages: Sequence[Message], calls: Calls) -> Awaitable[object] | None:
+        """Tell every plugin of a batch, and return what to await where that has to be waited for.
+
+        It may be called in any task; it is awaited in the one whose `calls` these are. Raises `RequiredPluginFailed` if
+        one fails that is required, and so does what is awaited; nobody behind it is told then, nor if it was cancelled.
+        """
+        walk = iter(self.roster.hooks["on_broadcast"])
+        if self._held:
+            return self._tell("on_broadcast", walk, (messages,), calls)
+        # The log writes without waiting, so that this is all that is done for nearly each batch.
+        for implementation in walk:
+            call_plugin = implementation.call
+            try:
+                answer = call_plugin(messages)
+            except BaseException as error:  # noqa: ASYNC103
+                failure = self._failure("on_broadcast", implementation, error)
+                if implementation.required:
+                    raise RequiredPluginFailed(str(failure)) from error  # noqa: ASYNC104
+                continue  # noqa: ASYNC104
+            if answer is not None and inspect.isawaitable(answer):
+                calls.note_begun(implementation.owner)
+                return self._tell("on_broadcast", chain([implementation], walk), (messages,), calls, answer)
+        return None
+
+    async def _tell(
+        self,
+        hook: str,
+        walk: Iterator[Implementation],
+        arguments: Sequence[Any],
+        calls: Calls,
+        answered: Awaitable[object] | None = None,
+    ) -> list[str]:
+        """Tell one plugin after the other, and wait for each. With `answered`, the first one has given this answer."""
+        failures: list[str] = []
+        cancelled: BaseException | None = None
+        for implementation in walk:
+            try:
+                begun, answered = answered, None
+                await self._call(hook, implementation, arguments, calls, begun)
+                if hook == hookspecs.on_reload.__name__:
+                    self.roster.end_quarantine(implementation.plugin)
+            except _Failed as failure:
+                if implementation.required:
+                    raise RequiredPluginFailed(str(failure)) from failure.__cause__
+                failures.append(f"{failure}: {sentences(failure.__cause__ or failure)}")
+            except (trio.Cancelled, BaseExceptionGroup) as error:  # noqa: ASYNC103
+                if implementation.required:
+                    raise  # nobody may see what it has not kept
+                if cancelled is None or isinstance(cancelled, trio.Cancelled):
+                    cancelled = error  # raised below; Ctrl-C, which only comes once, goes before a cancellation
+        if cancelled is not None:
+            raise cancelled
+        return failures
+
+    def contributions(self, hook: Callable[P, R], *arguments: P.args, **_: P.kwargs) -> Iterator[tuple[str, R]]:
+        """Yield what each plugin contributes, with its name, in the order of their registration.
+
+        Raises `PluginError` if one fails.
+        """
+        for implementation in self.roster.hooks[hook.__name__]:
+            yield implementation.plugin, self._contribution(hook.__name__, implementation, arguments)
+
+    def contribution_of(
+        self, registered: Registered, registry: Registry, hook: Callable[P, R], *arguments: P.args, **_: P.kwargs
+    ) -> R | None:
+        """Return what one plugin of `registry` contributes, or `None`. Raises `PluginError` if it fails."""
+        for implementation in registry.hooks[hook.__name__]:
+            if implementation.owner is registered:
+                return self._contribution(hook.__name__, implementation, arguments)  # type: ignore[no-any-return]
+        return None
+
+    def _contribution(self, hook: str, implementation: Implementation, arguments: Sequence[Any]) -> Any:
+        try:
+            return implementation.call(*arguments)
+        except BaseException as error:
+            pass_on(error)
+            raise PluginError(f"plugin {implementation.plugin!r} failed in {hook}: {error!r}") from error  # noqa: ASYNC104
+
+    async def _call(
+        self,
+        hook: str,
+        implementation: Implementation,
+        arguments: Sequence[Any],
+        calls: Calls,
+        answered: Awaitable[object] | None = None,
+    ) -> Any:
+        """Call one plugin, unless it has `answered` already, and return its answer. Raises `_Failed`."""
+        try:
+            answer: object = answered
+            if answer is None:
+                if implementation.owner.gate is not None:
+                    successor = await self._successor(hook, implementation)
+                    if successor is None:
+                        return None
+                    implementation = successor
+                answer = implementation.call(*arguments)
+            if answer is None:
+                return None
+            if inspect.isawaitable(answer):
+                answer = await calls.wait_for(answer, implementation.owner, hook)
+            return self._checked(hook, implementation, answer, calls)
+        except BaseException as error:
+            raise self._failure(hook, implementation, error) from error  # noqa: ASYNC104
+
+    def _checked(self, hook: str, implementation: Implementation, answer: object, calls: Calls) -> Any:
+        """Return an answer to this hook. Raises `Misbehaved` if it is none, and `Overran` if it comes too late."""
+        if calls.was_late:
+            calls.was_late = False  # which the next plugin is not
+            # It may have come about in any state. But what was only told, and has come to its end in spite of its
+            # deadline, is done all the same: a batch that is in the log is sent.
+            late = Overran(implementation.owner.timeout)
+            if hook in ASKING:
+                raise late
+            logger.warning("plugin %r in %s: %s", implementation.plugin, hook, late)
+        if answer is not None and not isinstance(answer, ASKING.get(hook, object)):
+            raise Misbehaved(f"{answer!r} is no answer to this hook")
+        return answer
+
+    def _failure(self, hook: str, implementation: Implementation, error: BaseException) -> "_Failed":
+        """Note what a plugin has raised, and return it as its failure. Raises a cancellation that is in it."""
+        if isinstance(error, _Failed):
+            return error  # which is noted already
+        failure, passing = split_failure(error)
+        if failure is not None:
+            log_failure(implementation.plugin, hook, failure)
+            self.roster.note_failure(implementation.owner, hook)
+        if passing is not None:
+            raise passing from None
+        return _Failed(f"the plugin {implementation.plugin!r} failed")
+
+
+def log_failure(plugin: str, what: str, failure: BaseException) -> None:
+    """Say in the log that a plugin has failed in a hook or a command."""
+    # An OSError, such as that of a deadline, or a fault in a file tells of the world, not of the plugin's code.
+    trace = None if isinstance(failure, (Misbehaved, OSError, ConfigError)) else failure
+    logger.error("plugin %r failed in %s: %s", plugin, what, sentences(failure), exc_info=trace)

@@ -1,0 +1,107 @@
+"""Another plugin in the place of one that runs, while everybody stays connected.
+
+The new one is checked first. Then new calls wait, those under way come to their end, the lifespan of the old one is
+left, and that of the new one entered. If it cannot start, the old one is entered again, and goes on.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import trio
+
+from trichat import hookspecs
+from trichat._base.errors import PluginError, StartError, TrichatError
+from trichat._base.task_tree import system_tasks, waiting_at
+from trichat._config.plugin_policy import Policy
+from trichat._plugins.command_calls import commands_of
+from trichat._plugins.commands import Command, command_table
+from trichat._plugins.deadlines import CLEANUP
+from trichat._plugins.dispatch import Plugins
+from trichat._plugins.lifespans import Lifespans
+from trichat._plugins.registry import Registered, Registry, source_of
+
+if TYPE_CHECKING:
+    from trichat._server import Server
+
+logger = logging.getLogger("trichat.plugins")
+
+
+class Replacement:
+    """A plugin of `server` that is to have the place of the one of this name. Raises `PluginError` if it cannot.
+
+    `commands` are those that there are.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        plugin: object,
+        policy: Policy | None,
+        server: "Server",
+        plugins: Plugins,
+        commands: Mapping[str, Command],
+    ) -> None:
+        self._server = server
+        self._plugins = plugins
+        self._registry = plugins.with_another(name, plugin, policy)
+        self._old, self._new = plugins.roster.registry[name], self._registry[name]
+        others = [(command.plugin, [command]) for command in commands.values() if command.plugin != name]
+        self.commands = command_table([*others, (name, commands_of(self._new, self._registry, plugins))])
+        """What commands there are with it."""
+
+    async def take_place(self, lifespans: Lifespans) -> None:
+        """Do it. Raises `PluginError` or `StartError` if it cannot; then the old one goes on, or has crashed."""
+        name = self._old.name
+        with self._plugins.holding(name):
+            await self._drain()
+            had_crashed = name in self._plugins.roster.crashed
+            try:
+                await self._leave(lifespans)
+                failure = await self._enter_new(lifespans)
+                if failure is not None and not had_crashed:
+                    await self._enter_old(lifespans, failure)
+            except BaseException:
+                # Whatever it was, a cancellation too: no lifespan is entered, but for one that cannot be left.
+                logger.error("plugin %r: %s", name, self._plugins.roster.mark_crashed(name))
+                raise
+            if failure is not None:
+                raise failure
+            self._plugins.roster.install(self._registry, name)
+        logger.info("plugin %r: another one has taken its place", name)
+
+    async def _drain(self) -> None:
+        """Wait for the calls under way. Each has a deadline, so that only what ignores it takes longer."""
+        with trio.move_on_after(self._old.timeout + CLEANUP) as scope:
+            await self._plugins.deadlines.none_of(self._old)
+        if scope.cancelled_caught:
+            raise PluginError(f"plugin {self._old.name!r} cannot be replaced: a call of it does not end")
+
+    async def _leave(self, lifespans: Lifespans) -> None:
+        name = self._old.name
+        if not await lifespans.leave(name, self._old.timeout):
+            raise PluginError(f"plugin {name!r} cannot be replaced: its lifespan does not end")
+        file = source_of(self._old.plugin)
+        for task in system_tasks():
+            if getattr(getattr(task.coro, "cr_code", None), "co_filename", "") == file:
+                # Its nursery is gone, and all tasks in it. This one it has started elsewhere, and nobody can end it.
+                logger.error("plugin %r has left a task behind: %s, at %s", name, task.name, waiting_at(task))
+
+    async def _enter_new(self, lifespans: Lifespans) -> TrichatError | None:
+        """Enter its lifespan, and return why it cannot start."""
+        try:
+            await self._enter(self._new, self._registry, lifespans)
+        except (PluginError, StartError) as failure:
+            return failure
+        return None
+
+    async def _enter_old(self, lifespans: Lifespans, failure: TrichatError) -> None:
+        try:
+            await self._enter(self._old, self._plugins.roster.registry, lifespans)
+        except (PluginError, StartError) as error:
+            raise PluginError(f"{failure}; and the one before it cannot start again: {error}") from error
+
+    async def _enter(self, registered: Registered, registry: Registry, lifespans: Lifespans) -> None:
+        lifespan = self._plugins.contribution_of(registered, registry, hookspecs.lifespan, self._server)
+        if lifespan is not None:
+            await lifespans.enter(registered.name, lifespan, registered.timeout)

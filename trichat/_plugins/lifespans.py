@@ -1,0 +1,237 @@
+"""The lifespans of the plugins: entered in order, each in a task of its own, and left in the reverse order."""
+
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+
+import trio
+
+from trichat._base.errors import StartError
+from trichat._base.failures import sentences, split_failure
+from trichat._plugins.background_tasks import Background
+
+logger = logging.getLogger("trichat.plugins")
+
+# Seconds that a lifespan has for its cleanup when it was cancelled.
+CLEANUP = 1.0
+
+# Seconds in which a plugin that has taken the place of another one still counts as one that cannot start: a task of it
+# may find the port taken that it wants.
+SETTLING = 0.1
+
+
+class Lifespans:
+    """Enters the plugins' context managers. All together may take `grace` seconds to be left.
+
+    `timeout_of` is called with the name of a plugin, and returns how many seconds it may take to be entered;
+    `on_crash` is called with the name of one whose lifespan crashed in between, and returns what to say of it. Whoever
+    cancels `entering` breaks off the start: no more are entered, and the others are held all the same until `stop`.
+    """
+
+    def __init__(
+        self,
+        plugins: Iterable[tuple[str, AbstractAsyncContextManager[None]]],
+        *,
+        timeout_of: Callable[[str], float],
+        grace: float,
+        on_crash: Callable[[str], str],
+        entering: trio.CancelScope,
+    ) -> None:
+        self._plugins = plugins
+        self._entering = entering
+        self._timeout_of = timeout_of
+        self._grace = grace
+        self._on_crash = on_crash
+        self._stopping = trio.Event()
+        self._nursery: trio.Nursery
+        self._entered: dict[str, _Lifespan] = {}
+        """In the order in which they were entered first; those that were left since then are among them."""
+
+    def stop(self) -> None:
+        """Let `run` leave the lifespans and end."""
+        self._stopping.set()
+
+    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Hold the lifespans until `stop`. Raises `StartError` if a plugin refuses the start."""
+        async with trio.open_nursery() as self._nursery:
+            try:
+                with self._entering:
+                    for name, manager in self._plugins:
+                        # One that waits for nothing would be entered all the same.
+                        await trio.lowlevel.checkpoint_if_cancelled()
+                        await self._enter(name, manager, self._timeout_of(name))
+                task_status.started()
+                await self._stopping.wait()
+            finally:
+                # `outlasting` shields all of this.
+                await self._leave_all()  # noqa: ASYNC102
+
+    async def enter(self, name: str, manager: AbstractAsyncContextManager[None], seconds: float) -> None:
+        """Enter one more, or one in the place of one that was left, and see it settled. Raises `StartError`."""
+        if self._stopping.is_set():
+            raise self._too_late(name)
+        lifespan = _Lifespan(name, manager, self._on_crash, settled=False)
+        await self._start(lifespan, seconds)
+        self._entered[name] = lifespan
+        try:
+            with trio.move_on_after(SETTLING) as scope:
+                await lifespan.ended()
+        except trio.Cancelled:
+            lifespan.cancel()
+            raise
+        if self._stopping.is_set():
+            # Whoever leaves them all may have been through already.
+            await lifespan.leave()
+            raise self._too_late(name)
+        if not scope.cancelled_caught:
+            raise StartError(f"plugin {name!r} crashed as soon as it had started")
+        lifespan.settled = True
+
+    def _too_late(self, name: str) -> StartError:
+        return StartError(f"plugin {name!r} cannot start: the server is stopping")
+
+    async def leave(self, name: str, seconds: float) -> bool:
+        """Leave one, and return whether it has ended: it is cancelled after so many seconds, and may ignore that."""
+        lifespan = self._entered.get(name)
+        if lifespan is None:
+            return True
+        with trio.move_on_after(seconds) as scope:
+            await lifespan.leave()
+        if scope.cancelled_caught:
+            logger.error("plugin %r did not end within %g seconds", name, seconds)
+            lifespan.cancel()
+            with trio.move_on_after(CLEANUP) as scope:
+                await lifespan.leave()
+        return not scope.cancelled_caught
+
+    async def _enter(self, name: str, manager: AbstractAsyncContextManager[None], seconds: float) -> None:
+        lifespan = _Lifespan(name, manager, self._on_crash, settled=True)
+        with trio.move_on_after(seconds) as scope:
+            await self._nursery.start(lifespan.run, name=f"plugin {name}")
+        if scope.cancelled_caught:
+            raise _not_started(name, seconds)
+        self._entered[name] = lifespan
+
+    async def _start(self, lifespan: "_Lifespan", seconds: float) -> None:
+        """Start it in a server that runs: what ignores that it is cancelled must not hold up those who wait for it."""
+        name = lifespan.name
+        self._nursery.start_soon(lifespan.start, self._nursery, name=f"plugin {name} starts")
+        try:
+            with trio.move_on_after(seconds) as scope:
+                await lifespan.started()
+        finally:
+            lifespan.start_no_longer()
+        if scope.cancelled_caught:
+            with trio.move_on_after(CLEANUP) as scope:
+                await lifespan.started()
+            if scope.cancelled_caught:
+                logger.error("plugin %r goes on starting although it was cancelled %g s ago", name, CLEANUP)
+            raise _not_started(name, seconds)
+        if lifespan.failure is not None:
+            raise lifespan.failure
+
+    async def _leave_all(self) -> None:
+        """Leave them in reverse order. One that hangs is cancelled with the nursery; the others get their turn."""
+        end = trio.current_time() + self._grace
+        entered = list(self._entered.values())
+        while entered:
+            share = (end - trio.current_time()) / len(entered)
+            lifespan = entered.pop()
+            with trio.move_on_after(share) as scope:
+                await lifespan.leave()
+            if scope.cancelled_caught:
+                logger.error("plugin %r did not end within %g seconds", lifespan.name, share)
+
+
+def _not_started(name: str, seconds: float) -> StartError:
+    return StartError(f"plugin {name!r} did not start within {seconds:g} seconds")
+
+
+class _Lifespan:
+    def __init__(
+        self,
+        name: str,
+        manager: AbstractAsyncContextManager[None],
+        on_crash: Callable[[str], str],
+        *,
+        settled: bool,
+    ) -> None:
+        self.name = name
+        self.settled = settled
+        """Whether a crash is one of the running plugin, and not a start that has failed."""
+        self._manager = manager
+        self._on_crash = on_crash
+        self.failure: StartError | None = None
+        """Why it could not start."""
+        self._starting = trio.CancelScope()
+        self._started = trio.Event()
+        """Whether it has started, or never will."""
+        self._stopping = trio.Event()
+        self._left = trio.Event()
+        self._background = Background(name)
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        try:
+            with self._starting:
+                await nursery.start(self.run, name=f"plugin {self.name}")
+        except StartError as failure:
+            self.failure = failure
+        finally:
+            self._started.set()
+
+    async def started(self) -> None:
+        await self._started.wait()
+
+    def start_no_longer(self) -> None:
+        self._starting.cancel("the plugin did not start in time")
+
+    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        entered = False
+        try:
+            async with trio.open_nursery() as nursery:
+                self._background.nursery = nursery
+                self._background.become_current()
+                async with self._manager:
+                    entered = True
+                    task_status.started()
+                    await self._stopping.wait()
+                    await self._background.end()
+                nursery.cancel_scope.cancel()
+            if not self._stopping.is_set():
+                raise RuntimeError("its lifespan ended by itself")
+        except BaseException as error:  # noqa: ASYNC103
+            failure, passing = split_failure(error)
+            # What has to pass goes before a start that has failed as well.
+            if failure is not None and (entered or passing is None):
+                self._report(_alone(failure), entered=entered)
+            if passing is not None:
+                raise passing from None  # noqa: ASYNC104
+        finally:
+            self._left.set()
+
+    def _report(self, failure: BaseException, *, entered: bool) -> None:
+        if not entered:
+            raise StartError(f"plugin {self.name!r} cannot start: {sentences(failure)}") from failure
+        if self._stopping.is_set():
+            logger.error("plugin %r failed when it was left: %s", self.name, sentences(failure), exc_info=failure)
+        elif not self.settled:
+            logger.error("plugin %r crashed: %s", self.name, sentences(failure), exc_info=failure)
+        else:
+            logger.error("plugin %r: %s", self.name, self._on_crash(self.name), exc_info=failure)
+
+    async def ended(self) -> None:
+        await self._left.wait()
+
+    async def leave(self) -> None:
+        self._stopping.set()
+        await self.ended()
+
+    def cancel(self) -> None:
+        self._background.nursery.cancel_scope.cancel("the plugin did not end in time")
+
+
+def _alone(error: BaseException) -> BaseException:
+    """Return what is in a group of one: the nursery of the background tasks makes one of every error."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

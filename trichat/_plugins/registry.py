@@ -1,0 +1,197 @@
+"""The registered plugins of a server: checked, and in the order in which each hook calls them.
+
+pluggy keeps them, and their order; what a plugin author may do wrong is found here, and said in one sentence.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
+from types import FunctionType, MethodType, ModuleType
+from typing import Any
+
+import msgspec
+import pluggy
+import trio
+
+from trichat import hookspecs
+from trichat._base.errors import PluginError
+from trichat._base.messages import Handled, Message, Refuse
+from trichat._config.options import suggestion
+from trichat._config.plugin_policy import Policy
+from trichat._plugins.commands import marked_commands
+from trichat._plugins.ordering import in_order
+from trichat._plugins.shadow import Shadow
+
+# What a plugin may answer to a hook that asks, besides None. Anything else is a mistake, and asking fails closed.
+ASKING: dict[str, tuple[type, ...]] = {
+    "on_connect": (Refuse,),
+    "on_join": (Refuse,),
+    "on_message": (Message, Handled, Refuse),
+    "history": (Iterable,),
+}
+
+# The hooks to which plugins contribute at the start. Whoever was registered first is first there, and not last.
+CONTRIBUTING = ("lifespan", "commands")
+
+# All that pluggy takes for a hook.
+_HOOKABLE = (FunctionType, MethodType, classmethod, staticmethod)
+
+
+class Registered:
+    """A plugin with a name, and what the configuration says of it. `timeout` is what a call may take, in seconds."""
+
+    def __init__(self, name: str, plugin: object, policy: Policy, timeout: float) -> None:
+        self.name = name
+        self.plugin = plugin
+        self.policy = policy
+        self.timeout = timeout
+        self.gate: trio.Event | None = None
+        """Where its calls wait while another one takes its place, and from then on."""
+
+
+class Implementation(msgspec.Struct, frozen=True):
+    """What one plugin does in one hook."""
+
+    plugin: str
+    call: Callable[..., Any]
+    """Takes all of the hook's arguments, in their order, and calls its function with those that it takes."""
+    required: bool
+    """Whether nobody gets a batch that this fails on."""
+    owner: Registered
+
+
+def _taking(function: Callable[..., Any], names: Sequence[str], of_hook: Sequence[str]) -> Callable[..., Any]:
+    """Return what takes the arguments `of_hook`, and calls `function` with those of these names."""
+    if tuple(names) == tuple(of_hook):
+        return function  # one call takes half as long as two
+    match [of_hook.index(name) for name in names]:
+        case []:
+            return lambda *_: function()
+        case [place]:  # to pick one out of a list for it would take twice as long
+            return lambda *given: function(given[place])
+        case places:
+            pick = itemgetter(*places)
+            return lambda *given: function(*pick(given))
+
+
+class _Manager(pluggy.PluginManager):
+    """Looks for hooks only where they can be: nearly all names are something else, and pluggy takes long for each."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
+        if name.startswith("__"):
+            return None
+        own = getattr(plugin, "__dict__", {}).get(name)
+        function = own if isinstance(own, _HOOKABLE) else getattr(type(plugin), name, None)
+        options: pluggy.HookimplOpts | None = getattr(function, "trichat_impl", None)
+        return options
+
+    def parse_hookspec_opts(self, module_or_class: ModuleType | type, name: str) -> pluggy.HookspecOpts | None:
+        options: pluggy.HookspecOpts | None = getattr(getattr(module_or_class, name), "trichat_spec", None)
+        return options
+
+
+class Registry:
+    """Plugins by name, in the order of their registration."""
+
+    def __init__(self) -> None:
+        self._manager = _Manager("trichat")
+        self._manager.add_hookspecs(hookspecs)
+        self._registered: dict[str, Registered] = {}
+        self.hooks: dict[str, list[Implementation]] = {}
+        """By the name of each hook who implements it, in the order of the calls."""
+        self._resolve(vars(self._manager.hook).values())
+
+    def __iter__(self) -> Iterator[Registered]:
+        return iter(self._registered.values())
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._registered
+
+    def __getitem__(self, name: str) -> Registered:
+        return self._registered[name]
+
+    def files(self) -> Mapping[str, str]:
+        """Return the names of the plugins, by the files that they are written in."""
+        return {source_of(each.plugin): each.name for each in self}
+
+    def hooks_of(self, name: str) -> list[str]:
+        """Return the hooks that a plugin implements."""
+        return [hook for hook, found in self.hooks.items() if any(each.plugin == name for each in found)]
+
+    def add(self, registered: Registered) -> None:
+        """Add a plugin: a module or an instance. Raises `PluginError` if it is not made as it has to be."""
+        name, plugin = registered.name, registered.plugin
+        if name in self._registered:
+            raise PluginError(f"plugin {name!r} ({source_of(plugin)}): another plugin has this name already")
+        self._registered[name] = registered
+        try:
+            self._manager.register(plugin, name)
+            callers = self._manager.get_hookcallers(plugin) or []
+            self._check(plugin, callers)
+            self._resolve(callers)
+        except Exception as error:  # whatever the plugin does when it is looked at
+            del self._registered[name]
+            if self._manager.has_plugin(name):
+                self._manager.unregister(name=name)
+                # pluggy keeps what it has taken for a hook, and that is none because of it.
+                self._resolve([getattr(self._manager.hook, hook) for hook in self.hooks])
+            raise PluginError(f"plugin {name!r} ({source_of(plugin)}): {' '.join(str(error).split())}") from None
+
+    def with_another(self, successor: Registered) -> "Registry":
+        """Return a registry in which a plugin is in the place of the one of its name. Raises what `add` raises."""
+        registry = Registry()
+        for each in self:
+            registry.add(successor if each.name == successor.name else each)
+        return registry
+
+    def _check(self, plugin: object, callers: Sequence[pluggy.HookCaller]) -> None:
+        if not callers and next(marked_commands(plugin), None) is None:
+            raise PluginError("it has no hooks; is @hookimpl missing?")
+        for caller in callers:
+            if not caller.has_spec():
+                raise PluginError(f"unknown hook {caller.name!r}{suggestion(caller.name, list(self.hooks))}")
+            for implementation in caller.get_hookimpls():
+                if implementation.plugin is plugin:
+                    _check_hook(caller.name, implementation)
+
+    def _resolve(self, callers: Iterable[pluggy.HookCaller]) -> None:
+        """Look the implementations of some hooks up once, so that no call has to."""
+        for caller in callers:
+            found = [self._implementation(caller, each) for each in reversed(caller.get_hookimpls())]
+            if caller.name in CONTRIBUTING:
+                names = list(self._registered)
+                found.sort(key=lambda implementation: names.index(implementation.plugin))
+            elif caller.name == "on_broadcast":
+                # What a required plugin stops has been seen by no other one.
+                found.sort(key=lambda implementation: not implementation.required)
+            by_name = {implementation.plugin: implementation for implementation in found}
+            ordered = in_order({name: implementation.owner.plugin for name, implementation in by_name.items()})
+            self.hooks[caller.name] = [by_name[name] for name in ordered]
+
+    def _implementation(self, hook: pluggy.HookCaller, found: pluggy.HookImpl) -> Implementation:
+        assert hook.spec is not None  # `add` lets no other one in
+        owner = self._registered[found.plugin_name]
+        call = _taking(found.function, found.argnames, hook.spec.argnames)
+        if owner.policy.shadow:
+            call = Shadow(owner.name, call, ASKING.get(hook.name, ()))
+        required = hook.name == "on_broadcast" and owner.policy.requires(owner.plugin)
+        return Implementation(owner.name, call, required, owner)
+
+
+def _check_hook(hook: str, implementation: pluggy.HookImpl) -> None:
+    if implementation.wrapper or implementation.hookwrapper:
+        raise PluginError(
+            f"{hook} is a wrapper, and trichat has none: change the message that you are asked about, or your place in "
+            "the order with tryfirst or trylast"
+        )
+    if hook in CONTRIBUTING and inspect.iscoroutinefunction(implementation.function):
+        hint = ", or decorated with @asynccontextmanager" if hook == "lifespan" else ""
+        raise PluginError(f"{hook} is an async def; it must be a plain def{hint}")
+
+
+def source_of(plugin: object) -> str:
+    """Return the file that a plugin is written in, or whatever it is if there is none."""
+    try:
+        return inspect.getfile(plugin if inspect.ismodule(plugin) else type(plugin))
+    except (TypeError, OSError):
+        return repr(plugin)

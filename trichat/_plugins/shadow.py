@@ -1,0 +1,115 @@
+"""A plugin in shadow: it runs as ever, and what it would do to the chat is noted instead of done.
+
+Its answers are taken by `Shadow`, which stands in the place of its function. What it does of its own accord, also from
+a task in the background, is withheld at the few doors that lead out, in `Client` and `Server`; they know who asks by a
+context variable, which Python hands on to the tasks that the plugin starts.
+"""
+
+import inspect
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import msgspec
+
+from trichat._base.messages import Handled, Message, Refuse
+from trichat._base.text import printable
+
+logger = logging.getLogger("trichat.shadow")
+
+# Characters of a text that are shown: enough to know it again.
+SHOWN = 80
+
+Note = Callable[[str], None]
+"""Takes what a plugin would have done, in words that go on from "would have"."""
+
+_NOTE: ContextVar[Note | None] = ContextVar("trichat.shadow", default=None)
+
+
+@contextmanager
+def shadowing(note: Note) -> Iterator[None]:
+    """Withhold what is done in the block, and in the tasks that are started there."""
+    token = _NOTE.set(note)
+    try:
+        yield
+    finally:
+        _NOTE.reset(token)
+
+
+def is_withheld(deed: str, *about: object) -> bool:
+    """Whether whoever calls this is in shadow; then `deed`, with `about` in the place of each `%s`, is noted."""
+    note = _NOTE.get()
+    if note is None:
+        return False
+    note(deed % tuple(shown(each) if isinstance(each, str) else each for each in about))
+    return True
+
+
+def shown(text: str) -> str:
+    """Return the beginning of `text`, quoted and safe for every terminal."""
+    return repr(printable(text[:SHOWN])) + ("..." if len(text) > SHOWN else "")
+
+
+class Shadow(msgspec.Struct, frozen=True):
+    """Stands for a plugin in a hook: it is called with the hook's arguments, and calls the plugin with them.
+
+    An answer that is one of `answers` is noted, and nobody gets it; any other is passed on, to be found wrong.
+    """
+
+    plugin: str
+    call: Callable[..., Any]
+    answers: tuple[type, ...]
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call the plugin."""
+        with shadowing(self._note):
+            answer = self.call(*arguments)
+        if isinstance(answer, AbstractAsyncContextManager):
+            return self._lifespan(answer)
+        if inspect.isawaitable(answer):
+            return self._awaited(answer, arguments)
+        return self._taken(answer, arguments)
+
+    @asynccontextmanager
+    async def _lifespan(self, manager: AbstractAsyncContextManager[None]) -> AsyncIterator[None]:
+        with shadowing(self._note):
+            async with manager:
+                yield
+
+    async def _awaited(self, answer: Awaitable[Any], arguments: Sequence[Any]) -> Any:
+        with shadowing(self._note):
+            result = await answer
+        return self._taken(result, arguments)
+
+    def _taken(self, answer: Any, arguments: Sequence[Any]) -> Any:
+        if answer is None or not isinstance(answer, self.answers):
+            return answer
+        deed = describe(answer, arguments)
+        if deed:
+            self._note(deed)
+        return None
+
+    def _note(self, deed: str) -> None:
+        logger.info("plugin %r in shadow: would have %s", self.plugin, deed)
+
+
+def describe(answer: object, arguments: Sequence[Any]) -> str:
+    """Return what an answer does, in words that go on from "would have"; empty if it changes nothing.
+
+    `arguments` are those of the hook: a client, a client and its message, or a room and what is asked of its history.
+    """
+    match arguments:
+        case [str(room), *_]:
+            return f"given the history of {shown(room)}"
+        case [client, Message() as message]:
+            whom = f"{shown(message.text)} of {client}"
+        case [client]:
+            whom = str(client)
+    if isinstance(answer, Refuse):
+        return f"refused {whom}: {shown(answer.reason)}"
+    if isinstance(answer, Message):
+        return "" if answer == message else f"changed {whom} to {shown(answer.text)}"
+    assert isinstance(answer, Handled)
+    return f"handled {whom}"

@@ -1,0 +1,264 @@
+"""A running server in memory, and the people who talk to it."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import trio
+
+from trichat._base.errors import PluginError
+from trichat._base.failures import leaves, one_for_all
+from trichat._base.task_tree import task_tree
+from trichat._config.options import Config
+from trichat._fronts.line.wire import LineWire
+from trichat._fronts.wire import Wire
+from trichat._net.listener import Accept, Address
+from trichat._plugins.discovery import is_factory, name_of
+from trichat._plugins.loader import load_plugin, load_plugins
+from trichat._server import Server
+from trichat.testing._chat.dialogue import Dialogue
+from trichat.testing._chat.memory_transport import KERNEL_BUFFER, MemoryLine, MemoryTransport, Pipe
+from trichat.testing._chat.person import GREETING, Person
+from trichat.testing._chat.scratch_folder import scratch
+from trichat.testing._chat.virtual_time import idle
+from trichat.testing._probing.instrumented_server import ProbedServer
+
+# Seconds that a server has to say goodbye to everybody, before they leave all the same.
+GOODBYE = 1.0
+
+Plugins = Mapping[str, object] | Iterable[object]
+"""Plugins, by name or without: instances, classes, modules, or what `--plugin` takes (`"dice.py"`, `"bots.dice"`)."""
+
+Tables = Mapping[str, Mapping[str, object]]
+"""A configuration, as `trichat.toml` has it: `{"server": {...}, "plugins": {"dice": {...}}}`."""
+
+Connect = Callable[[Pipe, Pipe, str], MemoryTransport]
+"""Makes the server's end of a connection: from the pipe to it, the pipe from it, and the other side's address."""
+
+
+class MemoryListener:
+    """A listener that people in the same process connect to."""
+
+    def __init__(self, wire: Wire, transport: Connect = MemoryTransport) -> None:
+        self._wire = wire
+        self._transport = transport
+        self._accept: Accept | None = None
+
+    async def serve(
+        self, accept: Accept, *, task_status: trio.TaskStatus[list[Address]] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Let people connect until cancelled."""
+        self._accept = accept
+        task_status.started([])
+        try:
+            await trio.sleep_forever()
+        finally:
+            self._accept = None
+
+    def connect(self, address: str, arrived: Callable[[bytes], None]) -> tuple[MemoryLine, MemoryTransport]:
+        """Connect, and return both ends. Raises `ConnectionRefusedError` if the server takes no connections."""
+        if self._accept is None:
+            raise ConnectionRefusedError(111, "Connection refused")
+        to_server, from_server = Pipe(KERNEL_BUFFER), Pipe(arrived=arrived)
+        transport = self._transport(to_server, from_server, address)
+        self._accept(transport, self._wire)
+        return MemoryLine(from_server, to_server), transport
+
+
+class Chat:
+    """A server that runs in memory, and the way to it."""
+
+    def __init__(
+        self,
+        server: Server,
+        plugins: Mapping[str, object],
+        listener: MemoryListener,
+        folder: Path,
+        log: Path,
+        make: Callable[[str], object],
+    ) -> None:
+        self.server = server
+        """The server itself."""
+        self.plugins = dict(plugins)
+        """The plugins that it runs, by name."""
+        self.folder = folder
+        """Where `chat_log.txt` is, and whatever else plugins write."""
+        self.dialogue = Dialogue()
+        """What was said and heard so far."""
+        self.people: list[Person] = []
+        """Everybody who ever connected, in that order."""
+        self.transports: list[MemoryTransport] = []
+        """The server's ends of their connections."""
+        self._listener = listener
+        self._make = make
+        self.log_path = log
+        """Where the chat log is, if there is one."""
+
+    async def join(self, name: str, address: str = "127.0.0.1") -> Person:
+        """Connect, give a name, and hear everything up to the welcome. Raises `NotHeard`."""
+        person = self.connect_silently(address, name)
+        await person.say(name)
+        await person.hears_up_to("* welcome, ")
+        return person
+
+    async def connect(self, address: str = "127.0.0.1", name: str = "") -> Person:
+        """Connect, and hear the greeting. `name` is what the dialogue is to call whom it is about."""
+        person = self.connect_silently(address, name)
+        await person.hears(GREETING)
+        return person
+
+    def connect_silently(self, address: str = "127.0.0.1", name: str = "") -> Person:
+        """Connect, and hear nothing yet. Raises `ConnectionRefusedError` if the server has stopped."""
+        person = Person(name or f"guest{len(self.people) + 1}", self.dialogue, self.report)
+        self.dialogue.note(person, "+")
+        line, transport = self._listener.connect(address, person.arrived)
+        person.connected(line)
+        self.people.append(person)
+        self.transports.append(transport)
+        return person
+
+    async def replace(self, name: str) -> None:
+        """Make a plugin again, and let it take the place of the one that runs, as a reload with another version does.
+
+        Raises `PluginError` or `StartError` if it cannot; a plugin that was given as an instance cannot be made again.
+        """
+        plugin = self._make(name)
+        await self.server.replace_plugin(name, plugin)
+        self.plugins[name] = plugin
+
+    async def settled(self) -> None:
+        """Wait until nothing is left to do: everybody waits for somebody else, or for time to pass."""
+        await idle()
+
+    @property
+    def log(self) -> list[str]:
+        """What is in the chat log, as people see it live: without dates and rooms."""
+        if not self.log_path.exists():
+            return []
+        said = [line.split(" ", 2)[2] for line in self.log_path.read_text(encoding="utf-8").splitlines()]
+        return [line.removeprefix("*") if line.startswith("** ") else line for line in said]
+
+    def report(self) -> str:
+        """Return the dialogue so far and the tree of tasks, for the text of a failure."""
+        parts = {"the dialogue so far": str(self.dialogue), "the tasks": task_tree()}
+        return "".join(f"\n{title}:\n" + _indented(text) for title, text in parts.items() if text)
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+@asynccontextmanager
+async def running(
+    plugins: Plugins = (),
+    config: Tables | None = None,
+    *,
+    folder: Path | None = None,
+    transport: Connect = MemoryTransport,
+) -> AsyncIterator[Chat]:
+    """Run a server in memory, and stop it at the end of the block.
+
+    It has the built-in plugins, but for those that `config` turns off, and `plugins`. What they write goes to `folder`,
+    by default one that is gone after the block. `transport` makes the server's ends of connections.
+    Raises `ConfigError`, `PluginError` or `StartError`, as `trichat serve` does.
+    """
+    with ExitStack() as stack:
+        if folder is None:
+            folder = Path(stack.enter_context(scratch()))
+        chat = make_chat(plugins, config, folder, transport)
+        async with serving(chat):
+            yield chat
+
+
+@asynccontextmanager
+async def serving(chat: Chat) -> AsyncIterator[None]:
+    """Run the server of a chat, and stop it at the end of the block. Raises `StartError`."""
+    failure: BaseException | None = None
+    with one_for_all():
+        async with trio.open_nursery() as nursery:
+            await nursery.start(chat.server.serve)
+            try:
+                yield
+                chat.server.stop()
+                await _leave_when_told(chat)
+            except BaseException as error:  # noqa: ASYNC103 - it is raised below
+                if is_cancelled(error):
+                    raise
+                # Raised below, so that it comes out as it is, and not as one of a group.
+                failure = error
+                nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def _leave_when_told(chat: Chat) -> None:
+    """Let everybody close the connection when the server has, as people's programs do: it waits for that."""
+    with trio.move_on_after(GOODBYE):
+        await idle()
+    for person in chat.people:
+        person.send_eof()
+
+
+def is_cancelled(error: BaseException) -> bool:
+    """Whether there is a cancellation in an error, which has to pass."""
+    return any(isinstance(leaf, trio.Cancelled) for leaf in leaves(error))
+
+
+def make_chat(plugins: Plugins, config: Tables | None, folder: Path, transport: Connect = MemoryTransport) -> Chat:
+    """Return a chat whose server does not run yet. Raises `ConfigError` or `PluginError`."""
+    full = Config.from_tables(_with_log_in(folder, config or {}))
+    named = by_name(plugins)
+    factories = {name: plugin for name, plugin in named.items() if is_factory(plugin)}
+    # The table of a plugin that is there already is for the server alone: there are no options to make it with.
+    tables = {name: table for name, table in full.plugins.items() if name in factories or name not in named}
+    loaded = msgspec.structs.replace(full, plugins=tables)
+    found = load_plugins(loaded, factories)
+    built_in = {name: plugin for name, plugin in found.items() if name not in named}
+    given = {name: plugin for name, plugin in named.items() if name in found or not is_factory(plugin)}
+    for name in found:
+        if name in given and not is_factory(given[name]):
+            raise PluginError(f"there are two plugins of the name {name!r}; rename the one that you add")
+    ordered = {**built_in, **{name: found.get(name, plugin) for name, plugin in given.items()}}
+    listener = MemoryListener(LineWire(full.server.max_line_bytes), transport)
+    log = Path(str(full.plugins["chat_log"].get("path")))
+
+    def make(name: str) -> object:
+        if name in ordered and name not in found:
+            raise PluginError(f"the plugin {name!r} was given as an instance, so that nobody knows how to make another")
+        return load_plugin(name, loaded, factories)
+
+    return Chat(ProbedServer(full, plugins=ordered, listeners=[listener]), ordered, listener, folder, log, make)
+
+
+def by_name(plugins: Plugins) -> dict[str, object]:
+    """Return plugins by name, in their order. Raises `PluginError` if two have the same, `TypeError` for only one."""
+    refuse_single(plugins)
+    if isinstance(plugins, Mapping):
+        return dict(plugins)
+    named: dict[str, object] = {}
+    for plugin in plugins:
+        if name_of(plugin) in named:
+            raise PluginError(
+                f"there are two plugins of the name {name_of(plugin)!r}; give a dictionary with other names"
+            )
+        named[name_of(plugin)] = plugin
+    return named
+
+
+def refuse_single(plugins: object) -> None:
+    """Raise `TypeError` for one plugin in place of a list: a string would be taken for a list of letters."""
+    if is_factory(plugins):
+        raise TypeError(f"{plugins!r} is one plugin: give a list of them")
+
+
+def _with_log_in(folder: Path, config: Tables) -> Tables:
+    """What the test says, with a chat log and storage where the test can clear them away."""
+    plugins = config.get("plugins", {})
+    server: object = config.get("server", {})
+    given = plugins.get("chat_log", {}) if isinstance(plugins, Mapping) else {}
+    if not isinstance(server, Mapping) or not isinstance(plugins, Mapping) or not isinstance(given, Mapping):
+        return config  # which is refused
+    chat_log = {"path": str(folder / "chat_log.txt"), "fsync": "never", **given}
+    server = {"data_dir": str(folder / "trichat_data"), **server}
+    return {**config, "server": server, "plugins": {**plugins, "chat_log": chat_log}}

@@ -1,0 +1,197 @@
+"""A connection in memory: the server's end is a transport like that of a socket, the other one a `MemoryLine`."""
+
+import math
+from collections.abc import Callable
+
+import trio
+
+from trichat._base.addresses import canonical_address
+from trichat._base.errors import ConnectionLost
+from trichat._net.transport import RECEIVE_BYTES, Bytes, Transport
+
+# What a kernel takes for a client that does not read: about as much as for a socket on this machine.
+KERNEL_BUFFER = 65_536
+
+
+class Pipe:
+    """Bytes on their way in one direction. It takes what fits into `capacity`.
+
+    `arrived` is called with all that is written, and with `b""` at the end.
+    """
+
+    def __init__(self, capacity: float = math.inf, arrived: Callable[[bytes], None] = lambda _: None) -> None:
+        self.capacity = capacity
+        self._arrived = arrived
+        self._data = bytearray()
+        self._ended = False
+        self._broken = False
+        self._changed = trio.lowlevel.ParkingLot()
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether `write` would take something, or fail."""
+        return self._broken or self._ended or len(self._data) < self.capacity
+
+    @property
+    def has_news(self) -> bool:
+        """Whether `read` would return at once, or fail."""
+        return bool(self._data) or self._ended or self._broken
+
+    def write(self, data: Bytes) -> int:
+        """Take what fits of `data`, and return how many bytes that is. Raises `BrokenPipeError` if nobody reads."""
+        if self._broken or self._ended:
+            raise BrokenPipeError(32, "Broken pipe")
+        taken = data[: max(0, int(min(len(data), self.capacity - len(self._data))))]
+        if taken:
+            self._data += taken
+            self._tell()
+            self._arrived(bytes(taken))
+        return len(taken)
+
+    async def room(self) -> None:
+        """Wait until `write` takes something, or fails."""
+        # One checkpoint where one wait is enough, as with a socket: each is another place to be cancelled at.
+        if self.has_room:
+            await trio.lowlevel.checkpoint()
+        while not self.has_room:
+            await self._changed.park()
+
+    async def read(self, most: int) -> bytes:
+        """Wait for data and return it, at most `most` bytes; `b""` at the end. Raises `ConnectionResetError`."""
+        if self.has_news:
+            await trio.lowlevel.checkpoint()
+        while not self.has_news:
+            await self._changed.park()
+        return self.read_nowait(most)
+
+    def read_nowait(self, most: int) -> bytes:
+        """Return what is there, at most `most` bytes. Raises `ConnectionResetError`."""
+        if self._broken:
+            raise ConnectionResetError(104, "Connection reset by peer")
+        data = bytes(self._data[:most])
+        del self._data[:most]
+        self._tell()
+        return data
+
+    def widen(self) -> None:
+        """Take everything from now on."""
+        self.capacity = math.inf
+        self._tell()
+
+    def end(self) -> None:
+        """Let the reader find the end behind what is on its way."""
+        if not self._ended and not self._broken:
+            self._ended = True
+            self._tell()
+            self._arrived(b"")
+
+    def cut(self) -> None:
+        """Break it: what is on its way is lost."""
+        self._broken = True
+        self._data.clear()
+        self._tell()
+
+    def _tell(self) -> None:
+        self._changed.unpark_all()
+
+
+class MemoryTransport(Transport):
+    """The server's end of a connection in memory."""
+
+    def __init__(self, incoming: Pipe, outgoing: Pipe, address: str) -> None:
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self.address = canonical_address(address)
+        self.closed = False
+
+    async def receive(self) -> bytes:
+        """Wait for data and return it; `b""` when the other side says no more."""
+        return await self.receive_at_most(RECEIVE_BYTES)
+
+    async def receive_at_most(self, most: int) -> bytes:
+        """Wait for data and return it, at most `most` bytes of it."""
+        try:
+            return await self._incoming.read(most)
+        except OSError as error:
+            raise ConnectionLost(f"connection lost: {error.strerror}") from error
+
+    def receive_nowait(self) -> bytes | None:
+        """Return what `receive` would if it is there already, otherwise `None`."""
+        if not self._incoming.has_news:
+            return None
+        try:
+            return self._incoming.read_nowait(RECEIVE_BYTES)
+        except OSError as error:
+            raise ConnectionLost(f"connection lost: {error.strerror}") from error
+
+    def send_nowait(self, data: Bytes) -> int:
+        """Send what goes without waiting, and return how many bytes did."""
+        try:
+            return self._outgoing.write(data)
+        except OSError as error:
+            raise ConnectionLost(f"connection lost: {error.strerror}") from error
+
+    async def send_some(self, data: Bytes) -> int:
+        """Wait until at least one byte could be sent, and return how many were."""
+        await self._outgoing.room()
+        return self.send_nowait(data)
+
+    async def send_eof(self) -> None:
+        """Say that nothing more will come."""
+        await trio.lowlevel.checkpoint()
+        self._outgoing.end()
+
+    async def close(self) -> None:
+        """Close at once, even under cancellation. Safe to repeat.
+
+        Closing over unread input takes back what is on its way to the other side, as the reset of a kernel may.
+        """
+        if not self.closed:
+            self.closed = True
+            if len(self._incoming):
+                self._outgoing.cut()
+            self._outgoing.end()
+            self._incoming.cut()
+
+
+class MemoryLine:
+    """A person's end of a connection in memory."""
+
+    def __init__(self, incoming: Pipe, outgoing: Pipe) -> None:
+        self._incoming = incoming
+        self._outgoing = outgoing
+
+    async def send(self, data: bytes) -> None:
+        """Send all of `data`. Raises `OSError` if the server has closed the connection."""
+        while data:
+            await self._outgoing.room()
+            data = data[self._outgoing.write(data) :]
+
+    async def receive(self) -> bytes:
+        """Wait for data and return it; `b""` at the end. Raises `OSError`."""
+        return await self._incoming.read(RECEIVE_BYTES)
+
+    def send_eof(self) -> None:
+        """Say no more, and read on."""
+        self._outgoing.end()
+
+    def close(self) -> None:
+        """Close the connection in both directions."""
+        self._outgoing.end()
+        self._incoming.cut()
+
+    def reset(self) -> None:
+        """Break the connection: what is on its way is lost."""
+        self._outgoing.cut()
+        self._incoming.cut()
+
+    def stop_reading(self, buffer: int = KERNEL_BUFFER) -> None:
+        """Take no more than `buffer` bytes from now on."""
+        self._incoming.capacity = buffer
+
+    def read_on(self) -> None:
+        """Take everything again."""
+        self._incoming.widen()

@@ -1,0 +1,258 @@
+"""Transcripts: dialogues as people see them, which are played and compared.
+
+    | [plugins.stop]                a line of the configuration, at the top
+    | plugin = ["dice.py"]          more plugins, as for --plugin; files are found beside the transcript
+    # a comment
+    alice> hello                    alice connects, if she has not yet, and types `hello`
+    alice+                          alice only connects
+    bob< alice: hello               bob hears this line; `[date]` stands for any date
+    bob<                            bob hears the end of the connection
+    alice!                          alice hangs up
+    alice!!                         the connection breaks
+    --- 30s                         time passes
+
+What people hear after an action is given right behind it, each person's lines in their order; nothing may be missing or
+left over.
+"""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from contextlib import suppress
+from difflib import unified_diff
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import trio
+
+from trichat._base.errors import TrichatError
+from trichat.testing._chat.chat import Chat, running
+from trichat.testing._chat.dialogue import Dialogue, visible
+from trichat.testing._chat.person import Person
+from trichat.testing._chat.tcp_line import SocketLine
+from trichat.testing._chat.virtual_time import run
+
+_LINE = re.compile(
+    r"(?P<who>\w+)(?:> ?(?P<says>.*)|(?P<hears><)(?: (?P<heard>.*))?|(?P<does>\+|!!|!))|--- (?P<seconds>\d+(?:\.\d+)?)s"
+)
+
+# Over TCP, seconds to wait for lines that have to come, and to see that no others do.
+PATIENCE = 5.0
+SILENCE = 0.2
+
+
+class TranscriptError(TrichatError):
+    """A transcript cannot be read; the text names the line."""
+
+
+class Mismatch(AssertionError):
+    """People did not hear what the transcript says; the text is the difference."""
+
+
+class Entry(NamedTuple):
+    """A line of a transcript: what somebody does or hears, or time that passes."""
+
+    text: str
+    match: re.Match[str]
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether it says what somebody hears, rather than something to do."""
+        return bool(self.match["hears"])
+
+
+class Transcript(NamedTuple):
+    """A dialogue, and the server that it takes place on."""
+
+    name: str
+    config: dict[str, dict[str, object]]
+    plugins: Sequence[str]
+    entries: Sequence[Entry]
+
+    @classmethod
+    def parse(cls, text: str, name: str = "transcript", folder: Path | None = None) -> "Transcript":
+        """Read a transcript; its plugin files are in `folder`. Raises `TranscriptError`."""
+        header: list[str] = []
+        entries: list[Entry] = []
+        for number, line in enumerate(text.splitlines(), 1):
+            match = _LINE.fullmatch(line)
+            if line.startswith("| "):
+                header.append(line[2:])
+            elif match:
+                entries.append(Entry(line, match))
+            elif line.strip() and not line.startswith("#"):
+                raise TranscriptError(f"{name}:{number}: not a line of a transcript: {line!r}")
+        try:
+            tables = tomllib.loads("\n".join(header))
+        except tomllib.TOMLDecodeError as error:
+            raise TranscriptError(f"{name}: the configuration is not TOML ({error})") from None
+        plugins = tables.pop("plugin", [])
+        if not isinstance(plugins, list) or not all(isinstance(plugin, str) for plugin in plugins):
+            raise TranscriptError(f"{name}: plugin: expected a list of files or modules (here: {plugins!r})")
+        found = [str(folder / each) if folder and each.endswith(".py") else each for each in plugins]
+        return cls(name, tables, found, entries)
+
+    @classmethod
+    def read(cls, path: Path) -> "Transcript":
+        """Read a file. Raises `TranscriptError`."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise TranscriptError(f"{path}: cannot be read ({error})") from None
+        return cls.parse(text, str(path), path.parent)
+
+
+def play_file(path: Path) -> None:
+    """Play a transcript on a server of its own, in memory and in virtual time. Raises `Mismatch`."""
+    transcript = Transcript.read(path)
+    run(play, transcript)
+
+
+async def play(transcript: Transcript) -> None:
+    """Play a transcript on a server of its own, in memory. Raises `Mismatch`."""
+    async with running(transcript.plugins, transcript.config) as chat:
+        await _play(transcript, _InMemory(chat))
+
+
+async def play_over_tcp(transcript: Transcript, host: str, port: int) -> None:
+    """Play a transcript on a server that runs already; its configuration is that server's own.
+
+    Raises `Mismatch`, and `OSError` if there is no server.
+    """
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        stage = _OverTcp(host, port, nursery)
+        try:
+            await _play(transcript, stage)
+        except (AssertionError, TrichatError, OSError) as error:
+            # Raised below, so that it comes out as it is, and not as one of a group.
+            failure = error
+        finally:
+            stage.close()
+            nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+class _Stage(Protocol):
+    dialogue: Dialogue
+
+    async def connect(self, name: str) -> Person: ...
+
+    async def wait_for(self, expected: Sequence[str], since: int) -> None:
+        """Wait until everybody has heard what there is to hear, of which `expected` is known."""
+
+
+class _InMemory:
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
+        self.dialogue = chat.dialogue
+
+    async def connect(self, name: str) -> Person:
+        return self._chat.connect_silently(name=name)
+
+    async def wait_for(self, expected: Sequence[str], since: int) -> None:  # noqa: ARG002
+        await self._chat.settled()
+
+
+class _OverTcp:
+    def __init__(self, host: str, port: int, nursery: trio.Nursery) -> None:
+        self.dialogue = Dialogue()
+        self._place = (host, port)
+        self._nursery = nursery
+        self._lines: list[SocketLine] = []
+        self._came = trio.Event()
+
+    async def connect(self, name: str) -> Person:
+        person = Person(name, self.dialogue, lambda: "")
+        line = await SocketLine.connect(*self._place)
+        self._lines.append(line)
+        person.connected(line)
+        self.dialogue.note(person, "+")
+        self._nursery.start_soon(self._read, person, line)
+        return person
+
+    async def _read(self, person: Person, line: SocketLine) -> None:
+        data = b"?"
+        while data:
+            try:
+                data = await line.receive()
+            except OSError:
+                data = b""
+            if not line.closed:
+                person.arrived(data)
+            self._came.set()
+
+    async def wait_for(self, expected: Sequence[str], since: int) -> None:
+        with trio.move_on_after(PATIENCE):
+            await self._arrival_of(len(expected), since)
+        # That nothing else comes cannot be known, only waited for.
+        await trio.sleep(SILENCE)
+
+    async def _arrival_of(self, count: int, since: int) -> None:
+        while len(_heard(self.dialogue, since)) < count:
+            self._came = trio.Event()
+            await self._came.wait()
+
+    def close(self) -> None:
+        for line in self._lines:
+            line.close()
+
+
+async def _play(transcript: Transcript, stage: _Stage) -> None:
+    people: dict[str, Person] = {}
+    expected: list[str] = []
+    played: list[str] = []
+    entries = list(transcript.entries)
+    # An action, and what is heard behind it, however little.
+    groups = [list(group) for _, group in groupby(entries, key=lambda entry: entry.is_heard)]
+    if groups and groups[0][0].is_heard:
+        raise TranscriptError(f"{transcript.name}: it begins with what somebody hears, but nobody has done anything")
+    for group, heard in _pairs(groups):
+        for entry in group:
+            behind = heard if entry is group[-1] else []
+            since = len(stage.dialogue)
+            await _act(entry, people, stage)
+            await stage.wait_for(behind, since)
+            expected += [entry.text, *_by_person(behind)]
+            played += [entry.text, *_by_person(_heard(stage.dialogue, since))]
+    if expected != played:
+        difference = unified_diff(expected, played, transcript.name, "played", lineterm="")
+        raise Mismatch(f"{transcript.name}: people heard something else\n" + "\n".join(map(visible, difference)))
+
+
+def _pairs(groups: list[list[Entry]]) -> list[tuple[list[Entry], list[str]]]:
+    pairs: list[tuple[list[Entry], list[str]]] = []
+    for group in groups:
+        if group[0].is_heard:
+            pairs[-1] = (pairs[-1][0], [entry.text for entry in group])
+        else:
+            pairs.append((group, []))
+    return pairs
+
+
+async def _act(entry: Entry, people: dict[str, Person], stage: _Stage) -> None:
+    match = entry.match
+    if match["seconds"]:
+        await trio.sleep(float(match["seconds"]))
+        return
+    who = match["who"]
+    if who not in people:
+        people[who] = await stage.connect(who)
+    if match["does"] == "!":
+        people[who].hang_up()
+    elif match["does"] == "!!":
+        people[who].reset()
+    elif match["says"] is not None:
+        with suppress(AssertionError):  # whoever is disconnected hears it, which is what counts
+            await people[who].say(match["says"])
+
+
+def _heard(dialogue: Dialogue, since: int) -> list[str]:
+    return [line for line in dialogue.lines(since) if re.match(r"\w+<", line)]
+
+
+def _by_person(lines: Sequence[str]) -> list[str]:
+    """The same lines, each person's together: who of two people hears something first, nobody can tell."""
+    return sorted(lines, key=lambda line: line.partition("<")[0])

@@ -1,0 +1,1 @@
+"""`trichat check-plugin`: the checks, the plugin they try, and the dialogue they play."""

@@ -1,0 +1,94 @@
+"""The plugin that a conformance run tries, and what is said to it."""
+
+import ast
+import inspect
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType
+
+from trichat._base.errors import ConfigError
+from trichat._config.options import Config
+from trichat._plugins.discovery import Factory, find_plugins, name_of
+from trichat._plugins.loader import choose_plugins
+from trichat.testing._chat.chat import Tables
+
+# Words out of a plugin's own source that are tried as lines, because they may be what it waits for.
+OWN_WORDS = 12
+LONGEST_WORD = 30
+
+# Said last: they end the dialogue.
+_LAST_WORDS = ("bye", "stop", "/bye", "/stop")
+
+ORDINARY = (
+    "good morning",
+    "how are you?",
+    "/help",
+    "/no-such-command",
+    "/ is no command",
+    "ünïcödé ✓ 漢字",
+    " space",
+    "x" * 500,
+)
+
+
+class Subject:
+    """The plugin that is tried. Raises `TrichatError` if it cannot even be found."""
+
+    def __init__(self, plugin: str, config: Config | None = None, say: Sequence[str] = (), only: str = "") -> None:
+        """`plugin` is what `--plugin` takes, or the name of an installed one; `config` has its options.
+
+        `say` are lines to try besides the usual ones and those that its source suggests; `only` is the one case to play
+        of checks that have many.
+        """
+        self.only = only
+        self.plugin = plugin
+        self.name, self.extra = _find(plugin)
+        table = dict((config or Config()).plugins.get(self.name, {}))
+        if table.get("enabled") is False:
+            raise ConfigError([f"{config.source if config else ''}: the plugin {self.name!r} is turned off"])
+        if self.name == "chat_log":
+            table.pop("path", None)  # what is said here is for no log that somebody keeps
+        self.config: Tables = {
+            "server": {"backlog_bytes": 8192},
+            "plugins": {self.name: table},
+        }
+        factory = self.load()
+        self.file = inspect.getsourcefile(factory) or ""
+        words = [*_own_words(Path(self.file)), *say]
+        self.lines = [*ORDINARY, *(word for word in words if word not in _LAST_WORDS)]
+        self.last_words = [word for word in words if word in _LAST_WORDS]
+
+    def load(self) -> Factory:
+        """Import it, anew if it is a file. Raises `TrichatError`."""
+        faults: list[str] = []
+        choices = choose_plugins(Config.from_tables(self.config), self.extra, faults)
+        if faults:
+            raise ConfigError(faults)
+        return next(choice.factory for choice in choices if choice.name == self.name)
+
+    @property
+    def module(self) -> ModuleType | None:
+        """The module that it is from."""
+        found = (m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == self.file)
+        return next(found, None)
+
+
+def _find(plugin: str) -> tuple[str, dict[str, object]]:
+    if plugin in {found.name for found in find_plugins()}:
+        return plugin, {}
+    if plugin.endswith(".py"):
+        plugin = str(Path(plugin).absolute())
+    return name_of(plugin), {name_of(plugin): plugin}
+
+
+def _own_words(file: Path) -> Iterator[str]:
+    """Yield words that a plugin compares with, or may do: short strings in its source."""
+    with suppress(OSError, SyntaxError):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        found = (
+            node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        )
+        usable = (word for word in found if word.strip() and word.isprintable() and len(word) <= LONGEST_WORD)
+        yield from list(dict.fromkeys(usable))[:OWN_WORDS]

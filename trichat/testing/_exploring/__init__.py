@@ -1,0 +1,1 @@
+"""Plays a scenario again and again, with something going wrong at another place each time."""

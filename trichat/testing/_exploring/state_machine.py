@@ -1,0 +1,174 @@
+"""A state machine of hypothesis: people come, talk, go and break off in any order, and the promises hold all the time.
+
+When one does not, hypothesis looks for the shortest dialogue in which it does not.
+"""
+
+from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
+from typing import Any, ClassVar
+
+import hypothesis.strategies as st
+import trio
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, multiple, rule
+
+from trichat.testing._chat.chat import Chat, Tables, running
+from trichat.testing._chat.person import Disconnected, Person
+from trichat.testing._chat.scratch_folder import scratch
+from trichat.testing._chat.stepped_run import SteppedRun
+from trichat.testing._exploring.error_log import failures_logged
+from trichat.testing._exploring.invariants import ALWAYS, INVARIANTS, Invariant
+from trichat.testing._exploring.leftovers import all_tasks, described
+from trichat.testing._exploring.random_network import Weather
+from trichat.testing._exploring.run import MakePlugins, Run, made, present
+from trichat.testing._probing.checkpoint_probe import Probe
+
+# Virtual seconds after which all that has begun is through, however bad the network is.
+CALM = 60.0
+
+
+def _of_machine(strategy: str) -> st.SearchStrategy[Any]:
+    """The strategy that a machine has as an attribute, so that a subclass can have another one."""
+    return st.runner().flatmap(lambda machine: getattr(machine, strategy))
+
+
+class ChatMachine(RuleBasedStateMachine):
+    """Any dialogue on one server, for subclasses to say what is different; their `TestCase` is the test.
+
+    class DiceMachine(ChatMachine):
+        plugins = [Dice]
+        lines = st.sampled_from(["/roll", "/roll 2d6", "/roll ?"])
+
+    TestDice = DiceMachine.TestCase
+    """
+
+    plugins: ClassVar[MakePlugins] = ()
+    config: ClassVar[Tables | None] = None
+    invariants_of_its_own: ClassVar[tuple[Invariant, ...]] = ()
+    """What has to hold when the server has stopped, besides what always has to."""
+    names: ClassVar[st.SearchStrategy[str]] = st.sampled_from(["alice", "bob", "ALICE", "Zoë", ":", "stop"])
+    lines: ClassVar[st.SearchStrategy[str]] = st.one_of(
+        st.sampled_from(["hello", "/who", "/help", "/seen bob", "/nothing", "// no command", " "]),
+        st.text(st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]), max_size=20),
+    )
+
+    people = Bundle("people")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = scratch()
+        self._probe = Probe()
+        self._run = Run(Path(self._folder.name), self._probe)
+        self._trio = SteppedRun([self._probe])
+        self._stack = AsyncExitStack()
+        self._log = ExitStack()
+        self._log.enter_context(failures_logged(self._run.failures))
+        self.chat: Chat
+
+    @initialize(seed=st.integers(0, 2**16))
+    def start(self, seed: int) -> None:
+        """Start the server, on a network that `seed` makes more or less bad."""
+        self._trio.do(self._start, Weather(seed, {}))
+
+    async def _start(self, weather: Weather) -> None:
+        plugins = {**made(type(self).plugins), **weather.plugins, "trichat_testing": self._run.witness}
+        chat = running(plugins, self.config, folder=self._run.folder, transport=weather.transport)
+        self._before = set(all_tasks())
+        self.chat = self._run.chat = await self._stack.enter_async_context(chat)
+
+    @rule(target=people, name=_of_machine("names"))
+    def connect(self, name: str) -> Any:
+        """Somebody comes and gives a name, which may not be had."""
+        if len(self.chat.people) >= 10:
+            return multiple()
+        person = self.chat.connect_silently(name=f"guest{len(self.chat.people) + 1}")
+        self._say(person, name)
+        return person
+
+    @rule(person=people, line=_of_machine("lines"))
+    def say(self, person: Person, line: str) -> None:
+        """Somebody says a line."""
+        self._say(person, line)
+
+    @rule(person=people, lines=st.lists(_of_machine("lines"), min_size=2, max_size=6))
+    def paste(self, person: Person, lines: list[str]) -> None:
+        """Somebody says several lines at once."""
+        self._say(person, *lines)
+
+    @rule(person=people)
+    def bye(self, person: Person) -> None:
+        """Somebody leaves."""
+        self._say(person, "bye")
+
+    @rule(person=people)
+    def hang_up(self, person: Person) -> None:
+        """Somebody closes the connection."""
+        self._trio.do(_now, person.hang_up)
+
+    @rule(person=people, line=_of_machine("lines"))
+    def break_off(self, person: Person, line: str) -> None:
+        """A connection breaks, while something is on its way."""
+        self._trio.do(_say, person, line)
+        self._trio.do(_now, person.reset)
+
+    @rule(person=people)
+    def stop_reading(self, person: Person) -> None:
+        """Somebody takes nothing any more."""
+        self._trio.do(_now, person.stop_reading)
+
+    @rule(place=st.integers(0, 3))
+    def kick(self, place: int) -> None:
+        """A plugin throws somebody out."""
+        members = self.chat.server.members()
+        if place < len(members):
+            self._trio.do(_now, members[place].kick, "kicked")
+
+    @rule(seconds=st.sampled_from([0.001, 0.01, 1, 31, 100]))
+    def wait(self, seconds: float) -> None:
+        """Time passes: until then, everything happens at once."""
+        self._trio.do(trio.sleep, seconds)
+
+    @rule()
+    def reload(self) -> None:
+        """Files are opened anew."""
+        self._trio.do(self.chat.server.reload)
+
+    @rule()
+    def settle(self) -> None:
+        """Everybody waits until there is nothing left to do; then the promises have to hold."""
+        if self._run.chat is not None:
+            self._trio.do(trio.sleep, CALM)
+            self._run.present = present(self._run)
+            for each in ALWAYS:
+                each(self._run)
+
+    def _say(self, person: Person, *lines: str) -> None:
+        self._trio.do(_say, person, *lines)
+
+    def teardown(self) -> None:
+        """Stop the server, and see that nothing is left."""
+        try:
+            if self._run.chat is not None:
+                self.settle()
+                self._trio.do(self._stop)
+                for each in (*INVARIANTS, *self.invariants_of_its_own):
+                    each(self._run)
+        finally:
+            self._log.close()
+            self._trio.close()
+            self._folder.cleanup()
+
+    async def _stop(self) -> None:
+        await self._stack.aclose()
+        self._run.left_behind += [described(task) for task in all_tasks() if task not in self._before]
+
+
+async def _say(person: Person, *lines: str) -> None:
+    try:
+        await person.say(*lines)
+    except Disconnected:
+        await trio.lowlevel.checkpoint()
+
+
+async def _now(act: Any, *arguments: Any) -> None:
+    await trio.lowlevel.checkpoint()
+    act(*arguments)

@@ -1,0 +1,233 @@
+"""Plays a scenario again and again, and lets something go wrong in another place each time."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import count
+from typing import Any, Literal
+
+from trichat.testing._chat.chat import Tables
+from trichat.testing._exploring.faults import Faults
+from trichat.testing._exploring.invariants import Invariant
+from trichat.testing._exploring.player import Player, Survey
+from trichat.testing._exploring.random_network import Weather
+from trichat.testing._exploring.run import ENDS_WITHIN, MakePlugins, Scenario
+from trichat.testing._probing.cancel_targets import CANCELLED, Part, Strike
+from trichat.testing._probing.checkpoint_probe import Probe
+
+Target = Literal["client", "hook", "lifespan", "server", "scenario", "part"]
+
+TARGETS: Sequence[Target] = ("client", "hook", "lifespan", "server", "scenario", "part")
+
+
+class Struck:
+    """A strike, as a disturbance: by default a cancellation."""
+
+    verb = "was cancelled"
+    excused: Sequence[str] = (CANCELLED, "is told nothing any more", "crashed")
+    """A lifespan that is cancelled ends by itself, and its plugin refuses what it is asked from then on."""
+
+    def __init__(self, strike: Strike, probe: Probe) -> None:
+        self._strike = strike
+        self._probe = probe
+
+    def __str__(self) -> str:
+        return str(self._strike)
+
+    @property
+    def happened(self) -> bool:
+        return self._probe.struck is not None
+
+    def describe(self) -> str:
+        part = self._probe.struck
+        if part is None or part.task is None:
+            return f"{self._strike.part} was through before its checkpoint {self._strike.step}"
+        place = part.place or "the end of a step"
+        where = "on its way to" if self._strike.early else "at"
+        return (
+            f"{part.label} {self.verb} {where} its checkpoint {self._strike.step}, in the task {part.task.name},\n"
+            f"  at {place}"
+        )
+
+    def excuses(self, failure: str) -> bool:
+        return any(each in failure for each in self.excused)
+
+
+def _call(
+    function: str, scenario: Scenario, plugins: MakePlugins, config: Tables | None, seed: int = 0
+) -> Callable[[str], str]:
+    """Return what gives the one line of code that plays a case alone."""
+    arguments = [getattr(scenario, "__name__", repr(scenario))]
+    if plugins:
+        arguments.append(f"plugins={_code(plugins)}")
+    if config:
+        arguments.append(f"config={config!r}")
+    if seed:
+        arguments.append(f"seed={seed}")
+    return lambda case: f"{function}({', '.join(arguments)}, only={int(case) if function == 'explore' else case!r})"
+
+
+def _code(plugins: object) -> str:
+    """Write down plugins, or what makes them, by the names that they have in a program."""
+    if isinstance(plugins, Mapping):
+        return f"{{{', '.join(f'{name!r}: {_code(plugin)}' for name, plugin in plugins.items())}}}"
+    if isinstance(plugins, (list, tuple)):
+        return f"[{', '.join(map(_code, plugins))}]"
+    return str(getattr(plugins, "__name__", repr(plugins)))
+
+
+def cancel_everywhere(
+    scenario: Scenario,
+    *,
+    plugins: MakePlugins = (),
+    config: Tables | None = None,
+    targets: Collection[Target] = TARGETS,
+    parts: Callable[[str], bool] = lambda _: True,
+    invariants: Iterable[Invariant] = (),
+    ends_within: float = ENDS_WITHIN,
+    only: str = "",
+    seed: int = 0,
+) -> Survey:
+    """Play a scenario again and again, each time cancelled at another checkpoint, and check the invariants.
+
+    `scenario` is an async function. If it takes an argument, it gets a chat with `plugins` and `config`, as from
+    `running`; otherwise it is any code on Trio, and as a whole what is cancelled. `targets` are the kinds of parts to
+    cancel: the task of a client, a call of a hook, a plugin's lifespan, the server; the whole scenario and each `part`
+    of it. Of these, `parts` chooses by label (`"hook dice.on_message"`). Each is cancelled at its first checkpoint, at
+    its second, and so on, until it runs through: once on its way there, and once while it waits. `invariants` are
+    checked besides those of the kit; `ends_within` is how many (virtual) seconds a part may take to end, where the
+    server does not grant it more. `only` plays one case alone, named as in the text of a violation. `seed` chooses the
+    order in which Trio lets tasks go on.
+
+    Returns what was played. Raises `Violation`, and whatever the scenario raises when nothing is cancelled;
+    `ValueError` for an `only` or a target that there is not, and if targets and parts choose nothing.
+    """
+    unknown = [target for target in targets if target not in TARGETS]
+    if unknown:
+        raise ValueError(f"there are no targets {unknown}; there are: {', '.join(TARGETS)}")
+    if only:
+        Strike.parse(only)
+    call = _call("cancel_everywhere", scenario, plugins, config, seed)
+    player = Player(call, scenario, plugins, config, invariants, seed, only, ends_within)
+    first = player.play(Probe())
+    player.survey.verdict()
+    chosen = [part for part in first.probe.parts if part.label.partition(" ")[0] in targets and parts(part.label)]
+    if targets and not chosen:
+        labels = ", ".join(part.label for part in first.probe.parts)
+        raise ValueError(f"nothing was cancelled: targets and parts choose none of: {labels}")
+    for part in chosen:
+        strike_everywhere(part.label, player)
+    player.check_only(part.label for part in first.probe.parts)
+    player.survey.verdict()
+    return player.survey
+
+
+def strike_everywhere(
+    part: str,
+    player: Player,
+    act: Callable[[Part], None] = Part.cancel,
+    disturbance: type[Struck] = Struck,
+) -> None:
+    """Strike a part at its first checkpoint, at its second, and so on, until it runs through."""
+    strikes = (Strike(part, step, early) for step in count(1) for early in (True, False))
+    if player.only:
+        strikes = (strike for strike in Strike.named(player.only) if strike.part == part)
+    for strike in strikes:
+        probe = Probe(strike, act)
+        player.play(probe, disturbance(strike, probe))
+        if probe.struck is None and (strike.early or player.only):
+            return
+
+
+def fault_everywhere(
+    scenario: Scenario,
+    *,
+    plugins: MakePlugins = (),
+    config: Tables | None = None,
+    invariants: Iterable[Invariant] = (),
+    only: str = "",
+    seed: int = 0,
+) -> Survey:
+    """Play a scenario again and again, each time with a fault in another place, and check the invariants.
+
+    At each receive and send of the server, the connection breaks, gives or takes a single byte, is late by ten seconds,
+    or ends; at each `os.write` to a file in the chat's folder, as those of the chat log are, the disk is full or fails,
+    and at each sync it fails. The arguments are those of `cancel_everywhere`; `only` plays one case alone. Returns what
+    was played. Raises `Violation`, and whatever the scenario raises when nothing goes wrong; `ValueError` for an `only`
+    that there is not.
+    """
+    call = _call("fault_everywhere", scenario, plugins, config, seed)
+    player = Player(call, scenario, plugins, config, invariants, seed, only)
+    counting = Faults()
+    player.play(Probe(), faults=counting)
+    player.survey.verdict()
+    possible = list(counting.possible())
+    for fault in possible:
+        if only in ("", str(fault)):
+            faults = Faults(fault)
+            player.play(Probe(), faults, faults=faults)
+    player.check_only(map(str, possible))
+    player.survey.verdict()
+    return player.survey
+
+
+def explore(
+    scenario: Scenario,
+    seeds: int = 200,
+    *,
+    plugins: MakePlugins = (),
+    config: Tables | None = None,
+    invariants: Iterable[Invariant] = (),
+    only: int | None = None,
+    **strategies: Any,
+) -> Survey:
+    """Play a scenario in many schedules, and check the invariants.
+
+    Each seed, from 0 on, stands for one order in which Trio lets tasks go on, and for one way in which the network cuts
+    and delays what is sent; the same seed gives the same run. `strategies` are hypothesis strategies, by the names of
+    the scenario's other parameters: hypothesis draws a value for each then, and looks for the simplest that breaks an
+    invariant. The other arguments are those of `cancel_everywhere`; `only` plays one seed alone.
+
+    Returns what was played. Raises `Violation`, and whatever the scenario raises; `ValueError` for no seeds at all.
+    """
+    if seeds < 1:
+        raise ValueError(f"{seeds} seeds play nothing")
+    survey = Survey()
+    call = _call("explore", scenario, plugins, config)
+
+    def search(seed: int, **drawn: Any) -> None:
+        bound = partial(scenario, **drawn) if drawn else scenario
+        player = reference if not drawn else prepared(bound)
+        weather = Weather(seed, drawn)
+        try:
+            player.play(Probe(), weather, faults=weather, beside=weather.plugins, seed=seed)
+        except Exception as error:
+            error.add_note(f"{weather.describe()}; this case alone: {call(str(weather))}")
+            raise
+        survey.cases.append(str(seed))
+        player.survey.verdict()
+
+    def prepared(scenario: Scenario) -> Player:
+        """Play it once without any weather, as what to compare with."""
+        player = Player(call, scenario, plugins, config, invariants)
+        player.play(Probe())
+        player.survey.verdict()
+        return player
+
+    if not strategies:
+        reference = prepared(scenario)
+        for seed in range(seeds) if only is None else [only]:
+            search(seed)
+        return survey
+    import hypothesis  # which takes longer to import than most tests to run
+
+    chosen = hypothesis.strategies.integers(0, 2**16) if only is None else hypothesis.strategies.just(only)
+    settings = hypothesis.settings(
+        max_examples=seeds,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[hypothesis.Phase.generate, hypothesis.Phase.shrink],
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    settings(hypothesis.given(seed=chosen, **strategies)(search))()
+    return survey

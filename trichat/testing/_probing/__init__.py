@@ -1,0 +1,1 @@
+"""The server with a cancel scope around each of its parts, and what strikes one of them."""

@@ -1,0 +1,140 @@
+"""The probe: an instrument that counts the steps of the parts of a run, and strikes one of them.
+
+A task runs from one checkpoint to the next; Trio tells an instrument of each such step, before it is taken and after.
+Cancelled after its k-th step, a part waits at its k-th checkpoint; cancelled before, it is on its way there.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import trio
+from trio.lowlevel import Task
+
+from trichat._base.task_tree import waiting_at
+from trichat.testing._probing.cancel_targets import Part, Strike, Unwatched
+
+
+class Probe(trio.abc.Instrument):
+    """Knows the parts of one run, counts their steps, and strikes the part of `strike` at its checkpoint.
+
+    To strike is to `act` on it: by default, to cancel it.
+    """
+
+    def __init__(self, strike: Strike | None = None, act: Callable[[Part], None] = Part.cancel) -> None:
+        self.parts: list[Part] = []
+        """All that were entered, in that order."""
+        self.struck: Part | None = None
+        """The one that was struck."""
+        self.is_looking = True
+        """Whether steps count, and parts that are entered are noted."""
+        self._strike = strike
+        self._act = act
+        self._seen: Counter[str] = Counter()
+        self._inside: dict[Task, tuple[trio.Nursery | None, list[Part]]] = {}
+        """The parts that a task belongs to, as long as it is in this nursery."""
+        self._waiting_for: tuple[Part, Task] | None = None
+        """What to strike as soon as this task waits."""
+
+    @contextmanager
+    def entered(self, kind: str, name: str) -> Iterator[Part]:
+        """Make the block a part."""
+        label = f"{kind} {name}".rstrip()
+        self._seen[label] += 1
+        part = Part(label if self._seen[label] == 1 else f"{label} #{self._seen[label]}")
+        self.parts.append(part)
+        task = trio.lowlevel.current_task()
+        around = self._parts_of(task)
+        self._inside[task] = (task.parent_nursery, [*around, part])
+        try:
+            with part.scope:
+                self._begin(part, task)
+                yield part
+        finally:
+            part.ended_at = self._time()
+            self._inside[task] = (task.parent_nursery, around)
+
+    @staticmethod
+    def _time() -> float:
+        try:
+            return trio.current_time()
+        except RuntimeError:
+            return 0.0  # the run was given up
+
+    def _parts_of(self, task: Task) -> list[Part]:
+        """The parts that a task belongs to now: `nursery.start` moves a task to another nursery."""
+        nursery, parts = self._inside.get(task, (None, ()))
+        if nursery is not task.parent_nursery and task.parent_nursery is not None:
+            parent = task.parent_nursery.parent_task
+            own = [part for part in parts if part.is_owned_by(task)]
+            parts = [part for part in self._parts_of(parent) if not part.is_owned_by(parent) or part.owns(task)] + own
+            self._inside[task] = (task.parent_nursery, parts)
+        return [part for part in parts if part.ended_at is None]
+
+    def _begin(self, part: Part, task: Task) -> None:
+        """Count a step that begins."""
+        if not self.is_looking:
+            return
+        part.steps += 1
+        if self._strike is not None and (part.label, part.steps) == self._strike[:2]:
+            if self._strike.early:
+                self._hit(part, task)
+            else:
+                self._waiting_for = (part, task)
+
+    def _hit(self, part: Part, task: Task) -> None:
+        self.struck = part
+        part.struck_at = trio.current_time()
+        part.task = task
+        part.place = waiting_at(task)
+        self._act(part)
+
+    def task_spawned(self, task: Task) -> None:
+        # Who waits for a nursery to end is not sent a cancellation: it comes out of the children.
+        nursery = task.parent_nursery
+        if nursery is not None and nursery.parent_task is not None:
+            for part in self._inside.get(nursery.parent_task, (None, ()))[1]:
+                if part.owns(task):
+                    task.coro = part.watching_task(task.coro)  # type: ignore[assignment]
+
+    def task_exited(self, task: Task) -> None:
+        self._inside.pop(task, None)
+
+    def before_task_step(self, task: Task) -> None:
+        for part in self._parts_of(task):
+            self._begin(part, task)
+
+    def after_task_step(self, task: Task) -> None:
+        if self._waiting_for is not None and task is self._waiting_for[1]:
+            part, self._waiting_for = self._waiting_for[0], None
+            if part.ended_at is None:
+                self._hit(part, task)
+        elif self.struck is not None and not self.struck.place and task is self.struck.task:
+            # On its way there, the place is where it comes to wait, unless it leaves the part before.
+            self.struck.place = waiting_at(task) if self.struck.ended_at is None else ""
+
+
+PROBE: trio.lowlevel.RunVar[Probe | None] = trio.lowlevel.RunVar("trichat.testing.PROBE", None)
+
+_UNWATCHED = Unwatched()
+
+
+@contextmanager
+def part_of(kind: str, name: str) -> Iterator[Part]:
+    """Make the block a part of the scenario that may be cancelled alone, if there is a probe; otherwise do nothing."""
+    probe = PROBE.get()
+    if probe is None or not probe.is_looking:
+        yield _UNWATCHED
+    else:
+        with probe.entered(kind, name) as part:
+            yield part
+
+
+@contextmanager
+def part(name: str) -> Iterator[Part]:
+    """Make the block a part of the scenario that `cancel_everywhere` cancels alone; elsewhere it does nothing.
+
+    Only what is awaited through `watching` of what it yields is checked for letting the cancellation through.
+    """
+    with part_of("part", name) as entered:
+        yield entered

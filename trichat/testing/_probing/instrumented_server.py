@@ -1,0 +1,91 @@
+"""The server as the test kit runs it: each part of it that can be cancelled alone is in a scope of its own."""
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import trio
+from msgspec.structs import replace
+
+from trichat._base.errors import StartError
+from trichat._base.failures import Misbehaved
+from trichat._chat.session import Session
+from trichat._net.listener import Address
+from trichat._plugins.active_hooks import Roster
+from trichat._plugins.dispatch import Plugins
+from trichat._plugins.registry import ASKING, Implementation
+from trichat._server import Server
+from trichat.testing._probing.cancel_targets import CANCELLED
+from trichat.testing._probing.checkpoint_probe import part_of
+
+
+class ProbedRoster(Roster):
+    """Each awaited call of a hook is a part."""
+
+    def _resolved(self) -> Mapping[str, Sequence[Implementation]]:
+        return {hook: [_probed(hook, each) for each in found] for hook, found in super()._resolved().items()}
+
+
+class ProbedPlugins(Plugins):
+    """Each awaited call of a hook is a part, and so is each lifespan."""
+
+    _make_roster = ProbedRoster
+
+    def _contribution(self, hook: str, implementation: Implementation, arguments: Sequence[Any]) -> Any:
+        contribution = super()._contribution(hook, implementation, arguments)
+        return _probed_lifespan(implementation.plugin, contribution) if hook == "lifespan" else contribution
+
+
+def _probed(hook: str, implementation: Implementation) -> Implementation:
+    def call(*arguments: Any) -> Any:
+        answer = implementation.call(*arguments)
+        return _probed_call(hook, implementation.plugin, answer) if inspect.isawaitable(answer) else answer
+
+    return replace(implementation, call=call)
+
+
+async def _probed_call(hook: str, plugin: str, answer: Awaitable[Any]) -> Any:
+    with part_of("hook", f"{plugin}.{hook}") as part:
+        result = await part.watching(answer)
+        # As with a deadline: who asks takes no answer that came after it, and what was told is done.
+        if not part.was_cancelled or hook not in ASKING:
+            return result
+    raise Misbehaved(CANCELLED)
+
+
+@asynccontextmanager
+async def _probed_lifespan(name: str, lifespan: AbstractAsyncContextManager[None]) -> AsyncIterator[None]:
+    with part_of("lifespan", name) as part:
+        async with part.watching_block(lifespan):
+            yield
+
+
+class ProbedServer(Server):
+    """Each session is a part, and so is the whole."""
+
+    _make_plugins = ProbedPlugins
+
+    async def _run(self, session: Session) -> None:
+        with part_of("client", "") as part:
+            await part.watching(super()._run(session))
+
+    async def serve(self, *, task_status: trio.TaskStatus[list[Address]] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run the server until `stop` is called."""
+        started = _Started(task_status)
+        with part_of("server", "") as part:
+            await part.watching(super().serve(task_status=started))  # type: ignore[arg-type]
+        if part.was_cancelled and not started.called:
+            raise StartError("the start was cancelled by the test")
+
+
+class _Started:
+    """Passes on that the server has started, and remembers it."""
+
+    def __init__(self, task_status: trio.TaskStatus[list[Address]]) -> None:
+        self._task_status = task_status
+        self.called = False
+
+    def started(self, value: list[Address]) -> None:
+        self.called = True
+        self._task_status.started(value)
