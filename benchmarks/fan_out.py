@@ -20,7 +20,8 @@ from typing import cast
 import trio
 from bench.processes import cores, raise_file_limit
 
-from trichat import Client, Server
+from trichat import Server
+from trichat._chat.client import Connection
 from trichat._fronts.line.wire import LineWire
 from trichat._net.outbox import Outbox, put_to_all
 from trichat._net.transport import SocketTransport
@@ -57,22 +58,26 @@ def accept_all(listener: socket.socket) -> list[socket.socket]:
     return sockets
 
 
+def connected(sock: socket.socket, nursery: trio.Nursery) -> Connection:
+    """Return what the core keeps of a client at this socket."""
+    outbox = Outbox(SocketTransport(sock, "127.0.0.1"), limit=1 << 20, send_timeout=60, give_up=print)
+    outbox.drain_in(nursery)
+    return Connection(cast("Server", None), "127.0.0.1", LineWire(4096), outbox)
+
+
 async def measure(sockets: list[socket.socket]) -> dict[str, float]:
     """Return for each way the processor time of a delivery, in seconds."""
     async with trio.open_nursery() as nursery:
-        clients = [Client(cast("Server", None), "127.0.0.1", LineWire(4096)) for _ in sockets]
-        for client, sock in zip(clients, sockets, strict=True):
-            transport = SocketTransport(sock, "127.0.0.1")
-            client._outbox = Outbox(transport, nursery, limit=1 << 20, send_timeout=60, give_up=print)
-        outboxes = [client._outbox for client in clients]
+        connections = [connected(sock, nursery) for sock in sockets]
+        outboxes = [connection.outbox for connection in connections]
 
         def send() -> None:
             for sock in sockets:
                 sock.send(LINE)
 
         def put() -> None:
-            for client in clients:
-                client._outbox.put(LINE)
+            for connection in connections:
+                connection.outbox.put(LINE)
 
         ways: dict[str, Callable[[], None]] = {
             "send": send,

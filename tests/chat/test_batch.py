@@ -1,16 +1,16 @@
 """A batch: what is in it, and in which order."""
 
-from typing import cast
+from client_kit import new_connection
 
-from trichat import Client, Message, Server
+from trichat import Message
 from trichat._chat.batch import Batch, Flush, Join
-from trichat._fronts.line.wire import LineWire
+from trichat._chat.client import Connection
 
 
-def client(name: str) -> Client:
-    client = Client(cast(Server, None), "127.0.0.1", LineWire(4096))
-    client._name = name
-    return client
+def client(name: str) -> Connection:
+    connection = new_connection()
+    connection.name = name
+    return connection
 
 
 def test_what_was_said_comes_first_then_who_left_then_who_joined() -> None:
@@ -23,7 +23,7 @@ def test_what_was_said_comes_first_then_who_left_then_who_joined() -> None:
 
 def test_who_ended_on_its_way_in_is_not_in_it_and_yet_told_when_it_is_sent() -> None:
     gone = client("bob")
-    gone._end("gone")
+    gone.end("gone")
     join, flush = Join(gone, "lobby"), Flush()
     batch = Batch()
     batch.add(join)

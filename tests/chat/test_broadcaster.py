@@ -1,24 +1,22 @@
 """The broadcaster alone: order, batches, joining and leaving, failing plugins."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import cast
 
 import pytest
 import trio
+from client_kit import new_connection
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from trichat import Client, Message, Server, hookimpl
+from trichat import Message, hookimpl
 from trichat._base.errors import RequiredPluginFailed
 from trichat._base.task_tree import task_tree
 from trichat._chat.broadcaster import BREATH, BREATH_BYTES, LONG, Broadcaster
+from trichat._chat.client import Connection
 from trichat._chat.hub import Hub
 from trichat._chat.inbox import CAPACITY
 from trichat._chat.order import Sequencer
-from trichat._fronts.line.wire import LineWire
 from trichat._net.outbox import Outbox
 from trichat._plugins.dispatch import Plugins
-
-WIRE = LineWire(4096)
 
 
 class Box(Outbox):
@@ -79,17 +77,16 @@ class House:
         plugins.register("recorder", self.recorder)
         self.broadcaster = Broadcaster(self.hub, plugins, Sequencer())
 
-    def client(self, name: str) -> tuple[Client, Box]:
-        client = Client(cast(Server, None), "127.0.0.1", WIRE)
-        client._name = name
+    def client(self, name: str) -> tuple[Connection, Box]:
         box = Box()
-        client._outbox = box
-        return client, box
+        connection = new_connection(outbox=box)
+        connection.name = name
+        return connection, box
 
     def add(self, name: str, plugin: object) -> None:
         self.broadcaster._plugins.register(name, plugin)
 
-    async def member(self, name: str) -> tuple[Client, Box]:
+    async def member(self, name: str) -> tuple[Connection, Box]:
         client, box = self.client(name)
         await self.broadcaster.inbox.join(client)
         return client, box
@@ -220,7 +217,7 @@ async def test_leaving_never_waits_even_when_the_channel_is_full(house: House) -
 
 async def test_who_ends_on_its_way_in_is_not_announced(house: House) -> None:
     ghost, box = house.client("ghost")
-    ghost._end("gone")
+    ghost.end("gone")
     await house.broadcaster.inbox.join(ghost)
     assert house.recorder.texts == []
     assert box.lines == []
@@ -233,7 +230,7 @@ async def test_who_ends_while_its_joining_is_logged_is_said_to_have_left(house: 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(house.broadcaster.inbox.join, ghost)
         await wait_all_tasks_blocked()
-        ghost._end("gone")
+        ghost.end("gone")
         house.recorder.held.set()
     await house.broadcaster.inbox.flush()
     assert house.recorder.texts == ["ghost joined", "ghost left"]
@@ -324,7 +321,7 @@ async def test_who_waits_for_a_fan_out_goes_on_at_its_end(house: House) -> None:
     house.recorder.held = trio.Event()
     async with trio.open_nursery() as nursery:
         house.broadcaster.inbox.publish_nowait(Message("one", "alice"), alice)
-        nursery.start_soon(house.broadcaster.end_of_round)
+        nursery.start_soon(house.broadcaster.turns.end_of_round)
         await trio.testing.wait_all_tasks_blocked()
         assert "alice: one" not in box.lines
         assert len(nursery.child_tasks) == 1
@@ -363,7 +360,7 @@ async def test_who_waited_for_a_round_is_gathered_with_all_who_did(
             if number and house.broadcaster.publish_at_once(message, people[name]):
                 heard_at_once.append(name)
             house.broadcaster.inbox.publish_nowait(message, people[name])
-            await house.broadcaster.end_of_round()
+            await house.broadcaster.turns.end_of_round()
 
     async with trio.open_nursery() as nursery:
         for name in people:
@@ -378,7 +375,7 @@ async def test_after_a_round_who_speaks_alone_is_sent_at_once_again(quick_house:
     await wait_all_tasks_blocked()
     async with trio.open_nursery() as nursery:
         for _ in range(2):
-            nursery.start_soon(quick_house.broadcaster.end_of_round)
+            nursery.start_soon(quick_house.broadcaster.turns.end_of_round)
         await wait_all_tasks_blocked()
         quick_house.broadcaster.inbox.publish_nowait(Message("one", "alice"), alice)
     assert not quick_house.broadcaster.publish_at_once(Message("two", "alice"), alice)
@@ -393,7 +390,7 @@ async def test_who_alone_has_waited_for_a_round_is_sent_at_once_behind_it(quick_
     alice, box = await quick_house.member("alice")
     await wait_all_tasks_blocked()
     quick_house.broadcaster.inbox.publish_nowait(Message("one", "alice"), alice)
-    await quick_house.broadcaster.end_of_round()
+    await quick_house.broadcaster.turns.end_of_round()
     await wait_all_tasks_blocked()
     assert quick_house.broadcaster.publish_at_once(Message("two", "alice"), alice)
     assert box.lines[-1] == "alice: two"
@@ -489,7 +486,7 @@ async def test_who_waited_for_what_was_begun_is_gathered_with_what_it_says_next(
 
     async def speak_twice() -> None:
         house.broadcaster.inbox.publish_nowait(Message("two", "bob"), bob)
-        await house.broadcaster.end_of_round()
+        await house.broadcaster.turns.end_of_round()
         await house.broadcaster.inbox.publish(Message("three", "bob"), bob)
 
     assert house.broadcaster.publish_at_once(Message("one", "alice"), alice)

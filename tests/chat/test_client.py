@@ -52,7 +52,7 @@ async def test_what_is_sent_to_it_reaches_only_it_and_every_line_is_marked(chat:
 
 async def test_what_is_no_text_cannot_be_sent(chat: Chat, guest: Guest) -> None:
     await chat.join("alice")
-    with pytest.raises(TypeError, match="what a client is sent is text, not 42"):
+    with pytest.raises(TypeError, match="a client is sent text, not 42"):
         guest.client.send(42)  # type: ignore[arg-type]
 
 

@@ -1,20 +1,17 @@
 """The hub: who is here, under which name, in which room."""
 
-from typing import cast
-
 import pytest
+from client_kit import WIRE, new_connection
 
-from trichat import Client, Message, Server
+from trichat import Message
+from trichat._chat.client import Connection
 from trichat._chat.hub import Hub
 from trichat._fronts.line.wire import LineWire
-from trichat._net.outbox import Outbox
-
-WIRE = LineWire(4096)
 
 
-def connection(address: str = "10.0.0.1") -> Client:
+def connection(address: str = "10.0.0.1") -> Connection:
     """Somebody at an address; the hub does not look at the server."""
-    return Client(cast("Server", None), address, WIRE)
+    return new_connection(address=address)
 
 
 @pytest.fixture
@@ -191,48 +188,44 @@ def test_a_room_that_nobody_is_in_has_no_members(hub: Hub) -> None:
 
 def test_what_is_said_in_a_room_goes_to_its_members_by_the_wires_that_they_are_on(hub: Hub) -> None:
     other_wire = LineWire(100)
-    alice, bob, carol = (Client(cast("Server", None), "10.0.0.1", wire) for wire in (WIRE, other_wire, WIRE))
+    alice, bob, carol = (new_connection(wire=wire) for wire in (WIRE, other_wire, WIRE))
     for client in (alice, bob, carol):
-        client._outbox = cast("Outbox", object())
         hub.enter(client, "lobby")
 
-    assert hub.audience("lobby") == {WIRE: [alice._outbox, carol._outbox], other_wire: [bob._outbox]}
+    assert hub.audience("lobby") == {WIRE: [alice.outbox, carol.outbox], other_wire: [bob.outbox]}
     assert hub.audience("kitchen") == {}
 
 
 def test_who_comes_hears_what_is_said_next_and_who_leaves_does_not(hub: Hub) -> None:
     alice, bob = connection(), connection()
-    for client in (alice, bob):
-        client._outbox = cast("Outbox", object())
     assert hub.audience("lobby") == {}
 
     hub.enter(alice, "lobby")
-    assert hub.audience("lobby") == {WIRE: [alice._outbox]}
+    assert hub.audience("lobby") == {WIRE: [alice.outbox]}
     before = hub.audience("lobby")
     hub.enter(bob, "lobby")
-    assert hub.audience("lobby") == {WIRE: [alice._outbox, bob._outbox]}
-    assert before == {WIRE: [alice._outbox]}, "a fan-out goes through it, and others come and go in between"
+    assert hub.audience("lobby") == {WIRE: [alice.outbox, bob.outbox]}
+    assert before == {WIRE: [alice.outbox]}, "a fan-out goes through it, and others come and go in between"
     hub.enter(alice, "kitchen")
-    assert hub.audience("lobby") == {WIRE: [bob._outbox]}
+    assert hub.audience("lobby") == {WIRE: [bob.outbox]}
     hub.leave(bob)
     assert hub.audience("lobby") == {}
-    assert hub.audience("kitchen") == {WIRE: [alice._outbox]}
+    assert hub.audience("kitchen") == {WIRE: [alice.outbox]}
 
 
 def test_what_somebody_says_is_said_under_its_present_name_in_its_present_room(hub: Hub) -> None:
     client = connection()
     hub.claim(client, "alice")
     hub.enter(client, "lobby")
-    assert client._draft == Message("", "alice", "lobby")
+    assert client.draft == Message("", "alice", "lobby")
     hub.enter(client, "den")
-    assert client._draft == Message("", "alice", "den")
+    assert client.draft == Message("", "alice", "den")
     hub.claim(client, "bob")
-    assert client._draft == Message("", "bob", "den")
+    assert client.draft == Message("", "bob", "den")
 
 
 def test_rooms_that_nobody_is_in_are_not_kept(hub: Hub) -> None:
     alice = connection()
-    alice._outbox = cast("Outbox", object())
     hub.enter(alice, "lobby")
     for room in ("lobby", "kitchen"):
         hub.audience(room)

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import trio
+from client_kit import new_connection
 from trio.testing import wait_all_tasks_blocked
 
-from trichat import Client, Message, Server
+from trichat import Message
+from trichat._chat.client import Connection
 from trichat._chat.inbox import CAPACITY, Inbox
-from trichat._fronts.line.wire import LineWire
 
 HELLO = Message("hello", "alice")
 
@@ -18,10 +19,10 @@ def inbox() -> Inbox:
     return Inbox()
 
 
-def bob() -> Client:
-    client = Client(Server(plugins={}), "127.0.0.1", LineWire(4096))
-    client._name = "bob"
-    return client
+def bob() -> Connection:
+    connection = new_connection()
+    connection.name = "bob"
+    return connection
 
 
 async def test_all_that_is_there_is_one_batch(inbox: Inbox, autojump_clock: object) -> None:

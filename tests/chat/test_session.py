@@ -362,7 +362,7 @@ async def test_an_error_in_the_server_ends_one_connection_and_not_the_server(
     chatting = Session._chat
 
     async def broken(self: Session, calls: Calls) -> None:
-        if self.client.name == "alice":
+        if self.connection.name == "alice":
             raise ZeroDivisionError("a bug")
         await chatting(self, calls)
 

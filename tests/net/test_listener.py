@@ -12,6 +12,7 @@ from trichat._fronts.line.wire import LineWire
 from trichat._fronts.wire import Wire
 from trichat._net import listener as listener_module
 from trichat._net.transport import SocketTransport, Transport
+from trichat._server import core_of
 
 WIRE = LineWire(4096)
 
@@ -77,7 +78,7 @@ async def test_the_kernel_ends_no_connection_before_the_outbox_would(
 
 
 async def test_the_listener_of_a_server_knows_its_send_timeout(house: House) -> None:
-    (listener,) = Server(Config.from_tables({"server": {"send_timeout": 600}}), plugins={})._listeners
+    (listener,) = core_of(Server(Config.from_tables({"server": {"send_timeout": 600}}), plugins={}))._listeners
     assert isinstance(listener, TcpListener)
     assert (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1_200_000) in listener._socket_options
 

@@ -82,7 +82,8 @@ class Given:
         self._put = put
         self.nursery = nursery
         self.given_up: list[str] = []
-        self.outbox = Outbox(self.pipe, nursery, limit=10, send_timeout=60, give_up=self.given_up.append)
+        self.outbox = Outbox(self.pipe, limit=10, send_timeout=60, give_up=self.given_up.append)
+        self.outbox.drain_in(nursery)
 
     def put(self, data: bytes, outbox: Outbox | None = None) -> None:
         self._put(outbox or self.outbox, data)
@@ -186,7 +187,8 @@ async def test_a_client_behind_a_slow_stream_is_kept_however_much_waits_for_it(v
     modem, given_up = Modem(), list[str]()
     transport = StreamTransport(trio.StapledStream(modem, memory_stream_one_way_pair()[1]), "127.0.0.1")
     async with trio.open_nursery() as nursery:
-        outbox = Outbox(transport, nursery, limit=1_000_000, send_timeout=60, give_up=given_up.append)
+        outbox = Outbox(transport, limit=1_000_000, send_timeout=60, give_up=given_up.append)
+        outbox.drain_in(nursery)
         outbox.put(b"x" * 200_000)
         await outbox.flushed()
     assert (modem.taken, given_up) == (200_000, [])
@@ -239,7 +241,8 @@ async def test_what_exclusive_was_cancelled_in_is_finished_before_anything_else(
 
 async def test_flushed_finishes_what_a_cancelled_drain_task_left(given: Given) -> None:
     async with trio.open_nursery() as nursery:
-        outbox = Outbox(given.pipe, nursery, limit=10, send_timeout=60, give_up=given.given_up.append)
+        outbox = Outbox(given.pipe, limit=10, send_timeout=60, give_up=given.given_up.append)
+        outbox.drain_in(nursery)
         given.put(b"hello\n", outbox)
         given.put(b"bye\n", outbox)
         await trio.testing.wait_all_tasks_blocked()
@@ -251,7 +254,8 @@ async def test_flushed_finishes_what_a_cancelled_drain_task_left(given: Given) -
 
 async def test_flushed_tells_when_the_connection_breaks(given: Given) -> None:
     async with trio.open_nursery() as nursery:
-        outbox = Outbox(given.pipe, nursery, limit=10, send_timeout=60, give_up=given.given_up.append)
+        outbox = Outbox(given.pipe, limit=10, send_timeout=60, give_up=given.given_up.append)
+        outbox.drain_in(nursery)
         given.put(b"hello\n", outbox)
         nursery.cancel_scope.cancel()
     given.pipe.broken = True
@@ -265,7 +269,8 @@ async def test_what_follows_a_cancelled_drain_task_does_not_overtake_what_it_lef
 ) -> None:
     given.pipe.make_room(3)
     async with trio.open_nursery() as nursery:
-        outbox = Outbox(given.pipe, nursery, limit=10, send_timeout=60, give_up=given.given_up.append)
+        outbox = Outbox(given.pipe, limit=10, send_timeout=60, give_up=given.given_up.append)
+        outbox.drain_in(nursery)
         given.put(b"hello\n", outbox)
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
@@ -312,3 +317,17 @@ async def test_a_fan_out_reaches_the_others_whatever_becomes_of_one(virtual_time
         full.pipe.make_room(100)
         await full.outbox.flushed()
         assert full.pipe.taken == b"hello\n"
+
+
+async def test_without_a_nursery_only_what_goes_at_once_is_sent_and_the_rest_follows_in_one() -> None:
+    pipe = Pipe()
+    pipe.make_room(3)
+    outbox = Outbox(pipe, limit=10, send_timeout=60, give_up=lambda _: None)
+    outbox.put(b"hello")
+    outbox.put(b"!")
+    assert pipe.taken == b"hel"
+    async with trio.open_nursery() as nursery:
+        outbox.drain_in(nursery)
+        pipe.make_room(10)
+        await outbox.flushed()
+    assert pipe.taken == b"hello!"

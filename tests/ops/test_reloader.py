@@ -18,6 +18,7 @@ from trichat import Server, hookimpl
 from trichat._config.options import Config
 from trichat._ops.plugin_versions import Versions
 from trichat._ops.reloader import Reload, Reloader
+from trichat._server import core_of
 from trichat.testing import Chat, running
 
 
@@ -40,7 +41,7 @@ class Slow:
 
 @asynccontextmanager
 async def reloading(**plugins: object) -> AsyncIterator[Reloader]:
-    reloader = Reloader(Server(plugins=plugins, listeners=[]))
+    reloader = Reloader(core_of(Server(plugins=plugins, listeners=[])))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(reloader.run)
         yield reloader
@@ -135,7 +136,7 @@ async def served(tmp_path: Path, virtual_time: object) -> AsyncIterator[Served]:
     name = "trichat_plugin_file.shout"
     async with running([file]) as chat:
         versions = Versions(lambda _: config, config, [file], chat.plugins)
-        reloader = Reloader(chat.server, versions)
+        reloader = Reloader(core_of(chat.server), versions)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(reloader.run)
             yield Served(chat, reloader, file)
@@ -208,7 +209,7 @@ async def test_a_disk_that_hangs_holds_up_no_plugin_that_opens_its_files_anew() 
     # In real time: virtual time would wait for the thread, and the thread hangs.
     plugin, versions = Slow(), Hanging()
     config = Config.from_tables({"server": {"hook_timeout": 0.1}})
-    reloader = Reloader(Server(config, plugins={"slow": plugin}, listeners=[]), versions)  # type: ignore[arg-type]
+    reloader = Reloader(core_of(Server(config, plugins={"slow": plugin}, listeners=[])), versions)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(reloader.run)
         reload = reloader.ask()
@@ -319,7 +320,7 @@ class Shout:
 async def reloading_versions(plugin: Path | str) -> AsyncIterator[tuple[Chat, Reloader]]:
     config = Config()
     async with running([plugin]) as chat, trio.open_nursery() as nursery:
-        reloader = Reloader(chat.server, Versions(lambda _: config, config, [plugin], chat.plugins))
+        reloader = Reloader(core_of(chat.server), Versions(lambda _: config, config, [plugin], chat.plugins))
         nursery.start_soon(reloader.run)
         yield chat, reloader
         nursery.cancel_scope.cancel()

@@ -6,9 +6,9 @@ from types import ModuleType
 from typing import Literal
 
 import pytest
+from client_kit import new_client
 
 from trichat import Client, Command, PluginError, Server, command, operators
-from trichat._fronts.line.wire import LineWire
 from trichat._plugins.commands import command_table, marked_commands
 from trichat.testing import running
 
@@ -112,7 +112,7 @@ def games() -> Games:
 
 @pytest.fixture
 def alice() -> Client:
-    return Client(Server(plugins={}, listeners=[]), "127.0.0.1", LineWire(4096))
+    return new_client(Server(plugins={}, listeners=[]))
 
 
 def give(games: Games, client: Client, line: str) -> object:

@@ -49,7 +49,7 @@ async def call(calls: Calls, seconds: float, *, shielded: bool = False, plugin: 
 async def call_alone(
     deadlines: Deadlines, seconds: float, *, shielded: bool = False, plugin: Registered = MIRROR
 ) -> None:
-    with deadlines.calls() as calls:
+    with deadlines.calls() as calls, suppress(Overran):
         await call(calls, seconds, shielded=shielded, plugin=plugin)
 
 
@@ -61,7 +61,6 @@ async def test_a_call_in_time_returns_its_answer() -> None:
     async with watched() as deadlines:
         with deadlines.calls() as calls:
             assert await call(calls, TIMEOUT - 0.1) == "done"
-            assert not calls.was_late
 
 
 async def test_a_call_is_cancelled_when_it_is_due_and_the_next_one_has_all_of_its_time() -> None:
@@ -105,13 +104,21 @@ async def test_a_shorter_timeout_is_kept_although_the_watcher_sleeps_already() -
             assert trio.current_time() - before == 0.5
 
 
-async def test_a_call_that_comes_to_its_end_all_the_same_says_that_it_was_late() -> None:
+async def test_an_answer_that_comes_although_the_call_was_cancelled_is_not_taken() -> None:
     async with watched() as deadlines:
         with deadlines.calls() as calls:
-            assert await call(calls, TIMEOUT + 0.5, shielded=True) == "done"
-            assert calls.was_late
+            with pytest.raises(Overran):
+                await call(calls, TIMEOUT + 0.5, shielded=True)
             assert await call(calls, 1) == "done"
-            assert not calls.was_late
+
+
+async def test_it_is_taken_and_named_where_late_answers_are(caplog: pytest.LogCaptureFixture) -> None:
+    async with watched() as deadlines:
+        with deadlines.calls() as calls:
+            late = work(TIMEOUT + 0.5, shielded=True, answer="done")
+            assert await calls.wait_for(late, MIRROR, "on_broadcast", takes_late=True) == "done"
+            assert await call(calls, 1) == "done"
+    assert named(caplog) == ["plugin 'mirror' in on_broadcast: it took longer than hook_timeout (5 s)"]
 
 
 async def test_an_error_of_the_cleanup_is_what_it_fails_with() -> None:

@@ -10,13 +10,13 @@ from contextlib import suppress
 
 import pytest
 import trio
+from client_kit import new_client
 from made_kit import Hook, Made, Place, nothing
 
 from trichat import Client, Command, Handled, Message, PluginError, Refuse, Server, hookimpl, hookspecs
 from trichat._base.errors import RequiredPluginFailed
 from trichat._base.failures import Interruption
 from trichat._config.plugin_policy import Policy
-from trichat._fronts.line.wire import LineWire
 from trichat._plugins.dispatch import Plugins
 from trichat.testing import running
 
@@ -38,7 +38,7 @@ async def watched(plugins: Plugins, nursery: trio.Nursery, virtual_time: object)
 
 @pytest.fixture
 def client() -> Client:
-    return Client(Server(plugins={}, listeners=[]), "127.0.0.1", LineWire(4096))
+    return new_client(Server(plugins={}, listeners=[]))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import trio
 from trichat import Client, Message, PluginError, Server, StartError, command, hookimpl
 from trichat._config.plugin_policy import Policy
 from trichat._plugins.lifespans import SETTLING
+from trichat._server import core_of
 from trichat.testing import Chat, running
 
 # What operators are told, and then what becomes of a message.
@@ -338,7 +339,7 @@ async def test_a_replacement_that_is_broken_off_while_the_new_one_settles_leaves
             await chat.server.replace_plugin("filter", Filter("?", deeds))
         await chat.settled()
         assert deeds[-2:] == ["? enters", "?: its task ends"]
-        assert chat.server._plugins.roster.crashed == {"filter"}
+        assert core_of(chat.server).plugins.roster.crashed == {"filter"}
 
 
 class Slow(Filter):
@@ -420,10 +421,11 @@ async def test_a_call_that_its_sender_has_begun_comes_to_its_end_first() -> None
     async with running({"keeper": Keeper("old")}) as chat:
         await chat.join("alice")
         await chat.settled()
-        (client,) = chat.server.clients
-        assert chat.server._broadcaster.publish_at_once(Message("hello", "alice"), client)
+        core = core_of(chat.server)
+        (alice,) = core.hub.clients()
+        assert core.broadcaster.publish_at_once(Message("hello", "alice"), alice)
         await chat.server.replace_plugin("keeper", Keeper("new"))
-        await chat.server._broadcaster.inbox.flush()
+        await core.broadcaster.inbox.flush()
         assert "hello: old True" in told
 
 

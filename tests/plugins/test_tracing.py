@@ -9,6 +9,7 @@ import trio
 
 from trichat import Client, Handled, Message, Refuse, hookimpl
 from trichat._plugins.tracing import TRACE_BACKLOG, Traced, Watcher
+from trichat._server import core_of
 from trichat.testing import Chat, running
 
 # None of the built-in plugins that are asked about messages.
@@ -74,7 +75,7 @@ async def test_it_tells_what_a_plugin_made_of_a_message(
 ) -> None:
     async with running({"clerk": Answering(answer)}, config=ALONE) as chat:
         alice = await chat.join("alice")
-        with chat.server._tracer.watching() as watcher:
+        with core_of(chat.server).tracer.watching() as watcher:
             await alice.say("hello")
             assert await seen(watcher) == ["lobby alice: hello", f"clerk  {told}"]
 
@@ -89,9 +90,9 @@ async def test_plugins_are_told_in_the_order_in_which_they_were_asked_up_to_the_
         "calm": Answering(passed),
     }
     async with running(plugins, config=ALONE) as chat:
-        assert chat.server._tracer.asked == ["calm", "loud", "strict", "never_asked"]
+        assert core_of(chat.server).tracer.asked == ["calm", "loud", "strict", "never_asked"]
         alice = await chat.join("alice")
-        with chat.server._tracer.watching() as watcher:
+        with core_of(chat.server).tracer.watching() as watcher:
             await alice.say("hello")
             assert await seen(watcher) == [
                 "lobby alice: hello",
@@ -108,7 +109,7 @@ async def test_a_message_has_the_date_at_which_it_came_and_each_plugin_the_time_
     monkeypatch.setattr("time.perf_counter_ns", lambda: round(trio.current_time() * 1e9))
     async with running({"slow": Waiting(0.25)}, config=ALONE) as chat:
         alice = await chat.join("alice")
-        with chat.server._tracer.watching() as watcher:
+        with core_of(chat.server).tracer.watching() as watcher:
             await alice.say("hello")
             message, step = await watcher.next()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z lobby alice: hello", message)
@@ -118,7 +119,7 @@ async def test_a_message_has_the_date_at_which_it_came_and_each_plugin_the_time_
 async def test_what_is_cut_short_is_told_as_well(virtual_time: object) -> None:
     async with running({"slow": Waiting(1)}, config=ALONE) as chat:
         alice = await chat.join("alice")
-        with chat.server._tracer.watching() as watcher:
+        with core_of(chat.server).tracer.watching() as watcher:
             await alice.say("hello")
             await trio.sleep(0.5)
             [client] = chat.server.clients
@@ -129,7 +130,7 @@ async def test_what_is_cut_short_is_told_as_well(virtual_time: object) -> None:
 async def test_a_plugin_that_takes_too_long_has_failed(virtual_time: object) -> None:
     async with running({"slow": Waiting(100)}, config=ALONE) as chat:
         alice = await chat.join("alice")
-        with chat.server._tracer.watching() as watcher:
+        with core_of(chat.server).tracer.watching() as watcher:
             await alice.say("hello")
             assert await seen(watcher) == ["lobby alice: hello", "slow  failed  it took longer than hook_timeout (5 s)"]
 
@@ -137,7 +138,7 @@ async def test_a_plugin_that_takes_too_long_has_failed(virtual_time: object) -> 
 async def test_a_message_that_nobody_is_asked_about_is_told_too(virtual_time: object) -> None:
     async with running({"deaf": Deaf()}, config=ALONE) as chat:
         alice = await chat.join("alice")
-        with chat.server._tracer.watching() as watcher:
+        with core_of(chat.server).tracer.watching() as watcher:
             await alice.say("hello")
             assert await seen(watcher) == ["lobby alice: hello"]
 
@@ -154,7 +155,7 @@ async def test_what_was_said_before_and_after_is_not_told(chat: Chat, virtual_ti
     alice = await chat.join("alice")
     await alice.say("before")
     await alice.hears("alice: before")
-    with chat.server._tracer.watching() as watcher:
+    with core_of(chat.server).tracer.watching() as watcher:
         await alice.say("meanwhile")
         await alice.hears("alice: meanwhile")
     await alice.say("after")
@@ -166,7 +167,7 @@ async def test_what_was_said_before_and_after_is_not_told(chat: Chat, virtual_ti
 
 async def test_several_may_watch_and_each_sees_everything(chat: Chat, virtual_time: object) -> None:
     alice = await chat.join("alice")
-    tracer = chat.server._tracer
+    tracer = core_of(chat.server).tracer
     with tracer.watching() as one:
         with tracer.watching() as other:
             await alice.say("both")
@@ -176,10 +177,10 @@ async def test_several_may_watch_and_each_sees_everything(chat: Chat, virtual_ti
 
 
 async def test_when_nobody_watches_the_plugins_are_called_as_if_there_were_no_trace(chat: Chat) -> None:
-    plugins = chat.server._plugins
-    with chat.server._tracer.watching(), chat.server._tracer.watching():
-        assert plugins.traced is not None
-    assert plugins.traced is None
+    plugins = core_of(chat.server).plugins
+    with core_of(chat.server).tracer.watching(), core_of(chat.server).tracer.watching():
+        assert plugins.ask_message != plugins.ask_step_by_step
+    assert plugins.ask_message == plugins.ask_step_by_step
 
 
 # Who reads slowly.
@@ -214,7 +215,7 @@ async def test_who_has_missed_the_last_ones_is_told_so_without_waiting_for_anoth
 
 async def test_who_does_not_read_at_all_holds_nobody_up(chat: Chat, virtual_time: object) -> None:
     alice = await chat.join("alice")
-    with chat.server._tracer.watching():
+    with core_of(chat.server).tracer.watching():
         for number in range(TRACE_BACKLOG + 100):
             await alice.say(f"{number}")
             await alice.hears(f"alice: {number}")

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 import trio
+from client_kit import new_client
 from thread_kit import all_threads_taken
 from trichat_plugins.blacklist import Blacklist, BlacklistOptions
 
 from trichat import Client, Config, ConfigError, Network, Refuse, Server, load_plugins
-from trichat._fronts.line.wire import LineWire
 from trichat.testing import Chat, running
 
 
 def visitor(address: str) -> Client:
-    return Client(Server(plugins={}, listeners=[]), address, LineWire(4096))
+    return new_client(Server(plugins={}, listeners=[]), address)
 
 
 def blacklist(*networks: str, file: Path | None = None) -> Blacklist:

@@ -1,10 +1,10 @@
 """The plugin `bye`: `bye`, alone on a line, leaves."""
 
 import pytest
+from client_kit import new_client
 from trichat_plugins.bye import Bye
 
-from trichat import Client, Handled, Message, Refuse, Server, hookimpl
-from trichat._fronts.line.wire import LineWire
+from trichat import Client, Handled, Message, Refuse, hookimpl
 from trichat._plugins.commands import marked_commands
 from trichat.testing import Chat
 
@@ -13,9 +13,7 @@ NO_GOODBYE = ["goodbye", "bye all", "good bye", "byebye", "Bye", "BYE", "bye!", 
 
 @pytest.fixture
 def alice() -> Client:
-    client = Client(Server(plugins={}, listeners=[]), "127.0.0.1", LineWire(4096))
-    client._name = "alice"
-    return client
+    return new_client(name="alice")
 
 
 # The plugin alone.

@@ -15,6 +15,7 @@ from typing import Literal
 
 import pytest
 import trio
+from client_kit import WIRE
 from disk_kit import disk_full_at
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -35,6 +36,7 @@ from trichat import (
     parse_log_line,
 )
 from trichat._net.transport import Bytes
+from trichat._server import core_of
 from trichat.testing import Chat, running
 
 # Later than every message of a test.
@@ -810,5 +812,5 @@ async def test_who_reads_a_long_history_while_the_log_is_replaced_gets_all_of_it
             if len(pages) == 2:
                 await chat.replace("chat_log")
 
-        assert await chat.server._house.replay.send_if_long(send, chat.server._wire, "lobby", 0, 10**16)
+        assert await core_of(chat.server).history.send_if_long(send, WIRE, "lobby", 0, 10**16)
         assert b"".join(pages).count(b"\n") == 6000

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 
 import pytest
 import trio
+from client_kit import new_client
 from trichat_plugins.commands import NAMES_PER_LINE, Commands
 
 from trichat import Client, Command, Message, Refuse, Server, command, hookimpl
-from trichat._fronts.line.wire import LineWire
 from trichat.testing import Chat, running
 
 NO_COMMANDS = [
@@ -65,13 +65,13 @@ def games() -> Games:
 
 @pytest.mark.parametrize("text", NO_COMMANDS)
 def test_what_is_no_command_is_none_of_its_business(text: str) -> None:
-    client = Client(Server(plugins={}, listeners=[]), "127.0.0.1", LineWire(4096))
+    client = new_client(Server(plugins={}, listeners=[]))
     assert Commands().on_message(client, Message(text)) is None
 
 
 @pytest.mark.parametrize("text", ["/dance", "/dance  ", "/dance all night"])
 def test_an_unknown_command_is_refused_and_told_where_to_look(text: str) -> None:
-    client = Client(Server(plugins={}, listeners=[]), "127.0.0.1", LineWire(4096))
+    client = new_client(Server(plugins={}, listeners=[]))
     refusal = Refuse("there is no command /dance; /help shows those there are, a space in front makes it text")
     assert Commands().on_message(client, Message(text)) == refusal
 

@@ -5,26 +5,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from client_kit import new_client
 from trichat_plugins.seen import REMEMBERED, Seen
 
 from trichat import Client, Server
-from trichat._fronts.line.wire import LineWire
 from trichat._plugins.commands import marked_commands
 from trichat.testing import Chat
 
 _LEFT = re.compile(r"(?:\* )?(?P<name>.+) left at (?P<when>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC: (?P<how>.*)")
 
 
-class Listening(Client):
-    """A client that notes what it is told."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(Server(plugins={}, listeners=[]), "127.0.0.1", LineWire(4096))
-        self._name = name
-        self.heard: list[str] = []
-
-    def send(self, text: str) -> None:
-        self.heard.append(text)
+def client(name: str) -> Client:
+    return new_client(name=name)
 
 
 @pytest.fixture
@@ -38,7 +30,8 @@ def ask(seen: Seen) -> Callable[[str], str]:
 
     def answer(name: str) -> str:
         [command] = marked_commands(seen)
-        answer = command.run(Listening("asker"), name)
+        connection = new_client(Server(plugins={}, listeners=[]), name="asker")
+        answer = command.run(connection, name)
         assert isinstance(answer, str)
         return answer
 
@@ -50,7 +43,7 @@ def ask(seen: Seen) -> Callable[[str], str]:
 
 def test_who_left_is_remembered_with_the_time_and_the_reason(seen: Seen, ask: Callable[[str], str]) -> None:
     before = datetime.now(UTC).replace(microsecond=0)
-    seen.on_disconnect(Listening("alice"), "closed the connection")
+    seen.on_disconnect(client("alice"), "closed the connection")
     match = _LEFT.fullmatch(ask("alice"))
     assert match is not None
     assert match["name"] == "alice"
@@ -60,9 +53,9 @@ def test_who_left_is_remembered_with_the_time_and_the_reason(seen: Seen, ask: Ca
 
 
 def test_the_last_departure_counts(seen: Seen, ask: Callable[[str], str]) -> None:
-    seen.on_disconnect(Listening("alice"), "goodbye, alice")
-    seen.on_disconnect(Listening("bob"), "goodbye, bob")
-    seen.on_disconnect(Listening("alice"), "too slow")
+    seen.on_disconnect(client("alice"), "goodbye, alice")
+    seen.on_disconnect(client("bob"), "goodbye, bob")
+    seen.on_disconnect(client("alice"), "too slow")
     assert ask("alice").endswith("UTC: too slow")
     assert ask("bob").endswith("UTC: goodbye, bob")
 
@@ -72,39 +65,33 @@ def test_who_never_left_is_not_known(ask: Callable[[str], str]) -> None:
 
 
 def test_who_had_no_name_takes_nobody_elses_place(seen: Seen, ask: Callable[[str], str]) -> None:
-    client = Listening("")
     for number in range(REMEMBERED):
-        client._name = f"guest {number}"
-        seen.on_disconnect(client, "left")
-    seen.on_disconnect(Listening(""), "no name in time")
+        seen.on_disconnect(client(f"guest {number}"), "left")
+    seen.on_disconnect(client(""), "no name in time")
     assert "has not left" not in ask("guest 0")
 
 
 def test_a_name_is_known_however_it_is_written(seen: Seen, ask: Callable[[str], str]) -> None:
-    seen.on_disconnect(Listening("Alice"), "goodbye, Alice")
+    seen.on_disconnect(client("Alice"), "goodbye, Alice")
     assert ask("aLICE").endswith("UTC: goodbye, Alice")
 
 
 @pytest.mark.parametrize("name", ["", "alice"])
 def test_a_name_has_to_be_given(seen: Seen, ask: Callable[[str], str], name: str) -> None:
-    seen.on_disconnect(Listening(name), "left")
+    seen.on_disconnect(client(name), "left")
     assert ask("") == "usage: /seen NAME"
 
 
 def test_the_oldest_departure_is_forgotten_when_there_are_too_many(seen: Seen, ask: Callable[[str], str]) -> None:
-    client = Listening("")
     for number in range(REMEMBERED + 2):
-        client._name = f"guest {number}"
-        seen.on_disconnect(client, "left")
+        seen.on_disconnect(client(f"guest {number}"), "left")
     known = [number for number in (0, 1, 2, 3, REMEMBERED + 1) if "has not left" not in ask(f"guest {number}")]
     assert known == [2, 3, REMEMBERED + 1]
 
 
 def test_who_left_again_is_not_the_oldest(seen: Seen, ask: Callable[[str], str]) -> None:
-    client = Listening("")
     for name in ("alice", "bob", "alice", *(f"guest {number}" for number in range(REMEMBERED - 1))):
-        client._name = name
-        seen.on_disconnect(client, "left")
+        seen.on_disconnect(client(name), "left")
     assert "has not left" not in ask("alice")
     assert "has not left" in ask("bob")
 

@@ -1,10 +1,10 @@
 """The plugin `stop`: `stop`, alone on a line, ends the server for those who may."""
 
 import pytest
+from client_kit import ListeningClient
 from trichat_plugins.stop import Stop, StopOptions
 
-from trichat import Client, Config, ConfigError, Handled, Message, Network, Refuse, Server, hookimpl, load_plugins
-from trichat._fronts.line.wire import LineWire
+from trichat import Config, ConfigError, Handled, Message, Network, Refuse, Server, hookimpl, load_plugins
 from trichat._plugins.commands import marked_commands
 from trichat.testing import Chat
 
@@ -20,16 +20,8 @@ class Stoppable(Server):
         self.reasons.append(reason)
 
 
-class Listening(Client):
-    """A client that notes what it is told."""
-
-    def __init__(self, server: Server, address: str) -> None:
-        super().__init__(server, address, LineWire(4096))
-        self._name = "alice"
-        self.heard: list[str] = []
-
-    def send(self, text: str) -> None:
-        self.heard.append(text)
+def alice_at(server: Server, address: str) -> ListeningClient:
+    return ListeningClient(server, "alice", address)
 
 
 @pytest.fixture
@@ -42,25 +34,25 @@ def server() -> Stoppable:
 
 @pytest.mark.parametrize("text", ["stop", "  stop", "stop\t "])
 def test_stop_is_handled_and_ends_the_server(server: Stoppable, text: str) -> None:
-    assert Stop(StopOptions()).on_message(Listening(server, "127.0.0.1"), Message(text)) == Handled()
+    assert Stop(StopOptions()).on_message(alice_at(server, "127.0.0.1"), Message(text)) == Handled()
     assert server.reasons == ["stopped by alice"]
 
 
 @pytest.mark.parametrize("text", ["stop it", "don't stop", "Stop", "STOP", "stop!", "s top"])
 def test_what_only_looks_like_stop_is_a_message(server: Stoppable, text: str) -> None:
-    assert Stop(StopOptions()).on_message(Listening(server, "127.0.0.1"), Message(text)) is None
+    assert Stop(StopOptions()).on_message(alice_at(server, "127.0.0.1"), Message(text)) is None
     assert server.reasons == []
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.10", "::1"])
 def test_by_default_this_machine_may(server: Stoppable, address: str) -> None:
-    Stop(StopOptions()).on_message(Listening(server, address), Message("stop"))
+    Stop(StopOptions()).on_message(alice_at(server, address), Message("stop"))
     assert server.reasons == ["stopped by alice"]
 
 
 @pytest.mark.parametrize("address", ["10.0.0.7", "128.0.0.1", "::2", "2001:db8::1"])
 def test_by_default_nobody_else_may(server: Stoppable, address: str) -> None:
-    alice = Listening(server, address)
+    alice = alice_at(server, address)
     assert Stop(StopOptions()).on_message(alice, Message("stop")) == Handled()
     assert server.reasons == []
     assert alice.heard == [f"you may not stop the server from {address}, only from 127.0.0.0/8, ::1"]
@@ -78,12 +70,12 @@ def test_by_default_nobody_else_may(server: Stoppable, address: str) -> None:
 )
 def test_who_may_is_configured(server: Stoppable, allow: tuple[str, ...], address: str, may: bool) -> None:
     options = StopOptions(allow=tuple(Network(network) for network in allow))
-    Stop(options).on_message(Listening(server, address), Message("stop"))
+    Stop(options).on_message(alice_at(server, address), Message("stop"))
     assert bool(server.reasons) is may
 
 
 def test_it_may_be_nobody(server: Stoppable) -> None:
-    alice = Listening(server, "127.0.0.1")
+    alice = alice_at(server, "127.0.0.1")
     Stop(StopOptions(allow=())).on_message(alice, Message("stop"))
     assert alice.heard == ["you may not stop the server from 127.0.0.1, only from nowhere"]
 
@@ -92,7 +84,7 @@ def test_it_may_be_nobody(server: Stoppable) -> None:
 def test_the_command_does_the_same(server: Stoppable, address: str, reasons: list[str]) -> None:
     [command] = marked_commands(Stop(StopOptions()))
     assert command.usage == "/stop"
-    command.run(Listening(server, address), "")
+    command.run(alice_at(server, address), "")
     assert server.reasons == reasons
 
 

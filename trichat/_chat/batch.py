@@ -5,18 +5,18 @@ import trio
 
 from trichat._base.errors import RequiredPluginFailed
 from trichat._base.messages import Message
-from trichat._chat.client import Client
+from trichat._chat.client import Connection
 
-Said = list[tuple[Message, Client | None]]
-"""What was said in a row: the messages, each with the client who said it, if one did."""
+Said = list[tuple[Message, Connection | None]]
+"""What was said in a row: each message with the client that said it, if one did."""
 
 
 class Join:
     """A client on its way into a room. When `done` is set, it has a `cursor`, or a `failure`, or it is gone."""
 
-    def __init__(self, client: Client, room: str) -> None:
-        self.client = client
-        self.message = Message(f"{client.name} joined", client.name, room, "joined")
+    def __init__(self, connection: Connection, room: str) -> None:
+        self.connection = connection
+        self.message = Message(f"{connection.name} joined", connection.name, room, "joined")
         self.done = trio.Event()
         self.cursor = 0
         self.failure: RequiredPluginFailed | None = None
@@ -48,7 +48,7 @@ class Batch(msgspec.Struct):
         match item:
             case list():
                 self.said += item
-            case Join() if item.client.ended:
+            case Join() if item.connection.ended:
                 self.waiting.append(item.done)  # it is not announced; its session only needs to know
             case Join():
                 self.joins.append(item)

@@ -6,7 +6,6 @@ who left, then who joined: so a joiner's history ends, and its live messages beg
 can be missing or double.
 """
 
-import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
@@ -16,12 +15,12 @@ import trio
 from trichat._base.errors import RequiredPluginFailed
 from trichat._base.messages import Message, with_ids
 from trichat._chat.batch import Batch, Join
-from trichat._chat.client import Client
+from trichat._chat.client import Connection
 from trichat._chat.hub import Hub
 from trichat._chat.inbox import Inbox
 from trichat._chat.order import Sequencer
+from trichat._chat.turns import Turns
 from trichat._net.outbox import put_to_all
-from trichat._plugins.deadlines import Calls
 from trichat._plugins.dispatch import Plugins
 
 # A long fan-out lets the loop breathe after so many members, or after so many bytes: about five milliseconds of sends,
@@ -44,16 +43,13 @@ class Broadcaster:
         self._sequencer = sequencer
         self.inbox = Inbox()
         """Where all goes in that is to be sent."""
+        self.turns = Turns()
+        """Who is sent at once, and who waits for others."""
         self._now: Callable[[], float] = trio.current_time
-        self._calls: Calls
+        self._calls = plugins.deadlines.calls()
         """Those of its task."""
         self._begun_by_sender: Awaitable[None] | None = None
-        """What is left of a broadcast that a sender has begun. It goes before all else."""
-        self._at_once_from = -math.inf
-        """From when on a sender may broadcast at once, in Trio's time."""
-        self._waiting_for_round = trio.lowlevel.ParkingLot()
-        self._is_gathering = False
-        """Several have waited for the end of the last round: what is said first behind it is said by many."""
+        """The rest of a broadcast that a sender began, and that has to wait for a plugin. It goes before all else."""
         self._hushed = False
         self.last_sent = 0
         """The id of the last message that is in the log and was sent."""
@@ -63,52 +59,42 @@ class Broadcaster:
         self._sequencer.resume_after(id)
         self.last_sent = max(self.last_sent, id)
 
-    async def end_of_round(self) -> None:
-        """Wait for the end of this round, or of the next.
+    def publish_at_once(self, message: Message, sender: Connection) -> bool:
+        """Send `message` in the task of its sender, unless it has to wait for others; return whether it was sent.
 
-        Something must have been put into the inbox, and nobody else have run since: so that a round is sure to come.
-        What those who wait here publish at once behind it is gathered into one batch.
+        If a plugin has to be waited for, the broadcaster finishes it. Where people speak one at a time, this saves a
+        turn of the broadcaster's task and a batch: a quarter of the processor time of such a message.
         """
-        await self._waiting_for_round.park()
-
-    def publish_at_once(self, message: Message, client: Client) -> bool:
-        """Send `message` in the task of its sender, if nothing else is on its way; return whether it was.
-
-        What has to wait for a plugin goes on in the broadcaster. Where people speak one at a time, this spares the
-        broadcaster's turn of the loop, and a batch: a quarter of the processor time that such a message takes.
-        """
-        if self._is_gathering or not self.inbox.idle:
+        if not self.inbox.idle:
             return False
-        # In a large room, or with a long text, the loop is to breathe between the sends.
+        # In a large room, or with a long text, the loop has to breathe between the sends.
         if self._hub.count(message.room) > BREATH or len(message.text) > LONG:
             return False
-        # Many who speak alone at the same time are to be gathered: no sooner than a fan-out's time after it.
         now = self._now
         started = now()
-        if started < self._at_once_from:
+        if not self.turns.may_send_at_once(started):
             return False
         messages = (message.with_id(self._sequencer.take(1)),)
         try:
             telling = self._plugins.tell_batch(messages, self._calls)
         except RequiredPluginFailed as failure:
-            self._give_back(Batch([(message, client)]), failure)
+            self._give_back(Batch([(message, sender)]), failure)
             return True
         if telling is not None:
-            self._begun_by_sender = self._go_on(Batch([(message, client)]), messages, telling)
+            self._begun_by_sender = self._go_on(Batch([(message, sender)]), messages, telling)
             self.inbox.wake()
             return True
         for wire, outboxes in self._hub.audience(message.room).items():
             put_to_all(outboxes, wire.encode(messages))
         self.last_sent = messages[0].id
-        ended = now()
-        self._at_once_from = ended + (ended - started)
+        self.turns.note_sent_at_once(started, now())
         return True
 
-    def leave(self, client: Client) -> None:
-        """Take the client out of its room at once, and tell the others in turn. Does nothing if it is in none."""
-        if client.room:
-            self.inbox.tell_left(client.name, client.room)
-            self._hub.leave(client)
+    def leave(self, connection: Connection) -> None:
+        """Take a client out of its room at once, and tell the others in turn. Does nothing if it is in none."""
+        if connection.room:
+            self.inbox.tell_left(connection.name, connection.room)
+            self._hub.leave(connection)
 
     def hush(self) -> None:
         """From now on have departures logged, but tell nobody of them: everybody is leaving."""
@@ -118,8 +104,7 @@ class Broadcaster:
         """Broadcast until the inbox is closed, and all that was in it is sent."""
         self._now = trio.lowlevel.current_clock().current_time  # which need not look for the clock
         task_status.started()
-        with self._plugins.deadlines.calls() as calls:
-            self._calls = calls
+        with self._calls:
             while await self.inbox.wait():
                 await self._round()
             # Who left last found it closed.
@@ -129,13 +114,13 @@ class Broadcaster:
         if self._begun_by_sender is not None:
             begun, self._begun_by_sender = self._begun_by_sender, None
             await begun
-            if self._end_round():
-                await _everybody_heard()  # so that what they say is in this batch
+            if self.turns.end_round():
+                await self.turns.everybody_had_a_turn()  # so that what they say is in this batch
         await self._broadcast(self.inbox.gather())
-        # The first of them to say something wakes the broadcaster, in the pass behind that in which all are heard. Only
-        # what is there already would not wait for the others.
-        if self._end_round() and not self.inbox.is_empty:
-            await _everybody_heard()
+        # The first of them to say something wakes the broadcaster, in the pass after the one in which all are heard.
+        # Only what is in the inbox already would not wait for the others.
+        if self.turns.end_round() and not self.inbox.is_empty:
+            await self.turns.everybody_had_a_turn()
 
     async def _broadcast(self, batch: Batch) -> None:
         drafts = batch.drafts()
@@ -183,43 +168,27 @@ class Broadcaster:
 
     def _let_in(self, joins: Iterable[Join], cursor: int) -> None:
         for join in joins:
-            if join.client.ended:
+            if join.connection.ended:
                 # It ended while the plugins were told that it joined.
-                self.inbox.tell_left(join.client.name, join.message.room)
+                self.inbox.tell_left(join.connection.name, join.message.room)
             else:
-                self._hub.enter(join.client, join.message.room)
+                self._hub.enter(join.connection, join.message.room)
             join.cursor = cursor
             join.done.set()
 
     def _give_back(self, batch: Batch, failure: RequiredPluginFailed) -> None:
         """Nothing of the batch is sent: tell its senders, and keep who left for the next one."""
-        for client, count in Counter(client for _, client in batch.said).items():
-            if client is not None:
-                client.send(f"not sent: {failure}" if count == 1 else f"{count} messages were not sent: {failure}")
+        for sender, count in Counter(sender for _, sender in batch.said).items():
+            if sender is not None:
+                sender.notice(f"not sent: {failure}" if count == 1 else f"{count} messages were not sent: {failure}")
         self.inbox.keep(batch.left)
         for join in batch.joins:
             join.failure = failure
             join.done.set()
         batch.settle()
 
-    def _end_round(self) -> bool:
-        """Let those who have waited for it be heard, in the next pass of the loop; return whether there are any."""
-        waiting = len(self._waiting_for_round)
-        # One alone is followed by nobody: were it gathered, it would wait for the next round, and so for ever.
-        self._is_gathering = waiting > 1
-        self._waiting_for_round.unpark_all()
-        return waiting > 0
-
-
-async def _everybody_heard() -> None:
-    """Wait until those who were woken have had their turn: a pass of the loop wakes tasks in any order."""
-    await trio.lowlevel.checkpoint()
-    await trio.lowlevel.checkpoint()
-
 
 def _by_room(messages: Sequence[Message]) -> Mapping[str, Sequence[Message]]:
-    if len(messages) == 1:  # as where people speak one at a time: there, each call counts
-        return {messages[0].room: messages}
     only = set(map(_ROOM, messages))
     if len(only) == 1:
         return dict.fromkeys(only, messages)

@@ -1,4 +1,4 @@
-"""A client, as plugins see it."""
+"""A client, twice: what the core keeps of it, and what a plugin is given in its place."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,90 +12,116 @@ from trichat._plugins.shadow import is_withheld
 if TYPE_CHECKING:
     from trichat._server import Server
 
+_NOTHING_SAID = Message("")
 
-class Client:
-    """One connection, and the person or bot behind it. Whatever is done to it returns at once."""
+
+class Connection:
+    """What the core keeps of one client. Only the core touches it; plugins are given its `client`.
+
+    The hub alone writes `name`, `room` and `draft`.
+    """
 
     __slots__ = (
-        "_address",
-        "_conversation",
-        "_draft",
-        "_farewell",
-        "_name",
-        "_outbox",
-        "_reason",
-        "_room",
-        "_wire",
-        "data",
-        "server",
+        "address",
+        "client",
+        "conversation",
+        "draft",
+        "farewell",
+        "name",
+        "outbox",
+        "reason",
+        "room",
+        "wire",
     )
 
-    _outbox: Outbox
-    _draft: Message
-    """What it says to its room, but for the text: to copy that takes two thirds of what a new message does. The hub
-    makes it; before the client enters a room, there is none."""
+    def __init__(self, server: "Server", address: str, wire: Wire, outbox: Outbox) -> None:
+        self.address = address
+        self.wire = wire
+        self.outbox = outbox
+        self.name = ""
+        self.room = ""
+        self.draft = _NOTHING_SAID
+        """A message of this client to its room, without its text: copying it takes two thirds of the time that making
+        a message does. Meaningless until the client is in a room."""
+        self.conversation = trio.CancelScope()
+        """What the client asks and is answered. Ending it leaves time to say goodbye."""
+        self.reason: str | None = None
+        """Why the conversation ended; `None` while it lasts."""
+        self.farewell = ""
+        self.client = Client(server, self)
 
-    def __init__(self, server: "Server", address: str, wire: Wire) -> None:
+    def __str__(self) -> str:
+        return f"{self.name} ({self.address})" if self.name else self.address
+
+    @property
+    def ended(self) -> bool:
+        """Whether the conversation is over: the client is on its way out."""
+        return self.reason is not None
+
+    def notice(self, text: str) -> None:
+        """Say something to this client alone, as the server."""
+        self.outbox.put(self.wire.encode_notice(text))
+
+    def end(self, reason: str, *, farewell: str = "") -> None:
+        """End the conversation; the first reason stays."""
+        if self.reason is None:
+            # A plugin may well pass the exception that it caught.
+            self.reason = str(reason)
+            self.farewell = str(farewell)
+            self.conversation.cancel()
+
+
+class Client:
+    """One connection, and the person or bot at its other end. None of its methods waits."""
+
+    __slots__ = ("_connection", "data", "server")
+
+    def __init__(self, server: "Server", connection: Connection) -> None:
+        self._connection = connection
         self.server = server
         """The server that it is connected to."""
         self.data: dict[str, Any] = {}
-        """What plugins keep of it, each under its own name. It goes with the client."""
-        self._address = address
-        self._name = ""
-        self._room = ""
-        self._wire = wire
-        self._conversation = trio.CancelScope()
-        """What the client asks and is answered; ending it leaves time to say goodbye."""
-        self._reason: str | None = None
-        self._farewell = ""
+        """What plugins keep about it, each under its own name. It is gone when the client is."""
 
     @property
     def address(self) -> str:
         """Its IP address."""
-        return self._address
+        return self._connection.address
 
     @property
     def name(self) -> str:
         """Its user name; empty until it has one."""
-        return self._name
+        return self._connection.name
 
     @property
     def room(self) -> str:
         """The room that it is in; empty while it is in none."""
-        return self._room
+        return self._connection.room
 
     @property
     def is_operator(self) -> bool:
-        """Whether it may do what not everyone may: it is connected from an address of an operator."""
+        """Whether it is connected from an address of an operator, who may do what not everyone may."""
         return any(self.address in network for network in self.server.options.operators)
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.address})" if self.name else self.address
+        return str(self._connection)
 
     def __repr__(self) -> str:
         return f"<Client {self}>"
 
     @property
     def ended(self) -> bool:
-        """Whether it is on its way out: nothing that it sends is taken any more."""
-        return self._reason is not None
+        """Whether it is on its way out: nothing that it sends is accepted any more."""
+        return self._connection.ended
 
     def send(self, text: str) -> None:
-        """Say something to this client alone; each line of `text` reaches it behind `* `."""
+        """Say something to this client alone; each line of `text` arrives with `* ` in front of it."""
         if not isinstance(text, str):
-            raise TypeError(f"what a client is sent is text, not {text!r}")
+            raise TypeError(f"a client is sent text, not {text!r}")
         if not is_withheld("sent %s: %s", self, text):
-            self._outbox.put(self._wire.encode_notice(text))
+            self._connection.notice(text)
 
     def kick(self, reason: str) -> None:
         """Disconnect it. It is told `reason`, and so is `on_disconnect`; the room hears that it left."""
         if not is_withheld("kicked %s: %s", self, str(reason)):
-            self._end(reason, farewell=reason)
-
-    def _end(self, reason: str, *, farewell: str = "") -> None:
-        """End the conversation; the first reason stays."""
-        if self._reason is None:
-            # A plugin may well pass the exception that it caught.
-            self._reason = str(reason)
-            self._farewell = str(farewell)
-            self._conversation.cancel()
+            self._connection.end(reason, farewell=reason)

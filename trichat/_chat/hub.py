@@ -1,6 +1,6 @@
 """Who is here, and in which room.
 
-The hub never awaits, so that nobody ever finds it half changed; and nobody else changes a client's name or room.
+The hub never awaits, so nobody ever finds it half changed. It alone changes a client's name and room.
 """
 
 from collections import Counter
@@ -9,7 +9,7 @@ from itertools import islice
 
 from trichat._base import nicknames
 from trichat._base.messages import Message
-from trichat._chat.client import Client
+from trichat._chat.client import Connection
 from trichat._fronts.wire import Wire
 from trichat._net.outbox import Outbox
 
@@ -20,107 +20,107 @@ class Hub:
     def __init__(self, *, max_clients: int, max_clients_per_address: int) -> None:
         self._max_clients = max_clients
         self._max_clients_per_address = max_clients_per_address
-        self._clients: dict[Client, None] = {}
+        self._clients: dict[Connection, None] = {}
         self._per_address: Counter[str] = Counter()
-        self._names: dict[str, Client] = {}
-        self._rooms: dict[str, dict[Client, None]] = {}
+        self._names: dict[str, Connection] = {}
+        self._rooms: dict[str, dict[Connection, None]] = {}
         self._audiences: dict[str, Mapping[Wire, Sequence[Outbox]]] = {}
-        """Of the rooms in which somebody spoke since anyone came or went."""
+        """Of the rooms in which somebody spoke since somebody last came or went."""
 
-    def admit(self, client: Client) -> str | None:
+    def admit(self, connection: Connection) -> str | None:
         """Make room for a connection, until `dismiss`; or return why there is none."""
         if len(self._clients) >= self._max_clients:
             return f"the server is full ({self._max_clients} clients)"
-        if self._per_address[client.address] >= self._max_clients_per_address:
-            return f"too many connections from {client.address} ({self._max_clients_per_address})"
-        self._clients[client] = None
-        self._per_address[client.address] += 1
+        if self._per_address[connection.address] >= self._max_clients_per_address:
+            return f"too many connections from {connection.address} ({self._max_clients_per_address})"
+        self._clients[connection] = None
+        self._per_address[connection.address] += 1
         return None
 
-    def dismiss(self, client: Client) -> None:
+    def dismiss(self, connection: Connection) -> None:
         """Give up the place that `admit` gave."""
-        del self._clients[client]
-        self._per_address[client.address] -= 1
-        if not self._per_address[client.address]:
-            del self._per_address[client.address]
+        del self._clients[connection]
+        self._per_address[connection.address] -= 1
+        if not self._per_address[connection.address]:
+            del self._per_address[connection.address]
 
-    def claim(self, client: Client, name: str) -> bool:
-        """Give the client this prepared name, unless another one has it. A name that it had before is free then."""
+    def claim(self, connection: Connection, name: str) -> bool:
+        """Give a client this prepared name, unless another one has it. A name that it had before becomes free."""
         key = nicknames.comparison_key(name)
-        if self._names.get(key, client) is not client:
+        if self._names.get(key, connection) is not connection:
             return False
-        self.release(client)
-        self._names[key] = client
-        client._name = name
-        if client.room:
-            _make_draft(client)
+        self.release(connection)
+        self._names[key] = connection
+        connection.name = name
+        if connection.room:
+            _make_draft(connection)
         return True
 
-    def release(self, client: Client) -> None:
-        """Let others have the client's name, if it is the one who has it. The client is still known by it."""
-        key = nicknames.comparison_key(client.name) if client.name else ""
-        if self._names.get(key) is client:
+    def release(self, connection: Connection) -> None:
+        """Let others have the client's name, if it is the one that has it. The client is still known by it."""
+        key = nicknames.comparison_key(connection.name) if connection.name else ""
+        if self._names.get(key) is connection:
             del self._names[key]
 
-    def take_back(self, client: Client) -> None:
-        """Take the client's name away: a plugin did not like it."""
-        self.release(client)
-        client._name = ""
+    def take_back(self, connection: Connection) -> None:
+        """Take the client's name away: a plugin refused it."""
+        self.release(connection)
+        connection.name = ""
 
-    def enter(self, client: Client, room: str) -> None:
-        """Put the client into a room, and out of the one that it was in."""
-        self.leave(client)
-        self._rooms.setdefault(room, {})[client] = None
+    def enter(self, connection: Connection, room: str) -> None:
+        """Put the client into a room, and take it out of the one that it was in."""
+        self.leave(connection)
+        self._rooms.setdefault(room, {})[connection] = None
         self._audiences.pop(room, None)
-        client._room = room
-        _make_draft(client)
+        connection.room = room
+        _make_draft(connection)
 
-    def leave(self, client: Client) -> None:
+    def leave(self, connection: Connection) -> None:
         """Take the client out of its room, if it is in one."""
-        if client.room:
-            members = self._rooms[client.room]
-            del members[client]
+        if connection.room:
+            members = self._rooms[connection.room]
+            del members[connection]
             if not members:
-                del self._rooms[client.room]
-            self._audiences.pop(client.room, None)
-            client._room = ""
+                del self._rooms[connection.room]
+            self._audiences.pop(connection.room, None)
+            connection.room = ""
 
-    def anyone(self) -> Sequence[Client | str]:
-        """Whoever is still known here: by place, address, name or room."""
+    def anyone(self) -> Sequence[Connection | str]:
+        """Return everyone who is still known here: by place, address, name or room."""
         places = [f"{len(self._clients)} places"] if self._clients else []
-        in_rooms = (client for room in self._rooms.values() for client in room)
+        in_rooms = (connection for room in self._rooms.values() for connection in room)
         return [*places, *self._per_address, *self._names.values(), *in_rooms]
 
-    def clients(self) -> Sequence[Client]:
-        """Who is connected, in the order of arrival, but for those who are on their way out."""
-        return [client for client in self._clients if not client.ended]
+    def clients(self) -> Sequence[Connection]:
+        """Return the clients in the order of arrival, without those that are on their way out."""
+        return [connection for connection in self._clients if not connection.ended]
 
     def rooms(self) -> Sequence[str]:
-        """The rooms that somebody is in."""
+        """Return the rooms that somebody is in."""
         return list(self._rooms)
 
-    def members(self, room: str, at_most: int | None = None) -> Sequence[Client]:
-        """Who is in the room now, in the order of joining: all, or the first of them."""
+    def members(self, room: str, at_most: int | None = None) -> Sequence[Connection]:
+        """Return the members of a room in the order of joining: all, or the first `at_most`."""
         return list(islice(self._rooms.get(room, ()), at_most))
 
     def audience(self, room: str) -> Mapping[Wire, Sequence[Outbox]]:
-        """To whom is sent what is said in the room now: the outboxes of its members, by the wire that they are on."""
-        # To walk through the members for each message would take nearly as much as to send it to them.
+        """Return the outboxes of a room's members, grouped by wire: where a message to the room goes now."""
+        # Walking through the members for each message would cost nearly as much as sending it to them.
         if room not in self._audiences and room in self._rooms:
             self._audiences[room] = _audience(self._rooms[room])
         return self._audiences.get(room, {})
 
     def count(self, room: str) -> int:
-        """How many are in the room now."""
+        """Return how many are in the room now."""
         return len(self._rooms.get(room, ()))
 
 
-def _make_draft(client: Client) -> None:
-    client._draft = Message("", client.name, client.room)
+def _make_draft(connection: Connection) -> None:
+    connection.draft = Message("", connection.name, connection.room)
 
 
-def _audience(members: Iterable[Client]) -> Mapping[Wire, Sequence[Outbox]]:
+def _audience(members: Iterable[Connection]) -> Mapping[Wire, Sequence[Outbox]]:
     audience: dict[Wire, list[Outbox]] = {}
-    for client in members:
-        audience.setdefault(client._wire, []).append(client._outbox)
+    for connection in members:
+        audience.setdefault(connection.wire, []).append(connection.outbox)
     return audience

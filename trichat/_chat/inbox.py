@@ -9,7 +9,7 @@ import trio
 
 from trichat._base.messages import LOBBY, Message
 from trichat._chat.batch import Batch, Flush, Item, Join, Said
-from trichat._chat.client import Client
+from trichat._chat.client import Connection
 
 # What may be on its way to the broadcaster. Whoever sends more waits, which is how a flood is felt by its sender.
 CAPACITY = 1024
@@ -24,33 +24,33 @@ class Inbox:
         """What has come out of the channel already, and is the first of the next batch."""
         self._said: Said | None = None
         """What was said since the last batch was gathered. It is in the channel."""
-        self._send_late, self._receive_late = trio.open_memory_channel[tuple[Message, Client | None]](0)
+        self._send_late, self._receive_late = trio.open_memory_channel[tuple[Message, Connection | None]](0)
         """What is said when there is no room. Who waits here is heard in turn."""
         self._left: list[Message] = []
         """Departures that nobody was told of yet. They do not go through the channel: leaving cannot wait."""
         self._reader: trio.lowlevel.Task | None = None
         self.idle = False
-        """Nothing is on its way, and the broadcaster waits for something to do."""
+        """Whether the broadcaster waits and nothing is on its way. Only `wait` sets it, and `_put_nowait` clears it."""
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is in the channel."""
         return not self._receive.statistics().current_buffer_used
 
-    async def publish(self, message: Message, client: Client | None = None) -> None:
-        """Send `message` to its room. Waits while there is too much; `client`, who said it, is told if it fails.
+    async def publish(self, message: Message, sender: Connection | None = None) -> None:
+        """Send `message` to its room. Waits while there is too much. `sender`, if there is one, is told if it fails.
 
         Raises `RuntimeError` where waiting would never end: in the broadcaster's own task, when there is too much.
         """
         try:
-            self.publish_nowait(message, client)
+            self.publish_nowait(message, sender)
         except trio.WouldBlock:
             if trio.lowlevel.current_task() is self._reader:
                 problem = "the channel is full; say it from a task of your own, not in on_broadcast"
                 raise RuntimeError(problem) from None
-            await self._send_late.send((message, client))
+            await self._send_late.send((message, sender))
 
-    def publish_nowait(self, message: Message, client: Client | None = None) -> None:
+    def publish_nowait(self, message: Message, sender: Connection | None = None) -> None:
         """Do what `publish` does, or raise `trio.WouldBlock` if that would have to wait."""
         # What is said until the next batch is one item of the channel: an item for each message would take as long as
         # all that the plugins do with it.
@@ -61,16 +61,16 @@ class Inbox:
             self._said = said
         elif len(said) == CAPACITY:
             raise trio.WouldBlock
-        said.append((message, client))
+        said.append((message, sender))
 
-    async def join(self, client: Client, room: str = LOBBY) -> int:
+    async def join(self, connection: Connection, room: str = LOBBY) -> int:
         """Put the client into the room, at its place in the order, and tell the others.
 
         Returns the cursor: all messages with a smaller id are history to the client, and those of later batches reach
         it live. Who joined in the same batch is in the room by then, and is not announced to it.
         Raises `RequiredPluginFailed` if the joining could not be logged.
         """
-        join = Join(client, room)
+        join = Join(connection, room)
         await self._put(join)
         await join.done.wait()
         if join.failure is not None:
@@ -97,10 +97,11 @@ class Inbox:
 
     def close(self) -> None:
         """Take nothing more. What is there can still be gathered."""
+        if self.idle:
+            self.wake()
         self._send.close()
         self._send_late.close()
-        self.idle = False
-        self._said = None  # so that who says more finds it closed
+        self._said = None  # the next message opens a new item, and finds the channel closed
 
     async def wait(self) -> bool:
         """Wait until there is something, and return whether there is: if not, the inbox is closed and empty."""
@@ -140,5 +141,8 @@ class Inbox:
         self.idle = False
 
     async def _put(self, item: Item) -> None:
-        self.idle = False
-        await self._send.send(item)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            self._put_nowait(item)
+        except trio.WouldBlock:
+            await self._send.send(item)

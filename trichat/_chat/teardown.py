@@ -9,9 +9,8 @@ import trio
 
 from trichat import hookspecs
 from trichat._base.errors import ConnectionLost
-from trichat._chat.client import Client
-from trichat._chat.context import House
-from trichat._fronts.wire import Wire
+from trichat._chat.client import Connection
+from trichat._chat.context import Context
 from trichat._net.transport import Transport
 
 logger = logging.getLogger("trichat.session")
@@ -20,27 +19,25 @@ logger = logging.getLogger("trichat.session")
 FAREWELL_TIMEOUT = 1.0
 
 
-class Closing:
-    """Closes the session of `client`, in steps that nothing can cancel; each has a deadline."""
+class Teardown:
+    """Ends the session of one client, in steps that nothing can cancel; each has a deadline."""
 
     __slots__ = (
-        "_client",
-        "_house",
+        "_connection",
+        "_context",
         "_latest_end",
         "_step",
         "_transport",
-        "_wire",
         "was_admitted",
         "was_connected",
     )
 
-    def __init__(self, client: Client, transport: Transport, wire: Wire, house: House) -> None:
-        self._client = client
+    def __init__(self, connection: Connection, transport: Transport, context: Context) -> None:
+        self._connection = connection
         self._transport = transport
-        self._wire = wire
-        self._house = house
+        self._context = context
         self.was_admitted = False
-        """Whether there is a place for the client in the hub, and the plugins have been asked."""
+        """Whether the hub has a place for the client, and the plugins were asked."""
         self.was_connected = False
         """Whether it was allowed to stay."""
         self._step: trio.CancelScope | None = None
@@ -63,30 +60,30 @@ class Closing:
                 await self._hang_up()  # noqa: ASYNC102
 
     async def _leave(self) -> None:
-        client, house = self._client, self._house
-        if client.room and not client._outbox.closed:
+        connection, context = self._connection, self._context
+        if connection.room and not connection.outbox.closed:
             # What the client said just before its end still reaches it, as late as anything may.
-            with self._shielded(house.options.send_timeout):
-                await house.broadcaster.inbox.flush()
-        house.broadcaster.leave(client)
-        house.hub.release(client)
-        # Who piped a `stop` has closed its side already, and still reads.
-        last_words = client._farewell or client.server._last_words
-        client._outbox.close(self._wire.encode_notice(last_words) if last_words else b"")
+            with self._shielded(context.options.send_timeout):
+                await context.broadcaster.inbox.flush()
+        context.broadcaster.leave(connection)
+        context.hub.release(connection)
+        # A client that piped its `stop` has closed its side already, and still reads.
+        last_words = connection.farewell or context.shutdown.announcement
+        connection.outbox.close(connection.wire.encode_notice(last_words) if last_words else b"")
 
     async def _tell_plugins(self) -> None:
-        client = self._client
+        connection = self._connection
         if self.was_admitted:
             # Each plugin has its own hook_timeout here, as always; a stop may cut it short.
             with self._shielded(math.inf):
-                await self._house.plugins.tell(hookspecs.on_disconnect, client, client._reason or "")
+                await self._context.plugins.tell(hookspecs.on_disconnect, connection.client, connection.reason or "")
         if self.was_connected:
-            logger.info("%s disconnected: %s", client, client._reason)
+            logger.info("%s disconnected: %s", connection, connection.reason)
 
     async def _hang_up(self) -> None:
         try:
-            with self._shielded(self._house.options.send_timeout), suppress(ConnectionLost):
-                await self._client._outbox.flushed()
+            with self._shielded(self._context.options.send_timeout), suppress(ConnectionLost):
+                await self._connection.outbox.flushed()
             if self.was_admitted:
                 with self._shielded(FAREWELL_TIMEOUT), suppress(ConnectionLost):
                     await self._linger()
@@ -96,7 +93,7 @@ class Closing:
                 await self._transport.close()  # noqa: ASYNC102
             # Only now: its descriptor counts until it is closed.
             if self.was_admitted:
-                self._house.hub.dismiss(self._client)
+                self._context.hub.dismiss(self._connection)
 
     @contextmanager
     def _shielded(self, seconds: float) -> Iterator[None]:

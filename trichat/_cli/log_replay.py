@@ -4,6 +4,7 @@ Only `on_message` is asked, one message after the other: nobody is there who cou
 stand-in of the same name, in the room of the message, and what is sent to it is noted.
 """
 
+import math
 import signal
 from collections import OrderedDict
 from collections.abc import AsyncIterator
@@ -22,15 +23,16 @@ from trichat._base.errors import ConfigError, PluginError, StartError
 from trichat._base.failures import one_for_all, sentences
 from trichat._base.log_lines import parse_log_line
 from trichat._base.messages import Handled, Message, Refuse
-from trichat._chat.client import Client
+from trichat._chat.client import Client, Connection
 from trichat._config.options import Config
 from trichat._config.plugin_policy import KEYS
 from trichat._fronts.line.wire import LineWire
+from trichat._net.outbox import Outbox
+from trichat._net.transport import Bytes, Transport
 from trichat._plugins.discovery import find_plugins, name_of
-from trichat._plugins.dispatch import Plugins, _Failed
 from trichat._plugins.loader import Choice, build_plugins, choose_plugins
 from trichat._plugins.shadow import shadowing, shown
-from trichat._server import Server
+from trichat._server import Server, core_of
 
 # Examples of each kind that are kept.
 EXAMPLES = 3
@@ -99,24 +101,44 @@ class Report:
         return "\n".join(lines)
 
 
-class _Registry(Plugins):
-    """Asks the one plugin, and tells how that went."""
+class _Outcome:
+    """What the one plugin answers to a message, or what it fails with."""
 
-    async def outcome(self, client: Client, message: Message) -> object:
-        """Return what the plugin answers, or the `_Failed` that it fails with."""
-        (implementation,) = self.roster.hooks["on_message"]
-        with self.deadlines.calls() as calls:
-            try:
-                return await self._call("on_message", implementation, (client, message), calls)
-            except _Failed as failure:
-                return failure
+    def __init__(self) -> None:
+        self.answer: object = None
+        self.failure: BaseException | None = None
+
+    def begin(self, plugin: str, message: Message) -> None:
+        """Nothing is to be noted yet."""
+
+    def answered(self, answer: object) -> None:
+        self.answer = answer
+
+    def failed(self, error: BaseException) -> None:
+        self.failure = error.__cause__ or error
 
 
-class _Stage(Server):
-    """A server that nobody can connect to."""
+class _NoTransport(Transport):
+    """The way to a stand-in: nothing arrives, and nothing comes back."""
 
-    _make_plugins = _Registry
-    _plugins: _Registry
+    address = NO_ADDRESS
+
+    async def receive(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        return b""
+
+    def send_nowait(self, data: Bytes) -> int:
+        return len(data)
+
+    async def send_some(self, data: Bytes) -> int:
+        await trio.lowlevel.checkpoint()
+        return len(data)
+
+    async def send_eof(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def close(self) -> None:
+        await trio.lowlevel.checkpoint()
 
 
 class Rehearsal:
@@ -135,7 +157,7 @@ class Rehearsal:
             raise ConfigError(faults)
         self.report = Report(name, log or _log_of(choices.get("chat_log")))
         _open(self.report.log).close()
-        self._senders: OrderedDict[str, Client] = OrderedDict()
+        self._senders: OrderedDict[str, Connection] = OrderedDict()
         self._wire = LineWire(config.server.max_line_bytes)
         # A call has real time, as it may wait for the network; in between, it is the time that the log says.
         self._clock = MockClock(rate=1.0)
@@ -147,14 +169,14 @@ class Rehearsal:
             # What the plugin keeps of this is not to be found among what it keeps of the chat.
             options = msgspec.structs.replace(self._config.server, data_dir=folder)
             config = msgspec.structs.replace(self._config, server=options)
-            server = _Stage(config, plugins=self._plugins, listeners=[])
-            if not server._plugins.roster.implements(hookspecs.on_message):
+            server = Server(config, plugins=self._plugins, listeners=[])
+            if not core_of(server).plugins.roster.implements(hookspecs.on_message):
                 raise PluginError(f"plugin {self.report.plugin!r} has no on_message: there is nothing to ask it")
             with one_for_all():
                 trio.run(self._play, server, clock=self._clock)
         return self.report
 
-    async def _play(self, server: _Stage) -> None:
+    async def _play(self, server: Server) -> None:
         with trio.open_signal_receiver(signal.SIGINT) as signals:
             async with trio.open_nursery() as serving:
                 # Its tasks in the background are in shadow, too.
@@ -173,7 +195,7 @@ class Rehearsal:
             # A plugin that does not end is ended by the second one.
             signal.signal(number, signal.SIG_DFL)
 
-    async def _ask_all(self, server: _Stage) -> None:
+    async def _ask_all(self, server: Server) -> None:
         with _open(self.report.log) as file:
             for line in iter(partial(file.readline, LONGEST_LINE), b""):
                 message = parse_log_line(line[:-1]) if line.endswith(b"\n") else None
@@ -190,29 +212,35 @@ class Rehearsal:
             self._first = id - int(1_000_000 * trio.current_time())
         self._clock.jump(max(0.0, (id - self._first) / 1_000_000 - trio.current_time()))
 
-    async def _ask(self, server: _Stage, message: Message) -> None:
+    async def _ask(self, server: Server, message: Message) -> None:
         report = self.report
         report.messages += 1
         asked = message.with_id(0)  # as it is live: its place in the order comes later
-        with shadowing(partial(report.acted.add, message)):
-            answer = await server._plugins.outcome(self._sender(server, message), asked)
-        match answer:
-            case _Failed():
-                report.failed.add(message, shown(sentences(answer.__cause__ or answer)))
+        outcome = _Outcome()
+        plugins = core_of(server).plugins
+        with shadowing(partial(report.acted.add, message)), plugins.deadlines.calls() as calls:
+            await plugins.ask_step_by_step(self._sender(server, message), asked, calls, outcome)
+        if outcome.failure is not None:
+            report.failed.add(message, shown(sentences(outcome.failure)))
+            return
+        match outcome.answer:
             case Refuse(reason=reason):
                 report.refused.add(message, shown(reason))
-            case Message(text=text) if answer != asked:
+            case Message(text=text) if outcome.answer != asked:
                 report.changed.add(message, shown(text))
             case Handled():
                 report.handled.add(message)
 
     def _sender(self, server: Server, message: Message) -> Client:
-        client = self._senders.pop(message.sender, None) or Client(server, NO_ADDRESS, self._wire)
-        client._name, client._room = message.sender, message.room
-        self._senders[message.sender] = client
+        connection = self._senders.pop(message.sender, None)
+        if connection is None:
+            outbox = Outbox(_NoTransport(), limit=0, send_timeout=math.inf, give_up=lambda _: None)
+            connection = Connection(server, NO_ADDRESS, self._wire, outbox)
+        connection.name, connection.room = message.sender, message.room
+        self._senders[message.sender] = connection
         if len(self._senders) > SENDERS:
             self._senders.popitem(last=False)
-        return client
+        return connection.client
 
 
 def _alone(plugin: str, config: Config) -> tuple[str, Config, list[str]]:

@@ -22,7 +22,7 @@ class Outbox:
 
     At most `limit` bytes wait, besides what is partly sent. When more would have to, when the client takes nothing for
     `send_timeout` seconds, or when it is gone, `give_up` is called with the reason, and what is put from then on goes
-    nowhere.
+    nowhere. What the socket does not take at once is sent by a task, in the nursery that `drain_in` names.
     """
 
     __slots__ = (
@@ -43,7 +43,6 @@ class Outbox:
     def __init__(
         self,
         transport: Transport,
-        nursery: trio.Nursery,
         *,
         limit: int,
         send_timeout: float,
@@ -52,7 +51,7 @@ class Outbox:
         self._transport = transport
         self._direct = transport.direct
         """The transport's, as long as nothing waits and it is open; otherwise `None`."""
-        self._nursery = nursery
+        self._nursery: trio.Nursery | None = None
         self._limit = limit
         self._send_timeout = send_timeout
         self._give_up = give_up
@@ -69,6 +68,12 @@ class Outbox:
         """Nothing can be put any more."""
         self._broken = False
         """Nothing can be sent any more."""
+
+    def drain_in(self, nursery: trio.Nursery) -> None:
+        """Run drain tasks in `nursery`, the client's own. Before that, only what goes at once is sent."""
+        self._nursery = nursery
+        if self._is_waiting:
+            self._start_draining()
 
     @property
     def closed(self) -> bool:
@@ -144,6 +149,9 @@ class Outbox:
         self._give_up(str(lost))
 
     def _start_draining(self) -> None:
+        if self._nursery is None:
+            self._direct = None  # it waits for `drain_in`
+            return
         self._begin_writing()
         self._nursery.start_soon(self._drain)
 

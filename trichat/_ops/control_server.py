@@ -22,7 +22,7 @@ from trichat._base.task_tree import task_lines
 from trichat._base.text import printable
 from trichat._ops.reloader import Reloader
 from trichat._ops.unix_socket import private_socket
-from trichat._server import Server
+from trichat._plugins.tracing import Tracer
 
 logger = logging.getLogger("trichat.control")
 
@@ -41,11 +41,11 @@ LINES_AT_ONCE = 100
 
 
 class Control:
-    """Answers requests about `server` at the Unix socket `path`."""
+    """Answers requests about a server at the Unix socket `path`: `tracer` and `reloader` are the server's."""
 
-    def __init__(self, path: Path, server: Server, reloader: Reloader) -> None:
+    def __init__(self, path: Path, tracer: Tracer, reloader: Reloader) -> None:
         self._path = path
-        self._server = server
+        self._tracer = tracer
         self._reloader = reloader
         self._clients = 0
         self._requests: Mapping[str, Callable[[Answer], Awaitable[None]]] = {
@@ -104,8 +104,8 @@ class Control:
             await answer.tell("reloaded")
 
     async def _trace(self, answer: "Answer") -> None:
-        with self._server._tracer.watching() as watcher:
-            asked = ", ".join(self._server._tracer.asked) or "nobody"
+        with self._tracer.watching() as watcher:
+            asked = ", ".join(self._tracer.asked) or "nobody"
             await answer.tell(f"watching; asked about each message, in this order: {asked}")
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_cancel_at_end, answer.stream, nursery.cancel_scope)

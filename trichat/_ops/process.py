@@ -16,6 +16,7 @@ import msgspec
 import trio
 
 from trichat._base.failures import one_for_all
+from trichat._chat.core import Core
 from trichat._config.options import ServerOptions
 from trichat._net.listener import Address
 from trichat._ops.blocking_watchdog import Watchdog
@@ -23,7 +24,7 @@ from trichat._ops.control_server import Control
 from trichat._ops.forced_exit import LastResort
 from trichat._ops.plugin_versions import Versions
 from trichat._ops.reloader import Reloader
-from trichat._server import Server
+from trichat._server import Server, core_of
 
 logger = logging.getLogger("trichat")
 
@@ -40,12 +41,13 @@ def serve(server: Server, versions: Versions, about: Sequence[str]) -> bool:
     """
     with one_for_all():
         trio.run(_serve, server, versions, _Announcement(about))
-    return not server._failed
+    return not core_of(server).shutdown.failed
 
 
 async def _serve(server: Server, versions: Versions, announcement: "_Announcement") -> None:
-    reloader = Reloader(server, versions)
-    watchdog = Watchdog(lambda: server._plugins.roster.files)
+    core = core_of(server)
+    reloader = Reloader(core, versions)
+    watchdog = Watchdog(lambda: core.plugins.roster.files)
     last_resort = LastResort(server.options.shutdown_timeout)
     with (
         watchdog.watching(),
@@ -55,11 +57,11 @@ async def _serve(server: Server, versions: Versions, announcement: "_Announcemen
     ):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_obey, signals, server, reloader, name="signals")
-            nursery.start_soon(_arm_at_stop, server, last_resort, name="last resort")
+            nursery.start_soon(_arm_at_stop, core, last_resort, name="last resort")
             nursery.start_soon(reloader.run, name="reload")
             if server.options.control:
                 # Before the server and until after it: one that hangs at its start or its end can still be asked.
-                await nursery.start(Control(Path(server.options.control), server, reloader).serve, name="control")
+                await nursery.start(Control(Path(server.options.control), core.tracer, reloader).serve, name="control")
             await server.serve(task_status=announcement)
             nursery.cancel_scope.cancel()
 
@@ -73,8 +75,8 @@ async def _obey(signals: AsyncIterator[int], server: Server, reloader: Reloader)
         server.stop(f"got {signal.Signals(number).name}")
 
 
-async def _arm_at_stop(server: Server, last_resort: LastResort) -> None:
-    await server._stopping.wait()
+async def _arm_at_stop(core: Core, last_resort: LastResort) -> None:
+    await core.shutdown.requested.wait()
     last_resort.arm()
 
 

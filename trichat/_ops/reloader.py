@@ -9,9 +9,9 @@ import trio
 
 from trichat._base.errors import PluginError
 from trichat._base.failures import pass_on
+from trichat._chat.core import Core
 from trichat._ops.plugin_versions import Changed, Look, Versions
 from trichat._plugins.discovery import imported_anew
-from trichat._server import Server
 
 logger = logging.getLogger("trichat")
 
@@ -34,13 +34,14 @@ class Reload:
 
 
 class Reloader:
-    """Reloads `server` in a task of its own, which neither a signal nor a client that hangs up can cancel.
+    """Reloads a server in a task of its own, which neither a signal nor a client that hangs up can cancel.
 
     Plugins that have another version, as `versions` says, are replaced; then all are told to open their files anew.
     """
 
-    def __init__(self, server: Server, versions: Versions | None = None) -> None:
-        self._server = server
+    def __init__(self, core: Core, versions: Versions | None = None) -> None:
+        self._core = core
+        self._server = core.server
         self._versions = versions
         self._threads = trio.CapacityLimiter(THREADS)
         self._next = Reload()
@@ -72,14 +73,14 @@ class Reloader:
             except BaseException as error:  # noqa: ASYNC103
                 pass_on(error)
                 # Whatever it is, it is that of a new version, and not worth the server.
-                crashed = changed.found.name in self._server._plugins.roster.crashed
+                crashed = changed.found.name in self._core.plugins.roster.crashed
                 why = "; ".join((str(error) or repr(error)).splitlines())
                 self._fail(reload, why if crashed else f"{why}; the one before it goes on")
             else:
                 versions.note(changed)
                 reload.news.append(f"plugin {changed.found.name!r}: another version has taken its place")
         tried = {changed.found.name for changed in look.changed}
-        for name in sorted(self._server._plugins.roster.crashed - tried):
+        for name in sorted(self._core.plugins.roster.crashed - tried):
             reload.news.append(f"plugin {name!r} has crashed: it takes another version, or a restart, to be back")
         reload.news += look.remarks
 
@@ -102,7 +103,7 @@ class Reloader:
 
     async def _replace(self, changed: Changed) -> None:
         name, module = changed.found.name, changed.found.module
-        timeout = self._server._plugins.roster.registry[name].timeout
+        timeout = self._core.plugins.roster.registry[name].timeout
         with ExitStack() as stack:
             if module:
                 stack.enter_context(imported_anew(module))

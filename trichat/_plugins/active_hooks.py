@@ -27,7 +27,7 @@ class Roster:
         self._failures = Failures()
         self.registry = Registry()
         """Which plugins there are."""
-        self.hooks = self._resolved()
+        self.hooks = self.resolved()
         """By the name of each hook who is called in it, in this order."""
 
     @property
@@ -115,10 +115,11 @@ class Roster:
         return any(each.plugin == name for each in self.hooks[hook])
 
     def _change(self) -> None:
-        self.hooks = self._resolved()
+        self.hooks = self.resolved()
         self.__dict__.pop("files", None)  # who asks next has it put together
 
-    def _resolved(self) -> Mapping[str, Sequence[Implementation]]:
+    def resolved(self) -> Mapping[str, Sequence[Implementation]]:
+        """Return who is called in each hook now. The test kit puts a cancel scope around each of them."""
         return {hook: list(self._without_those_out(hook, found)) for hook, found in self.registry.hooks.items()}
 
     def _without_those_out(self, hook: str, found: list[Implementation]) -> Iterator[Implementation]:

@@ -5,15 +5,18 @@ from collections.abc import Awaitable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial, wraps
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import trio
 
 from trichat import hookspecs
 from trichat._base.failures import exceptions_only
-from trichat._chat.client import Client
 from trichat._plugins.commands import Command, marked_commands
 from trichat._plugins.dispatch import Plugins, log_failure
 from trichat._plugins.registry import Registered, Registry
+
+if TYPE_CHECKING:
+    from trichat._chat.client import Client
 
 
 def commands_of_all(plugins: Plugins) -> Iterator[tuple[str, Iterable[Command]]]:
@@ -47,7 +50,7 @@ def _as_call(command: Command, owner: Registered, plugins: Plugins) -> Command:
     noting = partial(exceptions_only, partial(log_failure, owner.name, what))
 
     @wraps(command.run)
-    def run(client: Client, arguments: str) -> Awaitable[str | None] | str | None:
+    def run(client: "Client", arguments: str) -> Awaitable[str | None] | str | None:
         if owner.gate is not None:
             return run_by_successor(owner.gate, client, arguments)
         with noting():
@@ -56,9 +59,9 @@ def _as_call(command: Command, owner: Registered, plugins: Plugins) -> Command:
 
     async def wait_for(answer: Awaitable[str | None]) -> str | None:
         with plugins.deadlines.suspended(), plugins.deadlines.calls() as calls, noting():
-            return await calls.wait_for(answer, owner, what)
+            return await calls.wait_for(answer, owner, what, takes_late=True)
 
-    async def run_by_successor(gate: trio.Event, client: Client, arguments: str) -> str | None:
+    async def run_by_successor(gate: trio.Event, client: "Client", arguments: str) -> str | None:
         """Wait for the one that takes the place of the plugin, and run what it has under this name."""
         with plugins.deadlines.suspended():  # whoever holds the plugin's calls has a deadline
             await gate.wait()

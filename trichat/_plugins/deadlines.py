@@ -9,7 +9,7 @@ What goes on all the same, because of a shield or of a swallowed cancellation, n
 
 import logging
 import math
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TypeVar
@@ -41,26 +41,25 @@ class Calls:
     calls.
     """
 
-    __slots__ = ("_deadlines", "_is_cancelled", "_now", "_scope", "_task", "due", "was_late", "what", "whose")
+    __slots__ = ("_deadlines", "_is_cancelled", "_now", "_scope", "_task", "due", "what", "whose")
 
     def __init__(self, deadlines: "Deadlines") -> None:
         self._deadlines = deadlines
-        self._task = trio.lowlevel.current_task()
+        self._task: trio.lowlevel.Task | None = None
         self._scope: trio.CancelScope | None = None
         self._is_cancelled = False
         """Whether the scope is: to ask it would make it look at the time."""
-        self._now = trio.lowlevel.current_clock().current_time
-        """`trio.current_time`, without the search for the clock."""
+        self._now: Callable[[], float] = trio.current_time
         self.whose: Registered | None = None
         """Who is called at the moment, or was last."""
         self.what = ""
         """The hook, or the command."""
         self.due = math.inf
         """When there is something to be done about the call, in Trio's time."""
-        self.was_late = False
-        """Whether the last call has come to its end in spite of its deadline."""
 
     def __enter__(self) -> "Calls":
+        self._task = trio.lowlevel.current_task()
+        self._now = trio.lowlevel.current_clock().current_time  # without the search for the clock
         return self
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
@@ -71,15 +70,19 @@ class Calls:
         self.whose, self.due = whose, math.inf
         self._deadlines.begin(self)
 
-    async def wait_for(self, answer: Awaitable[R], whose: Registered, what: str) -> R:
-        """Await what a plugin answers. Raises `Overran` if that was cancelled after the plugin's timeout."""
+    async def wait_for(self, answer: Awaitable[R], whose: Registered, what: str, *, takes_late: bool = False) -> R:
+        """Await what a plugin answers. Raises `Overran` if it was cancelled after the plugin's timeout.
+
+        A plugin may end although it was cancelled. Its answer may have come about in any state, so that raises
+        `Overran` too. With `takes_late` it is logged and the answer is returned: what was only told is done all the
+        same, and a batch that is in the log is sent.
+        """
         if self._scope is None:
             self._scope = trio.CancelScope()
             self._scope.__enter__()
         self.whose = whose
         self.what = what
         self.begin_anew()
-        self.was_late = False
         self._deadlines.begin(self)
         try:
             result = await answer
@@ -91,8 +94,11 @@ class Calls:
             raise
         self._deadlines.end(self)
         if self._is_cancelled:
-            self.was_late = True
             self._leave_scope(None)
+            late = Overran(whose.timeout)
+            if not takes_late:
+                raise late
+            logger.warning("plugin %r in %s: %s", whose.name, what, late)
         return result
 
     def is_counting(self, task: trio.lowlevel.Task) -> bool:
@@ -113,7 +119,7 @@ class Calls:
             self._scope.cancel("the plugin has taken too long")
         else:
             self.due = math.inf
-            place = waiting_at(self._task) or "an unknown place"
+            place = (waiting_at(self._task) if self._task is not None else "") or "an unknown place"
             logger.error(
                 "plugin %r in %s goes on although it was cancelled more than %g s ago, at %s",
                 self.whose.name if self.whose else "",

@@ -7,10 +7,10 @@ without leaving a coroutine behind, and a changed message goes on to the next pl
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ClassVar, ParamSpec, Protocol, TypeVar
 
 import trio
 
@@ -20,7 +20,7 @@ from trichat._base.failures import Misbehaved, pass_on, sentences, split_failure
 from trichat._base.messages import Handled, Message, Refuse
 from trichat._config.plugin_policy import Policy
 from trichat._plugins.active_hooks import Roster
-from trichat._plugins.deadlines import Calls, Deadlines, Overran
+from trichat._plugins.deadlines import Calls, Deadlines
 from trichat._plugins.registry import ASKING, Implementation, Registered, Registry
 
 logger = logging.getLogger("trichat.plugins")
@@ -31,11 +31,24 @@ R = TypeVar("R")
 Answer = Message | Handled | Refuse
 """What comes of a message: what everyone sees, or that nobody does."""
 
-Call = Callable[[str, Implementation, Sequence[Any], Calls], Awaitable[Any]]
-"""Calls one plugin in the hook of this name, and returns its answer."""
+AskMessage = Callable[[object, Message, Calls], Awaitable[Answer]]
+"""Asks every plugin about a message of a client, and returns what comes of it."""
 
 
-class _Failed(Exception):
+class Steps(Protocol):
+    """Is told of each step of a message through the plugins."""
+
+    def begin(self, plugin: str, message: Message) -> None:
+        """A plugin is about to be asked."""
+
+    def answered(self, answer: Answer | None) -> None:
+        """It has answered."""
+
+    def failed(self, error: BaseException) -> None:
+        """It has failed, or was cancelled, with this error."""
+
+
+class HookFailed(Exception):
     """A plugin failed in a hook. It is in the log already; the text is what a client may be told."""
 
 
@@ -46,8 +59,8 @@ class Plugins:
     has to stop.
     """
 
-    _make_roster = Roster
-    """For the test kit."""
+    roster_class: ClassVar[type[Roster]] = Roster
+    """For the test kit, which puts a cancel scope around each call. `call_contributing` is its other seam."""
 
     def __init__(
         self,
@@ -57,14 +70,16 @@ class Plugins:
         on_fatal: Callable[[str], None] = lambda _why: None,
     ) -> None:
         self._timeout = hook_timeout
-        self.roster = self._make_roster(on_out=on_out, on_fatal=on_fatal)
+        self.roster = self.roster_class(on_out=on_out, on_fatal=on_fatal)
         """Who is called."""
         self.deadlines = Deadlines()
         """The calls under way. Nothing is awaited for long that nobody watches."""
-        self._held = 0
-        """How many plugins have a gate that is closed."""
-        self.traced: Callable[[Call, object, Message, Calls], Awaitable[Answer]] | None = None
-        """Who asks about a message instead, as long as somebody watches, by calling each plugin through its own."""
+        self.ask_message: AskMessage = self.ask_step_by_step
+        """Asks about a message. A trace puts itself in the place of the one that is there from the start."""
+
+    def trace_by(self, ask: AskMessage | None) -> None:
+        """Let `ask` ask about messages from now on, by `ask_step_by_step`; `None` ends that."""
+        self.ask_message = ask or self.ask_step_by_step
 
     def register(self, name: str, plugin: object, policy: Policy | None = None) -> None:
         """Add a plugin: a module or an instance. Raises `PluginError` if it is not made as it has to be."""
@@ -85,17 +100,13 @@ class Plugins:
 
     @contextmanager
     def holding(self, name: str) -> Iterator[None]:
-        """Let calls of a plugin that begin in the block wait for its end; then they are for whoever has its place."""
+        """Let calls of a plugin that begin in the block wait for its end. Whoever has its place then gets them."""
         held = self.roster.registry[name]
-        gate = held.gate = trio.Event()
-        self._held += 1
+        held.close_gate()
         try:
             yield
         finally:
-            self._held -= 1
-            if self.roster.registry[name] is held:
-                held.gate = None
-            gate.set()
+            held.open_gate(replaced=self.roster.registry[name] is not held)
 
     async def _successor(self, hook: str, implementation: Implementation) -> Implementation | None:
         """Wait for the one that takes the place of a plugin, and return what it does in this hook, if anything.
@@ -118,7 +129,7 @@ class Plugins:
             for implementation in self.roster.hooks[hook.__name__]:
                 try:
                     answer = await self._call(hook.__name__, implementation, arguments, calls)
-                except _Failed as failure:
+                except HookFailed as failure:
                     if implementation.owner.policy.on_error == "skip":
                         continue
                     return Refuse(str(failure))
@@ -126,73 +137,35 @@ class Plugins:
                     return answer  # type: ignore[no-any-return]
         return None
 
-    def ask_message(self, client: object, message: Message, calls: Calls) -> Answer | Awaitable[Answer]:
+    async def ask_step_by_step(
+        self, client: object, message: Message, calls: Calls, steps: Steps | None = None
+    ) -> Answer:
         """Ask every plugin about a message, each about what the one before it made of it.
 
-        Returns what comes of it or, where that has to be waited for, what to await. `calls` are those of the task that
-        asks.
+        `calls` are those of the task that asks; `steps` is told of each. Returns what comes of the message.
         """
-        # One look for all plugins together is what a trace costs that nobody watches.
-        if self.traced is not None:
-            return self.traced(self._call, client, message, calls)
-        walk = iter(self.roster.hooks["on_message"])
-        if self._held:
-            return self._ask_waiting(walk, client, message, calls)
-        # Nearly no plugin has an answer to nearly any message: so this is all that is done for each of them. To fetch
-        # what is in a slot, and then to call it, is quicker than to call it there.
-        for implementation in walk:
-            call_plugin = implementation.call
-            try:
-                answer = call_plugin(client, message)
-            except BaseException as error:  # noqa: ASYNC103
-                answer = self._refusal(implementation, error)  # noqa: ASYNC104
-            if answer is not None:
-                return self._ask_waiting(chain([implementation], walk), client, message, calls, answer)
-        return message
-
-    async def _ask_waiting(
-        self,
-        walk: Iterable[Implementation],
-        client: object,
-        message: Message,
-        calls: Calls,
-        answered: object = None,
-    ) -> Answer:
-        """Ask one plugin after the other, and wait for each. With `answered`, the first one has given this answer."""
-        for implementation in walk:
+        for implementation in self.roster.hooks["on_message"]:
+            if steps is not None:
+                steps.begin(implementation.plugin, message)
+            answer: Answer | None
             try:
                 if implementation.owner.gate is not None:
-                    successor = await self._successor("on_message", implementation)
-                    if successor is None:
-                        continue
-                    implementation = successor
-                # What `_call` does. To await that for each plugin would take as long as all of this.
-                answer = implementation.call(client, message) if answered is None else answered
-                if answer is None:
-                    continue
-                answered = None
-                if inspect.isawaitable(answer):
-                    answer = await calls.wait_for(answer, implementation.owner, "on_message")
-                answer = self._checked("on_message", implementation, answer, calls)
-            except BaseException as error:  # noqa: ASYNC103
+                    answer = await self._call("on_message", implementation, (client, message), calls)
+                elif (answer := implementation.call(client, message)) is not None:
+                    answer = await self._call("on_message", implementation, (client, message), calls, answer)
+                elif steps is None:
+                    continue  # nearly every plugin passes nearly every message: this is all that it costs then
+                if steps is not None:
+                    steps.answered(answer)
+            except BaseException as error:  # noqa: ASYNC103 - `_refusal` raises a cancellation
+                if steps is not None:
+                    steps.failed(error)
                 answer = self._refusal(implementation, error)  # noqa: ASYNC104
-            if isinstance(answer, Message):
-                message = answer
-            elif answer is not None:
+            if answer is None:
+                continue
+            if not isinstance(answer, Message):
                 return answer
-        return message
-
-    async def ask_through(self, call: Call, client: object, message: Message, calls: Calls) -> Answer:
-        """Ask about a message as well, but call each plugin by `call`: for whoever watches."""
-        for implementation in self.roster.hooks["on_message"]:
-            try:
-                answer = await call("on_message", implementation, (client, message), calls)
-            except BaseException as error:  # noqa: ASYNC103
-                answer = self._refusal(implementation, error)  # noqa: ASYNC104
-            if isinstance(answer, Message):
-                message = answer
-            elif answer is not None:
-                return answer  # type: ignore[no-any-return]
+            message = answer
         return message
 
     def _refusal(self, implementation: Implementation, error: BaseException) -> Refuse | None:
@@ -218,10 +191,10 @@ class Plugins:
         one fails that is required, and so does what is awaited; nobody behind it is told then, nor if it was cancelled.
         """
         walk = iter(self.roster.hooks["on_broadcast"])
-        if self._held:
-            return self._tell("on_broadcast", walk, (messages,), calls)
         # The log writes without waiting, so that this is all that is done for nearly each batch.
         for implementation in walk:
+            if implementation.owner.gate is not None:
+                return self._tell("on_broadcast", chain([implementation], walk), (messages,), calls)
             call_plugin = implementation.call
             try:
                 answer = call_plugin(messages)
@@ -252,7 +225,7 @@ class Plugins:
                 await self._call(hook, implementation, arguments, calls, begun)
                 if hook == hookspecs.on_reload.__name__:
                     self.roster.end_quarantine(implementation.plugin)
-            except _Failed as failure:
+            except HookFailed as failure:
                 if implementation.required:
                     raise RequiredPluginFailed(str(failure)) from failure.__cause__
                 failures.append(f"{failure}: {sentences(failure.__cause__ or failure)}")
@@ -271,7 +244,7 @@ class Plugins:
         Raises `PluginError` if one fails.
         """
         for implementation in self.roster.hooks[hook.__name__]:
-            yield implementation.plugin, self._contribution(hook.__name__, implementation, arguments)
+            yield implementation.plugin, self.call_contributing(hook.__name__, implementation, arguments)
 
     def contribution_of(
         self, registered: Registered, registry: Registry, hook: Callable[P, R], *arguments: P.args, **_: P.kwargs
@@ -279,10 +252,11 @@ class Plugins:
         """Return what one plugin of `registry` contributes, or `None`. Raises `PluginError` if it fails."""
         for implementation in registry.hooks[hook.__name__]:
             if implementation.owner is registered:
-                return self._contribution(hook.__name__, implementation, arguments)  # type: ignore[no-any-return]
+                return self.call_contributing(hook.__name__, implementation, arguments)  # type: ignore[no-any-return]
         return None
 
-    def _contribution(self, hook: str, implementation: Implementation, arguments: Sequence[Any]) -> Any:
+    def call_contributing(self, hook: str, implementation: Implementation, arguments: Sequence[Any]) -> Any:
+        """Return what one plugin contributes. Raises `PluginError` if it fails."""
         try:
             return implementation.call(*arguments)
         except BaseException as error:
@@ -295,43 +269,28 @@ class Plugins:
         implementation: Implementation,
         arguments: Sequence[Any],
         calls: Calls,
-        answered: Awaitable[object] | None = None,
+        answered: object = None,
     ) -> Any:
-        """Call one plugin, unless it has `answered` already, and return its answer. Raises `_Failed`."""
+        """Call one plugin, unless it has `answered` already, and return its answer. Raises `HookFailed`."""
         try:
-            answer: object = answered
+            answer = answered
             if answer is None:
-                if implementation.owner.gate is not None:
-                    successor = await self._successor(hook, implementation)
-                    if successor is None:
-                        return None
-                    implementation = successor
+                successor = await self._successor(hook, implementation)
+                if successor is None:
+                    return None
+                implementation = successor
                 answer = implementation.call(*arguments)
-            if answer is None:
-                return None
             if inspect.isawaitable(answer):
-                answer = await calls.wait_for(answer, implementation.owner, hook)
-            return self._checked(hook, implementation, answer, calls)
+                answer = await calls.wait_for(answer, implementation.owner, hook, takes_late=hook not in ASKING)
+            if answer is not None and not isinstance(answer, ASKING.get(hook, object)):
+                raise Misbehaved(f"{answer!r} is no answer to this hook")
         except BaseException as error:
             raise self._failure(hook, implementation, error) from error  # noqa: ASYNC104
-
-    def _checked(self, hook: str, implementation: Implementation, answer: object, calls: Calls) -> Any:
-        """Return an answer to this hook. Raises `Misbehaved` if it is none, and `Overran` if it comes too late."""
-        if calls.was_late:
-            calls.was_late = False  # which the next plugin is not
-            # It may have come about in any state. But what was only told, and has come to its end in spite of its
-            # deadline, is done all the same: a batch that is in the log is sent.
-            late = Overran(implementation.owner.timeout)
-            if hook in ASKING:
-                raise late
-            logger.warning("plugin %r in %s: %s", implementation.plugin, hook, late)
-        if answer is not None and not isinstance(answer, ASKING.get(hook, object)):
-            raise Misbehaved(f"{answer!r} is no answer to this hook")
         return answer
 
-    def _failure(self, hook: str, implementation: Implementation, error: BaseException) -> "_Failed":
+    def _failure(self, hook: str, implementation: Implementation, error: BaseException) -> HookFailed:
         """Note what a plugin has raised, and return it as its failure. Raises a cancellation that is in it."""
-        if isinstance(error, _Failed):
+        if isinstance(error, HookFailed):
             return error  # which is noted already
         failure, passing = split_failure(error)
         if failure is not None:
@@ -339,7 +298,7 @@ class Plugins:
             self.roster.note_failure(implementation.owner, hook)
         if passing is not None:
             raise passing from None
-        return _Failed(f"the plugin {implementation.plugin!r} failed")
+        return HookFailed(f"the plugin {implementation.plugin!r} failed")
 
 
 def log_failure(plugin: str, what: str, failure: BaseException) -> None:

@@ -46,7 +46,18 @@ class Registered:
         self.policy = policy
         self.timeout = timeout
         self.gate: trio.Event | None = None
-        """Where its calls wait while another one takes its place, and from then on."""
+        """Where its calls wait while a new version takes its place, and after it has done so."""
+
+    def close_gate(self) -> None:
+        """Let calls that begin from now on wait."""
+        self.gate = trio.Event()
+
+    def open_gate(self, *, replaced: bool) -> None:
+        """Let the calls that wait continue. If it was `replaced`, later calls still find the gate, and pass it on."""
+        assert self.gate is not None
+        self.gate.set()
+        if not replaced:
+            self.gate = None
 
 
 class Implementation(msgspec.Struct, frozen=True):

@@ -1,10 +1,10 @@
 """The trace: what each plugin makes of each message, and how long it takes, for whoever watches."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import trio
 
@@ -12,8 +12,7 @@ from trichat import hookspecs
 from trichat._base.failures import sentences
 from trichat._base.messages import Handled, Message, Refuse
 from trichat._plugins.deadlines import Calls
-from trichat._plugins.dispatch import Answer, Call, Plugins
-from trichat._plugins.registry import Implementation
+from trichat._plugins.dispatch import Answer, Plugins
 
 # Messages that wait for a watcher who reads slowly; after them it misses some.
 TRACE_BACKLOG = 1000
@@ -74,7 +73,7 @@ class Watcher:
 
 
 class Tracer:
-    """Puts itself between the messages and `plugins` as long as somebody watches. Each `Plugins` has one at most."""
+    """Asks about messages in the place of `plugins` as long as somebody watches. Each `Plugins` has one at most."""
 
     def __init__(self, plugins: Plugins) -> None:
         self._plugins = plugins
@@ -90,41 +89,53 @@ class Tracer:
         """Watch all messages that arrive during the block."""
         watcher = Watcher()
         self._watchers.add(watcher)
-        self._plugins.traced = self._ask
+        self._plugins.trace_by(self._ask)
         try:
             yield watcher
         finally:
             self._watchers.remove(watcher)
             if not self._watchers:
-                self._plugins.traced = None
+                self._plugins.trace_by(None)
 
-    async def _ask(self, call: Call, client: object, message: Message, calls: Calls) -> Answer:
-        """Ask the plugins by `call`, and tell the watchers, also of what is cut short."""
-        steps: list[Step] = []
-
-        async def timed(hook: str, implementation: Implementation, arguments: Sequence[Any], calls: Calls) -> Any:
-            _, asked = arguments
-            begun = time.perf_counter_ns()
-            outcome, detail = "cancelled", ""
-            try:
-                answer = await call(hook, implementation, arguments, calls)
-                outcome, detail = _judge(answer, asked)
-            except Exception as failure:
-                outcome, detail = "failed", sentences(failure.__cause__ or failure)
-                raise
-            finally:
-                steps.append(Step(implementation.plugin, outcome, (time.perf_counter_ns() - begun) / 1000, detail))
-            return answer
-
-        traced = Traced(datetime.now(UTC), message, steps)
+    async def _ask(self, client: object, message: Message, calls: Calls) -> Answer:
+        """Ask the plugins about a message, and tell the watchers of it, even if that is cut short."""
+        timed = _Timed()
+        traced = Traced(datetime.now(UTC), message, timed.steps)
         try:
-            return await self._plugins.ask_through(timed, client, message, calls)
+            return await self._plugins.ask_step_by_step(client, message, calls, timed)
         finally:
             for watcher in self._watchers:
                 watcher.put(traced)
 
 
-def _judge(answer: Message | Handled | Refuse | None, asked: Message) -> tuple[str, str]:
+class _Timed:
+    """Times each step of one message."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self._begun = 0
+        self._plugin = ""
+        self._asked = Message("")
+
+    def begin(self, plugin: str, message: Message) -> None:
+        self._plugin, self._asked = plugin, message
+        self._begun = time.perf_counter_ns()
+
+    def answered(self, answer: Answer | None) -> None:
+        self._note(*_judge(answer, self._asked))
+
+    def failed(self, error: BaseException) -> None:
+        if isinstance(error, Exception):
+            self._note("failed", sentences(error.__cause__ or error))
+        else:
+            self._note("cancelled", "")
+
+    def _note(self, outcome: str, detail: str) -> None:
+        microseconds = (time.perf_counter_ns() - self._begun) / 1000
+        self.steps.append(Step(self._plugin, outcome, microseconds, detail))
+
+
+def _judge(answer: Answer | None, asked: Message) -> tuple[str, str]:
     match answer:
         case Refuse(reason):
             return "refused", reason

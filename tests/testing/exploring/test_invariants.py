@@ -15,7 +15,7 @@ from trio.lowlevel import checkpoint, spawn_system_task
 
 from trichat import Client, Handled, Message, Refuse, Server, format_log_lines, hookimpl, hookspecs
 from trichat._base.failures import Interruption
-from trichat._chat.teardown import Closing
+from trichat._chat.teardown import Teardown
 from trichat._net.outbox import Outbox
 from trichat.testing import (
     INVARIANTS,
@@ -306,20 +306,20 @@ def test_a_file_is_left() -> None:
     assert said.removesuffix(" (deleted)").endswith("guestbook.txt")
 
 
-async def close_carelessly(closing: Closing) -> None:
+async def close_carelessly(teardown: Teardown) -> None:
     """What a session did at its end if nobody had thought of its cancellation."""
-    client, house = closing._client, closing._house
-    if client.room:
-        await house.broadcaster.inbox.flush()
-    house.broadcaster.leave(client)
-    house.hub.release(client)
-    await house.plugins.tell(hookspecs.on_disconnect, client, "")
-    await closing._transport.close()  # noqa: ASYNC102
-    house.hub.dismiss(client)
+    connection, context = teardown._connection, teardown._context
+    if connection.room:
+        await context.broadcaster.inbox.flush()
+    context.broadcaster.leave(connection)
+    context.hub.release(connection)
+    await context.plugins.tell(hookspecs.on_disconnect, connection.client, "")
+    await teardown._transport.close()  # noqa: ASYNC102
+    context.hub.dismiss(connection)
 
 
 def test_a_session_that_is_cancelled_ends_without_a_trace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Closing, "run", close_carelessly)
+    monkeypatch.setattr(Teardown, "run", close_carelessly)
     with pytest.raises(Violation) as caught:
         cancel_everywhere(talk, targets=["client"], config=NO_LOG)
     # Once alice is in the room, it is all of them.

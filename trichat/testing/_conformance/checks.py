@@ -10,6 +10,7 @@ import trio
 
 from trichat._base.errors import TrichatError
 from trichat._chat.client import Client
+from trichat._server import core_of
 from trichat.hookspecs import hookimpl
 from trichat.testing._chat import virtual_time
 from trichat.testing._chat.chat import Chat, Tables, running
@@ -77,7 +78,7 @@ def loads(subject: Subject) -> str:
         with scratch() as folder, chdir(folder):
             async with running(subject.extra, subject.config, folder=Path(folder)) as chat:
                 commands = [f"/{each.name}" for each in chat.server.commands.values() if each.plugin == subject.name]
-                return [*chat.server._plugins.roster.registry.hooks_of(subject.name), *commands]
+                return [*core_of(chat.server).plugins.roster.registry.hooks_of(subject.name), *commands]
 
     return ", ".join(virtual_time.run(start))
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from trichat._base.messages import LOBBY, Message
+from trichat._server import core_of
 from trichat.testing._chat.person import Person
 from trichat.testing._exploring.line_fates import as_heard
 from trichat.testing._exploring.run import Run
@@ -83,7 +84,8 @@ def life_is_balanced(run: Run) -> None:
 def hub_is_empty(run: Run) -> None:
     """No client is left in the hub."""
     if run.chat is not None:
-        assert not run.chat.server._hub.anyone(), f"there is still {run.chat.server._hub.anyone()}"
+        still_known = core_of(run.chat.server).hub.anyone()
+        assert not still_known, f"there is still {still_known}"
 
 
 def departures_are_told(run: Run) -> None:
@@ -166,8 +168,8 @@ def backlogs_are_limited(run: Run) -> None:
     """Nobody has more waiting than the limit."""
     if run.chat is not None:
         limit = run.chat.server.options.backlog_bytes
-        for member in run.chat.server.members():
-            waiting = member._outbox.backlog_bytes
+        for member in core_of(run.chat.server).hub.members(LOBBY):
+            waiting = member.outbox.backlog_bytes
             assert waiting <= limit, f"{waiting} bytes wait for {member}, the limit is {limit}"
 
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from trichat._base.errors import StartError
 from trichat._base.failures import Misbehaved
+from trichat._chat.core import Core
 from trichat._chat.session import Session
 from trichat._net.listener import Address
 from trichat._plugins.active_hooks import Roster
@@ -23,17 +24,19 @@ from trichat.testing._probing.checkpoint_probe import part_of
 class ProbedRoster(Roster):
     """Each awaited call of a hook is a part."""
 
-    def _resolved(self) -> Mapping[str, Sequence[Implementation]]:
-        return {hook: [_probed(hook, each) for each in found] for hook, found in super()._resolved().items()}
+    def resolved(self) -> Mapping[str, Sequence[Implementation]]:
+        """Return who is called in each hook now."""
+        return {hook: [_probed(hook, each) for each in found] for hook, found in super().resolved().items()}
 
 
 class ProbedPlugins(Plugins):
     """Each awaited call of a hook is a part, and so is each lifespan."""
 
-    _make_roster = ProbedRoster
+    roster_class = ProbedRoster
 
-    def _contribution(self, hook: str, implementation: Implementation, arguments: Sequence[Any]) -> Any:
-        contribution = super()._contribution(hook, implementation, arguments)
+    def call_contributing(self, hook: str, implementation: Implementation, arguments: Sequence[Any]) -> Any:
+        """Return what one plugin contributes."""
+        contribution = super().call_contributing(hook, implementation, arguments)
         return _probed_lifespan(implementation.plugin, contribution) if hook == "lifespan" else contribution
 
 
@@ -61,14 +64,21 @@ async def _probed_lifespan(name: str, lifespan: AbstractAsyncContextManager[None
             yield
 
 
-class ProbedServer(Server):
-    """Each session is a part, and so is the whole."""
+class ProbedCore(Core):
+    """Each session is a part."""
 
-    _make_plugins = ProbedPlugins
+    plugins_class = ProbedPlugins
 
-    async def _run(self, session: Session) -> None:
+    async def run_session(self, session: Session) -> None:
+        """Run a session to its end."""
         with part_of("client", "") as part:
-            await part.watching(super()._run(session))
+            await part.watching(super().run_session(session))
+
+
+class ProbedServer(Server):
+    """The whole is a part, too."""
+
+    _core_class = ProbedCore
 
     async def serve(self, *, task_status: trio.TaskStatus[list[Address]] = trio.TASK_STATUS_IGNORED) -> None:
         """Run the server until `stop` is called."""

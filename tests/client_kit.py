@@ -1,0 +1,45 @@
+"""Clients without a session, for tests of what is done with them."""
+
+from typing import cast
+
+from trichat import Client, Server
+from trichat._chat.client import Connection
+from trichat._fronts.line.wire import LineWire
+from trichat._fronts.wire import Wire
+from trichat._net.outbox import Outbox
+from trichat.testing._chat.memory_transport import MemoryTransport, Pipe
+
+WIRE = LineWire(4096)
+
+
+def new_outbox() -> Outbox:
+    """An outbox whose other side takes everything."""
+    transport = MemoryTransport(Pipe(), Pipe(), "127.0.0.1")
+    return Outbox(transport, limit=1 << 20, send_timeout=60, give_up=lambda _: None)
+
+
+def new_connection(
+    server: Server | None = None, address: str = "127.0.0.1", *, wire: Wire = WIRE, outbox: Outbox | None = None
+) -> Connection:
+    """What the core keeps of a client; without a server where none is needed."""
+    return Connection(cast("Server", server), address, wire, outbox or new_outbox())
+
+
+def new_client(server: Server | None = None, address: str = "127.0.0.1", *, name: str = "") -> Client:
+    """A client as plugins see it."""
+    connection = new_connection(server, address)
+    connection.name = name
+    return connection.client
+
+
+class ListeningClient(Client):
+    """A client that notes what it is told."""
+
+    def __init__(self, server: Server, name: str, address: str = "127.0.0.1") -> None:
+        connection = new_connection(server, address)
+        connection.name = name
+        super().__init__(server, connection)
+        self.heard: list[str] = []
+
+    def send(self, text: str) -> None:
+        self.heard.append(text)

@@ -1,0 +1,196 @@
+"""The core of a server: its parts, how they start, and how they end. `Server` is what others may do with it."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextvars import Context as Variables
+from contextvars import copy_context
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import trio
+
+from trichat import hookspecs
+from trichat._base.errors import PluginError
+from trichat._base.shielded_service import outlasting
+from trichat._chat.broadcaster import Broadcaster
+from trichat._chat.context import Context
+from trichat._chat.history import Replay
+from trichat._chat.hub import Hub
+from trichat._chat.order import Sequencer
+from trichat._chat.session import Session
+from trichat._chat.shutdown import Shutdown
+from trichat._config.options import Config
+from trichat._config.plugin_policy import Policy, policy_of
+from trichat._fronts.line.wire import LineWire
+from trichat._fronts.wire import Wire
+from trichat._net.listener import Address, Listener, TcpListener
+from trichat._net.transport import StreamTransport, Transport
+from trichat._plugins.command_calls import commands_of_all
+from trichat._plugins.commands import Command, command_table, operators
+from trichat._plugins.dispatch import Plugins
+from trichat._plugins.hot_swap import Replacement
+from trichat._plugins.lifespans import Lifespans
+from trichat._plugins.loader import load_plugins
+from trichat._plugins.storage import Storages
+from trichat._plugins.tracing import Tracer
+
+if TYPE_CHECKING:
+    from trichat._server import Server
+
+logger = logging.getLogger("trichat")
+
+# How shutdown_timeout is shared out: the clients' goodbyes, then the last batches, then the plugins' lifespans and
+# what they store.
+CLIENTS_SHARE, BROADCASTER_SHARE, LIFESPANS_SHARE, STORAGE_SHARE = 0.6, 0.2, 0.15, 0.05
+
+
+class Core:
+    """The parts of one server. Arguments and errors are those of `Server`, which is `server`."""
+
+    plugins_class: ClassVar[type[Plugins]] = Plugins
+    """For the test kit, which puts a cancel scope around each call. `run_session` is its other seam."""
+
+    def __init__(
+        self,
+        server: "Server",
+        config: Config,
+        plugins: Mapping[str, object] | None,
+        listeners: Sequence[Listener] | None,
+    ) -> None:
+        options = config.server
+        self.server = server
+        self.options = options
+        self.shutdown = Shutdown()
+        self.plugins = self.plugins_class(
+            options.hook_timeout,
+            on_out=self._plugin_is_out,
+            on_fatal=partial(self.shutdown.request, failed=True),
+        )
+        for name, plugin in (load_plugins(config) if plugins is None else plugins).items():
+            self.plugins.register(name, plugin, policy_of(config, name))
+        self.tracer = Tracer(self.plugins)
+        self.hub = Hub(max_clients=options.max_clients, max_clients_per_address=options.max_clients_per_address)
+        self.broadcaster = Broadcaster(self.hub, self.plugins, Sequencer())
+        self.history = Replay(self.plugins, options.hook_timeout)
+        self._context = Context(server, options, self.hub, self.plugins, self.broadcaster, self.history, self.shutdown)
+        self.storages = Storages(Path(options.data_dir).absolute(), STORAGE_SHARE * options.shutdown_timeout)
+        self.commands: Mapping[str, Command] = {}
+        """Those of plugins that have not crashed; empty before the start."""
+        self._wire = LineWire(options.max_line_bytes)
+        tcp = TcpListener(options.host, options.port, self._wire, options.send_timeout)
+        self._listeners = [tcp] if listeners is None else listeners
+        self._variables = Variables()
+        """The context variables of the task that serves."""
+        self._nursery: trio.Nursery | None = None
+        """Where sessions run; there while connections are taken."""
+        self._lifespans: Lifespans | None = None
+        self._replacing = trio.Lock()
+        self._sessions: set[Session] = set()
+
+    def _plugin_is_out(self, name: str, why: str) -> None:
+        self.commands = self._without_crashed(self.commands)
+        self.server.notice(f"the plugin {name!r}: {why}", who=operators)
+
+    def _without_crashed(self, commands: Mapping[str, Command]) -> Mapping[str, Command]:
+        crashed = self.plugins.roster.crashed
+        return {name: command for name, command in commands.items() if command.plugin not in crashed}
+
+    async def replace_plugin(self, name: str, plugin: object, policy: Policy | None) -> None:
+        """Do what `Server.replace_plugin` does."""
+        async with self._replacing:
+            if self._nursery is None or self._lifespans is None:
+                raise RuntimeError("the server is not running")
+            if name not in self.plugins.roster.registry:
+                raise PluginError(f"there is no plugin {name!r} that another one could replace")
+            commands = self.commands
+            replacement = Replacement(name, plugin, policy, self.server, self.plugins, commands)
+            try:
+                await replacement.take_place(self._lifespans)
+                commands = replacement.commands
+            finally:
+                self.commands = self._without_crashed(commands)
+
+    def attach(self, stream: trio.abc.Stream, address: str) -> None:
+        """Do what `Server.attach` does."""
+        if self._nursery is None:
+            raise RuntimeError("the server is not running")
+        self._accept(StreamTransport(stream, address), self._wire)
+
+    async def serve(self, task_status: trio.TaskStatus[list[Address]]) -> None:
+        """Do what `Server.serve` does, and raise whole groups of errors."""
+        self._variables = copy_context()
+        grace = self.options.shutdown_timeout
+        lifespans = self._lifespans = Lifespans(
+            self.plugins.contributions(hookspecs.lifespan, self.server),
+            timeout_of=lambda name: self.plugins.roster.registry[name].timeout,
+            # A little less than all of the share, so that one that hangs is named before it is cut off.
+            grace=0.8 * LIFESPANS_SHARE * grace,
+            on_crash=self.plugins.roster.mark_crashed,
+            entering=self.shutdown.entering_plugins,
+        )
+        # What is needed longest is entered first: clients while there are clients, the broadcaster until the last of
+        # them has left, the plugins until the last message is in the log.
+        async with (
+            outlasting(self.plugins.deadlines.watch, lambda: None, 0, name="deadlines"),
+            self.storages.serving(),
+            outlasting(lifespans.run, lifespans.stop, LIFESPANS_SHARE * grace, name="plugins"),
+        ):
+            if self.shutdown.requested.is_set():
+                # Not all plugins are there, so none can be asked for anything, nor told what others may have said.
+                logger.info("%s before it has started", self.shutdown.announcement)
+                self.broadcaster.inbox.close()
+                task_status.started([])
+            else:
+                await self._take_clients(task_status)
+        logger.info("stopped")
+
+    async def _take_clients(self, task_status: trio.TaskStatus[list[Address]]) -> None:
+        grace = BROADCASTER_SHARE * self.options.shutdown_timeout
+        self.commands = self._without_crashed(command_table(commands_of_all(self.plugins)))
+        async with (
+            outlasting(self.broadcaster.run, self.broadcaster.inbox.close, grace, name="broadcaster"),
+            trio.open_nursery() as self._nursery,
+        ):
+            try:
+                await self._listen(task_status)
+            finally:
+                self._end_sessions()
+
+    async def _listen(self, task_status: trio.TaskStatus[list[Address]]) -> None:
+        """Take connections until the server stops."""
+        async with trio.open_nursery() as nursery:
+            addresses: list[Address] = []
+            with self.shutdown.opening_listeners:
+                for listener in self._listeners:
+                    addresses += await nursery.start(listener.serve, self._accept, name="listener")
+            task_status.started(addresses)
+            await self.shutdown.requested.wait()
+            nursery.cancel_scope.cancel()
+
+    def _accept(self, transport: Transport, wire: Wire) -> None:
+        assert self._nursery is not None
+        session = Session(transport, wire, self._context)
+        self._sessions.add(session)
+        # A task inherits the context in which it is started, and a plugin that attaches a client has one of its own.
+        start = partial(self._nursery.start_soon, self.run_session, session, name=f"client {transport.address}")
+        self._variables.run(start)
+
+    async def run_session(self, session: Session) -> None:
+        """Run a session to its end. Nothing but cancellation gets out of here."""
+        try:
+            await session.run()
+        except Exception:
+            logger.exception("%s: an error in the server", session.connection)
+        finally:
+            self._sessions.discard(session)
+
+    def _end_sessions(self) -> None:
+        self._nursery = None
+        self.broadcaster.hush()
+        deadline = trio.current_time() + CLIENTS_SHARE * self.options.shutdown_timeout
+        announcement = self.shutdown.announcement
+        if announcement:
+            logger.info("%s; connections to end: %d", announcement, len(self._sessions))
+        for session in self._sessions:
+            session.end(announcement or "the server is stopping", deadline)
