@@ -1,12 +1,13 @@
 """A session, where it is more than the transcripts and test_promises.py show."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 import trio
 
-from trichat import Client, Message, Refuse, hookimpl
+from trichat import Client, Message, Refuse, format_log_lines, hookimpl
 from trichat._base.task_tree import tasks_below
 from trichat._chat.inbox import CAPACITY
 from trichat._chat.session import NAMES_SHOWN, Session
@@ -207,6 +208,30 @@ async def test_the_time_for_a_name_is_not_the_time_for_the_history(virtual_time:
         await alice.say("alice")
         await trio.sleep(5)
         assert (await alice.next_line() or "").startswith("* welcome, alice")
+
+
+async def test_what_is_said_during_a_long_history_does_not_throw_out_a_joiner_who_reads_slowly(
+    tmp_path: Path, virtual_time: object
+) -> None:
+    past = [Message(f"{number} {'x' * 100}", "old", id=1_000_000 + number) for number in range(3000)]
+    (tmp_path / "chat_log.txt").write_text(format_log_lines(past))
+    config = {"server": {"backlog_bytes": 8192}, "plugins": {"chat_log": {"replay": "all"}}}
+    async with running(config=config, folder=tmp_path) as chat:
+        alice = await chat.join("alice")
+        carol = chat.connect_silently(name="carol")
+        carol.stop_reading()
+        await carol.say("carol")
+        await chat.settled()
+        said = [f"{number} {'y' * 1000}" for number in range(20)]
+        await alice.say(*said)
+        await chat.settled()
+        carol.read_on()
+        heard = await carol.hears_up_to("* welcome, carol")
+        shown = [line.partition("] ")[2] for line in heard if line.startswith("[")]
+        expected = [*(f"old: {message.text}" for message in past), *(f"alice: {line}" for line in said)]
+        assert [line for line in shown if not line.startswith("* ")] == expected
+        await alice.say("are you here?")
+        await carol.hears("alice: are you here?")
 
 
 async def test_who_spoke_may_go_while_a_fan_out_is_under_way(held_up: HeldUp) -> None:

@@ -135,6 +135,16 @@ async def test_a_plugin_that_takes_too_long_has_failed(virtual_time: object) -> 
             assert await seen(watcher) == ["lobby alice: hello", "slow  failed  it took longer than hook_timeout (5 s)"]
 
 
+async def test_a_plugin_whose_failure_is_skipped_is_skipped_while_somebody_watches_too(virtual_time: object) -> None:
+    tables: dict[str, dict[str, object]] = {**ALONE["plugins"], "clerk": {"on_error": "skip"}}
+    async with running({"clerk": Answering(fail)}, config={"plugins": tables}) as chat:
+        alice = await chat.join("alice")
+        with core_of(chat.server).tracer.watching() as watcher:
+            await alice.say("hello")
+            assert await seen(watcher) == ["lobby alice: hello", "clerk  failed  it is a Monday"]
+        await alice.hears("alice: hello")
+
+
 async def test_a_message_that_nobody_is_asked_about_is_told_too(virtual_time: object) -> None:
     async with running({"deaf": Deaf()}, config=ALONE) as chat:
         alice = await chat.join("alice")
