@@ -17,6 +17,8 @@ from trichat._chat.inbox import CAPACITY
 from trichat._chat.order import Sequencer
 from trichat._net.outbox import Outbox
 from trichat._plugins.dispatch import Plugins
+from trichat.testing import run
+from trichat.testing._chat.schedule import schedule
 
 
 class Box(Outbox):
@@ -329,18 +331,15 @@ async def test_who_waits_for_a_fan_out_goes_on_at_its_end(house: House) -> None:
     assert box.lines[-1] == "alice: one"
 
 
-# Trio wakes tasks in any order: so what holds for one of these rounds may be by chance.
-ROUNDS = 12
+ROUNDS = 3
 
 
 @pytest.mark.parametrize("is_something_there", [False, True])
-async def test_who_waited_for_a_round_is_gathered_with_all_who_did(
-    quick_house: House, *, is_something_there: bool
+@pytest.mark.parametrize("seed", range(10))
+def test_many_who_speak_at_the_same_time_are_gathered_in_whatever_order_they_run(
+    seed: int, *, is_something_there: bool
 ) -> None:
-    house = quick_house
-    people = {name: (await house.member(name))[0] for name in ("alice", "bob", "carol")}
-    await wait_all_tasks_blocked()
-    house.recorder.batches.clear()
+    house = House(QuickRecorder())
 
     class Clock:
         """Says something at the end of each batch."""
@@ -350,24 +349,30 @@ async def test_who_waited_for_a_round_is_gathered_with_all_who_did(
             if len(house.recorder.batches) < ROUNDS:
                 house.broadcaster.inbox.publish_nowait(Message("tick"))
 
-    if is_something_there:
-        house.add("clock", Clock())
-    heard_at_once: list[str] = []
-
-    async def speak(name: str) -> None:
+    async def speak(connection: Connection) -> None:
         for number in range(ROUNDS):
-            message = Message(name, name)
-            if number and house.broadcaster.publish_at_once(message, people[name]):
-                heard_at_once.append(name)
-            house.broadcaster.inbox.publish_nowait(message, people[name])
+            message = Message(connection.name, connection.name)
+            assert not number or not house.broadcaster.publish_at_once(message, connection)
+            house.broadcaster.inbox.publish_nowait(message, connection)
             await house.broadcaster.turns.end_of_round()
 
-    async with trio.open_nursery() as nursery:
-        for name in people:
-            nursery.start_soon(speak, name)
-    assert heard_at_once == []
+    async def scenario() -> None:
+        async with trio.open_nursery() as running:
+            await running.start(house.broadcaster.run)
+            people = [(await house.member(name))[0] for name in ("alice", "bob", "carol")]
+            await wait_all_tasks_blocked()
+            house.recorder.batches.clear()
+            if is_something_there:
+                house.add("clock", Clock())
+            async with trio.open_nursery() as nursery:
+                for connection in people:
+                    nursery.start_soon(speak, connection)
+            house.broadcaster.inbox.close()
+
+    with schedule(seed):
+        run(scenario)
     gathered = [sorted({*batch} - {"tick"}) for batch in house.recorder.batches]
-    assert gathered == [[*people]] * ROUNDS
+    assert gathered == [["alice", "bob", "carol"]] * ROUNDS
 
 
 async def test_after_a_round_who_speaks_alone_is_sent_at_once_again(quick_house: House) -> None:
