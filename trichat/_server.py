@@ -74,8 +74,8 @@ class Server:
     async def say(self, room: str, text: str) -> None:
         """Tell a room something as the server: `* text`, in the one order and in the log.
 
-        Waits while the server is busy. In `on_broadcast`, where waiting would never end, it raises `RuntimeError`
-        instead of waiting. After the last client is gone it does nothing.
+        Waits while the server is busy. In `on_broadcast`, waiting would never end; there it raises `RuntimeError`
+        instead. After the last client is gone it does nothing.
         """
         if is_withheld("said in %s: %s", room, text):
             await trio.lowlevel.checkpoint()
@@ -84,10 +84,10 @@ class Server:
             await self._core.broadcaster.inbox.publish(Message(text, room=room, kind="notice"))
 
     def say_nowait(self, room: str, text: str) -> None:
-        """Do what `say` does, at once: for `on_broadcast`, and wherever nothing can wait.
+        """Do what `say` does without waiting: for `on_broadcast`, and wherever nothing can wait.
 
-        It is in the next batch, behind the one that `on_broadcast` is told of. Raises `trio.WouldBlock` if the server
-        is so busy that it would have to wait; then nobody hears it.
+        The text is in the next batch, after the one that `on_broadcast` is told of. Raises `trio.WouldBlock` if the
+        server is so busy that it would have to wait; then nobody hears it.
         """
         if is_withheld("said in %s: %s", room, text):
             return
@@ -95,9 +95,9 @@ class Server:
             self._core.broadcaster.inbox.publish_nowait(Message(text, room=room, kind="notice"))
 
     def notice(self, text: str, *, room: str | None = None, who: Who = everyone) -> None:
-        """Tell each one who is in a room now, or in that `room`, or only `operators` among them, `* text`.
+        """Tell `* text` to everyone who is in a room now, or in that `room`; with `who=operators`, only to operators.
 
-        It returns at once, has no place in the one order, and is not in the log: nobody sees it who comes later.
+        Never waits. The text has no place in the one order and is not in the log, so nobody who joins later sees it.
         """
         if is_withheld("given the notice %s", text):
             return
@@ -106,21 +106,21 @@ class Server:
                 client.send(text)
 
     def storage(self, plugin: str) -> Storage:
-        """What a plugin keeps over a restart, by the plugin's name. Nothing is opened before it is used."""
+        """Return what a plugin keeps across restarts, by the plugin's name. Nothing is opened before it is used."""
         return self._core.storages.of(plugin)
 
     def start_soon(self, function: Callable[..., Awaitable[object]], *args: object, name: str | None = None) -> None:
         """Start a background task of a plugin, in its lifespan: `function(*args)`.
 
-        The task is cancelled, and has ended, before the lifespan is left; if it fails, its plugin has crashed. Raises
-        `RuntimeError` anywhere else than in a lifespan and the tasks that it has started.
+        The task is cancelled, and has ended, before the lifespan is left. If it fails, its plugin has crashed. Raises
+        `RuntimeError` outside a lifespan and the tasks started by it.
         """
         start_soon(function, *args, name=name)
 
     async def reload(self) -> list[str]:
-        """Let the plugins open their files anew, and return what failed: a sentence for each plugin that did.
+        """Let the plugins reopen their files, and return what failed: a sentence for each plugin that did.
 
-        What failed goes on with what it had, and is in the log as well.
+        A plugin that failed keeps what it had; the failure is in the log as well.
         """
         if is_withheld("reloaded"):
             await trio.lowlevel.checkpoint()
@@ -129,20 +129,21 @@ class Server:
         return await self._core.plugins.tell(hookspecs.on_reload)
 
     async def replace_plugin(self, name: str, plugin: object, policy: Policy | None = None) -> None:
-        """Put `plugin` in the place of the one of this name, while everybody stays connected.
+        """Replace the plugin of this name by `plugin`, while everybody stays connected.
 
-        Calls under way come to their end, later ones wait; the old lifespan is left, and the new one entered. Without a
-        `policy` it has that of the old one. Raises `PluginError` or `StartError` if it is not made as it has to be or
-        cannot start: then the old one goes on. Raises `RuntimeError` if the server is not running, and in shadow.
+        Calls under way finish, later ones wait; then the old lifespan is left and the new one entered. Without a
+        `policy`, it has that of the old one. Raises `PluginError` if it is not built as a plugin has to be, and
+        `StartError` if it cannot start; then the old one keeps running. Raises `RuntimeError` if the server is not
+        running, or if the caller is in shadow.
         """
         if is_withheld("replaced the plugin %s", name):
-            raise RuntimeError("a plugin in shadow replaces nobody")
+            raise RuntimeError("a plugin in shadow cannot replace another one")
         await self._core.replace_plugin(name, plugin, policy)
 
     def stop(self, reason: str = "") -> None:
         """End the server gracefully; `serve` returns within `shutdown_timeout`. Everyone is told `reason`.
 
-        While it starts, the start is broken off: the plugin that is being entered is cancelled.
+        A server that is still starting stops starting: the plugin that is being entered is cancelled.
         """
         if not self._core.shutdown.requested.is_set() and not is_withheld("stopped the server: %s", reason):
             self._core.shutdown.request(reason)
@@ -154,24 +155,23 @@ class Server:
     def attach(self, stream: trio.abc.Stream, address: str) -> None:
         """Serve a client over `stream`, as if it had connected from `address`.
 
-        Raises `RuntimeError` if the server is not running, or if the plugin that calls it is in shadow.
+        Raises `RuntimeError` if the server is not running, or if the caller is a plugin in shadow.
         """
         if is_withheld("attached a client from %s", address):
-            raise RuntimeError("a plugin in shadow lets nobody in")
+            raise RuntimeError("a plugin in shadow cannot attach a client")
         self._core.attach(stream, address)
 
     async def serve(self, *, task_status: trio.TaskStatus[list[Address]] = trio.TASK_STATUS_IGNORED) -> None:
         """Run the server until `stop` is called, and report where it listens when it does.
 
-        If it is stopped before, it reports that it listens nowhere, and leaves the plugins that it has entered.
-        Raises `StartError` or `PluginError` if it cannot start. When it is cancelled, it ends within
-        `shutdown_timeout` all the same, and as gracefully: every client leaves, every plugin hears of it, the log is
-        whole. A server serves once.
+        If it is stopped before that, it reports that it listens nowhere, and leaves the plugins that it has entered.
+        Raises `StartError` or `PluginError` if it cannot start. Cancelling it is as graceful as stopping it: it ends
+        within `shutdown_timeout`, every client leaves, every plugin is told, the log is whole. A server serves once.
         """
         with one_for_all():
             await self._core.serve(task_status)
 
 
 def core_of(server: Server) -> Core:
-    """Return what a server is made of, for what runs, watches or tests one."""
+    """Return what a server is made of, for code that runs, watches or tests one."""
     return server._core

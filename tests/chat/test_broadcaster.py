@@ -686,5 +686,5 @@ async def test_where_a_broadcast_that_was_begun_waits_can_be_seen(
         assert "trio.sleep(20)" in task_tree()
         await quick_house.broadcaster.inbox.flush()
         nursery.cancel_scope.cancel()
-    (line,) = [line for line in caplog.messages if "goes on although" in line]
+    (line,) = [line for line in caplog.messages if "keeps running although" in line]
     assert "trio.sleep(20)" in line

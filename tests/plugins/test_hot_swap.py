@@ -245,7 +245,7 @@ async def test_if_neither_can_start_the_plugin_has_crashed(deeds: list[str], cap
 
     async with with_filter(Once("!", deeds)) as chat:
         alice = await chat.join("alice")
-        both = "cannot start: no space left; and the one before it cannot start again: .* the port is taken"
+        both = "cannot start: no space left; and the previous version cannot start again: .* the port is taken"
         with pytest.raises(PluginError, match=both):
             await chat.server.replace_plugin("filter", Unable("?", deeds))
         await alice.hears(CRASHED)
@@ -383,7 +383,7 @@ async def test_a_command_that_the_new_version_has_not_is_not_there_any_more(deed
         await alice.say("/mark")
         await trio.sleep(0.5)
         nursery.start_soon(chat.server.replace_plugin, "filter", Silent("?", deeds, seconds=2))
-        await alice.hears("* /mark is not there any more")
+        await alice.hears("* /mark is gone")
 
 
 @pytest.mark.parametrize("_turn", range(10))  # it depends on the order in which Trio lets tasks run
@@ -441,7 +441,7 @@ async def test_a_call_that_does_not_end_keeps_the_old_one(deeds: list[str]) -> N
         alice = await chat.join("alice")
         await alice.say("hello")
         await chat.settled()
-        with pytest.raises(PluginError, match="plugin 'filter' cannot be replaced: a call of it does not end"):
+        with pytest.raises(PluginError, match="plugin 'filter' cannot be replaced: one of its calls does not end"):
             await chat.server.replace_plugin("filter", Filter("?", deeds))
         assert deeds == ["! enters"]
         await trio.sleep(60)

@@ -39,7 +39,7 @@ def test_a_wrapper_is_refused_and_told_what_to_do_instead(registry: Registry, ma
     vars(plugin)["on_message"] = marker(wrapper)
     with pytest.raises(PluginError, match=r"plugin 'wrap' \(.*made_kit\.py\): on_message is a wrapper") as refused:
         registry.add(registered("wrap", plugin))
-    assert "change the message that you are asked about, or your place in the order" in str(refused.value)
+    assert "change the message that you are asked about, or use tryfirst" in str(refused.value)
 
 
 def test_a_misspelled_hook_is_named_whenever_it_is_tried(registry: Registry) -> None:

@@ -271,7 +271,7 @@ async def test_it_attaches_nobody(log: Log) -> None:
         assert await said(chat, "hello") == ["alice: hello"]
         assert len(chat.server.clients) == 1
     assert log.deeds == ["attached a client from '10.0.0.9'"]
-    assert log.failures == ["plugin 'guard' failed in on_message: a plugin in shadow lets nobody in"]
+    assert log.failures == ["plugin 'guard' failed in on_message: a plugin in shadow cannot attach a client"]
 
 
 async def test_what_others_do_meanwhile_is_done(log: Log) -> None:

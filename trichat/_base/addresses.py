@@ -14,7 +14,7 @@ class Network:
         except ValueError:
             raise ValueError(_complaint(text)) from None
         mapped = getattr(network.network_address, "ipv4_mapped", None)
-        # Clients that come as IPv4 in IPv6 are known by their IPv4 address, so what is said of them has to be, too.
+        # Clients that connect as IPv4 in IPv6 are known by their IPv4 address, so a network has to be, too.
         self._network = ip_network((mapped, network.prefixlen - 96)) if mapped and network.prefixlen >= 96 else network
 
     def __contains__(self, address: str) -> bool:
@@ -35,7 +35,7 @@ class Network:
 
 
 class Networks:
-    """Any number of networks, among which an address is looked up as quickly as among few."""
+    """Any number of networks. Looking an address up among many is as quick as among few."""
 
     def __init__(self, networks: Iterable[Network] = ()) -> None:
         found: dict[tuple[int, int], dict[int, Network]] = {}
@@ -43,7 +43,7 @@ class Networks:
             network = each._network
             beyond = network.max_prefixlen - network.prefixlen
             found.setdefault((network.version, beyond), {})[int(network.network_address) >> beyond] = each
-        # For each length of a prefix, of which there are at most 162, the networks by their prefix; the longest first.
+        # For each prefix length, at most 162 of them, the networks by their prefix; the longest first.
         self._by_prefix = dict(sorted(found.items()))
 
     def find(self, address: str) -> Network | None:
@@ -57,11 +57,11 @@ class Networks:
 
 
 def canonical_address(text: str) -> str:
-    """Return an IP address in its usual form: without a scope, and as IPv4 if an IPv6 socket has wrapped it."""
+    """Return an IP address in its usual form: without a scope, and as IPv4 if an IPv6 socket wrapped it."""
     return str(_address(text))
 
 
-@lru_cache(maxsize=1024)  # thousands may come at once, from few addresses
+@lru_cache(maxsize=1024)  # thousands may connect at once, from few addresses
 def _address(text: str) -> IPv4Address | IPv6Address:
     address = ip_address(text.partition("%")[0])
     return getattr(address, "ipv4_mapped", None) or address

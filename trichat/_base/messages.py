@@ -1,4 +1,4 @@
-"""What travels through the house: messages, and the answers that a plugin may give to one."""
+"""Messages, and the answers that a plugin may give to one."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,17 +17,17 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Kind = Literal["said", "joined", "left", "notice"]
 
 
-# It holds nothing that could lead back to it. Untracked, a flood does not set the garbage collector going, which would
-# walk through all that the server has, for 10 ms at a time.
+# `gc=False`: a message holds nothing that could lead back to it. If messages were tracked, a flood would start the
+# garbage collector, which walks through everything the server has, for 10 ms at a time.
 class Message(msgspec.Struct, frozen=True, gc=False):
     """One line of a room: what a person said, that somebody joined or left, or a notice of the server.
 
-    A message cannot be changed, and it cannot hold anything that would break a line or that a terminal would obey: its
-    text is cleaned when it is made. Raises `ValueError` for what cannot be a name or a room.
+    A message is immutable. Its text is cleaned when the message is made, so it holds nothing that would break a line or
+    that a terminal would obey. Raises `ValueError` if the sender cannot be a name or the room cannot be a room.
     """
 
     text: str
-    """What is shown; for every kind but `"said"` the whole sentence, such as `"alice joined"`."""
+    """What is shown. For every kind but `"said"`, the whole sentence, such as `"alice joined"`."""
     sender: str = ""
     """The name of the person it is about; empty for a notice."""
     room: str = LOBBY
@@ -36,7 +36,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     """Microseconds since 1970 (UTC), strictly increasing along the one order; 0 until it has its place there."""
 
     def __post_init__(self) -> None:
-        # Nearly every message is printable already, so that these checks are all that it costs.
+        # Nearly every message is printable already, so these checks are all that it costs.
         if not self.text.isprintable():
             _set(self, "text", printable(self.text))
         if not _can_be_sender(self.sender):
@@ -49,16 +49,16 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         """When it got its place in the order, in UTC; 1970 before that."""
         return _EPOCH + timedelta(microseconds=self.id)
 
-    # What differs is set in a copy: to make a message anew, and to check again what is the same, takes twice as long.
+    # The difference is set in a copy. Making a new message would check again what is the same, and take twice as long.
 
     def with_text(self, text: str) -> "Message":
-        """The same message, saying `text` instead."""
+        """Return the same message with `text` instead."""
         changed = _copy(self)
         _set(changed, "text", text if text.isprintable() else printable(text))
         return changed
 
     def with_id(self, id: int) -> "Message":
-        """The same message at its place in the order."""
+        """Return the same message at its place in the order."""
         numbered = _copy(self)
         _set(numbered, "id", id)
         return numbered
@@ -69,7 +69,7 @@ _set = msgspec.structs.force_setattr
 
 
 def with_ids(messages: Sequence[Message], first: int) -> Sequence[Message]:
-    """The same messages at their places in the order: `first`, and those that follow it."""
+    """Return the same messages at their places in the order: `first`, and the ids that follow it."""
     numbered = tuple(map(_copy, messages))
     for id, message in enumerate(numbered, first):
         _set(message, "id", id)
@@ -78,13 +78,13 @@ def with_ids(messages: Sequence[Message], first: int) -> Sequence[Message]:
 
 @lru_cache(maxsize=1024)
 def _can_be_sender(name: str) -> bool:
-    # Persian and Indic names may hold joiners (RFC 8266), which take no place and say how the letters beside them look.
+    # Persian and Indic names may hold joiners (RFC 8266): they take no space and say how the letters next to them look.
     shown = name.replace("\u200c", "").replace("\u200d", "")
     return shown.isprintable() and ":" not in name and not name.startswith(("*", "["))
 
 
 class Refuse(msgspec.Struct, frozen=True):
-    """The answer of a plugin: no. `reason` is told to the client."""
+    """A plugin's answer: no. The client is told the `reason`."""
 
     reason: str
 
@@ -94,4 +94,4 @@ class Refuse(msgspec.Struct, frozen=True):
 
 
 class Handled(msgspec.Struct, frozen=True):
-    """The answer of a plugin to a message: it was for me, it goes no further."""
+    """A plugin's answer to a message: it was for this plugin, and goes no further."""

@@ -10,26 +10,26 @@ if TYPE_CHECKING:
 MAX_LENGTH = 32
 
 # The protocol and the log write `alice: hello` for a person, `* ...` for the server and `[date] ...` for the past, and
-# people write `/...` for a command: a name must not be able to look like any of these.
+# people write `/...` for a command. A name must not look like any of these.
 _DELIMITER = ":"
 _MARKS = ("*", "[", "/")
 
-# What RFC 8266 allows and nobody can tell from the delimiter, or from a blank at the end of another name: the ratio,
-# the modifier letter colon, the Braille pattern without dots.
+# Characters that RFC 8266 allows and nobody can tell from the delimiter, or from a blank at the end of another name:
+# the ratio, the modifier letter colon, the Braille pattern without dots.
 _DECEPTIVE = ("\u2236", "\ua789", "\u2800")
 
-# What the wire decoder puts in place of bytes that are no UTF-8.
+# What the decoder puts in place of bytes that are not UTF-8.
 _REPLACEMENT = "\ufffd"
 
 
 class InvalidName(ValueError):
-    """The text cannot be a user name; the message says why, to the person who typed it."""
+    """The text cannot be a user name. The message tells the person who typed it why."""
 
 
 def prepare(text: str) -> str:
-    """Return the name that `text` asks for, as it is shown. Raises `InvalidName`."""
-    # Composition shortens a name, but never to a quarter; the checks keep the tables from chewing on whole lines, and
-    # on what becomes one when it is normalized: U+FDFA alone becomes 18 characters.
+    """Return the name that `text` asks for, as it will be shown. Raises `InvalidName`."""
+    # Composition shortens a name, but never to a quarter. These checks keep whole lines away from the tables, and what
+    # becomes a whole line when it is normalized: U+FDFA alone becomes 18 characters.
     if len(text) > 4 * MAX_LENGTH or len(unicodedata.normalize("NFKC", text)) > 4 * MAX_LENGTH:
         raise InvalidName(f"a name has at most {MAX_LENGTH} characters")
     try:
@@ -50,22 +50,22 @@ def prepare(text: str) -> str:
     for culprit in _DECEPTIVE:
         if culprit in name:
             raise InvalidName(f"a name cannot contain {culprit!a}")
-    # A combining mark would be drawn over what stands before the name.
+    # A combining mark would be drawn over whatever stands before the name.
     if unicodedata.category(name[0]).startswith("M"):
         raise InvalidName(f"a name cannot begin with {name[0]!a}")
     return name
 
 
 def comparison_key(name: str) -> str:
-    """Return what two prepared names have in common when they count as the same name."""
+    """Return a key that two prepared names share if they count as the same name."""
     if name.isascii():
-        return name.lower()  # which is all that the profile does with it, in a hundredth of the time
+        return name.lower()  # all that the profile does with it, in a hundredth of the time
     return str(_profile("NicknameCaseMapped").enforce(name))
 
 
 @cache
 def _profile(name: str) -> "Profile":
-    # Some milliseconds that the first name has to wait, and not each start.
+    # It takes some milliseconds, which the first name waits for rather than every start.
     from precis_i18n import get_profile
 
     return get_profile(name)

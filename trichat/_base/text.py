@@ -1,15 +1,15 @@
 """Text that is safe on every terminal and in every log line.
 
-Whatever a person or a plugin hands in passes through `printable` before anyone sees it: a `Message` and a notice clean
-themselves with it, so that no wire, plugin or log has to think of it.
+Everything that a person or a plugin hands in passes through `printable` before anyone sees it. A `Message` and a notice
+clean themselves with it, so no wire, plugin or log has to think of it.
 """
 
 import re
 
-# Escape sequences go as a whole, so that an arrow key pressed in `nc` leaves nothing; then every single character that
-# a terminal obeys instead of showing: C0 without the tab, DEL, C1, the line and paragraph separators, the bidirectional
-# embeddings, overrides and isolates, and surrogates, which no encoder takes. What ends a sequence is optional: a
-# sequence without an end would otherwise be looked for again from each of its characters.
+# Escape sequences are removed as a whole, so that an arrow key pressed in `nc` leaves nothing. Then every single
+# character that a terminal obeys instead of showing: C0 without the tab, DEL, C1, the line and paragraph separators,
+# the bidirectional embeddings, overrides and isolates, and surrogates, which no encoder accepts. The end of a sequence
+# is optional: otherwise a sequence without an end would be searched again from each of its characters.
 _UNPRINTABLE = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # control sequences: colours, cursor
     r"|\x1bO[@-~]?"  # keys in application mode
@@ -21,8 +21,8 @@ _UNPRINTABLE = re.compile(
 def printable(text: str) -> str:
     """Return `text` as one line that a terminal shows and does not obey.
 
-    Escape sequences and control characters are removed, a line feed becomes a space, a tab stays. What was printable
-    comes back as it was, and quickly.
+    Escape sequences and control characters are removed, a line feed becomes a space, a tab stays. Text that is
+    printable already is returned unchanged, and quickly.
     """
     if text.isprintable():
         return text

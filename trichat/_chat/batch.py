@@ -1,4 +1,4 @@
-"""What is on its way to the broadcaster, and the batch that it makes of it."""
+"""The items that are on their way to the broadcaster, and the batch that it makes of them."""
 
 import msgspec
 import trio
@@ -8,11 +8,11 @@ from trichat._base.messages import Message
 from trichat._chat.client import Connection
 
 Said = list[tuple[Message, Connection | None]]
-"""What was said in a row: each message with the client that said it, if one did."""
+"""Messages in a row, each with the client that said it, if one did."""
 
 
 class Join:
-    """A client on its way into a room. When `done` is set, it has a `cursor`, or a `failure`, or it is gone."""
+    """A client on its way into a room. When `done` is set, it has a `cursor` or a `failure`, or the client is gone."""
 
     def __init__(self, connection: Connection, room: str) -> None:
         self.connection = connection
@@ -23,40 +23,40 @@ class Join:
 
 
 class Flush:
-    """Somebody waits until all that is ahead of this was sent."""
+    """Somebody waits until everything ahead of this is sent."""
 
     def __init__(self) -> None:
         self.done = trio.Event()
 
 
 Item = Said | Join | Flush | None
-"""`None` only wakes the broadcaster: somebody left, or what a sender has begun is to be ended."""
+"""`None` only wakes the broadcaster: somebody left, or it has to finish what a sender began."""
 
 
 class Batch(msgspec.Struct):
-    """What is logged with one write and sent with one send for each member."""
+    """What is logged with one write, and sent with one send to each member."""
 
     said: Said = []
     left: list[Message] = []
     """The departures."""
     joins: list[Join] = []
     waiting: list[trio.Event] = []
-    """To be set when it has been sent, or cannot be."""
+    """To be set when the batch was sent, or cannot be."""
 
     def add(self, item: Item) -> None:
-        """Put something into it, behind the others of its kind."""
+        """Add an item, after the others of its kind."""
         match item:
             case list():
                 self.said += item
             case Join() if item.connection.ended:
-                self.waiting.append(item.done)  # it is not announced; its session only needs to know
+                self.waiting.append(item.done)  # it is not announced, but its session waits
             case Join():
                 self.joins.append(item)
             case Flush():
                 self.waiting.append(item.done)
 
     def drafts(self) -> list[Message]:
-        """Return its messages, not numbered yet: what was said, who left, who joined."""
+        """Return its messages, not numbered yet: what was said, then departures, then joins."""
         drafts = [message for message, _ in self.said]
         if self.left or self.joins:
             drafts += self.left
@@ -64,6 +64,6 @@ class Batch(msgspec.Struct):
         return drafts
 
     def settle(self) -> None:
-        """Let those go on who have waited for it."""
+        """Wake everybody who waits for it."""
         for done in self.waiting:
             done.set()

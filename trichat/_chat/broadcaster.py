@@ -1,9 +1,9 @@
 """The broadcaster: the one task that decides the order and sends.
 
-It takes all that is in its inbox as one batch, numbers it, tells the plugins (the chat log writes it), encodes each
-room's part once per wire and hands the same bytes to every member's outbox. In a batch what was said comes first, then
-who left, then who joined: so a joiner's history ends, and its live messages begin, between two batches, where nothing
-can be missing or double.
+It takes everything in its inbox as one batch, numbers it, tells the plugins (the chat log writes it), encodes each
+room's part once for each wire, and hands the same bytes to every member's outbox. In a batch, messages come first, then
+departures, then joins. A joiner's history therefore ends between two batches, and its live messages begin there: none
+can be missing or sent twice.
 """
 
 from collections import Counter
@@ -23,26 +23,26 @@ from trichat._chat.turns import Turns
 from trichat._net.outbox import put_to_all
 from trichat._plugins.dispatch import Plugins
 
-# A long fan-out lets the loop breathe after so many members, or after so many bytes: about five milliseconds of sends,
-# as long as Python lets a thread run. A breath takes as long as twenty sends: the caches have nothing left of the loop.
+# A long fan-out lets other tasks run after so many members or so many bytes: about five milliseconds of sends, as long
+# as Python lets a thread run. Each such pause costs as much as twenty sends, because the caches lose the loop's data.
 BREATH = 512
 BREATH_BYTES = 8 * 1024 * 1024
 
-# The longest text that so many members can be sent without a breath, in characters; one has at most four bytes.
+# The longest text that BREATH members can be sent without a pause, in characters; a character has at most four bytes.
 LONG = BREATH_BYTES // BREATH // 4
 
 _ROOM = attrgetter("room")
 
 
 class Broadcaster:
-    """Sends to everyone, in one order. `run` has to be running for anything to happen."""
+    """Sends to everyone, in one order. Nothing happens unless `run` is running."""
 
     def __init__(self, hub: Hub, plugins: Plugins, sequencer: Sequencer) -> None:
         self._hub = hub
         self._plugins = plugins
         self._sequencer = sequencer
         self.inbox = Inbox()
-        """Where all goes in that is to be sent."""
+        """Where everything that is to be sent goes in."""
         self.turns = Turns()
         """Who is sent at once, and who waits for others."""
         self._now: Callable[[], float] = trio.current_time
@@ -52,10 +52,10 @@ class Broadcaster:
         """The rest of a broadcast that a sender began, and that has to wait for a plugin. It goes before all else."""
         self._hushed = False
         self.last_sent = 0
-        """The id of the last message that is in the log and was sent."""
+        """The id of the last message that was logged and sent."""
 
     def resume_after(self, id: int) -> None:
-        """Go on after `id`, the last message of an earlier run."""
+        """Continue after `id`, the last message of an earlier run."""
         self._sequencer.resume_after(id)
         self.last_sent = max(self.last_sent, id)
 
@@ -67,7 +67,7 @@ class Broadcaster:
         """
         if not self.inbox.idle:
             return False
-        # In a large room, or with a long text, the loop has to breathe between the sends.
+        # In a large room, or with a long text, other tasks have to run between the sends.
         if self._hub.count(message.room) > BREATH or len(message.text) > LONG:
             return False
         now = self._now
@@ -97,17 +97,17 @@ class Broadcaster:
             self._hub.leave(connection)
 
     def hush(self) -> None:
-        """From now on have departures logged, but tell nobody of them: everybody is leaving."""
+        """From now on have departures logged, but do not announce them: everybody is leaving."""
         self._hushed = True
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Broadcast until the inbox is closed, and all that was in it is sent."""
-        self._now = trio.lowlevel.current_clock().current_time  # which need not look for the clock
+        """Broadcast until the inbox is closed and everything in it is sent."""
+        self._now = trio.lowlevel.current_clock().current_time  # which does not look the clock up each time
         task_status.started()
         with self._calls:
             while await self.inbox.wait():
                 await self._round()
-            # Who left last found it closed.
+            # The last to leave found it closed.
             await self._broadcast(self.inbox.gather())
 
     async def _round(self) -> None:
@@ -136,7 +136,7 @@ class Broadcaster:
         await self._go_on(batch, messages, telling)
 
     async def _go_on(self, batch: Batch, messages: Sequence[Message], telling: Awaitable[object] | None) -> None:
-        """Send what the plugins have been told of, or are being told of."""
+        """Send what the plugins were told of, once `telling` is done."""
         if telling is not None:
             try:
                 await telling
@@ -160,7 +160,7 @@ class Broadcaster:
                     put_to_all(outboxes[start : start + at_once], data)
 
     def _conclude(self, batch: Batch, messages: Sequence[Message]) -> None:
-        """Let those in who have joined with what was sent."""
+        """Let in the clients whose joining was sent."""
         self.last_sent = messages[-1].id
         if batch.joins:
             self._let_in(batch.joins, cursor=messages[-1].id + 1 - len(batch.joins))
@@ -177,7 +177,7 @@ class Broadcaster:
             join.done.set()
 
     def _give_back(self, batch: Batch, failure: RequiredPluginFailed) -> None:
-        """Nothing of the batch is sent: tell its senders, and keep who left for the next one."""
+        """Tell the senders of a batch that it was not sent, and keep its departures for the next one."""
         for sender, count in Counter(sender for _, sender in batch.said).items():
             if sender is not None:
                 sender.notice(f"not sent: {failure}" if count == 1 else f"{count} messages were not sent: {failure}")

@@ -1,6 +1,6 @@
-"""The inbox of the broadcaster: one memory channel, in which all waits that is to be sent.
+"""The inbox of the broadcaster: one memory channel, which holds everything that is to be sent.
 
-Sessions and plugins put things in; the broadcaster takes all that is there as one batch.
+Sessions and plugins put things in. The broadcaster takes everything that is there as one batch.
 """
 
 from contextlib import suppress
@@ -11,36 +11,36 @@ from trichat._base.messages import LOBBY, Message
 from trichat._chat.batch import Batch, Flush, Item, Join, Said
 from trichat._chat.client import Connection
 
-# What may be on its way to the broadcaster. Whoever sends more waits, which is how a flood is felt by its sender.
+# Messages that may be on their way to the broadcaster. A sender of more waits: that is the back-pressure it feels.
 CAPACITY = 1024
 
 
 class Inbox:
-    """What is said, who joins, and who has left, until the broadcaster gathers it."""
+    """Messages, joins and departures, until the broadcaster gathers them."""
 
     def __init__(self) -> None:
         self._send, self._receive = trio.open_memory_channel[Item](CAPACITY)
         self._first: Item = None
-        """What has come out of the channel already, and is the first of the next batch."""
+        """What came out of the channel when the broadcaster woke: the first item of the next batch."""
         self._said: Said | None = None
-        """What was said since the last batch was gathered. It is in the channel."""
+        """The messages since the last batch was gathered. This list is an item in the channel."""
         self._send_late, self._receive_late = trio.open_memory_channel[tuple[Message, Connection | None]](0)
-        """What is said when there is no room. Who waits here is heard in turn."""
+        """Messages that found no room. Their senders wait here, and are served in turn."""
         self._left: list[Message] = []
-        """Departures that nobody was told of yet. They do not go through the channel: leaving cannot wait."""
+        """Departures that were not announced yet. They do not go through the channel, because leaving never blocks."""
         self._reader: trio.lowlevel.Task | None = None
         self.idle = False
         """Whether the broadcaster waits and nothing is on its way. Only `wait` sets it, and `_put_nowait` clears it."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is in the channel."""
+        """Whether the channel is empty."""
         return not self._receive.statistics().current_buffer_used
 
     async def publish(self, message: Message, sender: Connection | None = None) -> None:
         """Send `message` to its room. Waits while there is too much. `sender`, if there is one, is told if it fails.
 
-        Raises `RuntimeError` where waiting would never end: in the broadcaster's own task, when there is too much.
+        Raises `RuntimeError` in the broadcaster's own task when there is too much: waiting there would never end.
         """
         try:
             self.publish_nowait(message, sender)
@@ -51,9 +51,9 @@ class Inbox:
             await self._send_late.send((message, sender))
 
     def publish_nowait(self, message: Message, sender: Connection | None = None) -> None:
-        """Do what `publish` does, or raise `trio.WouldBlock` if that would have to wait."""
-        # What is said until the next batch is one item of the channel: an item for each message would take as long as
-        # all that the plugins do with it.
+        """Do what `publish` does, or raise `trio.WouldBlock` if it would have to wait."""
+        # Everything said between two batches travels as one item. An item for each message would cost as much as all
+        # that the plugins do with it.
         said = self._said
         if said is None:
             said = []
@@ -66,9 +66,9 @@ class Inbox:
     async def join(self, connection: Connection, room: str = LOBBY) -> int:
         """Put the client into the room, at its place in the order, and tell the others.
 
-        Returns the cursor: all messages with a smaller id are history to the client, and those of later batches reach
-        it live. Who joined in the same batch is in the room by then, and is not announced to it.
-        Raises `RequiredPluginFailed` if the joining could not be logged.
+        Returns the cursor: messages with a smaller id are history to the client, and those of later batches reach it
+        live. Others who joined in the same batch are in the room by then, and are not announced to it. Raises
+        `RequiredPluginFailed` if the joining could not be logged.
         """
         join = Join(connection, room)
         await self._put(join)
@@ -78,25 +78,25 @@ class Inbox:
         return join.cursor
 
     async def flush(self) -> None:
-        """Wait until all that was published so far was sent."""
+        """Wait until everything that was published so far is sent."""
         flush = Flush()
         await self._put(flush)
         await flush.done.wait()
 
     def tell_left(self, name: str, room: str) -> None:
-        """Tell the room that somebody has left it, in turn."""
+        """Tell the room in turn that somebody has left it."""
         self._left.append(Message(f"{name} left", name, room, "left"))
         self.wake()
 
     def wake(self) -> None:
-        """Let `wait` return, whatever is there."""
-        # What is in the channel wakes the broadcaster as well; a closed one says that nobody is left to tell.
+        """Let `wait` return, even if nothing is there."""
+        # An item that is in the channel wakes the broadcaster anyway. If the channel is closed, nobody is left to tell.
         if self.is_empty:
             with suppress(trio.ClosedResourceError):
                 self._put_nowait(None)
 
     def close(self) -> None:
-        """Take nothing more. What is there can still be gathered."""
+        """Accept nothing more. What is there can still be gathered."""
         if self.idle:
             self.wake()
         self._send.close()
@@ -104,9 +104,9 @@ class Inbox:
         self._said = None  # the next message opens a new item, and finds the channel closed
 
     async def wait(self) -> bool:
-        """Wait until there is something, and return whether there is: if not, the inbox is closed and empty."""
+        """Wait for something to gather. Return `False` if there will be nothing more: the inbox is closed and empty."""
         self._reader = trio.lowlevel.current_task()
-        # Departures that could not be logged wait for the next batch.
+        # Departures that could not be logged wait for the next batch, so the inbox is not idle.
         self.idle = self.is_empty and not self._left
         try:
             self._first = await self._receive.receive()
@@ -117,8 +117,8 @@ class Inbox:
         return True
 
     def gather(self) -> Batch:
-        """Take all that is there."""
-        # Whoever left has sent all it had to say before, and the channel is emptied here: so it leaves after that.
+        """Take everything that is there."""
+        # A client that left has published everything before. The channel is emptied here, so its departure comes after.
         batch = Batch(left=self._left)
         self._left = []
         batch.add(self._first)

@@ -26,17 +26,17 @@ from trichat._plugins.deadlines import Calls
 
 logger = logging.getLogger("trichat.session")
 
-# How many names a client may try.
+# Names that a client may try.
 NAME_TRIES = 5
 
-# How often to send what was said during a long replay, before joining with the rest.
+# How often to send what was said while a long history was sent, before joining with the rest.
 CATCHING_UP = 3
 
-# Names in the welcome line; a full house would be longer than any screen.
+# Names in the welcome line; those of a full server would be longer than any screen.
 NAMES_SHOWN = 20
 
-# A web page can have a browser send such a line to a server in its user's network, and behind it whatever it likes:
-# `stop`, from an address that may.
+# A web page can make a browser send such a line to a server in its user's network, and then whatever it likes: `stop`,
+# from an address that is allowed to.
 _HTTP_REQUEST = re.compile(r"[A-Z]+ \S+ HTTP/[0-9.]+\s*")
 
 _BLANK = Handled()
@@ -46,7 +46,7 @@ _BLANK = Handled()
 class Session:
     """Serves one client over `transport`, which speaks `wire`."""
 
-    # Here and in all else that each client has: without a dictionary for each, ten thousand of them take far less.
+    # As in everything else that each client has: without a dictionary each, ten thousand clients take far less memory.
     __slots__ = (
         "_came",
         "_context",
@@ -61,7 +61,7 @@ class Session:
         self._context = context
         self._decoder = wire.decoder()
         self._came: Sequence[Event] = ()
-        """The lines that came together with the name, after it."""
+        """Lines that arrived together with the name, after it."""
         options = context.options
         outbox = Outbox(
             transport, limit=options.backlog_bytes, send_timeout=options.send_timeout, give_up=self._give_up
@@ -70,7 +70,7 @@ class Session:
         self._teardown = Teardown(self.connection, transport, context)
 
     async def run(self) -> None:
-        """Serve the client until it leaves or is ended. Nothing but cancellation gets out of here."""
+        """Serve the client until it leaves or is ended. Raises nothing but cancellation."""
         connection = self.connection
         async with trio.open_nursery() as nursery:
             connection.outbox.drain_in(nursery)
@@ -86,12 +86,12 @@ class Session:
                 connection.end("an error in the server", farewell="an error in the server; please connect again")
             finally:
                 connection.end("the server was cancelled", farewell="the server is stopping")
-                # It shields its steps itself, each with a deadline.
+                # It shields its own steps, each with a deadline.
                 await self._teardown.run()  # noqa: ASYNC102
                 nursery.cancel_scope.cancel()
 
     def end(self, reason: str, deadline: float) -> None:
-        """End the conversation, and be closed by `deadline` (of Trio's clock), whatever still waits for something."""
+        """End the conversation, and be closed by `deadline` (of Trio's clock), whatever it still waits for."""
         self.connection.end(reason, farewell=reason)
         self._teardown.end_by(deadline)
 
@@ -127,7 +127,7 @@ class Session:
                 if _HTTP_REQUEST.fullmatch(text):
                     connection.end("it spoke HTTP", farewell="this is a chat, and no web server; connect with nc")
                     return False
-                # What plugins say to it in on_join follows the welcome: above a long history nobody would see it.
+                # What plugins send it in on_join follows the welcome: above a long history nobody would see it.
                 async with connection.outbox.exclusive() as send:
                     problem = await self._try_name(text)
                     if problem is None:
@@ -147,12 +147,12 @@ class Session:
         return False
 
     async def _next_line(self) -> str | None:
-        """Wait for the next line that is not blank, and return it, or `None` when there is none to come."""
+        """Wait for the next line that is not blank, and return it, or `None` if there will be none."""
         while True:
             came, self._came = self._came, ()
             for place, event in enumerate(came, 1):
                 if not isinstance(event, str):
-                    # A web page may have a browser begin so, and what follows would be no chat.
+                    # A web page may make a browser start like this, and what follows would not be chat.
                     self.connection.end("sent no name", farewell="that is no name; please connect again")
                     return None
                 if event.strip():
@@ -181,14 +181,14 @@ class Session:
     async def _join(self, send: Send) -> bool:
         """Send the history, enter the room and welcome the client. Return whether it is in; if not, it has ended.
 
-        What is said meanwhile follows then.
+        What others say meanwhile is sent afterwards.
         """
         connection, broadcaster, history = self.connection, self._context.broadcaster, self._context.history
         seen = 0
         problem = None
         try:
-            # A long history is sent before the joining, and then what was said meanwhile, so that after the joining
-            # little is left to send while live messages wait.
+            # A long history is sent before joining, then what was said meanwhile. After joining, little is left to
+            # send while live messages wait.
             for _ in range(CATCHING_UP):
                 last = broadcaster.last_sent
                 if last == seen or not await history.send_if_long(send, connection.wire, LOBBY, seen, last + 1):
@@ -218,7 +218,7 @@ class Session:
 
     def _welcome_text(self) -> str:
         connection, context = self.connection, self._context
-        # No more than are shown: in a storm of joins everyone's welcome would walk through everyone.
+        # Only as many as are shown: in a storm of joins, each welcome would walk through everyone.
         members = context.hub.members(connection.room, NAMES_SHOWN + 1)
         others = [member.name for member in members if member is not connection][:NAMES_SHOWN]
         shown = ", ".join(others)
@@ -233,7 +233,7 @@ class Session:
         return "; ".join(parts)
 
     async def _chat(self, calls: Calls) -> None:
-        """Take what the client says until it says no more."""
+        """Take what the client says, until it says no more."""
         transport, decoder, turns = self._transport, self._decoder, self._context.broadcaster.turns
         is_waiting = await self._take(self._came, calls, more_is_there=False)
         self._came = ()
@@ -245,7 +245,7 @@ class Session:
                 data = transport.receive_nowait()
             if data is None:
                 data = await transport.receive()
-            # Nothing here keeps what came: the last line of a client that is silent takes no memory.
+            # Nothing here keeps the lines, so a silent client takes no memory for its last ones.
             is_waiting = await self._take(decoder.receive(data), calls, len(data) == RECEIVE_BYTES)
             if not data:
                 break

@@ -1,4 +1,4 @@
-"""The end of a session: the room hears of it, the plugins hear of it, the client gets its last words."""
+"""The end of a session: the room is told, the plugins are told, and the client gets its last words."""
 
 import logging
 import math
@@ -15,7 +15,7 @@ from trichat._net.transport import Transport
 
 logger = logging.getLogger("trichat.session")
 
-# Seconds for the other side to close after the last words.
+# Seconds that the other side has to close the connection after the last words.
 FAREWELL_TIMEOUT = 1.0
 
 
@@ -44,13 +44,13 @@ class Teardown:
         self._latest_end = math.inf
 
     def end_by(self, deadline: float) -> None:
-        """Be through by `deadline` (of Trio's clock), whatever it still waits for."""
+        """Finish by `deadline` (of Trio's clock), whatever it still waits for."""
         self._latest_end = deadline
         if self._step is not None:
             self._step.deadline = min(self._step.deadline, deadline)
 
     async def run(self) -> None:
-        """Let everyone know. Each step is taken, whatever becomes of the one before it."""
+        """Take every step, whatever becomes of the one before it."""
         try:
             await self._leave()
         finally:
@@ -102,7 +102,7 @@ class Teardown:
             yield
 
     async def _linger(self) -> None:
-        """Wait for the other side to close: closing over unread input would take back what is on its way to it."""
+        """Wait for the other side to close. Closing over unread input would discard what is on its way to it."""
         await self._transport.send_eof()
         while await self._transport.receive():
             pass

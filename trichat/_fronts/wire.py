@@ -9,34 +9,34 @@ from trichat._base.messages import Message
 
 
 class LineTooLong(msgspec.Struct, frozen=True):
-    """A line went past the limit; all of it is dropped."""
+    """A line is longer than the limit; all of it is dropped."""
 
     limit: int
-    """The longest line that is taken, in bytes."""
+    """The longest line that is accepted, in bytes."""
 
 
 Event = str | LineTooLong
-"""A line without its end, or what is there in its place."""
+"""A line without its line end, or what stands in its place."""
 
 
 class Decoder(Protocol):
     """The receiving half of one connection."""
 
     def receive(self, data: bytes) -> Sequence[Event]:
-        """Take what arrived and return what it completes. `b""`, once or more, says that nothing else will come."""
+        """Take what arrived, and return what it completes. `b""`, once or more, says that nothing more will come."""
 
 
 class Wire(Protocol):
-    """A protocol. Its encoders are pure: the same input gives the same bytes, for whichever client."""
+    """A protocol. Its encoders are pure: the same input gives the same bytes, whoever the client is."""
 
     def decoder(self) -> Decoder:
-        """A new decoder, for a new connection."""
+        """Return a decoder for a new connection."""
 
     def encode(self, messages: Sequence[Message]) -> bytes:
-        """Live messages, in order."""
+        """Encode live messages, in order."""
 
     def encode_history(self, messages: Sequence[Message]) -> bytes:
-        """Messages of the past, in order, each with its date and time."""
+        """Encode messages of the past, in order, each with its date and time."""
 
     def encode_notice(self, text: str) -> bytes:
-        """Something that the server says to one client; `text` may have several lines."""
+        """Encode what the server says to one client; `text` may have several lines."""

@@ -1,4 +1,4 @@
-"""Listeners: where connections come from. A listener knows its wire; the rest of the server does not."""
+"""Listeners: where connections come from. A listener knows which wire its connections speak."""
 
 import errno
 import logging
@@ -17,21 +17,21 @@ logger = logging.getLogger("trichat.listener")
 
 Accept = Callable[[Transport, Wire], None]
 
-# The kernel caps it at net.core.somaxconn; thousands may come at once after a restart.
+# Thousands may connect at once after a restart. The kernel caps this at net.core.somaxconn.
 ACCEPT_BACKLOG = 4096
 
-# Connections taken in one go before the others get their turn.
+# Connections accepted in one go before other tasks get their turn.
 ACCEPT_BURST = 100
 
-# Seconds to wait when the process or the machine is out of descriptors or memory: somebody has to leave first.
+# Seconds to wait when the process or machine has run out of descriptors or memory: somebody has to leave first.
 EXHAUSTED_PAUSE = 0.1
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 
-# An address that this machine has not. A name may stand for others besides: `localhost` does for ::1 as well, also in
-# a container in which IPv6 is turned off.
+# An address that this machine does not have. A name may stand for several: `localhost` includes ::1 even in a container
+# where IPv6 is turned off.
 _NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 
-# A laptop that was closed never says goodbye: after a minute of silence it is asked, and after another it is gone.
+# A laptop that was closed never says goodbye. After a minute of silence it is probed, and after another it is gone.
 _SOCKET_OPTIONS = (
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -40,8 +40,8 @@ _SOCKET_OPTIONS = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 6),
 )
 
-# Seconds after which the kernel ends a connection whose other side acknowledges nothing, at least. It counts as well
-# while the other side is there but takes nothing: so it has to leave the outbox its time.
+# Seconds, at least, after which the kernel ends a connection whose other side acknowledges nothing. They also count
+# while the other side is there but reads nothing, so they have to leave the outbox its time.
 SILENCE = 120.0
 
 
@@ -59,13 +59,13 @@ class Listener(Protocol):
     """A source of connections."""
 
     async def serve(self, accept: Accept, *, task_status: trio.TaskStatus[list[Address]]) -> None:
-        """Listen, report where, and call `accept` for each connection until cancelled. Raises `StartError`."""
+        """Listen, report where, and call `accept` for each connection, until cancelled. Raises `StartError`."""
 
 
 class TcpListener:
     """Plain TCP on every address that `host` stands for; port 0 picks a free one.
 
-    Give it the `send_timeout` of the server, for which a client may take nothing before its connection is ended.
+    `send_timeout` is the server's: the seconds that a client may take nothing before its connection is ended.
     """
 
     def __init__(self, host: str, port: int, wire: Wire, send_timeout: float = 60.0) -> None:
@@ -76,7 +76,7 @@ class TcpListener:
         self._socket_options = (*_SOCKET_OPTIONS, (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds))
 
     async def serve(self, accept: Accept, *, task_status: trio.TaskStatus[list[Address]]) -> None:
-        """Listen, report where, and call `accept` for each connection until cancelled. Raises `StartError`."""
+        """Listen, report where, and call `accept` for each connection, until cancelled. Raises `StartError`."""
         with ExitStack() as stack:
             listening = [stack.enter_context(sock) for sock in await self._open()]
             async with trio.open_nursery() as nursery:
@@ -115,7 +115,7 @@ class TcpListener:
                         logger.error("cannot accept connections for now: %s", error.strerror)
                     exhausted = True
                     await trio.sleep(EXHAUSTED_PAUSE)
-                # Anything else is the end of the connection that was being accepted, not of the listener.
+                # Any other error is about the connection that was being accepted, not about the listener.
 
     def _take(self, sock: socket.socket, host: str, accept: Accept) -> None:
         try:
@@ -123,13 +123,13 @@ class TcpListener:
             for option in self._socket_options:
                 sock.setsockopt(*option)
         except OSError:
-            sock.close()  # It was reset before we came to it.
+            sock.close()  # it was reset before it was accepted
             return
         accept(SocketTransport(sock, host), self._wire)
 
 
 def _listen_on_all(addresses: Sequence[tuple[int, str]], port: int) -> list[socket.socket]:
-    """Listen on those of the addresses that this machine has. Raises `OSError` if it has none of them."""
+    """Listen on those addresses that this machine has. Raises `OSError` if it has none of them."""
     with ExitStack() as stack:
         listening: list[socket.socket] = []
         for family, host in addresses:
@@ -142,7 +142,7 @@ def _listen_on_all(addresses: Sequence[tuple[int, str]], port: int) -> list[sock
                 logger.warning("cannot listen on %s: %s", Address(host, port), error.strerror)
                 continue
             listening.append(sock)
-            # All addresses of one host share the port that the first one got.
+            # All addresses of a host share the port that the first one got.
             port = sock.getsockname()[1]
         stack.pop_all()
         return listening
@@ -152,7 +152,7 @@ def _listen(family: int, address: tuple[str, int]) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
-        # A restart must not wait until the kernel has forgotten the connections of the last run.
+        # A restart must not wait until the kernel has forgotten the connections of the previous run.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(address)
         sock.listen(ACCEPT_BACKLOG)

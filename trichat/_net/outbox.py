@@ -1,8 +1,8 @@
-"""What is on its way to one client.
+"""What waits to be sent to one client.
 
-`put` never waits, so that a fan-out costs a client that does not read no more than any other. It tries the socket at
-once; what did not go is kept as the client's backlog, and only then a drain task runs in the client's nursery. A
-transport without a direct way sends every byte from the drain task: one class, one limit, two ways out.
+`put` never waits, so a client that does not read costs a fan-out no more than any other. It tries the socket at once.
+What the socket does not take becomes the client's backlog, and only then does a drain task run in the client's nursery.
+On a transport without a direct way, the drain task sends everything: one class, one limit, two ways out.
 """
 
 from collections import deque
@@ -20,9 +20,9 @@ Send = Callable[[Bytes], Awaitable[None]]
 class Outbox:
     """The sending half of one connection.
 
-    At most `limit` bytes wait, besides what is partly sent. When more would have to, when the client takes nothing for
-    `send_timeout` seconds, or when it is gone, `give_up` is called with the reason, and what is put from then on goes
-    nowhere. What the socket does not take at once is sent by a task, in the nursery that `drain_in` names.
+    At most `limit` bytes wait, besides what is partly sent. `give_up` is called with the reason when more would have to
+    wait, when the client takes nothing for `send_timeout` seconds, or when it is gone; what is put after that is
+    discarded. What the socket does not take at once is sent by a task in the nursery that `drain_in` names.
     """
 
     __slots__ = (
@@ -50,20 +50,21 @@ class Outbox:
     ) -> None:
         self._transport = transport
         self._direct = transport.direct
-        """The transport's, as long as nothing waits and it is open; otherwise `None`."""
+        """The transport's direct way while the outbox is open and nothing waits; otherwise `None`."""
         self._nursery: trio.Nursery | None = None
         self._limit = limit
         self._send_timeout = send_timeout
         self._give_up = give_up
         self._begun: Bytes = b""
-        """The rest of a chunk that is partly sent. It is not counted: it is a batch, whose bytes all the room shares, a
-        page of the history, or what waited behind the history: no more than `limit`, so that twice that may be kept."""
+        """The rest of a chunk that is partly sent. It does not count towards the limit: it is a batch whose bytes the
+        whole room shares, a page of history, or what waited for the history. It is no longer than `limit`, so at most
+        twice the limit is kept."""
         self._backlog: deque[bytes] | None = None
-        """Whole chunks, which may be dropped without tearing a line. There is none, rather than an empty one, which
-        would take 600 bytes for each client."""
+        """Whole chunks, which may be dropped without tearing a line. `None` rather than empty: an empty deque takes 600
+        bytes, for each client."""
         self._backlog_bytes = 0
         self._writer_done: trio.Event | None = None
-        """There while a task writes; what is put has to wait behind it."""
+        """There while a task writes; what is put meanwhile has to wait."""
         self._closed = False
         """Nothing can be put any more."""
         self._broken = False
@@ -77,21 +78,21 @@ class Outbox:
 
     @property
     def closed(self) -> bool:
-        """Whether nothing can be put any more: the last words were said, or it gave up."""
+        """Whether nothing can be put any more: the last words were put, or it gave up."""
         return self._closed
 
     @property
     def backlog_bytes(self) -> int:
-        """What waits, but for the rest of what is partly sent."""
+        """The bytes that wait, without the rest of what is partly sent."""
         return self._backlog_bytes
 
     @property
     def _is_waiting(self) -> bool:
-        """Whether something has to go first: a task writes it, or one that was cancelled has left it."""
+        """Whether something has to be sent first: a task writes it, or a cancelled one left it behind."""
         return self._writer_done is not None or bool(self._begun) or bool(self._backlog)
 
     def put(self, data: bytes) -> None:
-        """Send what goes at once and keep the rest."""
+        """Send what the socket takes at once, and keep the rest."""
         if self._closed:
             return
         if not self._is_waiting:
@@ -99,13 +100,13 @@ class Outbox:
         elif self._backlog_bytes + len(data) <= self._limit:
             self._keep(data)
         else:
-            # The rest of what is half sent stays, so that the reason can follow on a line of its own.
+            # What is partly sent stays, so that the reason can follow on a line of its own.
             self._take_no_more()
             self._drop_backlog()
             self._give_up(f"too slow: more than {self._limit} bytes were waiting")
 
     def close(self, farewell: bytes = b"") -> None:
-        """Put the last words: nothing can be put after them."""
+        """Put the last words. Nothing can be put after them."""
         self._take_no_more()
         if self._broken:
             return
@@ -190,10 +191,10 @@ class Outbox:
             self._begun = memoryview(self._begun)[sent:] if sent < len(self._begun) else b""
 
     async def flushed(self) -> None:
-        """Wait until all that was put is sent. Raises `ConnectionLost`."""
+        """Wait until everything that was put is sent. Raises `ConnectionLost`."""
         while self._writer_done is not None:
             await self._writer_done.wait()
-        # A drain task that was cancelled has left something behind.
+        # A drain task that was cancelled may have left something behind.
         if self._begun or self._backlog:
             self._begin_writing()
             try:
@@ -203,9 +204,9 @@ class Outbox:
 
     @asynccontextmanager
     async def exclusive(self) -> AsyncIterator[Send]:
-        """Be the only writer: gives a function that sends at the client's pace and raises `ConnectionLost`.
+        """Be the only writer. Gives a function that sends at the client's pace and raises `ConnectionLost`.
 
-        What is put meanwhile follows when the block ends.
+        What is put meanwhile is sent when the block ends.
         """
         await self.flushed()
         self._begin_writing()
@@ -223,7 +224,7 @@ class Outbox:
                 self._send_nowait(waited)
 
     async def _write(self, data: Bytes) -> None:
-        # Nearly always all of it goes at once; to wait for the socket first would take longer.
+        # Nearly always the socket takes all of it at once. Waiting for the socket first would take longer.
         sent = self._transport.send_nowait(data)
         if sent < len(data):
             self._begun = memoryview(data)[sent:]
@@ -235,8 +236,8 @@ class Outbox:
 def put_to_all(outboxes: Iterable[Outbox], data: bytes) -> None:
     """Put `data` into each of them.
 
-    This is done for each delivery, and behind its system call little is left in the processor's caches. So what counts
-    is how many objects are touched for each client: here its outbox and its socket. `benchmarks/fan_out.py` has what
+    This runs for each delivery, and its system call leaves little in the processor's caches. What counts is therefore
+    how many objects are touched for each client: here, its outbox and its socket. `benchmarks/fan_out.py` measures what
     that is worth.
     """
     size = len(data)

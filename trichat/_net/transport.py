@@ -1,4 +1,4 @@
-"""The way to one client: a socket, or any stream of Trio. The edge where the errors of both become `ConnectionLost`."""
+"""The connection to one client: a socket, or any Trio stream. The errors of both become `ConnectionLost` here."""
 
 import contextlib
 import socket
@@ -6,52 +6,52 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 
 import trio
-from trio.lowlevel import wait_readable, wait_writable  # and not looked up in the package for each line: that is slow
+from trio.lowlevel import wait_readable, wait_writable  # looking them up in the package for each line is slow
 
 from trichat._base.addresses import canonical_address
 from trichat._base.errors import ConnectionLost
 
 Bytes = bytes | memoryview
 
-# Many lines in one go, and so few that what they are decoded to is not much for one client: 190 KiB at worst. In a
-# flooded small room a delivery takes a sixth less than with half of that, and with twice as much a fifteenth less; but
-# who sends a flood would hold the others up for twice as long.
+# Enough for many lines in one go, and little enough that the decoded lines take 190 KiB at worst. In a flooded small
+# room, a delivery costs a sixth less than with half of this. Twice as much would save another fifteenth, but a flooding
+# client would hold the others up for twice as long.
 RECEIVE_BYTES = 8192
 
-# A stream says nothing of how much it has sent before it has sent all. So it is handed no more than a TLS record holds:
-# whoever takes a little now and then is not taken for somebody who takes nothing.
+# A stream does not say how much it has sent before it has sent everything. It is handed no more than a TLS record
+# holds, so that a client that takes a little now and then is not mistaken for one that takes nothing.
 SEND_BYTES = 16_384
 
 
 class Transport(ABC):
-    """What a session needs of a connection. Its methods raise `ConnectionLost`, and nothing else, when it breaks."""
+    """What a session needs of a connection. When it breaks, its methods raise `ConnectionLost` and nothing else."""
 
     __slots__ = ("address",)
 
     address: str
     """The other side's IP address."""
     direct: Callable[[Bytes], int] | None = None
-    """What `send_nowait` does, for a fan-out: the socket's own function, which raises `OSError`. `None` without one."""
+    """Does what `send_nowait` does, for a fan-out: the socket's own function, which raises `OSError`. May be `None`."""
 
     @abstractmethod
     async def receive(self) -> bytes:
-        """Wait for data and return it; `b""` when the other side says no more."""
+        """Wait for data and return it; `b""` when the other side will send no more."""
 
     def receive_nowait(self) -> bytes | None:
-        """Return what `receive` would if it is there already; otherwise, and where that cannot be known, `None`."""
+        """Return what `receive` would return at once; `None` if it would wait, or if that cannot be known."""
         return None
 
     @abstractmethod
     def send_nowait(self, data: Bytes) -> int:
-        """Send what goes without waiting, and return how many bytes did; 0 where there is no such way."""
+        """Send without waiting, and return how many bytes were taken; 0 where that is not possible."""
 
     @abstractmethod
     async def send_some(self, data: Bytes) -> int:
-        """Wait until at least one byte could be sent, and return how many were."""
+        """Wait until at least one byte is sent, and return how many were."""
 
     @abstractmethod
     async def send_eof(self) -> None:
-        """Say that nothing more will come."""
+        """Tell the other side that nothing more will come."""
 
     @abstractmethod
     async def close(self) -> None:
@@ -59,7 +59,7 @@ class Transport(ABC):
 
 
 class SocketTransport(Transport):
-    """A connected, non-blocking socket, used without a layer in between: a fan-out sends straight from its own task."""
+    """A connected, non-blocking socket without a layer in between: a fan-out sends straight from its own task."""
 
     __slots__ = ("_socket", "direct")
 
@@ -69,10 +69,10 @@ class SocketTransport(Transport):
         self.address = canonical_address(address)
 
     async def receive(self) -> bytes:
-        # This is done for each line: the context manager would take as long as all else in it.
+        # This runs for each line; the context manager would cost as much as everything else in it.
         try:
             while True:
-                # Waiting first saves a failing call for nearly every line: a person's next one is seldom there yet.
+                # Waiting first saves a failing call for nearly every line: a person's next line is seldom there yet.
                 await wait_readable(self._socket)
                 try:
                     return self._socket.recv(RECEIVE_BYTES)
@@ -113,12 +113,12 @@ class SocketTransport(Transport):
 
 
 class StreamTransport(Transport):
-    """Any stream of Trio: TLS, a pair in memory. Everything is sent by the task that waits for it."""
+    """Any Trio stream: TLS, a pair in memory. Everything is sent by the task that waits for it."""
 
     def __init__(self, stream: trio.abc.Stream, address: str) -> None:
         self._stream = stream
         self._broken = False
-        """A send was cut off, so that what the other side has of it is unknown: nothing may follow it."""
+        """Whether a send was cut off: nobody knows how much the other side has, so nothing may follow."""
         self.address = canonical_address(address)
 
     async def receive(self) -> bytes:
@@ -131,7 +131,7 @@ class StreamTransport(Transport):
     async def send_some(self, data: Bytes) -> int:
         if self._broken:
             raise ConnectionLost("an earlier send was cut off")
-        # A task that is cancelled already has not begun to send.
+        # A task that is cancelled already sends nothing.
         await trio.lowlevel.checkpoint_if_cancelled()
         self._broken = True
         with _translated():
@@ -148,7 +148,7 @@ class StreamTransport(Transport):
         await trio.aclose_forcefully(self._stream)
 
 
-# How a socket, or a stream of Trio, says that it is of no more use.
+# How a socket or a Trio stream says that it is of no more use.
 _LOST = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 
 
@@ -161,7 +161,7 @@ def _translated() -> Iterator[None]:
 
 
 def connection_lost(error: Exception) -> ConnectionLost:
-    """What an error of the system, or of a stream, means for a connection."""
+    """Return what an error of the system or of a stream means for a connection."""
     if isinstance(error, OSError):
         return ConnectionLost(f"connection lost: {error.strerror or error}")
     return ConnectionLost("connection lost")

@@ -1,4 +1,4 @@
-"""Who is called in which hook: who implements it, but for those that crashed or failed too often."""
+"""Which plugins are called in which hook: those that implement it, except those that crashed or failed too often."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -15,10 +15,10 @@ logger = logging.getLogger("trichat.plugins")
 
 
 class Roster:
-    """The plugins that there are, and what became of them.
+    """The registered plugins, and what became of each.
 
-    `on_out` is called with the name of a plugin that is told nothing any more, and why; `on_fatal` with why the server
-    has to stop.
+    `on_out` is called with the name of a plugin that is not told anything any more, and why; `on_fatal` with why the
+    server has to stop.
     """
 
     def __init__(self, *, on_out: Callable[[str, str], None], on_fatal: Callable[[str], None]) -> None:
@@ -26,9 +26,9 @@ class Roster:
         self._on_fatal = on_fatal
         self._failures = Failures()
         self.registry = Registry()
-        """Which plugins there are."""
+        """The plugins that there are."""
         self.hooks = self.resolved()
-        """By the name of each hook who is called in it, in this order."""
+        """What is called in each hook, by its name, in this order."""
 
     @property
     def crashed(self) -> Set[str]:
@@ -37,7 +37,7 @@ class Roster:
 
     @cached_property
     def files(self) -> Mapping[str, str]:
-        """The names of the plugins, by the files that they are written in."""
+        """The names of the plugins, by the file that each is written in."""
         return self.registry.files()
 
     def implements(self, hook: Callable[..., object]) -> bool:
@@ -45,24 +45,24 @@ class Roster:
         return bool(self.hooks[hook.__name__])
 
     def order(self) -> dict[str, list[str]]:
-        """By the name of each hook the names of the plugins that are called in it, in this order."""
+        """Return the names of the plugins that are called in each hook, in this order."""
         return {hook: [each.plugin for each in found] for hook, found in self.hooks.items()}
 
     def add(self, registered: Registered) -> None:
-        """Add a plugin. Raises `PluginError` if it is not made as it has to be."""
+        """Add a plugin. Raises `PluginError` if it is not built as a plugin has to be."""
         self.registry.add(registered)
         self._change()
 
     def install(self, registry: Registry, name: str) -> None:
-        """Call the plugins of `registry` from now on, in which another one has the place of `name`."""
+        """Call the plugins of `registry` from now on. In it, another plugin has replaced `name`."""
         self.registry = registry
         self._failures.forget(name)
         self._change()
 
     def mark_crashed(self, name: str) -> str:
-        """Take the plugin out of the hooks that tell, and let it refuse in those that ask: it fails closed.
+        """Remove the plugin from hooks that tell, and let it refuse in hooks that ask: it fails closed.
 
-        Returns what to say of it.
+        Returns what to tell people about it.
         """
         if name not in self._failures.crashed:
             self._failures.crashed.add(name)
@@ -71,26 +71,26 @@ class Roster:
         return self._take_out(name, "it crashed")
 
     def note_failure(self, owner: Registered, hook: str) -> None:
-        """Count a failure, and put the plugin into quarantine if it was one too many."""
+        """Count a failure, and quarantine the plugin if it was one too many."""
         name, policy = owner.name, owner.policy
         if name in self._failures.crashed:
-            return  # to refuse is all that it does any more
+            return  # it only refuses by now
         if policy.on_error == "stop":
             self._on_fatal(f"the plugin {name!r} failed")
-        # Whoever mends a file and reloads until it is right must not lose the plugin by that.
+        # Somebody who fixes a file and reloads until it is right must not lose the plugin over it.
         limit = 0 if hook == "on_reload" else policy.quarantine_after
         if self._failures.are_too_many(name, limit, trio.current_time()):
             times = f"{limit} times" if limit > 1 else "once"
             logger.error("plugin %r: %s", name, self._take_out(name, f"it failed {times} within a minute"))
 
     def end_quarantine(self, name: str) -> None:
-        """Tell a plugin everything again: it has reloaded, so that somebody has seen to what made it fail."""
+        """Tell a plugin everything again: it has reloaded, so somebody has taken care of what made it fail."""
         if self._failures.end_quarantine(name):
             self._change()
             logger.info("plugin %r has reloaded: it is told everything again", name)
 
     def _take_out(self, name: str, why: str) -> str:
-        """Tell a plugin nothing any more, and return what to say of it. What it is asked is not opened by that."""
+        """Stop telling a plugin anything, and return what to tell people about it. What it is asked stays closed."""
         self._change()
         hooks = self.registry.hooks_of(name)
         consequences = []
@@ -116,7 +116,7 @@ class Roster:
 
     def _change(self) -> None:
         self.hooks = self.resolved()
-        self.__dict__.pop("files", None)  # who asks next has it put together
+        self.__dict__.pop("files", None)  # computed again when it is asked for
 
     def resolved(self) -> Mapping[str, Sequence[Implementation]]:
         """Return who is called in each hook now. The test kit puts a cancel scope around each of them."""
@@ -125,7 +125,7 @@ class Roster:
     def _without_those_out(self, hook: str, found: list[Implementation]) -> Iterator[Implementation]:
         for implementation in found:
             is_asked = hook in ASKING or implementation.required
-            # A log goes on into the file that was moved away, if nobody tells it; and it is how a plugin gets out.
+            # A log that is not told would keep writing to the file that was moved away. It also ends a quarantine.
             is_kept = is_asked or hook == "on_reload"
             if implementation.plugin in self._failures.crashed:
                 if is_asked and implementation.owner.policy.on_error != "skip":

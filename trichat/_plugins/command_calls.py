@@ -1,4 +1,4 @@
-"""The slash commands of the plugins: those that they mark and those that they contribute, each a call of its plugin."""
+"""The slash commands of plugins, marked or contributed. Running one is a call of its plugin."""
 
 import inspect
 from collections.abc import Awaitable, Iterable, Iterator
@@ -34,17 +34,17 @@ def commands_of(registered: Registered, registry: Registry, plugins: Plugins) ->
 
 
 def _as_calls(found: Iterable[Command], owner: Registered, plugins: Plugins) -> Iterator[Command]:
-    # A plugin in shadow has none: who gives one would wait for its effect.
+    # A plugin in shadow has none: people who give one would wait for its effect.
     if not owner.policy.shadow:
         for command in found:
-            # What is no command is found where they are put together.
+            # Anything that is not a command is found where the table is built.
             yield _as_call(command, owner, plugins) if isinstance(command, Command) else command
 
 
 def _as_call(command: Command, owner: Registered, plugins: Plugins) -> Command:
-    """Return the command, with a `run` that is a call of its plugin like any other while it is awaited.
+    """Return the command with a `run` that is a call of its plugin, with a deadline like any other.
 
-    Whoever runs it finds all of its failures with `except Exception`.
+    All of its failures can be caught with `except Exception`.
     """
     what = f"/{command.name}"
     noting = partial(exceptions_only, partial(log_failure, owner.name, what))
@@ -62,12 +62,12 @@ def _as_call(command: Command, owner: Registered, plugins: Plugins) -> Command:
             return await calls.wait_for(answer, owner, what, takes_late=True)
 
     async def run_by_successor(gate: trio.Event, client: "Client", arguments: str) -> str | None:
-        """Wait for the one that takes the place of the plugin, and run what it has under this name."""
-        with plugins.deadlines.suspended():  # whoever holds the plugin's calls has a deadline
+        """Wait for the version that replaces the plugin, and run what it has under this name."""
+        with plugins.deadlines.suspended():  # the code that holds the plugin's calls has a deadline
             await gate.wait()
         found = client.server.commands.get(command.name)
         if found is None or not found.who.includes(client):
-            return f"{what} is not there any more"
+            return f"{what} is gone"
         answer = found.run(client, arguments)
         return await answer if inspect.isawaitable(answer) else answer
 

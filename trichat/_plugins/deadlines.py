@@ -1,10 +1,11 @@
-"""The deadlines of the calls of plugins, and who is called at the moment.
+"""The deadlines of plugin calls, and which calls are under way.
 
-A cancel scope and a timer for each call would cost more than everything else in it. So a task has one scope for all of
-its calls, one after the other, and each call only notes when it is due. One watcher for all of them cancels what is
-past its deadline. The scope is used up by that, and replaced.
+A cancel scope and a timer for each call would cost more than everything else in it. A task therefore has one scope for
+all of its calls, one after the other, and each call only notes when it is due. One watcher for all tasks cancels calls
+that are past their deadline. That uses the scope up, and it is replaced.
 
-What goes on all the same, because of a shield or of a swallowed cancellation, nobody can end. It is named in the log.
+A call that keeps running after that, because it is shielded or swallows the cancellation, cannot be ended. It is named
+in the log.
 """
 
 import logging
@@ -28,17 +29,17 @@ CLEANUP = 1.0
 
 
 class Overran(TimeoutError):
-    """A call has not come to its end before its deadline."""
+    """A call did not end before its deadline."""
 
     def __init__(self, timeout: float) -> None:
         super().__init__(f"it took longer than hook_timeout ({timeout:g} s)")
 
 
 class Calls:
-    """The calls of the task that enters it, one at a time. Of `Deadlines.calls`.
+    """The calls of the task that enters it, one at a time. `Deadlines.calls` makes it.
 
-    The first call enters the scope, for nearly no client has any; so no other scope may begin between the block and its
-    calls.
+    The first call that waits enters the scope, because nearly no client has one. No other scope may be opened between
+    this block and its calls.
     """
 
     __slots__ = ("_deadlines", "_is_cancelled", "_now", "_scope", "_task", "due", "what", "whose")
@@ -48,14 +49,14 @@ class Calls:
         self._task: trio.lowlevel.Task | None = None
         self._scope: trio.CancelScope | None = None
         self._is_cancelled = False
-        """Whether the scope is: to ask it would make it look at the time."""
+        """Whether the scope is cancelled: asking the scope itself would make it look at the time."""
         self._now: Callable[[], float] = trio.current_time
         self.whose: Registered | None = None
-        """Who is called at the moment, or was last."""
+        """The plugin that is called now, or was called last."""
         self.what = ""
         """The hook, or the command."""
         self.due = math.inf
-        """When there is something to be done about the call, in Trio's time."""
+        """When something has to be done about the call, in Trio's time."""
 
     def __enter__(self) -> "Calls":
         self._task = trio.lowlevel.current_task()
@@ -66,7 +67,7 @@ class Calls:
         self._leave_scope(error)
 
     def note_begun(self, whose: Registered) -> None:
-        """Count a call of `whose` that another task has begun as under way, until `wait_for` goes on with it."""
+        """Count a call that another task has begun as under way, until `wait_for` continues it."""
         self.whose, self.due = whose, math.inf
         self._deadlines.begin(self)
 
@@ -88,7 +89,7 @@ class Calls:
             result = await answer
         except BaseException as error:
             self._deadlines.end(self)
-            # Only its own cancellation does not get out of the scope.
+            # Only the scope's own cancellation stays inside it.
             if self._is_cancelled and self._leave_scope(error):
                 raise Overran(whose.timeout) from None  # noqa: ASYNC104
             raise
@@ -102,16 +103,16 @@ class Calls:
         return result
 
     def is_counting(self, task: trio.lowlevel.Task) -> bool:
-        """Whether this task is in one of them, and it has a deadline still."""
+        """Whether `task` is in one of these calls, and the call still has a deadline."""
         return self._task is task and not self._is_cancelled and self.due < math.inf
 
     def begin_anew(self) -> None:
-        """Give the call all of its time again."""
+        """Restart the time of the call."""
         assert self.whose is not None
         self.due = self._now() + self.whose.timeout
 
     def pass_deadline(self) -> None:
-        """Cancel the call; and when it has had the time for its cleanup, name it."""
+        """Cancel the call. If it was cancelled already and has had its time for cleanup, name it in the log."""
         assert self._scope is not None
         if not self._is_cancelled:
             self._is_cancelled = True
@@ -121,7 +122,7 @@ class Calls:
             self.due = math.inf
             place = (waiting_at(self._task) if self._task is not None else "") or "an unknown place"
             logger.error(
-                "plugin %r in %s goes on although it was cancelled more than %g s ago, at %s",
+                "plugin %r in %s keeps running although it was cancelled more than %g s ago, at %s",
                 self.whose.name if self.whose else "",
                 self.what,
                 CLEANUP,
@@ -129,7 +130,7 @@ class Calls:
             )
 
     def _leave_scope(self, error: BaseException | None) -> bool:
-        """Leave the scope with what was raised in it, and return whether that ends here. A call enters another one."""
+        """Leave the scope with what was raised in it, and return whether that ends here. The next call opens one."""
         scope, self._scope = self._scope, None
         self._is_cancelled = False
         if scope is None:
@@ -138,7 +139,7 @@ class Calls:
 
 
 class Deadlines:
-    """The calls under way. `watch` has to be running for any deadline to be kept."""
+    """The calls under way. No deadline is kept unless `watch` is running."""
 
     def __init__(self) -> None:
         self._under_way: set[Calls] = set()
@@ -152,13 +153,13 @@ class Deadlines:
         """The watcher sleeps in it."""
 
     def allow(self, timeout: float) -> None:
-        """Let calls have this timeout, in seconds. No call may have a shorter one than the shortest of these."""
+        """Allow calls to have this timeout, in seconds. No call may have a shorter one than the shortest allowed."""
         if timeout < self._shortest:
             self._shortest = timeout
             self._sleep.cancel("a call may be due sooner")
 
     def calls(self) -> Calls:
-        """Return what lets a task call plugins, in a `with` block of it."""
+        """Return what a task calls plugins with, in a `with` block."""
         return Calls(self)
 
     def begin(self, calls: Calls) -> None:
@@ -177,7 +178,7 @@ class Deadlines:
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
-        """Stop the clock of the call that the current task is in, for what has a deadline of its own."""
+        """Stop the clock of the call that the current task is in, for something that has a deadline of its own."""
         task = trio.lowlevel.current_task()
         outer = [calls for calls in self._under_way if calls.is_counting(task)]
         for calls in outer:
@@ -189,7 +190,7 @@ class Deadlines:
                 calls.begin_anew()
 
     async def none_of(self, whose: Registered) -> None:
-        """Wait until no call of this plugin is under way: no longer than those who call it wait."""
+        """Wait until no call of this plugin is under way. Each call has a deadline, so this ends."""
         while any(calls.whose is whose for calls in self._under_way):
             if self._ended is None:
                 self._ended = trio.Event()

@@ -1,8 +1,8 @@
 """The plugins of one server, and how they are called.
 
-pluggy keeps the registry and the order; the calls are made here, because a hook may be `async` and pluggy does not
-await. Each call walks the implementations in order and awaits one after the other, so that an answer can stop the walk
-without leaving a coroutine behind, and a changed message goes on to the next plugin.
+pluggy keeps the registry and the order. The calls are made here, because a hook may be `async` and pluggy does not
+await. Each call walks the implementations in order and awaits one after the other: an answer can stop the walk without
+leaving a coroutine behind, and a changed message is passed to the next plugin.
 """
 
 import inspect
@@ -53,10 +53,10 @@ class HookFailed(Exception):
 
 
 class Plugins:
-    """The registered plugins. `hook_timeout` is what one call may take, in seconds, if no policy says otherwise.
+    """The registered plugins. `hook_timeout` is how many seconds a call may take, if no policy says otherwise.
 
-    `on_out` is called with the name of a plugin that is told nothing any more, and why; `on_fatal` with why the server
-    has to stop.
+    `on_out` is called with the name of a plugin that is not told anything any more, and why; `on_fatal` with why the
+    server has to stop.
     """
 
     roster_class: ClassVar[type[Roster]] = Roster
@@ -73,7 +73,7 @@ class Plugins:
         self.roster = self.roster_class(on_out=on_out, on_fatal=on_fatal)
         """Who is called."""
         self.deadlines = Deadlines()
-        """The calls under way. Nothing is awaited for long that nobody watches."""
+        """The calls under way, each with a deadline."""
         self.ask_message: AskMessage = self.ask_step_by_step
         """Asks about a message. A trace puts itself in the place of the one that is there from the start."""
 
@@ -82,7 +82,7 @@ class Plugins:
         self.ask_message = ask or self.ask_step_by_step
 
     def register(self, name: str, plugin: object, policy: Policy | None = None) -> None:
-        """Add a plugin: a module or an instance. Raises `PluginError` if it is not made as it has to be."""
+        """Add a plugin: a module or an instance. Raises `PluginError` if it is not built as a plugin has to be."""
         self.roster.add(self._registered(name, plugin, policy or Policy()))
 
     def _registered(self, name: str, plugin: object, policy: Policy) -> Registered:
@@ -91,9 +91,9 @@ class Plugins:
         return Registered(name, plugin, policy.in_effect(), timeout)
 
     def with_another(self, name: str, plugin: object, policy: Policy | None = None) -> Registry:
-        """Return a registry in which `plugin` is in the place of the one of this name. Raises `PluginError`.
+        """Return a registry in which `plugin` replaces the one of this name. Raises `PluginError`.
 
-        Without a policy it has that of the other one. Nothing is changed before the roster installs it.
+        Without a policy, it has that of the other one. Nothing changes until the roster installs the registry.
         """
         registry = self.roster.registry
         return registry.with_another(self._registered(name, plugin, policy or registry[name].policy))
@@ -109,21 +109,21 @@ class Plugins:
             held.open_gate(replaced=self.roster.registry[name] is not held)
 
     async def _successor(self, hook: str, implementation: Implementation) -> Implementation | None:
-        """Wait for the one that takes the place of a plugin, and return what it does in this hook, if anything.
+        """Wait at the plugin's gate, if it is closed, and return what to call: itself, its successor, or nothing.
 
-        There is no deadline: whoever holds the plugin's calls has one.
+        There is no deadline here: the code that holds the plugin's calls has one.
         """
         successor: Implementation | None = implementation
         while successor is not None and (gate := successor.owner.gate) is not None:
             await gate.wait()
-            # Another one may be taking its place in turn.
+            # The successor may be about to be replaced, too.
             successor = next((each for each in self.roster.hooks[hook] if each.plugin == implementation.plugin), None)
         return successor
 
     async def ask(self, hook: Callable[P, Awaitable[R]], *arguments: P.args, **_: P.kwargs) -> R | Refuse | None:
-        """Ask one plugin after the other, until one answers. A plugin that fails refuses.
+        """Ask one plugin after the other until one answers. A plugin that fails refuses.
 
-        `arguments` are those of the hook, here and below by their places.
+        `arguments` are those of the hook, by position, here and below.
         """
         with self.deadlines.calls() as calls:
             for implementation in self.roster.hooks[hook.__name__]:
@@ -169,9 +169,9 @@ class Plugins:
         return message
 
     def _refusal(self, implementation: Implementation, error: BaseException) -> Refuse | None:
-        """Note what a plugin has raised instead of an answer to a message, and return what comes of it.
+        """Note what a plugin raised instead of answering about a message, and return what comes of it.
 
-        Raises a cancellation that is in it.
+        Raises any cancellation in it.
         """
         failure = self._failure("on_message", implementation, error)
         return None if implementation.owner.policy.on_error == "skip" else Refuse(str(failure))
@@ -179,19 +179,20 @@ class Plugins:
     async def tell(self, hook: Callable[P, Awaitable[None]], *arguments: P.args, **_: P.kwargs) -> list[str]:
         """Tell every plugin, and return what failed: a sentence for each plugin that did.
 
-        Every plugin is called even if the telling is cancelled, and its first wait is cancelled then.
+        Every plugin is called even if this is cancelled; then its first wait is cancelled.
         """
         with self.deadlines.calls() as calls:
             return await self._tell(hook.__name__, iter(self.roster.hooks[hook.__name__]), arguments, calls)
 
     def tell_batch(self, messages: Sequence[Message], calls: Calls) -> Awaitable[object] | None:
-        """Tell every plugin of a batch, and return what to await where that has to be waited for.
+        """Tell every plugin of a batch. If a plugin has to be waited for, return what to await.
 
-        It may be called in any task; it is awaited in the one whose `calls` these are. Raises `RequiredPluginFailed` if
-        one fails that is required, and so does what is awaited; nobody behind it is told then, nor if it was cancelled.
+        It may be called in any task, and is awaited in the task that `calls` belong to. Raises `RequiredPluginFailed`
+        if a required plugin fails, and so does what is awaited. Plugins after it are not told then, nor if it was
+        cancelled.
         """
         walk = iter(self.roster.hooks["on_broadcast"])
-        # The log writes without waiting, so that this is all that is done for nearly each batch.
+        # The log writes without waiting, so this is all that is done for nearly every batch.
         for implementation in walk:
             if implementation.owner.gate is not None:
                 return self._tell("on_broadcast", chain([implementation], walk), (messages,), calls)
@@ -216,7 +217,7 @@ class Plugins:
         calls: Calls,
         answered: Awaitable[object] | None = None,
     ) -> list[str]:
-        """Tell one plugin after the other, and wait for each. With `answered`, the first one has given this answer."""
+        """Tell one plugin after the other, and wait for each. With `answered`, the first one has answered already."""
         failures: list[str] = []
         cancelled: BaseException | None = None
         for implementation in walk:
@@ -231,15 +232,17 @@ class Plugins:
                 failures.append(f"{failure}: {sentences(failure.__cause__ or failure)}")
             except (trio.Cancelled, BaseExceptionGroup) as error:  # noqa: ASYNC103
                 if implementation.required:
-                    raise  # nobody may see what it has not kept
+                    raise  # nobody may see what it did not keep
                 if cancelled is None or isinstance(cancelled, trio.Cancelled):
-                    cancelled = error  # raised below; Ctrl-C, which only comes once, goes before a cancellation
+                    cancelled = (
+                        error  # raised below; Ctrl-C comes only once, so it takes precedence over a cancellation
+                    )
         if cancelled is not None:
             raise cancelled
         return failures
 
     def contributions(self, hook: Callable[P, R], *arguments: P.args, **_: P.kwargs) -> Iterator[tuple[str, R]]:
-        """Yield what each plugin contributes, with its name, in the order of their registration.
+        """Yield what each plugin contributes, with its name, in the order of registration.
 
         Raises `PluginError` if one fails.
         """
@@ -289,9 +292,9 @@ class Plugins:
         return answer
 
     def _failure(self, hook: str, implementation: Implementation, error: BaseException) -> HookFailed:
-        """Note what a plugin has raised, and return it as its failure. Raises a cancellation that is in it."""
+        """Note what a plugin raised, and return it as its failure. Raises any cancellation in it."""
         if isinstance(error, HookFailed):
-            return error  # which is noted already
+            return error  # noted already
         failure, passing = split_failure(error)
         if failure is not None:
             log_failure(implementation.plugin, hook, failure)
@@ -302,7 +305,7 @@ class Plugins:
 
 
 def log_failure(plugin: str, what: str, failure: BaseException) -> None:
-    """Say in the log that a plugin has failed in a hook or a command."""
-    # An OSError, such as that of a deadline, or a fault in a file tells of the world, not of the plugin's code.
+    """Log that a plugin failed in a hook or a command."""
+    # An OSError, such as a deadline, or a fault in a file is about the world, not about the plugin's code.
     trace = None if isinstance(failure, (Misbehaved, OSError, ConfigError)) else failure
     logger.error("plugin %r failed in %s: %s", plugin, what, sentences(failure), exc_info=trace)

@@ -1,7 +1,7 @@
-"""Another plugin in the place of one that runs, while everybody stays connected.
+"""Replaces a plugin that runs by a new version, while everybody stays connected.
 
-The new one is checked first. Then new calls wait, those under way come to their end, the lifespan of the old one is
-left, and that of the new one entered. If it cannot start, the old one is entered again, and goes on.
+The new version is checked first. Then new calls wait, those under way finish, the lifespan of the old version is left,
+and that of the new one entered. If the new version cannot start, the old one is entered again and keeps running.
 """
 
 import logging
@@ -28,9 +28,9 @@ logger = logging.getLogger("trichat.plugins")
 
 
 class Replacement:
-    """A plugin of `server` that is to have the place of the one of this name. Raises `PluginError` if it cannot.
+    """A plugin of `server` that is to replace the one of this name. Raises `PluginError` if it cannot.
 
-    `commands` are those that there are.
+    `commands` are the present ones.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class Replacement:
         self._old, self._new = plugins.roster.registry[name], self._registry[name]
         others = [(command.plugin, [command]) for command in commands.values() if command.plugin != name]
         self.commands = command_table([*others, (name, commands_of(self._new, self._registry, plugins))])
-        """What commands there are with it."""
+        """The commands that there are with the new version."""
 
     async def take_place(self, lifespans: Lifespans) -> None:
-        """Do it. Raises `PluginError` or `StartError` if it cannot; then the old one goes on, or has crashed."""
+        """Replace it. Raises `PluginError` or `StartError` if it cannot: the old one runs on, or has crashed."""
         name = self._old.name
         with self._plugins.holding(name):
             await self._drain()
@@ -62,20 +62,20 @@ class Replacement:
                 if failure is not None and not had_crashed:
                     await self._enter_old(lifespans, failure)
             except BaseException:
-                # Whatever it was, a cancellation too: no lifespan is entered, but for one that cannot be left.
+                # Whatever it was, even a cancellation: no lifespan is entered now, unless the old one cannot be left.
                 logger.error("plugin %r: %s", name, self._plugins.roster.mark_crashed(name))
                 raise
             if failure is not None:
                 raise failure
             self._plugins.roster.install(self._registry, name)
-        logger.info("plugin %r: another one has taken its place", name)
+        logger.info("plugin %r: a new version has taken its place", name)
 
     async def _drain(self) -> None:
-        """Wait for the calls under way. Each has a deadline, so that only what ignores it takes longer."""
+        """Wait for the calls under way. Each has a deadline; only a call that ignores it takes longer."""
         with trio.move_on_after(self._old.timeout + CLEANUP) as scope:
             await self._plugins.deadlines.none_of(self._old)
         if scope.cancelled_caught:
-            raise PluginError(f"plugin {self._old.name!r} cannot be replaced: a call of it does not end")
+            raise PluginError(f"plugin {self._old.name!r} cannot be replaced: one of its calls does not end")
 
     async def _leave(self, lifespans: Lifespans) -> None:
         name = self._old.name
@@ -84,11 +84,11 @@ class Replacement:
         file = source_of(self._old.plugin)
         for task in system_tasks():
             if getattr(getattr(task.coro, "cr_code", None), "co_filename", "") == file:
-                # Its nursery is gone, and all tasks in it. This one it has started elsewhere, and nobody can end it.
+                # Its nursery and all tasks in it are gone. This one was started elsewhere, and nobody can end it.
                 logger.error("plugin %r has left a task behind: %s, at %s", name, task.name, waiting_at(task))
 
     async def _enter_new(self, lifespans: Lifespans) -> TrichatError | None:
-        """Enter its lifespan, and return why it cannot start."""
+        """Enter the lifespan of the new version; return why it cannot start, if so."""
         try:
             await self._enter(self._new, self._registry, lifespans)
         except (PluginError, StartError) as failure:
@@ -99,7 +99,7 @@ class Replacement:
         try:
             await self._enter(self._old, self._plugins.roster.registry, lifespans)
         except (PluginError, StartError) as error:
-            raise PluginError(f"{failure}; and the one before it cannot start again: {error}") from error
+            raise PluginError(f"{failure}; and the previous version cannot start again: {error}") from error
 
     async def _enter(self, registered: Registered, registry: Registry, lifespans: Lifespans) -> None:
         lifespan = self._plugins.contribution_of(registered, registry, hookspecs.lifespan, self._server)

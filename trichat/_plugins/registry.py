@@ -1,6 +1,6 @@
 """The registered plugins of a server: checked, and in the order in which each hook calls them.
 
-pluggy keeps them, and their order; what a plugin author may do wrong is found here, and said in one sentence.
+pluggy keeps them and their order. Mistakes of plugin authors are found here, and told in one sentence.
 """
 
 import inspect
@@ -22,7 +22,7 @@ from trichat._plugins.commands import marked_commands
 from trichat._plugins.ordering import in_order
 from trichat._plugins.shadow import Shadow
 
-# What a plugin may answer to a hook that asks, besides None. Anything else is a mistake, and asking fails closed.
+# What a plugin may answer to a hook that asks, besides None. Anything else is a failure, and asking fails closed.
 ASKING: dict[str, tuple[type, ...]] = {
     "on_connect": (Refuse,),
     "on_join": (Refuse,),
@@ -30,15 +30,15 @@ ASKING: dict[str, tuple[type, ...]] = {
     "history": (Iterable,),
 }
 
-# The hooks to which plugins contribute at the start. Whoever was registered first is first there, and not last.
+# The hooks to which plugins contribute at the start. Here the plugin that was registered first comes first, not last.
 CONTRIBUTING = ("lifespan", "commands")
 
-# All that pluggy takes for a hook.
+# Everything that pluggy considers a hook.
 _HOOKABLE = (FunctionType, MethodType, classmethod, staticmethod)
 
 
 class Registered:
-    """A plugin with a name, and what the configuration says of it. `timeout` is what a call may take, in seconds."""
+    """A plugin with a name, and what the configuration says about it. `timeout` is for one call, in seconds."""
 
     def __init__(self, name: str, plugin: object, policy: Policy, timeout: float) -> None:
         self.name = name
@@ -65,20 +65,20 @@ class Implementation(msgspec.Struct, frozen=True):
 
     plugin: str
     call: Callable[..., Any]
-    """Takes all of the hook's arguments, in their order, and calls its function with those that it takes."""
+    """Takes all arguments of the hook, in order, and calls the plugin's function with those that it takes."""
     required: bool
-    """Whether nobody gets a batch that this fails on."""
+    """Whether a batch that this fails on is sent to nobody."""
     owner: Registered
 
 
 def _taking(function: Callable[..., Any], names: Sequence[str], of_hook: Sequence[str]) -> Callable[..., Any]:
-    """Return what takes the arguments `of_hook`, and calls `function` with those of these names."""
+    """Return a function that takes the arguments `of_hook` and calls `function` with those in `names`."""
     if tuple(names) == tuple(of_hook):
         return function  # one call takes half as long as two
     match [of_hook.index(name) for name in names]:
         case []:
             return lambda *_: function()
-        case [place]:  # to pick one out of a list for it would take twice as long
+        case [place]:  # picking one out of a list would take twice as long
             return lambda *given: function(given[place])
         case places:
             pick = itemgetter(*places)
@@ -86,7 +86,7 @@ def _taking(function: Callable[..., Any], names: Sequence[str], of_hook: Sequenc
 
 
 class _Manager(pluggy.PluginManager):
-    """Looks for hooks only where they can be: nearly all names are something else, and pluggy takes long for each."""
+    """Looks for hooks only where they can be: nearly all names are something else, and pluggy is slow for each."""
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
         if name.startswith("__"):
@@ -109,7 +109,7 @@ class Registry:
         self._manager.add_hookspecs(hookspecs)
         self._registered: dict[str, Registered] = {}
         self.hooks: dict[str, list[Implementation]] = {}
-        """By the name of each hook who implements it, in the order of the calls."""
+        """The implementations of each hook, by its name, in the order in which they are called."""
         self._resolve(vars(self._manager.hook).values())
 
     def __iter__(self) -> Iterator[Registered]:
@@ -130,7 +130,7 @@ class Registry:
         return [hook for hook, found in self.hooks.items() if any(each.plugin == name for each in found)]
 
     def add(self, registered: Registered) -> None:
-        """Add a plugin: a module or an instance. Raises `PluginError` if it is not made as it has to be."""
+        """Add a plugin: a module or an instance. Raises `PluginError` if it is not built as a plugin has to be."""
         name, plugin = registered.name, registered.plugin
         if name in self._registered:
             raise PluginError(f"plugin {name!r} ({source_of(plugin)}): another plugin has this name already")
@@ -140,16 +140,16 @@ class Registry:
             callers = self._manager.get_hookcallers(plugin) or []
             self._check(plugin, callers)
             self._resolve(callers)
-        except Exception as error:  # whatever the plugin does when it is looked at
+        except Exception as error:  # whatever the plugin raises when it is inspected
             del self._registered[name]
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
-                # pluggy keeps what it has taken for a hook, and that is none because of it.
+                # pluggy keeps what it considered a hook, also where that was a mistake.
                 self._resolve([getattr(self._manager.hook, hook) for hook in self.hooks])
             raise PluginError(f"plugin {name!r} ({source_of(plugin)}): {' '.join(str(error).split())}") from None
 
     def with_another(self, successor: Registered) -> "Registry":
-        """Return a registry in which a plugin is in the place of the one of its name. Raises what `add` raises."""
+        """Return a registry in which `successor` replaces the plugin of its name. Raises what `add` raises."""
         registry = Registry()
         for each in self:
             registry.add(successor if each.name == successor.name else each)
@@ -166,21 +166,21 @@ class Registry:
                     _check_hook(caller.name, implementation)
 
     def _resolve(self, callers: Iterable[pluggy.HookCaller]) -> None:
-        """Look the implementations of some hooks up once, so that no call has to."""
+        """Look up the implementations of some hooks once, so that no call has to."""
         for caller in callers:
             found = [self._implementation(caller, each) for each in reversed(caller.get_hookimpls())]
             if caller.name in CONTRIBUTING:
                 names = list(self._registered)
                 found.sort(key=lambda implementation: names.index(implementation.plugin))
             elif caller.name == "on_broadcast":
-                # What a required plugin stops has been seen by no other one.
+                # A batch that a required plugin stops must not have been seen by any other plugin.
                 found.sort(key=lambda implementation: not implementation.required)
             by_name = {implementation.plugin: implementation for implementation in found}
             ordered = in_order({name: implementation.owner.plugin for name, implementation in by_name.items()})
             self.hooks[caller.name] = [by_name[name] for name in ordered]
 
     def _implementation(self, hook: pluggy.HookCaller, found: pluggy.HookImpl) -> Implementation:
-        assert hook.spec is not None  # `add` lets no other one in
+        assert hook.spec is not None  # `add` refuses hooks without one
         owner = self._registered[found.plugin_name]
         call = _taking(found.function, found.argnames, hook.spec.argnames)
         if owner.policy.shadow:
@@ -192,8 +192,8 @@ class Registry:
 def _check_hook(hook: str, implementation: pluggy.HookImpl) -> None:
     if implementation.wrapper or implementation.hookwrapper:
         raise PluginError(
-            f"{hook} is a wrapper, and trichat has none: change the message that you are asked about, or your place in "
-            "the order with tryfirst or trylast"
+            f"{hook} is a wrapper, which trichat does not support: change the message that you are asked about, or use "
+            "tryfirst or trylast to change your place in the order"
         )
     if hook in CONTRIBUTING and inspect.iscoroutinefunction(implementation.function):
         hint = ", or decorated with @asynccontextmanager" if hook == "lifespan" else ""
@@ -201,7 +201,7 @@ def _check_hook(hook: str, implementation: pluggy.HookImpl) -> None:
 
 
 def source_of(plugin: object) -> str:
-    """Return the file that a plugin is written in, or whatever it is if there is none."""
+    """Return the file that a plugin is written in, or a description of the plugin if there is none."""
     try:
         return inspect.getfile(plugin if inspect.ismodule(plugin) else type(plugin))
     except (TypeError, OSError):

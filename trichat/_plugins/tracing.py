@@ -1,4 +1,4 @@
-"""The trace: what each plugin makes of each message, and how long it takes, for whoever watches."""
+"""The trace: what each plugin makes of each message, and how long it takes, for those who watch."""
 
 import time
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from trichat._base.messages import Handled, Message, Refuse
 from trichat._plugins.deadlines import Calls
 from trichat._plugins.dispatch import Answer, Plugins
 
-# Messages that wait for a watcher who reads slowly; after them it misses some.
+# Messages that wait for a watcher that reads slowly. It misses those beyond.
 TRACE_BACKLOG = 1000
 
 
@@ -31,14 +31,14 @@ class Step(NamedTuple):
 
 
 class Traced(NamedTuple):
-    """A message, and its way through the plugins."""
+    """A message and its way through the plugins."""
 
     time: datetime
     message: Message
     steps: list[Step]
 
     def lines(self) -> Iterator[str]:
-        """Yield it as text: the message as the chat log has it, and a line for each plugin."""
+        """Yield it as text: the message as in the chat log, then a line for each plugin."""
         yield f"{self.time:%Y-%m-%dT%H:%M:%S.%fZ} {_said(self.message)}"
         width = max((len(step.plugin) for step in self.steps), default=0)
         for step in self.steps:
@@ -46,12 +46,12 @@ class Traced(NamedTuple):
 
 
 class Watcher:
-    """What one watcher has not read yet. It never holds up whoever is watched: it misses messages instead."""
+    """What one watcher has not read yet. A slow watcher misses messages; it never holds up the server."""
 
     def __init__(self) -> None:
         self._send, self._receive = trio.open_memory_channel[tuple[int, Traced]](TRACE_BACKLOG)
         self._missed = 0
-        """Messages since the last one that it did not miss."""
+        """How many messages it missed since the last one that it got."""
 
     def put(self, traced: Traced) -> None:
         """Hand it a message, if there is room."""
@@ -62,9 +62,9 @@ class Watcher:
             self._missed += 1
 
     async def next(self) -> list[str]:
-        """Wait for the next message and return its lines, and before them, how many were missed in between."""
+        """Wait for the next message, and return its lines; before them, how many were missed in between."""
         if self._missed and not self._receive.statistics().current_buffer_used:
-            # Nobody has said anything since: this is all that there is to tell of them.
+            # Nobody has said anything since, so there is nothing else to tell.
             await trio.lowlevel.checkpoint()
             missed, self._missed = self._missed, 0
             return [_missing(missed)]

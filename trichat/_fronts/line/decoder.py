@@ -7,7 +7,7 @@ from trichat._fronts.wire import Event, LineTooLong
 
 
 class LineDecoder:
-    """Lines ended by LF or CR LF, in any chunks; empty ones are dropped, an unfinished last one counts."""
+    """Splits chunks of any size into lines. Empty lines are dropped; an unfinished last line counts."""
 
     __slots__ = ("_limit", "_skipping", "_telnet", "_unfinished")
 
@@ -16,14 +16,14 @@ class LineDecoder:
         self._telnet = TelnetFilter()
         self._unfinished = b""
         self._skipping = False
-        """The line is past the limit and was reported: the rest of it is dropped."""
+        """Whether a line is past the limit and was reported: the rest of it is dropped."""
 
     def receive(self, data: bytes) -> Sequence[Event]:
-        """Take what arrived and return what it completes. `b""`, once or more, says that nothing else will come."""
+        """Take what arrived, and return what it completes. `b""`, once or more, says that nothing more will come."""
         if not data:
             unfinished, self._unfinished = self._unfinished, b""
             return self._finish([unfinished])
-        # At most one limit's worth is unfinished, so that gluing it on stays cheap however small the chunks are.
+        # At most one limit's worth is unfinished, so gluing it on stays cheap however small the chunks are.
         lines, end, self._unfinished = (self._unfinished + self._telnet.strip(data)).rpartition(b"\n")
         events: Sequence[Event]
         if not end:
@@ -31,7 +31,7 @@ class LineDecoder:
         elif self._skipping or (len(lines) > self._limit and max(map(len, lines.split(b"\n"))) > self._limit):
             events = self._finish(lines.split(b"\n"))
         else:
-            # What `_finish` does, for all of them at once: it takes a third of the time.
+            # What `_finish` does, for all lines at once, in a third of the time.
             texts = lines.decode("utf-8", "replace").replace("\r\n", "\n").removesuffix("\r").split("\n")
             events = list(filter(None, texts)) if "" in texts else texts
         if self._unfinished and self._goes_too_far():
@@ -50,7 +50,7 @@ class LineDecoder:
         return events
 
     def _goes_too_far(self) -> bool:
-        """Drop what is unfinished if it is too long; return whether it is, and nobody was told of it yet."""
+        """Drop the unfinished line if it is too long. Return whether it is, and was not reported yet."""
         was_skipping = self._skipping
         self._skipping = was_skipping or self._is_too_long(self._unfinished)
         if self._skipping:

@@ -16,19 +16,19 @@ class LineWire:
         self._max_line_bytes = max_line_bytes
 
     def decoder(self) -> LineDecoder:
-        """A new decoder, for a new connection."""
+        """Return a decoder for a new connection."""
         return LineDecoder(self._max_line_bytes)
 
     def encode(self, messages: Sequence[Message]) -> bytes:
-        """Live messages: `alice: hello`, and `* alice joined` for what no person said."""
+        """Encode live messages: `alice: hello`, and `* alice joined` for what no person said."""
         return "\n".join([*map(_line, messages), ""]).encode()
 
     def encode_history(self, messages: Sequence[Message]) -> bytes:
-        """Messages of the past: `[2026-11-22 13:29:00] alice: hello`, in UTC."""
+        """Encode messages of the past: `[2026-11-22 13:29:00] alice: hello`, in UTC."""
         return "".join([f"[{_date(message.id // 1_000_000)}] {_line(message)}\n" for message in messages]).encode()
 
     def encode_notice(self, text: str) -> bytes:
-        """What the server says to one client: each line behind `* `."""
+        """Encode what the server says to one client: each line starts with `* `."""
         return "".join([f"* {printable(line)}\n" for line in text.split("\n")]).encode()
 
 
