@@ -11,7 +11,7 @@ PYTEST := pytest --numprocesses auto --dist worksteal
 # The tests start hundreds of processes: none has to compile what another one has.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test coverage check lint regression bench clean
+.PHONY: serve test coverage check lint regression bench picture docs clean
 
 serve: .venv/.serve
 	$(BIN)/trichat serve $(ARGS)
@@ -44,6 +44,10 @@ regression: .venv/.dev
 # Forty minutes and more; `make bench ARGS="--quick --rows small"` is a glance. Peers are taken from PATH.
 bench: .venv/.bench
 	PYTHONPATH=benchmarks $(BIN)/python -m bench $(ARGS)
+
+# The picture in the README, from a session with a server that runs.
+picture: .venv/.dev
+	PYTHONPATH=tests $(BIN)/python scripts/session_picture.py
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* dist benchmarks/build

@@ -1,13 +1,11 @@
 """`docs/writing-plugins.md`: each of its files is written, each command typed, each output compared."""
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 from environment_kit import make_environment
-from page_kit import ROOT, Block, Page
-from process_kit import served
+from page_kit import ROOT, Block, Page, assert_talk
 from test_documented import HOOKS, snippets, text_of
 
 PAGE = Page(ROOT / "docs" / "writing-plugins.md", ["trichat serve", "nc "])
@@ -33,20 +31,8 @@ def test_each_transcript_plays(block: Block, tmp_path: Path) -> None:
     PAGE.play(block, tmp_path)
 
 
-def test_who_types_the_first_plugin_and_starts_it_sees_what_the_page_shows(tmp_path: Path) -> None:
-    scene = "The first plugin"
-    [(serve, banner), (_, dialogue)] = [command for block in PAGE.scenes[scene] for command in block.commands]
-    for block in PAGE.scenes[scene]:
-        if block.file:
-            (tmp_path / block.file).write_text(block.text, encoding="utf-8")
-    with served(tmp_path, *shlex.split(serve)[2:]) as server:
-        assert server.banner[1:3] == banner.splitlines()[1:3]
-        alice = server.connect()
-        for line in dialogue.splitlines():
-            if line.startswith(("* ", "alice: ")):
-                alice.reads(line)
-            else:
-                alice.say(line)
+def test_anyone_who_types_the_first_plugin_and_starts_it_sees_what_the_page_shows(tmp_path: Path) -> None:
+    assert_talk(PAGE, "The first plugin", tmp_path)
 
 
 @pytest.mark.parametrize("block", [block for block in PAGE.blocks if block.language == "python"], ids=str)
