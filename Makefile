@@ -49,8 +49,12 @@ bench: .venv/.bench
 picture: .venv/.dev
 	PYTHONPATH=tests $(BIN)/python scripts/session_picture.py
 
+# The documentation as a site, in site/. What the generator warns of, and links that lead nowhere, are errors.
+docs: .venv/.docs
+	$(BIN)/python scripts/build_site.py
+
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* dist benchmarks/build
+	rm -rf build site .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* dist benchmarks/build
 	find . -name __pycache__ -prune -exec rm -r {} +
 
 .venv/bin/python:
@@ -70,3 +74,9 @@ clean:
 .venv/.bench: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@ .venv/.serve
+
+# The pip that comes with Python 3.11 to 3.13 knows no dependency groups.
+.venv/.docs: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
+	@touch $@

@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import NamedTuple
 
 import msgspec
@@ -14,6 +14,7 @@ import pytest
 from page_kit import on_one_line
 
 import trichat
+import trichat.testing
 from trichat import Config, ServerOptions, hookspecs, load_plugins
 from trichat._plugins.dispatch import Plugins
 from trichat._plugins.loader import choose_plugins
@@ -23,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests"
 HOOKS_PAGE = ROOT / "docs" / "hooks.md"
 CONFIGURATION_PAGE = ROOT / "docs" / "configuration.md"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 HOOKS = [name for name, value in vars(hookspecs).items() if hasattr(value, "trichat_spec")]
 LABELS = ["Fires", "Task", "Answer", "Failure", "Cancellation"]
@@ -78,6 +79,21 @@ def snippets(page: Path) -> Iterator[Snippet]:
 
 def text_of(page: Path) -> str:
     return page.read_text(encoding="utf-8") if page.exists() else ""
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link to a heading of the page may be."""
+    headings = re.findall(r"^#+ (.*)", text_of(page), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links() -> Iterator[tuple[Path, str]]:
+    """The links of all pages to pages and files."""
+    for page in [*PAGES, *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md"))]:
+        prose = re.sub(r"^```.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
+        for link in sorted(set(re.findall(r"\]\(([^)\s]+)\)", prose))):
+            if "://" not in link:
+                yield page, link
 
 
 SNIPPETS = [snippet for page in PAGES for snippet in snippets(page)]
@@ -183,6 +199,14 @@ async def test_each_plugin_on_the_hooks_page_runs_without_a_fault(
     assert caplog.messages == []
 
 
+@pytest.mark.parametrize(("page", "link"), [*links()], ids=str)
+def test_each_link_leads_somewhere(page: Path, link: str) -> None:
+    file, _, anchor = link.partition("#")
+    target = page.parent / file if file else page
+    assert target.exists()
+    assert not anchor or anchor in anchors(target)
+
+
 # 3. The names
 
 
@@ -246,6 +270,17 @@ def test_the_public_names_are_these() -> None:
             *("format_log_lines", "hookimpl", "load_config", "load_plugins", "operators", "parse_log_line"),
         ]
     )
+
+
+@pytest.mark.parametrize(("page", "module"), [("trichat", trichat), ("testing", trichat.testing)])
+def test_the_api_reference_has_each_public_name(page: str, module: ModuleType) -> None:
+    tree = ast.parse(inspect.getsource(module))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = {f"{module.__name__}.{alias.asname}" for node in imports for alias in node.names if alias.asname}
+    text = text_of(ROOT / "docs" / "api" / f"{page}.md")
+    described = set(re.findall(r"^::: ([\w.]+)$", text, re.MULTILINE))
+    assert described <= names
+    assert [name for name in sorted(names - described) if f"`{name}` is " not in text] == []
 
 
 # 4. The configuration
