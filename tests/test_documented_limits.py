@@ -21,7 +21,11 @@ UNITS = {"": 1, " s": 1, " MiB": 1024 * 1024}
 OPTIONS: dict[str, type[Options]] = {
     "`[server]`": ServerOptions,
     "every plugin": Policy,
-    **{f"`[plugins.{choice.name}]`": type(choice.options) for choice in choose_plugins(Config(), (), []) if choice.options},
+    **{
+        f"`[plugins.{choice.name}]`": type(choice.options)
+        for choice in choose_plugins(Config(), (), [])
+        if choice.options
+    },
 }
 
 
