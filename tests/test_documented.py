@@ -207,6 +207,22 @@ def test_each_link_leads_somewhere(page: Path, link: str) -> None:
     assert not anchor or anchor in anchors(target)
 
 
+DESIGN = text_of(ROOT / "docs" / "design.md")
+
+
+@pytest.mark.parametrize("file", sorted(set(re.findall(r"`(_\w+/[\w/]+\.py)`", DESIGN))))
+def test_each_file_that_the_design_names_is_there(file: str) -> None:
+    assert (ROOT / "trichat" / file).exists()
+
+
+@pytest.mark.parametrize(("owner", "member"), sorted(set(re.findall(r"`([A-Z]\w+)\.(\w+)`", DESIGN))))
+def test_each_member_that_the_design_names_is_there(owner: str, member: str) -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "trichat").rglob("*.py")]
+    classes = [node for source in sources for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ClassDef)]
+    bodies = [ast.unparse(node) for node in classes if node.name == owner]
+    assert any(re.search(rf"\b(?:def {member}\(|{member}\b.* = )", body) for body in bodies)
+
+
 # 3. The names
 
 
