@@ -113,8 +113,8 @@ def signature(hook: str) -> str:
 
 
 def docstring(hook: str) -> dict[str, str]:
-    """The docstring by label; what comes before the first one has the label ``""``."""
-    parts = re.split(rf"^({'|'.join(LABELS)}):", inspect.getdoc(getattr(hookspecs, hook)) or "", flags=re.MULTILINE)
+    """The docstring by label, each a paragraph; what comes before the first one has the label ``""``."""
+    parts = re.split(rf"\n\n({'|'.join(LABELS)}):", inspect.getdoc(getattr(hookspecs, hook)) or "")
     return {label: on_one_line(text) for label, text in zip(["", *parts[1::2]], parts[::2], strict=True)}
 
 

@@ -40,12 +40,16 @@ def lifespan(server: "Server") -> AbstractAsyncContextManager[None]:  # type: ig
     Fires: at start, before the listeners open. The context managers are entered one after the other, in the order of
     registration, and left in the reverse order after the last client is gone. A new version of a plugin is entered
     while the server runs, after the previous version has been left.
+
     Task: a task of the plugin's own. `server.start_soon(function, ...)` starts a background task of the plugin, which
     ends before the lifespan is left. A nursery opened inside belongs to the plugin, too.
+
     Answer: an async context manager.
+
     Failure: raising on entry refuses the start and names the plugin; if it is a new version, the previous one is
     entered again. A background task that crashes later takes down only its plugin: from then on it is told nothing, and
     refuses whatever it is asked.
+
     Cancellation: when the server stops, entry is cancelled. Once entered, the plugin is kept as long as there are
     clients, even if the server is cancelled. Leaving has a share of `shutdown_timeout`, and is cancelled when that is
     over.
@@ -58,9 +62,13 @@ def commands() -> "Iterable[Command]":  # type: ignore[empty-body]
 
     Fires: once at start, after every `lifespan` has been entered; for a new version of a plugin, before. It must be a
     plain `def`.
+
     Task: the server's.
+
     Answer: the commands.
+
     Failure: raising refuses the start, and so does a command that another plugin already has.
+
     Cancellation: it does not wait, so it cannot be cancelled.
     """
 
@@ -70,10 +78,14 @@ async def on_connect(client: "Client") -> Refuse | None:
     """Ask whether a connection may stay. Only its address is known; nothing has been read.
 
     Fires: once for each connection that the server has room for.
+
     Task: the client's own.
+
     Answer: `None`, or `Refuse(reason)`: the client is told `* refused: reason` and disconnected, and no room hears of
     it.
+
     Failure: the connection is refused.
+
     Cancellation: the client is gone or the server stops; `on_disconnect` follows.
     """
 
@@ -83,9 +95,13 @@ async def on_join(client: "Client") -> Refuse | None:
     """Ask whether a client may join. It has given a valid name that is free, and the name is kept for it.
 
     Fires: once for each name that is valid and free, before anyone is told of the client.
+
     Task: the client's own.
+
     Answer: `None`, or `Refuse(reason)`: the client is told why and may try another name.
+
     Failure: the name is refused.
+
     Cancellation: the client is gone, took too long to give a name, or the server stops; `on_disconnect` follows.
     """
 
@@ -95,10 +111,14 @@ async def on_message(client: "Client", message: Message) -> Message | Handled | 
     """Ask what to do with a line that a client sent.
 
     Fires: for each line that is not empty, in the order of arrival, before anyone has seen it.
+
     Task: the sender's own, so a plugin that waits here delays only the sender.
+
     Answer: `None`: no objection. A `Message`: use that one instead; the plugins after this one see it. `Handled()`: it
     was meant for this plugin and goes no further. `Refuse(reason)`: it is not sent, and the sender is told why.
+
     Failure: the message is refused.
+
     Cancellation: the sender is gone or the server stops; the message is not sent.
     """
 
@@ -109,11 +129,15 @@ async def on_broadcast(messages: Sequence[Message]) -> None:
 
     Fires: for each batch, before any client sees any of it. A plugin that writes them down has written everything that
     anyone ever saw.
+
     Task: the broadcaster; a plain `def` may also be called in the task of a client that speaks alone. Everybody waits
     meanwhile, so hand over slow work to a task of your own.
+
     Answer: nothing.
+
     Failure: skipped, unless the plugin has the attribute `required = True`: then the batch is sent to nobody, and its
     senders are told. Only one plugin should be required: a plugin that was told before it cannot take the batch back.
+
     Cancellation: the server is stopping and `shutdown_timeout` is used up.
     """
 
@@ -124,9 +148,13 @@ async def on_disconnect(client: "Client", reason: str) -> None:
 
     Fires: exactly once for each connection that `on_connect` fired for, whatever ended it. If a plugin refused it
     there, the plugins after that one were not asked, but are told here all the same.
+
     Task: the client's own.
+
     Answer: nothing.
+
     Failure: skipped.
+
     Cancellation: the hook is shielded from whatever ended the client. Only when a stop uses up `shutdown_timeout` is it
     cancelled, at its next checkpoint; even then every plugin is called.
     """
@@ -137,10 +165,14 @@ async def history(room: str, after: int, before: int) -> Iterable[Message] | Non
     """Ask for the messages of a room that a joiner is to see: those with `after < id < before`, oldest first.
 
     Fires: when clients join, once for all that see the same part of it.
+
     Task: the task of one of these clients.
+
     Answer: `None`: ask the next plugin. A sequence: it is in memory and short. Any other iterable: it may be long;
     worker threads read it, a page at a time, as fast as the client takes it.
+
     Failure: the joiner is told that there is no history.
+
     Cancellation: the client is gone or the server stops.
     """
 
@@ -151,8 +183,12 @@ async def on_reload() -> None:
 
     Fires: for each call of `Server.reload`, also in a plugin that has failed so often that it is told nothing else;
     when this call succeeds, it is told everything again.
+
     Task: the task that called it.
+
     Answer: nothing.
+
     Failure: skipped; keep what you had.
+
     Cancellation: the server stops.
     """
