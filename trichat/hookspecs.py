@@ -4,10 +4,11 @@ A plugin marks its functions with `@trichat.hookimpl`. Each takes any of the arg
 `async def`. A plain `def` runs at once in the task named, so it must not block; if it returns an awaitable, that is
 awaited.
 
-Plugins are called one after the other: first those with the attribute `required = True`. Among the others, hooks marked
-`tryfirst` come first and those marked `trylast` last; otherwise the plugin registered last is called first. A plugin
-may also name others that it has to come before or after, in all its hooks, with the attributes `before = ["name"]` and
-`after = ["name"]`. A call that is still waiting after `hook_timeout` is cancelled and counts as a failure.
+Plugins are called one after the other: hooks marked `tryfirst` first and those marked `trylast` last; otherwise the
+plugin registered last is called first. In `on_broadcast`, plugins with the attribute `required = True` come before all
+others. A plugin may also name others that it has to come before or after, in all its hooks, with the attributes
+`before = ["name"]` and `after = ["name"]`. A call that is still waiting after `hook_timeout` is cancelled and counts as
+a failure.
 
 A plugin fails when it raises, exceeds its time, or gives an answer that the hook does not know. Then a hook that *asks*
 refuses that one action, and a hook that *tells* moves on to the next plugin; the log names the plugin either way. A
