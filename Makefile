@@ -11,7 +11,7 @@ PYTEST := pytest --numprocesses auto --dist worksteal
 # The tests start hundreds of processes: none has to compile what another one has.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve test coverage check lint regression bench clean
+.PHONY: serve test coverage check lint regression bench picture docs clean
 
 serve: .venv/.serve
 	$(BIN)/trichat serve $(ARGS)
@@ -45,8 +45,16 @@ regression: .venv/.dev
 bench: .venv/.bench
 	PYTHONPATH=benchmarks $(BIN)/python -m bench $(ARGS)
 
+# The picture in the README, from a session with a server that runs.
+picture: .venv/.dev
+	PYTHONPATH=tests $(BIN)/python scripts/session_picture.py
+
+# The documentation as a site, in site/. What the generator warns of, and links that lead nowhere, are errors.
+docs: .venv/.docs
+	$(BIN)/python scripts/build_site.py
+
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* dist benchmarks/build
+	rm -rf build site .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* dist benchmarks/build
 	find . -name __pycache__ -prune -exec rm -r {} +
 
 .venv/bin/python:
@@ -66,3 +74,9 @@ clean:
 .venv/.bench: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@ .venv/.serve
+
+# The pip that comes with Python 3.11 to 3.13 knows no dependency groups.
+.venv/.docs: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
+	@touch $@

@@ -2,12 +2,15 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
+
+from process_kit import served
 
 from trichat.testing import play_file
 
@@ -49,12 +52,12 @@ class Page:
 
     def __init__(self, path: Path, not_run: Sequence[str] = ()) -> None:
         self.path = path
+        self._not_run = tuple(not_run)
         self.text = path.read_text(encoding="utf-8") if path.exists() else ""
         self.blocks = list(_blocks(self.text))
         self.scenes = {section: list(found) for section, found in groupby(self.blocks, key=lambda block: block.section)}
         self.files = [block for block in self.blocks if block.file]
         self.commands = [command for block in self.blocks for command in block.commands]
-        self._not_run = tuple(not_run)
 
     def enter(self, scene: str, folder: Path) -> None:
         """Write the files that the scenes before this one have left, but for their tests: they were run there."""
@@ -168,6 +171,22 @@ def assert_shown(command: str, output: str, real: str) -> None:
     """Compare what a command has printed with what the page shows."""
     real = "".join(f"{on_one_line(line)}\n" for line in real.splitlines())
     assert shown(output).fullmatch(real), f"$ {command}\n{real}\n\nbut the page shows\n\n{output}"
+
+
+def assert_talk(page: Page, scene: str, folder: Path) -> None:
+    """Start the server that a scene starts, as alice type what it shows, and read what it shows."""
+    [(serve, banner), (_, dialogue)] = [command for block in page.scenes[scene] for command in block.commands]
+    for block in page.scenes[scene]:
+        if block.file:
+            (folder / block.file).write_text(block.text, encoding="utf-8")
+    with served(folder, *shlex.split(serve)[2:], "--port", "0") as server:
+        assert server.banner[1:3] == banner.splitlines()[1:3]
+        alice = server.connect()
+        for line in dialogue.splitlines():
+            if line.startswith(("* ", "alice: ")):
+                alice.reads(line)
+            else:
+                alice.say(line)
 
 
 def on_one_line(text: str) -> str:

@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import NamedTuple
 
 import msgspec
@@ -14,6 +14,7 @@ import pytest
 from page_kit import on_one_line
 
 import trichat
+import trichat.testing
 from trichat import Config, ServerOptions, hookspecs, load_plugins
 from trichat._plugins.dispatch import Plugins
 from trichat._plugins.loader import choose_plugins
@@ -23,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests"
 HOOKS_PAGE = ROOT / "docs" / "hooks.md"
 CONFIGURATION_PAGE = ROOT / "docs" / "configuration.md"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 HOOKS = [name for name, value in vars(hookspecs).items() if hasattr(value, "trichat_spec")]
 LABELS = ["Fires", "Task", "Answer", "Failure", "Cancellation"]
@@ -80,6 +81,21 @@ def text_of(page: Path) -> str:
     return page.read_text(encoding="utf-8") if page.exists() else ""
 
 
+def anchors(page: Path) -> set[str]:
+    """What a link to a heading of the page may be."""
+    headings = re.findall(r"^#+ (.*)", text_of(page), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links() -> Iterator[tuple[Path, str]]:
+    """The links of all pages to pages and files."""
+    for page in [*PAGES, *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md"))]:
+        prose = re.sub(r"^```.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
+        for link in sorted(set(re.findall(r"\]\(([^)\s]+)\)", prose))):
+            if "://" not in link:
+                yield page, link
+
+
 SNIPPETS = [snippet for page in PAGES for snippet in snippets(page)]
 PLUGINS = [snippet for snippet in SNIPPETS if snippet.page == HOOKS_PAGE and snippet.is_plugin]
 
@@ -97,8 +113,8 @@ def signature(hook: str) -> str:
 
 
 def docstring(hook: str) -> dict[str, str]:
-    """The docstring by label; what comes before the first one has the label ``""``."""
-    parts = re.split(rf"^({'|'.join(LABELS)}):", inspect.getdoc(getattr(hookspecs, hook)) or "", flags=re.MULTILINE)
+    """The docstring by label, each a paragraph; what comes before the first one has the label ``""``."""
+    parts = re.split(rf"\n\n({'|'.join(LABELS)}):", inspect.getdoc(getattr(hookspecs, hook)) or "")
     return {label: on_one_line(text) for label, text in zip(["", *parts[1::2]], parts[::2], strict=True)}
 
 
@@ -183,6 +199,30 @@ async def test_each_plugin_on_the_hooks_page_runs_without_a_fault(
     assert caplog.messages == []
 
 
+@pytest.mark.parametrize(("page", "link"), [*links()], ids=str)
+def test_each_link_leads_somewhere(page: Path, link: str) -> None:
+    file, _, anchor = link.partition("#")
+    target = page.parent / file if file else page
+    assert target.exists()
+    assert not anchor or anchor in anchors(target)
+
+
+DESIGN = text_of(ROOT / "docs" / "design.md")
+
+
+@pytest.mark.parametrize("file", sorted(set(re.findall(r"`(_\w+/[\w/]+\.py)`", DESIGN))))
+def test_each_file_that_the_design_names_is_there(file: str) -> None:
+    assert (ROOT / "trichat" / file).exists()
+
+
+@pytest.mark.parametrize(("owner", "member"), sorted(set(re.findall(r"`([A-Z]\w+)\.(\w+)`", DESIGN))))
+def test_each_member_that_the_design_names_is_there(owner: str, member: str) -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "trichat").rglob("*.py")]
+    classes = [node for source in sources for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ClassDef)]
+    bodies = [ast.unparse(node) for node in classes if node.name == owner]
+    assert any(re.search(rf"\b(?:def {member}\(|{member}\b.* = )", body) for body in bodies)
+
+
 # 3. The names
 
 
@@ -246,6 +286,17 @@ def test_the_public_names_are_these() -> None:
             *("format_log_lines", "hookimpl", "load_config", "load_plugins", "operators", "parse_log_line"),
         ]
     )
+
+
+@pytest.mark.parametrize(("page", "module"), [("trichat", trichat), ("testing", trichat.testing)])
+def test_the_api_reference_has_each_public_name(page: str, module: ModuleType) -> None:
+    tree = ast.parse(inspect.getsource(module))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = {f"{module.__name__}.{alias.asname}" for node in imports for alias in node.names if alias.asname}
+    text = text_of(ROOT / "docs" / "api" / f"{page}.md")
+    described = set(re.findall(r"^::: ([\w.]+)$", text, re.MULTILINE))
+    assert described <= names
+    assert [name for name in sorted(names - described) if f"`{name}` is " not in text] == []
 
 
 # 4. The configuration

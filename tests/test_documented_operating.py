@@ -45,8 +45,8 @@ def test_the_server_starts_as_it_is_shown(server: Served) -> None:
 @pytest.mark.parametrize(
     "scene",
     [
-        "What it is doing",
-        "Reading files again",
+        "Inspecting tasks",
+        "Reloading",
         "New versions of plugins",
         pytest.param(
             "The control socket", marks=pytest.mark.skipif(shutil.which("nc") is None, reason="netcat is missing")
@@ -60,7 +60,7 @@ def test_the_commands_of_a_section_print_what_it_shows(server: Served, alice: Ca
 
 
 def test_a_trace_shows_what_it_is_said_to_show(server: Served, alice: Caller) -> None:
-    scene = "What plugins make of messages"
+    scene = "Tracing messages"
     [block] = PAGE.scenes[scene]
     [(command, output)] = block.commands
     paragraph = PAGE.text.partition(f"## {scene}")[2].partition("Alice has typed")[2].partition("```")[0]

@@ -1,13 +1,11 @@
 """`docs/writing-plugins.md`: each of its files is written, each command typed, each output compared."""
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 from environment_kit import make_environment
-from page_kit import ROOT, Block, Page
-from process_kit import served
+from page_kit import ROOT, Block, Page, assert_talk
 from test_documented import HOOKS, snippets, text_of
 
 PAGE = Page(ROOT / "docs" / "writing-plugins.md", ["trichat serve", "nc "])
@@ -33,20 +31,8 @@ def test_each_transcript_plays(block: Block, tmp_path: Path) -> None:
     PAGE.play(block, tmp_path)
 
 
-def test_who_types_the_first_plugin_and_starts_it_sees_what_the_page_shows(tmp_path: Path) -> None:
-    scene = "The first plugin"
-    [(serve, banner), (_, dialogue)] = [command for block in PAGE.scenes[scene] for command in block.commands]
-    for block in PAGE.scenes[scene]:
-        if block.file:
-            (tmp_path / block.file).write_text(block.text, encoding="utf-8")
-    with served(tmp_path, *shlex.split(serve)[2:]) as server:
-        assert server.banner[1:3] == banner.splitlines()[1:3]
-        alice = server.connect()
-        for line in dialogue.splitlines():
-            if line.startswith(("* ", "alice: ")):
-                alice.reads(line)
-            else:
-                alice.say(line)
+def test_anyone_who_types_the_first_plugin_and_starts_it_sees_what_the_page_shows(tmp_path: Path) -> None:
+    assert_talk(PAGE, "The first plugin", tmp_path)
 
 
 @pytest.mark.parametrize("block", [block for block in PAGE.blocks if block.language == "python"], ids=str)
@@ -65,7 +51,7 @@ def test_the_first_plugin_has_about_ten_lines() -> None:
     assert len([line for line in first.text.splitlines() if line]) <= 10
 
 
-# 2. The table, and the links
+# 2. The tables
 
 
 def rows() -> list[str]:
@@ -77,20 +63,6 @@ def rows() -> list[str]:
 @pytest.mark.parametrize("hook", HOOKS)
 def test_the_table_leads_to_each_hook(hook: str) -> None:
     assert any(f"[`{hook}`](hooks.md#{hook})" in row for row in rows())
-
-
-def anchors(page: Path) -> set[str]:
-    """What a link to a heading of the page may be."""
-    headings = re.findall(r"^#+ (.*)", text_of(page), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)]+)\)", PAGE.text))))
-def test_each_link_leads_somewhere(link: str) -> None:
-    file, _, anchor = link.partition("#")
-    target = PAGE.path.parent / file if file else PAGE.path
-    assert target.exists()
-    assert not anchor or anchor in anchors(target)
 
 
 def test_every_example_is_in_the_table_of_examples() -> None:

@@ -1,19 +1,19 @@
 """The hooks: everything that a plugin can be asked or told.
 
-A plugin marks its functions with `@trichat.hookimpl`; each may take any of the arguments below, by name, and be `def`
-or `async def`. A plain `def` runs at once in the task named, so it must not block; what it returns is awaited if it can
-be.
+A plugin marks its functions with `@trichat.hookimpl`. Each takes any of the arguments below, by name, and is `def` or
+`async def`. A plain `def` runs at once in the task named, so it must not block; if it returns an awaitable, that is
+awaited.
 
-Plugins are called one after the other: those with the attribute `required = True` before all others; among them the
-hooks marked `tryfirst` first, then the last registered first, those marked `trylast` last. A plugin may also say whom
-it has to come before or after, in all its hooks, by the attributes `before = ["name"]` and `after = ["name"]`: then who
-has to wait is moved behind the other. A call that is still waiting after `hook_timeout` is cancelled and counts as a
-failure.
+Plugins are called one after the other: hooks marked `tryfirst` first and those marked `trylast` last; otherwise the
+plugin registered last is called first. In `on_broadcast`, plugins with the attribute `required = True` come before all
+others. A plugin may also name others that it has to come before or after, in all its hooks, with the attributes
+`before = ["name"]` and `after = ["name"]`. A call that is still waiting after `hook_timeout` is cancelled and counts as
+a failure.
 
-When a plugin fails (it raises, overruns its time or answers something that the hook does not know), a hook that *asks*
-refuses that one action, and a hook that *tells* goes on to the next plugin; the log names the plugin either way.
-One that comes to its end all the same after its time has failed where it is asked, and is done where it is told.
-Cancellation is not a failure: it passes through every hook, and a plugin has to let it.
+A plugin fails when it raises, exceeds its time, or gives an answer that the hook does not know. Then a hook that *asks*
+refuses that one action, and a hook that *tells* moves on to the next plugin; the log names the plugin either way. A
+call that finishes after its time has failed if it was asked, and counts as done if it was told. Cancellation is not a
+failure: it passes through every hook, and a plugin must let it pass.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,20 +36,24 @@ hookimpl = pluggy.HookimplMarker("trichat")
 
 @hookspec
 def lifespan(server: "Server") -> AbstractAsyncContextManager[None]:  # type: ignore[empty-body]
-    """Contribute what has to live as long as the server: files, connections, background tasks.
+    """Contribute what lives as long as the server: files, connections, background tasks.
 
-    Fires: at start, before the listeners open. What it returns is entered then, one plugin after the other in the order
-    of their registration, and left in the reverse order after the last client is gone. A new version of a plugin is
-    entered while the server runs, after the one before was left.
+    Fires: at start, before the listeners open. The context managers are entered one after the other, in the order of
+    registration, and left in the reverse order after the last client is gone. A new version of a plugin is entered
+    while the server runs, after the previous version has been left.
+
     Task: a task of the plugin's own. `server.start_soon(function, ...)` starts a background task of the plugin, which
-    has ended before the lifespan is left; a nursery opened inside belongs to the plugin, too.
+    ends before the lifespan is left. A nursery opened inside belongs to the plugin, too.
+
     Answer: an async context manager.
-    Failure: raising while it is entered refuses the start, naming the plugin, or the new version: then the one before
-    is entered again. A background task that crashes later takes down only its plugin: the hooks in which it tells are
-    silent from then on, those in which it asks refuse.
-    Cancellation: when the server is stopped, entering it is cancelled. Once it is entered, the plugin is kept as long
-    as there are clients, even if the server is cancelled; leaving it has a share of `shutdown_timeout`, and is
-    cancelled when that is over.
+
+    Failure: raising on entry refuses the start and names the plugin; if it is a new version, the previous one is
+    entered again. A background task that crashes later takes down only its plugin: from then on it is told nothing, and
+    refuses whatever it is asked.
+
+    Cancellation: when the server stops, entry is cancelled. Once entered, the plugin is kept as long as there are
+    clients, even if the server is cancelled. Leaving has a share of `shutdown_timeout`, and is cancelled when that is
+    over.
     """
 
 
@@ -57,10 +61,15 @@ def lifespan(server: "Server") -> AbstractAsyncContextManager[None]:  # type: ig
 def commands() -> "Iterable[Command]":  # type: ignore[empty-body]
     """Contribute slash commands, for `/help` to list and anyone to call.
 
-    Fires: once at start, after every `lifespan` was entered; of a new version, before. It must be a plain `def`.
+    Fires: once at start, after every `lifespan` has been entered; for a new version of a plugin, before. It must be a
+    plain `def`.
+
     Task: the server's.
+
     Answer: the commands.
-    Failure: raising refuses the start, and so does a command that another plugin has already.
+
+    Failure: raising refuses the start, and so does a command that another plugin already has.
+
     Cancellation: it does not wait, so it cannot be cancelled.
     """
 
@@ -70,9 +79,14 @@ async def on_connect(client: "Client") -> Refuse | None:
     """Ask whether a connection may stay. Only its address is known; nothing has been read.
 
     Fires: once for each connection that the server has room for.
+
     Task: the client's own.
-    Answer: `None`, or `Refuse(reason)`: the client is told `* refused: reason` and closed, and no room hears of it.
+
+    Answer: `None`, or `Refuse(reason)`: the client is told `* refused: reason` and disconnected, and no room hears of
+    it.
+
     Failure: the connection is refused.
+
     Cancellation: the client is gone or the server stops; `on_disconnect` follows.
     """
 
@@ -81,11 +95,15 @@ async def on_connect(client: "Client") -> Refuse | None:
 async def on_join(client: "Client") -> Refuse | None:
     """Ask whether a client may join. It has given a valid name that is free, and the name is kept for it.
 
-    Fires: once for each name that could be had; nobody has been told yet.
+    Fires: once for each name that is valid and free, before anyone is told of the client.
+
     Task: the client's own.
+
     Answer: `None`, or `Refuse(reason)`: the client is told why and may try another name.
+
     Failure: the name is refused.
-    Cancellation: the client is gone, took too long over its name, or the server stops; `on_disconnect` follows.
+
+    Cancellation: the client is gone, took too long to give a name, or the server stops; `on_disconnect` follows.
     """
 
 
@@ -94,10 +112,14 @@ async def on_message(client: "Client", message: Message) -> Message | Handled | 
     """Ask what to do with a line that a client sent.
 
     Fires: for each line that is not empty, in the order of arrival, before anyone has seen it.
+
     Task: the sender's own, so a plugin that waits here delays only the sender.
-    Answer: `None`: go on. A `Message`: go on with that one; the plugins after this one see it. `Handled()`: it was for
-    this plugin and goes no further. `Refuse(reason)`: it is not sent, and the sender is told why.
+
+    Answer: `None`: no objection. A `Message`: use that one instead; the plugins after this one see it. `Handled()`: it
+    was meant for this plugin and goes no further. `Refuse(reason)`: it is not sent, and the sender is told why.
+
     Failure: the message is refused.
+
     Cancellation: the sender is gone or the server stops; the message is not sent.
     """
 
@@ -106,28 +128,36 @@ async def on_message(client: "Client", message: Message) -> Message | Handled | 
 async def on_broadcast(messages: Sequence[Message]) -> None:
     """Tell what is about to be sent: a batch of messages, numbered, in the one order, of any rooms.
 
-    Fires: for each batch, before any client sees any of it. Whoever writes them down has written everything that
+    Fires: for each batch, before any client sees any of it. A plugin that writes them down has written everything that
     anyone ever saw.
-    Task: the broadcaster; a plain `def` may also be called in the task of whoever speaks alone. Everybody waits
+
+    Task: the broadcaster; a plain `def` may also be called in the task of a client that speaks alone. Everybody waits
     meanwhile, so hand over slow work to a task of your own.
+
     Answer: nothing.
-    Failure: skipped, unless the plugin has the attribute `required = True`: then the batch is not sent to anyone, and
-    its senders are told. Only one plugin should be required: one that was told before cannot take it back.
-    Cancellation: the server stops, and has run out of `shutdown_timeout`.
+
+    Failure: skipped, unless the plugin has the attribute `required = True`: then the batch is sent to nobody, and its
+    senders are told. Only one plugin should be required: a plugin that was told before it cannot take the batch back.
+
+    Cancellation: the server is stopping and `shutdown_timeout` is used up.
     """
 
 
 @hookspec
 async def on_disconnect(client: "Client", reason: str) -> None:
-    """Tell that a client has left. It is in no room any more, and what is sent to it may not arrive.
+    """Tell that a client has left. It is in no room any more, and anything sent to it may not arrive.
 
-    Fires: exactly once for each connection that `on_connect` fired for, whatever ended it. When a plugin refused it
-    there, those after that plugin were not asked, and are told here all the same.
+    Fires: exactly once for each connection that `on_connect` fired for, whatever ended it. If a plugin refused it
+    there, the plugins after that one were not asked, but are told here all the same.
+
     Task: the client's own.
+
     Answer: nothing.
+
     Failure: skipped.
-    Cancellation: the hook is shielded from what ended the client; only when a stop runs out of `shutdown_timeout` it
-    is cancelled, at its next checkpoint, and even then every plugin is called.
+
+    Cancellation: the hook is shielded from whatever ended the client. Only when a stop uses up `shutdown_timeout` is it
+    cancelled, at its next checkpoint; even then every plugin is called.
     """
 
 
@@ -136,22 +166,30 @@ async def history(room: str, after: int, before: int) -> Iterable[Message] | Non
     """Ask for the messages of a room that a joiner is to see: those with `after < id < before`, oldest first.
 
     Fires: when clients join, once for all that see the same part of it.
+
     Task: the task of one of these clients.
-    Answer: `None`: ask the next plugin. A sequence: it is in memory and short. Any other iterable: it may be long; it
-    is read in worker threads, a page at a time, while the client takes it.
+
+    Answer: `None`: ask the next plugin. A sequence: it is in memory and short. Any other iterable: it may be long;
+    worker threads read it, a page at a time, as fast as the client takes it.
+
     Failure: the joiner is told that there is no history.
+
     Cancellation: the client is gone or the server stops.
     """
 
 
 @hookspec
 async def on_reload() -> None:
-    """Tell that files may have changed (the server got SIGHUP): open them anew.
+    """Tell that files may have changed (the server got SIGHUP): open them again.
 
-    Fires: for each call of `Server.reload`, also for who has failed so often that it is told nothing else any more;
-    when this succeeds, it is told everything again.
+    Fires: for each call of `Server.reload`, also in a plugin that has failed so often that it is told nothing else;
+    when this call succeeds, it is told everything again.
+
     Task: the task that called it.
+
     Answer: nothing.
-    Failure: skipped; go on with what you had.
+
+    Failure: skipped; keep what you had.
+
     Cancellation: the server stops.
     """

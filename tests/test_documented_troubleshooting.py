@@ -1,0 +1,40 @@
+"""`docs/troubleshooting.md`: what it says that one sees is what the code says."""
+
+import ast
+import errno
+import os
+import re
+from functools import cache
+
+import pytest
+from page_kit import ROOT
+
+TEXT = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+
+# What is quoted, and was said by somebody else: the shell, the kernel, a terminal.
+OF_OTHERS = {"nc", "bye", "/", "^[[A", "�", "trichat reload", "Connection refused"}
+
+
+@cache
+def said() -> str:
+    """All that the code says, and the system's words for what can go wrong; a line for each piece without a gap."""
+    words = [os.strerror(number) for number in errno.errorcode]
+    sources = [
+        path.read_text(encoding="utf-8") for folder in ("trichat", "plugins") for path in (ROOT / folder).rglob("*.py")
+    ]
+    nodes = [node for source in sources for node in ast.walk(ast.parse(source))]
+    words += [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return "\n".join(re.sub(r"%[-\d.]*[srdg]", "\n", text) for text in words)
+
+
+def symptoms() -> list[str]:
+    cells = re.findall(r"^\| (.+?) \| ", TEXT, re.MULTILINE)
+    return [quoted for cell in cells for quoted in re.findall(r"`([^`]+)`", cell) if quoted not in OF_OTHERS]
+
+
+@pytest.mark.parametrize("symptom", symptoms())
+def test_what_one_sees_is_what_the_code_says(symptom: str) -> None:
+    # Where the code puts a name, and where it joins two sentences.
+    pieces = re.split(r"\.\.\.|'\w+'|: |; | \(", symptom)
+    words = [piece.strip(" ();:") for piece in pieces]
+    assert [piece for piece in words if piece not in said()] == []
