@@ -233,8 +233,8 @@ class Session:
         parts = [f"welcome, {client.name}", f"here: {shown}" if shown else "you are the first here"]
         if plugins.roster.implements(hookspecs.history):
             parts.append("what is said is kept (dates are UTC)")
-        hints = {"help": "/help shows the commands", "bye": "bye leaves"}
-        parts.extend(hint for command, hint in hints.items() if command in commands)
+        # In alphabetical order, which no reload changes.
+        parts += sorted({each.hint for each in commands.values() if each.hint and each.who.includes(client)})
         return "; ".join(parts)
 
     async def _chat(self, calls: Calls) -> None:
