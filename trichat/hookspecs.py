@@ -66,6 +66,19 @@ def commands() -> "Iterable[Command]":  # type: ignore[empty-body]
 
 
 @hookspec
+def announcements(server: "Server") -> Iterable[str]:  # type: ignore[empty-body]
+    """Contribute lines for what `trichat serve` prints when the server listens: where a file is, say.
+
+    Fires: once, when all listeners are open. A program that embeds the server prints nothing, and does not ask. It must
+    be a plain `def`.
+    Task: the server's.
+    Answer: the lines. They come after the list of plugins, in the order of registration.
+    Failure: the lines of this plugin are missing; the server runs.
+    Cancellation: it does not wait, so it cannot be cancelled.
+    """
+
+
+@hookspec
 async def on_connect(client: "Client") -> Refuse | None:
     """Ask whether a connection may stay. Only its address is known; nothing has been read.
 

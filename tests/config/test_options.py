@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trichat import Config, ConfigError, Meta, Network, Options, ServerOptions, load_config
-from trichat._config.options import read_config, suggestion, to_options
+from trichat._config.options import in_trial, read_config, suggestion, to_options
 
 
 class TeaOptions(Options, frozen=True):
@@ -339,6 +339,30 @@ def test_earlier_faults_do_not_spoil_good_options() -> None:
 
     assert to_options(TeaOptions, {"cups": 3}, "plugins.tea", faults) == TeaOptions(cups=3)
     assert faults == ["one from before"]
+
+
+class DiaryOptions(Options, frozen=True):
+    """Options of which a trial has others."""
+
+    path: str = "/var/lib/diary.txt"
+    photos: Path = Path("/var/lib/photos")
+    patience: float = 60.0
+    words: int = 100
+
+    @classmethod
+    def for_trial(cls, folder: Path) -> Mapping[str, object]:
+        return {"path": folder / "diary.txt", "photos": folder / "photos", "patience": 0.1}
+
+
+def test_in_a_trial_options_are_what_their_class_says_unless_the_table_says_otherwise() -> None:
+    table = in_trial(DiaryOptions, {"patience": 7, "words": 1}, Path("/tmp/trial"))
+    assert to_options(DiaryOptions, table, "plugins.diary", []) == DiaryOptions(
+        path="/tmp/trial/diary.txt", photos=Path("/tmp/trial/photos"), patience=7, words=1
+    )
+
+
+def test_options_have_nothing_else_for_a_trial_unless_they_say_so() -> None:
+    assert in_trial(TeaOptions, {"cups": 4}, Path("/tmp/trial")) == {"cups": 4}
 
 
 def test_options_cannot_be_changed() -> None:

@@ -6,7 +6,6 @@ import signal
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
@@ -70,17 +69,10 @@ def _serve_chat(arguments: argparse.Namespace) -> bool:
     config, choices, plugins = _build(arguments)
     names = [f"{each.name} (in shadow)" if each.policy.shadow else each.name for each in choices if each.enabled]
     about = [f"configuration: {config.source}", f"plugins: {', '.join(names)}"]
-    about += [f"chat log: {path}" for path in _chat_log(choices)]
     versions = Versions(partial(_read_config, arguments), config, arguments.plugin, plugins)
     # Only now: what a reload compares is what the file says.
     config = msgspec.structs.replace(config, server=as_many_as_descriptors(config.server))
     return serve(Server(config, plugins=plugins), versions, about)
-
-
-def _chat_log(choices: list[Choice]) -> Iterator[Path]:
-    for choice in choices:
-        if choice.name == "chat_log" and choice.enabled:
-            yield Path(getattr(choice.options, "path", "")).absolute()
 
 
 def _build(arguments: argparse.Namespace) -> tuple[Config, list[Choice], dict[str, object]]:

@@ -22,6 +22,16 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     msgspec's `Meta(ge=0)`.
     """
 
+    @classmethod
+    def for_trial(cls, folder: Path) -> Mapping[str, object]:  # noqa: ARG003 - for those that override it
+        """Return keys with their values for a trial of the plugin, by the test kit or `trichat check-plugin`.
+
+        A value that is a `Path` is a file in `folder`. `check-plugin` uses it even if the configuration names another
+        file, so that a trial never writes to the files of a real server. All other values are defaults that suit a
+        trial, such as not to wait for the disk: the configuration goes first.
+        """
+        return {}
+
 
 class ServerOptions(Options, frozen=True, kw_only=True):
     """The table `[server]`."""
@@ -60,6 +70,11 @@ class ServerOptions(Options, frozen=True, kw_only=True):
     hook_timeout: Annotated[Seconds, "Seconds that one call of a plugin may take before it is cancelled."] = 5.0
     shutdown_timeout: Annotated[Seconds, "Seconds within which a stop is done, whatever clients and plugins do."] = 5.0
 
+    @classmethod
+    def for_trial(cls, folder: Path) -> Mapping[str, object]:
+        """Plugins keep their data in `folder`."""
+        return {"data_dir": folder / "trichat_data"}
+
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """A whole configuration. The tables of the plugins are typed later, when the plugins are known."""
@@ -68,6 +83,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     plugins: Mapping[str, Mapping[str, object]] = {}
     source: str = "the defaults"
     """What to call it in a fault: the name of the file."""
+    trial_folder: Path | None = None
+    """The folder of a trial: what a table does not say is as `Options.for_trial` says. `None` outside of trials."""
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, object], source: str = "configuration") -> "Config":
@@ -131,6 +148,12 @@ def _table(tables: Mapping[str, object], key: str, place: str, faults: list[str]
         return table
     faults.append(f"{place}{key}: Expected a table (here: {table!r})")
     return {}
+
+
+def in_trial(cls: type[Options], table: Mapping[str, object], folder: Path) -> Mapping[str, object]:
+    """Return `table`, completed by what the options `cls` say of a trial in `folder`."""
+    defaults = cls.for_trial(folder)
+    return {**{key: str(value) if isinstance(value, Path) else value for key, value in defaults.items()}, **table}
 
 
 OptionsType = TypeVar("OptionsType", bound=Options)

@@ -47,7 +47,7 @@ class Policy(Options, frozen=True, kw_only=True):
 KEYS = tuple(field.name for field in msgspec.structs.fields(Policy))
 
 
-def split_policy(table: Mapping[str, object], place: str, faults: list[str]) -> tuple[Policy | None, dict[str, Any]]:
+def split_policy(table: Mapping[str, object], place: str, faults: list[str]) -> tuple[Policy | None, Mapping[str, Any]]:
     """Split the table of a plugin into its policy and its own options; `None` and a fault if the policy is wrong."""
     given = {key: value for key, value in table.items() if key in KEYS}
     own = {key: value for key, value in table.items() if key not in KEYS}

@@ -11,7 +11,7 @@ from typing import NamedTuple, get_type_hints
 
 from trichat._base.errors import ConfigError, PluginError
 from trichat._base.failures import pass_on, with_place
-from trichat._config.options import Config, Options, suggestion, to_options
+from trichat._config.options import Config, Options, in_trial, suggestion, to_options
 from trichat._config.plugin_policy import KEYS, Policy, split_policy
 from trichat._plugins.discovery import Extra, Factory, Found, find_plugins
 
@@ -88,6 +88,8 @@ def choose(plugin: Found, config: Config, faults: list[str]) -> Choice | None:
     cls = _options_class(factory)
     try:
         _check_keys(cls or Options)
+        if cls is not None and config.trial_folder is not None:
+            table = in_trial(cls, table, config.trial_folder)
         options = to_options(cls or Options, table, place, faults, KEYS)
     except (NotImplementedError, TypeError) as error:
         raise PluginError(f"plugin {name!r}: {error}") from None

@@ -30,8 +30,8 @@ ASKING: dict[str, tuple[type, ...]] = {
     "history": (Iterable,),
 }
 
-# The hooks to which plugins contribute at the start. Whoever was registered first is first there, and not last.
-CONTRIBUTING = ("lifespan", "commands")
+# The hooks to which plugins contribute. Whoever was registered first is first there, and not last.
+CONTRIBUTING = ("lifespan", "commands", "announcements")
 
 # All that pluggy takes for a hook.
 _HOOKABLE = (FunctionType, MethodType, classmethod, staticmethod)
