@@ -14,7 +14,7 @@ import msgspec
 import trio
 
 from trichat._base.errors import ConfigError, ControlError, PluginError, StartError
-from trichat._config.options import Config, load_config, read_config
+from trichat._config.options import Config, read_config
 from trichat._net.listener import Address
 from trichat._ops.log_writer import LogThread
 from trichat._ops.plugin_versions import Versions
@@ -36,19 +36,10 @@ def _read(arguments: argparse.Namespace, faults: list[str]) -> tuple[Config, lis
 
 
 def _read_config(arguments: argparse.Namespace, faults: list[str]) -> Config:
-    path = _config_file(arguments)
-    config = Config() if path is None else read_config(path, faults)
-    keys = ("host", "port", "plugins_dir", "control")
-    given = {key: getattr(arguments, key) for key in keys if getattr(arguments, key, None) is not None}
-    config = msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, **given))
-    if getattr(arguments, "chat_log", None) is not None:
-        config = config.with_option("chat_log", "path", arguments.chat_log)
-    return config
-
-
-def _config_file(arguments: argparse.Namespace) -> Path | None:
     path: Path | None = arguments.config
-    return DEFAULT_CONFIG if path is None and DEFAULT_CONFIG.exists() else path
+    if path is None and DEFAULT_CONFIG.exists():
+        path = DEFAULT_CONFIG
+    return read_config(path, faults, arguments.settings)
 
 
 def serve_chat(arguments: argparse.Namespace) -> bool:
@@ -119,10 +110,7 @@ def ask_server(arguments: argparse.Namespace) -> bool:
     """Ask a server that runs, and return whether all went well there."""
     from trichat._ops.control_client import ANSWER_TIMEOUT, ask  # which a server never needs
 
-    faults: list[str] = []
-    control = _read_config(arguments, faults).server.control
-    if faults and arguments.control is None:
-        raise ConfigError(faults)
+    control = _control(arguments)
     if not control:
         raise ControlError("this server has no control socket: its `control` is empty")
     is_trace = arguments.request == "trace"
@@ -136,14 +124,26 @@ def ask_server(arguments: argparse.Namespace) -> bool:
     return went_well
 
 
+def _control(arguments: argparse.Namespace) -> str:
+    faults: list[str] = []
+    is_named = any(setting.keys == ("server", "control") for setting in arguments.settings)
+    # Nothing that is wrong with the file keeps a server from being asked that is named.
+    config = read_config(None, faults, arguments.settings) if is_named else _read_config(arguments, faults)
+    if faults:
+        raise ConfigError(faults)
+    return config.server.control
+
+
 def replay_log(arguments: argparse.Namespace) -> None:
     """Print what a plugin would have made of a chat log."""
     from trichat._cli.log_replay import Rehearsal  # only this command needs it
 
     # Its failures are in the report.
     _log_to(logging.StreamHandler(), logging.CRITICAL)
-    path = _config_file(arguments)
-    config = Config() if path is None else load_config(path)
+    faults: list[str] = []
+    config = _read_config(arguments, faults)
+    if faults:
+        raise ConfigError(faults)
     print(Rehearsal(arguments.plugin, config, arguments.log).run())
 
 
@@ -180,7 +180,10 @@ def try_plugin(arguments: argparse.Namespace) -> bool:
     """Try a plugin, and return whether it is good."""
     from trichat.testing import Subject, check_plugin  # which a server never needs
 
-    config = Config() if arguments.config is None else load_config(arguments.config)
+    faults: list[str] = []
+    config = read_config(arguments.config, faults, arguments.settings)
+    if faults:
+        raise ConfigError(faults)
     subject = Subject(arguments.plugin, config, arguments.say, arguments.only)
     failed = []
     for result in check_plugin(subject):

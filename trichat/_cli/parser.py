@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from trichat._base.errors import TrichatError
 from trichat._cli import actions
+from trichat._config.settings import Setting, parse_setting
 from trichat._version import __version__
 
 # What a fault of the user ends with, as argparse does; and what was tried and failed.
@@ -58,13 +59,41 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_configuration(command: argparse.ArgumentParser) -> None:
+def _add_config_file(command: argparse.ArgumentParser, about: str) -> None:
+    command.add_argument("--config", type=Path, metavar="FILE", help=about)
     command.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help=f"the configuration (default: {actions.DEFAULT_CONFIG}, if it is there)",
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        type=_setting,
+        metavar="TABLE.KEY=VALUE",
+        help="set any key of the configuration: --set plugins.stop.enabled=false",
     )
+
+
+def _add_alias(
+    command: argparse.ArgumentParser,
+    option: str,
+    key: str,
+    metavar: str,
+    about: str,
+    converted: Callable[[str], object] = str,
+) -> None:
+    """Add an option that is short for `--set KEY=VALUE`."""
+    keys = tuple(key.split("."))
+    command.add_argument(
+        option,
+        dest="settings",
+        action="append",
+        type=lambda text: Setting(keys, converted(text)),
+        metavar=metavar,
+        help=about,
+    )
+
+
+def _add_configuration(command: argparse.ArgumentParser) -> None:
+    _add_config_file(command, f"the configuration (default: {actions.DEFAULT_CONFIG}, if it is there)")
     command.add_argument(
         "--plugin",
         action="append",
@@ -72,11 +101,13 @@ def _add_configuration(command: argparse.ArgumentParser) -> None:
         metavar="PLUGIN",
         help="add a plugin: an installed one, a .py file or a module",
     )
-    command.add_argument("--plugins-dir", metavar="DIR", help="add the plugins in a folder: all of its .py files")
-    command.add_argument("--host", type=_host, help="the address to listen on")
-    command.add_argument("--port", type=_port, help="the TCP port; 0 picks a free one")
-    command.add_argument("--chat-log", metavar="FILE", help="the file that keeps what is said")
-    command.add_argument("--control", metavar="PATH", help="the socket at which it can be asked; empty for none")
+    _add_alias(
+        command, "--plugins-dir", "server.plugins_dir", "DIR", "add the plugins in a folder: all of its .py files"
+    )
+    _add_alias(command, "--host", "server.host", "HOST", "the address to listen on", _host)
+    _add_alias(command, "--port", "server.port", "PORT", "the TCP port; 0 picks a free one", _port)
+    _add_alias(command, "--chat-log", "plugins.chat_log.path", "FILE", "the file that keeps what is said")
+    _add_alias(command, "--control", "server.control", "PATH", "the socket at which it can be asked; empty for none")
 
 
 def _add_serve(command: argparse.ArgumentParser) -> None:
@@ -91,8 +122,8 @@ def _add_plugins(command: argparse.ArgumentParser) -> None:
 
 def _add_request(request: str, command: argparse.ArgumentParser) -> None:
     command.set_defaults(request=request)
-    command.add_argument("--control", metavar="PATH", help="the server's control socket (default: as configured)")
-    command.add_argument("--config", type=Path, metavar="FILE", help="the configuration of the server")
+    _add_config_file(command, "the configuration of the server")
+    _add_alias(command, "--control", "server.control", "PATH", "the server's control socket (default: as configured)")
 
 
 def _add_replay(command: argparse.ArgumentParser) -> None:
@@ -100,7 +131,7 @@ def _add_replay(command: argparse.ArgumentParser) -> None:
         "--plugin", required=True, metavar="PLUGIN", help="an installed plugin, a .py file or a module"
     )
     command.add_argument("--log", type=Path, metavar="FILE", help="the chat log (default: that of the configuration)")
-    command.add_argument("--config", type=Path, metavar="FILE", help="where its options are")
+    _add_config_file(command, "where its options are")
 
 
 def _add_new_plugin(command: argparse.ArgumentParser) -> None:
@@ -119,9 +150,16 @@ def _add_transcript(command: argparse.ArgumentParser) -> None:
 
 def _add_check_plugin(command: argparse.ArgumentParser) -> None:
     command.add_argument("plugin", metavar="PLUGIN", help="an installed plugin, a .py file or a module")
-    command.add_argument("--config", type=Path, metavar="FILE", help="where its options are")
+    _add_config_file(command, "where its options are")
     command.add_argument("--say", action="append", default=[], metavar="LINE", help="a line to say that it acts on")
     command.add_argument("--only", default="", metavar="CASE", help="play the one case that a failure has named")
+
+
+def _setting(text: str) -> Setting:
+    try:
+        return parse_setting(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _port(text: str) -> int:
