@@ -4,13 +4,14 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from trichat._base.errors import TrichatError
 from trichat._cli import actions
+from trichat._cli.subcommands import Run, find_subcommands
 from trichat._config.settings import Setting, parse_setting
 from trichat._version import __version__
 
@@ -18,19 +19,18 @@ from trichat._version import __version__
 USAGE_ERROR = 2
 FAILED = 1
 
-_Run = Callable[[argparse.Namespace], bool | None]
 _Add = Callable[[argparse.ArgumentParser], None]
 
 
 def main() -> NoReturn:
     """Run the command line, and exit: 0 when all went well, 1 when what was tried failed, 2 when the user must act."""
-    parser = _parser(sys.argv[1:])
-    arguments = parser.parse_args()
-    command: _Run | None = arguments.command
-    if command is None:
-        parser.print_help(sys.stderr)
-        sys.exit(USAGE_ERROR)
     try:
+        parser = _parser(sys.argv[1:])
+        arguments = parser.parse_args()
+        command: Run | None = arguments.command
+        if command is None:
+            parser.print_help(sys.stderr)
+            sys.exit(USAGE_ERROR)
         went_well = command(arguments)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
@@ -49,13 +49,25 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="trichat", description="A chat server for a team's own network.")
     parser.add_argument("--version", action="version", version=f"trichat {__version__}")
     parser.set_defaults(command=None)
-    commands = parser.add_subparsers(title="commands", metavar=f"{{{','.join(COMMANDS)}}}")
-    # To make that of each takes three milliseconds, and only help and complaints need another than that of the command.
-    for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
+    used = words[0] if words else ""
+    # To make the parser of each takes three milliseconds, and to look for installed ones longer still. Only help and
+    # complaints need another parser than that of the command.
+    built_in: Iterable[str] = [used] if used in COMMANDS else COMMANDS
+    installed = {} if used in COMMANDS else find_subcommands(COMMANDS)
+    shown = ",".join([*COMMANDS, *(name for name in installed if name not in COMMANDS)])
+    commands = parser.add_subparsers(title="commands", metavar=f"{{{shown}}}")
+    for name in built_in:
         run, add_arguments, about = COMMANDS[name]
         command = commands.add_parser(name, help=about)
         command.set_defaults(command=run)
         add_arguments(command)
+    for name, subcommand in installed.items():
+        if subcommand.is_built_in:
+            parser.epilog = "\n".join([*filter(None, [parser.epilog]), f"{name} {subcommand.about}"])
+        else:
+            command = commands.add_parser(name, help=subcommand.about)
+            if name == used:
+                command.set_defaults(command=subcommand.add(command))
     return parser
 
 
@@ -181,7 +193,7 @@ def _host(text: str) -> str:
     return text
 
 
-COMMANDS: Mapping[str, tuple[_Run, _Add, str]] = {
+COMMANDS: Mapping[str, tuple[Run, _Add, str]] = {
     "serve": (actions.serve_chat, _add_serve, "run the server"),
     "check": (actions.check_config, _add_configuration, "say whether a configuration is good"),
     "config": (actions.print_config, _add_configuration, "print the whole configuration in effect, as TOML"),
