@@ -16,7 +16,7 @@ One that comes to its end all the same after its time has failed where it is ask
 Cancellation is not a failure: it passes through every hook, and a plugin has to let it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from trichat._chat.client import Client
     from trichat._plugins.commands import Command
     from trichat._server import Server
+
+ControlRequest = Callable[[Sequence[str]], Awaitable[str | Refuse] | str | Refuse]
+"""Answers a request of the control socket: takes the words after its name, and returns text, or why it is refused."""
 
 hookspec = pluggy.HookspecMarker("trichat")
 hookimpl = pluggy.HookimplMarker("trichat")
@@ -75,6 +78,21 @@ def announcements(server: "Server") -> Iterable[str]:  # type: ignore[empty-body
     Answer: the lines. They come after the list of plugins, in the order of registration.
     Failure: the lines of this plugin are missing; the server runs.
     Cancellation: it does not wait, so it cannot be cancelled.
+    """
+
+
+@hookspec
+def control_requests(server: "Server") -> Mapping[str, ControlRequest]:  # type: ignore[empty-body]
+    """Contribute requests of the control socket: what `trichat ask NAME [WORD ...]` can ask a server that runs.
+
+    Fires: before the start, so that a name that is taken refuses it, and anew for each request that trichat itself does
+    not have. It must be a plain `def`.
+    Task: the server's, then that of whoever asks.
+    Answer: functions by name. Each is `def` or `async def`, is called with the words that follow the name, and returns
+    text, in as many lines as there are to tell, or `Refuse(reason)`. A call has `hook_timeout` for it.
+    Failure: raising here refuses the start, and so does a name that trichat or another plugin has. When a function
+    fails, the log names the plugin, and whoever asks is told that it failed.
+    Cancellation: the server is stopping. A request is answered even if whoever asked has gone.
     """
 
 

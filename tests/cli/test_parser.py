@@ -34,7 +34,7 @@ def test_help_tells_of_every_command(tmp_path: Path, command: str) -> None:
 def test_help_and_complaints_tell_of_all_commands(tmp_path: Path, words: list[str]) -> None:
     # Of a command that is named first, only its own arguments are looked up.
     ended = trichat(*words, cwd=tmp_path)
-    usage = "usage: trichat [-h] [--version] {serve,check,config,plugins,tasks,trace,reload,replay,"
+    usage = "usage: trichat [-h] [--version] {serve,check,config,plugins,tasks,trace,reload,ask,replay,"
     assert "".join((ended.stdout + ended.stderr).split()).startswith("".join(usage.split()))
 
 
@@ -188,6 +188,7 @@ def test_what_is_wrong_on_the_command_line_is_named_by_its_place_there(tmp_path:
         ["tasks"],
         ["trace"],
         ["reload"],
+        ["ask", "backup"],
         ["replay", "--plugin", "seen"],
         ["check-plugin", "seen"],
     ],

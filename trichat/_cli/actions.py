@@ -114,7 +114,7 @@ def ask_server(arguments: argparse.Namespace) -> bool:
     if not control:
         raise ControlError("this server has no control socket: its `control` is empty")
     is_trace = arguments.request == "trace"
-    answer = ask(Path(control), arguments.request, timeout=None if is_trace else ANSWER_TIMEOUT)
+    answer = ask(Path(control), arguments.request, *arguments.words, timeout=None if is_trace else ANSWER_TIMEOUT)
     went_well = True
     # Ctrl-C is how a trace ends; whoever has typed anything else has broken it off.
     with suppress(KeyboardInterrupt) if is_trace else nullcontext():

@@ -132,8 +132,18 @@ def _add_plugins(command: argparse.ArgumentParser) -> None:
     command.add_argument("name", nargs="?", metavar="NAME", help="the one to show")
 
 
+def _add_ask(command: argparse.ArgumentParser) -> None:
+    command.add_argument("request", metavar="NAME", help="the request; one that there is not is answered with all")
+    command.add_argument("words", nargs="*", metavar="WORD", help="what the request takes")
+    _add_server(command)
+
+
 def _add_request(request: str, command: argparse.ArgumentParser) -> None:
-    command.set_defaults(request=request)
+    command.set_defaults(request=request, words=[])
+    _add_server(command)
+
+
+def _add_server(command: argparse.ArgumentParser) -> None:
     _add_config_file(command, "the configuration of the server")
     _add_alias(command, "--control", "server.control", "PATH", "the server's control socket (default: as configured)")
 
@@ -213,6 +223,7 @@ COMMANDS: Mapping[str, tuple[Run, _Add, str]] = {
         partial(_add_request, "reload"),
         "let a running server take new versions of its plugins, and open its files anew",
     ),
+    "ask": (actions.ask_server, _add_ask, "ask a running server for what one of its plugins answers"),
     "replay": (actions.replay_log, _add_replay, "say what a plugin would have made of the messages in a chat log"),
     "new-plugin": (
         actions.write_plugin,

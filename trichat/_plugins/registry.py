@@ -31,7 +31,7 @@ ASKING: dict[str, tuple[type, ...]] = {
 }
 
 # The hooks to which plugins contribute. Whoever was registered first is first there, and not last.
-CONTRIBUTING = ("lifespan", "commands", "announcements")
+CONTRIBUTING = ("lifespan", "commands", "announcements", "control_requests")
 
 # All that pluggy takes for a hook.
 _HOOKABLE = (FunctionType, MethodType, classmethod, staticmethod)
