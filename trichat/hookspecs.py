@@ -87,7 +87,7 @@ def control_requests(server: "Server") -> Mapping[str, ControlRequest]:  # type:
 
     Fires: before the start, so that a name that is taken refuses it, and anew for each request that trichat itself does
     not have. It must be a plain `def`.
-    Task: the server's, then that of whoever asks.
+    Task: the server's at the start, then that of the connection on which somebody asks.
     Answer: functions by name. Each is `def` or `async def`, is called with the words that follow the name, and returns
     text, in as many lines as there are to tell, or `Refuse(reason)`. A call has `hook_timeout` for it.
     Failure: raising here refuses the start, and so does a name that trichat or another plugin has. When a function

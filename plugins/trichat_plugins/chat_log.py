@@ -74,7 +74,7 @@ class ChatLog:
 
     @property
     def log_path(self) -> Path:
-        """The file."""
+        """The file in which it keeps the messages."""
         return Path(self._options.path)
 
     @hookimpl

@@ -135,7 +135,7 @@ def test_a_name_of_two_packages_is_refused_when_it_is_used(packages: Packages) -
         ("", "module 'acme_chat' has no attribute 'add'\")"),
         ("def add(parser):\n    raise SystemExit(3)\n", "SystemExit(3) at {file}:2"),
         ("def add(parser):\n    parser.add_argument('--x', '-y', colour=1)\n", "'colour'\") at {file}:2"),
-        ("def add(parser): ...\n", "its function returns None, and not a function that runs it"),
+        ("def add(parser): ...\n", "its function returns None, not a function that runs it"),
     ],
     ids=["not importable", "no function", "exits", "raises", "nothing to run"],
 )

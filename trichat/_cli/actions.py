@@ -36,10 +36,21 @@ def _read(arguments: argparse.Namespace, faults: list[str]) -> tuple[Config, lis
 
 
 def _read_config(arguments: argparse.Namespace, faults: list[str]) -> Config:
+    return read_config(_config_file(arguments), faults, arguments.settings)
+
+
+def _load_config(arguments: argparse.Namespace, path: Path | None) -> Config:
+    """Read this file and apply the command line to it. Raises `ConfigError`."""
+    faults: list[str] = []
+    config = read_config(path, faults, arguments.settings)
+    if faults:
+        raise ConfigError(faults)
+    return config
+
+
+def _config_file(arguments: argparse.Namespace) -> Path | None:
     path: Path | None = arguments.config
-    if path is None and DEFAULT_CONFIG.exists():
-        path = DEFAULT_CONFIG
-    return read_config(path, faults, arguments.settings)
+    return DEFAULT_CONFIG if path is None and DEFAULT_CONFIG.exists() else path
 
 
 def serve_chat(arguments: argparse.Namespace) -> bool:
@@ -110,7 +121,9 @@ def ask_server(arguments: argparse.Namespace) -> bool:
     """Ask a server that runs, and return whether all went well there."""
     from trichat._ops.control_client import ANSWER_TIMEOUT, ask  # which a server never needs
 
-    control = _control(arguments)
+    is_named = any(setting.keys == ("server", "control") for setting in arguments.settings)
+    # A server that is named can be asked whatever is wrong with the file.
+    control = _load_config(arguments, None if is_named else _config_file(arguments)).server.control
     if not control:
         raise ControlError("this server has no control socket: its `control` is empty")
     is_trace = arguments.request == "trace"
@@ -124,26 +137,13 @@ def ask_server(arguments: argparse.Namespace) -> bool:
     return went_well
 
 
-def _control(arguments: argparse.Namespace) -> str:
-    faults: list[str] = []
-    is_named = any(setting.keys == ("server", "control") for setting in arguments.settings)
-    # Nothing that is wrong with the file keeps a server from being asked that is named.
-    config = read_config(None, faults, arguments.settings) if is_named else _read_config(arguments, faults)
-    if faults:
-        raise ConfigError(faults)
-    return config.server.control
-
-
 def replay_log(arguments: argparse.Namespace) -> None:
     """Print what a plugin would have made of a chat log."""
     from trichat._cli.log_replay import Rehearsal  # only this command needs it
 
     # Its failures are in the report.
     _log_to(logging.StreamHandler(), logging.CRITICAL)
-    faults: list[str] = []
-    config = _read_config(arguments, faults)
-    if faults:
-        raise ConfigError(faults)
+    config = _load_config(arguments, _config_file(arguments))
     print(Rehearsal(arguments.plugin, config, arguments.log).run())
 
 
@@ -180,10 +180,7 @@ def try_plugin(arguments: argparse.Namespace) -> bool:
     """Try a plugin, and return whether it is good."""
     from trichat.testing import Subject, check_plugin  # which a server never needs
 
-    faults: list[str] = []
-    config = read_config(arguments.config, faults, arguments.settings)
-    if faults:
-        raise ConfigError(faults)
+    config = _load_config(arguments, arguments.config)
     subject = Subject(arguments.plugin, config, arguments.say, arguments.only)
     failed = []
     for result in check_plugin(subject):

@@ -53,21 +53,20 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     # To make the parser of each takes three milliseconds, and to look for installed ones longer still. Only help and
     # complaints need another parser than that of the command.
     built_in: Iterable[str] = [used] if used in COMMANDS else COMMANDS
-    installed = {} if used in COMMANDS else find_subcommands(COMMANDS)
-    shown = ",".join([*COMMANDS, *(name for name in installed if name not in COMMANDS)])
-    commands = parser.add_subparsers(title="commands", metavar=f"{{{shown}}}")
+    installed = [] if used in COMMANDS else find_subcommands(COMMANDS)
+    usable = [each for each in installed if not each.is_built_in]
+    parser.epilog = "; ".join(f"{each.name} {each.about}" for each in installed if each.is_built_in)
+    names = ",".join([*COMMANDS, *(each.name for each in usable)])
+    commands = parser.add_subparsers(title="commands", metavar=f"{{{names}}}")
     for name in built_in:
         run, add_arguments, about = COMMANDS[name]
         command = commands.add_parser(name, help=about)
         command.set_defaults(command=run)
         add_arguments(command)
-    for name, subcommand in installed.items():
-        if subcommand.is_built_in:
-            parser.epilog = "\n".join([*filter(None, [parser.epilog]), f"{name} {subcommand.about}"])
-        else:
-            command = commands.add_parser(name, help=subcommand.about)
-            if name == used:
-                command.set_defaults(command=subcommand.add(command))
+    for subcommand in usable:
+        command = commands.add_parser(subcommand.name, help=subcommand.about)
+        if subcommand.name == used:
+            command.set_defaults(command=subcommand.add(command))
     return parser
 
 
@@ -133,7 +132,7 @@ def _add_plugins(command: argparse.ArgumentParser) -> None:
 
 
 def _add_ask(command: argparse.ArgumentParser) -> None:
-    command.add_argument("request", metavar="NAME", help="the request; one that there is not is answered with all")
+    command.add_argument("request", metavar="NAME", help="the request; an unknown one is answered with all names")
     command.add_argument("words", nargs="*", metavar="WORD", help="what the request takes")
     _add_server(command)
 

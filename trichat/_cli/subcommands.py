@@ -7,7 +7,7 @@ The text of a `TrichatError` that it raises is told to the user. Nothing is impo
 
 import argparse
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import NamedTuple
 
@@ -49,7 +49,7 @@ class Subcommand(NamedTuple):
             ) from error
         if not callable(run):
             raise PluginError(
-                f"the subcommand {self.name!r} of {self._packages} cannot be used: its function returns {run!r}, and "
+                f"the subcommand {self.name!r} of {self._packages} cannot be used: its function returns {run!r}, "
                 "not a function that runs it"
             )
         return run  # type: ignore[no-any-return]
@@ -59,9 +59,9 @@ class Subcommand(NamedTuple):
         return " and ".join(sorted(point.dist.name if point.dist else "an unknown package" for point in self.points))
 
 
-def find_subcommands(built_in: Collection[str]) -> Mapping[str, Subcommand]:
-    """Return those that are installed, by name. That reads files of every package, and imports none."""
+def find_subcommands(built_in: Collection[str]) -> list[Subcommand]:
+    """Return those that are installed, in the order of their names. It reads files of each package, imports none."""
     found = defaultdict[str, list[EntryPoint]](list)
     for point in entry_points(group=GROUP):
         found[point.name].append(point)
-    return {name: Subcommand(name, points, name in built_in) for name, points in sorted(found.items())}
+    return [Subcommand(name, points, name in built_in) for name, points in sorted(found.items())]
