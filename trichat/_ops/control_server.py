@@ -102,13 +102,12 @@ class Control:
         try:
             verb, *words = shlex.split(request) or [""]
             result = await self._of_plugins.answer(verb, words)
-            verbs = [*self._requests, *self._of_plugins.verbs()]
+            if result is None:
+                verbs = ", ".join([*self._requests, *self._of_plugins.verbs()])
+                result = Refuse(f"there is no request {request!r}, only: {verbs}")
         except (ValueError, PluginError) as error:
-            await answer.fail(f"{request!r} cannot be answered: {error}")
-            return
-        if result is None:
-            await answer.fail(f"there is no request {request!r}, only: {', '.join(verbs)}")
-        elif isinstance(result, Refuse):
+            result = Refuse(f"{request!r} cannot be answered: {error}")
+        if isinstance(result, Refuse):
             await answer.fail(result.reason)
         else:
             await answer.tell(*result.splitlines())
