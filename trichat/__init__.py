@@ -35,4 +35,5 @@ from trichat._plugins.loader import load_plugins as load_plugins
 from trichat._plugins.storage import Storage as Storage
 from trichat._server import Server as Server
 from trichat._version import __version__ as __version__
+from trichat.hookspecs import ControlRequest as ControlRequest
 from trichat.hookspecs import hookimpl as hookimpl

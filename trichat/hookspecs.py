@@ -16,7 +16,7 @@ call that finishes after its time has failed if it was asked, and counts as done
 failure: it passes through every hook, and a plugin must let it pass.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from trichat._chat.client import Client
     from trichat._plugins.commands import Command
     from trichat._server import Server
+
+ControlRequest = Callable[[Sequence[str]], Awaitable[str | Refuse] | str | Refuse]
+"""Answers a request of the control socket: takes the words after its name, and returns text, or why it is refused."""
 
 hookspec = pluggy.HookspecMarker("trichat")
 hookimpl = pluggy.HookimplMarker("trichat")
@@ -71,6 +74,41 @@ def commands() -> "Iterable[Command]":  # type: ignore[empty-body]
     Failure: raising refuses the start, and so does a command that another plugin already has.
 
     Cancellation: it does not wait, so it cannot be cancelled.
+    """
+
+
+@hookspec
+def announcements(server: "Server") -> Iterable[str]:  # type: ignore[empty-body]
+    """Contribute lines for what `trichat serve` prints when the server listens, such as where a file is.
+
+    Fires: once, when all listeners are open, under `trichat serve` only. It must be a plain `def`.
+
+    Task: the server's.
+
+    Answer: the lines. They follow the list of plugins, in the order of registration.
+
+    Failure: the lines of this plugin are missing; the server runs.
+
+    Cancellation: it does not wait, so it cannot be cancelled.
+    """
+
+
+@hookspec
+def control_requests(server: "Server") -> Mapping[str, ControlRequest]:  # type: ignore[empty-body]
+    """Contribute requests of the control socket: what `trichat ask NAME [WORD ...]` can ask a running server.
+
+    Fires: before the start, so that a name that is taken refuses it, and again for each request that is not trichat's
+    own. It must be a plain `def`.
+
+    Task: the server's at the start, later that of the connection that asks.
+
+    Answer: functions by name. Each is `def` or `async def`, is called with the words after the name, and returns text
+    of any number of lines, or `Refuse(reason)`. A call has `hook_timeout` to finish.
+
+    Failure: raising here refuses the start, and so does a name that trichat or another plugin has. If a function fails,
+    the log names the plugin, and the answer says that it failed.
+
+    Cancellation: the server is stopping. A request is answered even if the client that asked has gone.
     """
 
 

@@ -23,6 +23,6 @@ class Bye:
         self._leave(client)
         return Handled()
 
-    @command("bye", help="leave the chat (just bye does it, too)")
+    @command("bye", help="leave the chat (just bye does it, too)", hint="bye leaves")
     def _leave(self, client: Client) -> None:
         client.kick(f"goodbye, {client.name}")

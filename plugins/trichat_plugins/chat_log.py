@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -53,6 +53,11 @@ class ChatLogOptions(Options, frozen=True):
     ] = "everysec"
     presence: Annotated[bool, "Whether to keep who joined and left, too."] = True
 
+    @classmethod
+    def for_trial(cls, folder: Path) -> Mapping[str, object]:
+        """The file is in `folder`, and nobody waits for the disk."""
+        return {"path": folder / "chat_log.txt", "fsync": "never"}
+
 
 class ChatLog:
     """Keeps what is said in a file, and sends it to those who join. SIGHUP opens the file anew, for logrotate."""
@@ -67,11 +72,21 @@ class ChatLog:
         self._start_of_recent = 0
         self._recent = defaultdict[str, _Recent](lambda: _Recent(self._start_of_recent))
 
+    @property
+    def log_path(self) -> Path:
+        """The file in which it keeps the messages."""
+        return Path(self._options.path)
+
+    @hookimpl
+    def announcements(self) -> Iterable[str]:
+        """Say where the file is."""
+        return [f"chat log: {self.log_path.absolute()}"]
+
     @hookimpl
     @asynccontextmanager
     async def lifespan(self, server: Server) -> AsyncIterator[None]:
         """Hold the file open, and sync it every second if it has to be."""
-        self._log = self._open(Path(self._options.path))
+        self._log = self._open(self.log_path)
         try:
             last = self._recover()
             self._warn_of_future(last)

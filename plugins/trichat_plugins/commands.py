@@ -34,7 +34,7 @@ class Commands:
             return Refuse(f"there is no command /{name}; /help shows those there are, a space in front makes it text")
         return _run(found, client, arguments)
 
-    @command("help", help="show all commands, or what one does")
+    @command("help", help="show all commands, or what one does", hint="/help shows the commands")
     def help(self, client: Client, command: str = "") -> str:
         """List the commands, each with its help."""
         commands = client.server.commands

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 import trio
 
-from trichat import Client, Message, Refuse, format_log_lines, hookimpl
+from trichat import Client, Message, Refuse, command, format_log_lines, hookimpl, operators
 from trichat._chat.inbox import CAPACITY
 from trichat._chat.session import NAMES_SHOWN, Session
 from trichat._net.transport import RECEIVE_BYTES
@@ -301,6 +301,42 @@ class Greeter:
         for client in self._server.clients:
             if client.name in joined:
                 client.send("and the others know, too")
+
+
+class Hinting:
+    """Has a command that anyone may give, one for operators, and one that needs no hint."""
+
+    @command("dice", help="roll dice", hint="dice rolls")
+    def dice(self, client: Client) -> None: ...
+
+    @command("ban", help="keep somebody out", who=operators, hint="/ban keeps people out")
+    def ban(self, client: Client) -> None: ...
+
+    @command("quiet", help="say nothing")
+    def quiet(self, client: Client) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("address", "hints"),
+    [
+        ("192.168.4.7", ["/help shows the commands", "bye leaves", "dice rolls"]),
+        ("127.0.0.1", ["/ban keeps people out", "/help shows the commands", "bye leaves", "dice rolls"]),
+    ],
+    ids=["somebody", "an operator"],
+)
+async def test_the_welcome_ends_with_the_hints_of_commands_that_one_may_give(
+    virtual_time: object, address: str, hints: list[str]
+) -> None:
+    async with running([Hinting()]) as chat:
+        alice = await chat.join("alice", address=address)
+        assert alice.heard[-1].split("; ")[3:] == hints
+
+
+async def test_the_welcome_has_no_hint_of_a_command_that_is_not_there(virtual_time: object) -> None:
+    off = {name: {"enabled": False} for name in ("bye", "commands", "chat_log")}
+    async with running(config={"plugins": off}) as chat:
+        alice = await chat.join("alice")
+        assert alice.heard[-1] == "* welcome, alice; you are the first here"
 
 
 async def test_what_is_sent_at_the_joining_follows_the_welcome(virtual_time: object) -> None:

@@ -115,7 +115,7 @@ def test_any_values_are_the_same_when_they_are_read_again(
     table: dict[str, Any] = dict(again.plugins["tea"])
     assert again.server == server
     assert table.pop("enabled") is enabled
-    assert to_options(TeaOptions, table, "", []) == tea
+    assert to_options(TeaOptions, table, Config().place("plugins", "tea"), []) == tea
 
 
 def test_what_is_printed_twice_is_the_same_text() -> None:

@@ -308,7 +308,23 @@ def test_options_that_are_wrong_are_named(folder: Path) -> None:
 
 def test_where_no_log_is_kept_one_has_to_be_named(folder: Path) -> None:
     config = Config.from_tables({"plugins": {"chat_log": {"enabled": False}}})
-    with pytest.raises(StartError, match="there is no log; --log FILE names another one"):
+    with pytest.raises(StartError, match="no plugin keeps a log, or it is turned off; name one with --log FILE"):
+        Rehearsal(str(EXAMPLE), config)
+
+
+def test_a_plugin_that_is_broken_does_not_hide_the_log(folder: Path) -> None:
+    (folder / "bots").mkdir()
+    (folder / "bots" / "broken.py").write_text("import nothing_of_this_name\n")
+    (folder / "trichat.toml").write_text(
+        "[server]\nplugins_dir = 'bots'\n[plugins.chat_log]\npath = 'talk.txt'\n[plugins.bye]\nloudly = true\n"
+    )
+    (folder / "chat_log.txt").rename(folder / "talk.txt")
+    assert "3 messages of talk.txt" in trichat("replay", "--plugin", "guard.py", cwd=folder).stdout
+
+
+def test_what_is_wrong_with_the_plugins_is_told_if_none_of_the_others_keeps_a_log(folder: Path) -> None:
+    config = Config.from_tables({"plugins": {"chat_log": {"replay": -1}}})
+    with pytest.raises(ConfigError, match=r"plugins\.chat_log\.replay: Expected"):
         Rehearsal(str(EXAMPLE), config)
 
 

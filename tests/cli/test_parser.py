@@ -34,7 +34,7 @@ def test_help_tells_of_every_command(tmp_path: Path, command: str) -> None:
 def test_help_and_complaints_tell_of_all_commands(tmp_path: Path, words: list[str]) -> None:
     # Of a command that is named first, only its own arguments are looked up.
     ended = trichat(*words, cwd=tmp_path)
-    usage = "usage: trichat [-h] [--version] {serve,check,config,plugins,tasks,trace,reload,replay,"
+    usage = "usage: trichat [-h] [--version] {serve,check,config,plugins,tasks,trace,reload,ask,replay,"
     assert "".join((ended.stdout + ended.stderr).split()).startswith("".join(usage.split()))
 
 
@@ -60,6 +60,8 @@ def test_which_server_to_ask_is_not_guessed_from_a_faulty_configuration_unless_i
     ended = trichat("tasks", cwd=tmp_path)
     assert ended.stderr == "trichat: trichat.toml: server.control: Expected `str`, got `int` (here: 7)\n"
     assert "there is no 'mine.sock'" in trichat("tasks", "--control", "mine.sock", cwd=tmp_path).stderr
+    assert "there is no 'mine.sock'" in trichat("tasks", "--set", "server.control=mine.sock", cwd=tmp_path).stderr
+    assert "--set server.control: Expected `str`" in trichat("tasks", "--set", "server.control=7", cwd=tmp_path).stderr
 
 
 def test_a_server_without_a_control_socket_cannot_be_asked(tmp_path: Path) -> None:
@@ -138,6 +140,67 @@ def test_config_prints_what_is_in_effect_and_can_be_read_again(tmp_path: Path) -
     assert tables["plugins"]["chat_log"]["path"] == "log of\ttoday.txt"
     (tmp_path / "again.toml").write_text(ended.stdout)
     assert trichat("config", "--config", "again.toml", cwd=tmp_path).stdout == ended.stdout
+
+
+def test_any_key_can_be_set_on_the_command_line_over_the_file(tmp_path: Path) -> None:
+    (tmp_path / "trichat.toml").write_text('[server]\nport = 2048\nhost = "::1"\n[plugins.chat_log]\nreplay = 7\n')
+    settings = [
+        "--set",
+        "server.port=0",
+        "--set",
+        "plugins.chat_log.path=talk.txt",
+        "--set",
+        "plugins.bye.enabled=false",
+    ]
+    tables = tomllib.loads(trichat("config", *settings, cwd=tmp_path).stdout)
+    assert (tables["server"]["port"], tables["server"]["host"]) == (0, "::1")
+    assert (tables["plugins"]["chat_log"]["path"], tables["plugins"]["chat_log"]["replay"]) == ("talk.txt", 7)
+    assert tables["plugins"]["bye"]["enabled"] is False
+
+
+def test_the_last_one_counts_however_it_is_written(tmp_path: Path) -> None:
+    words = ["--port", "1", "--set", "server.port=2", "--set", "plugins.chat_log.path=a", "--chat-log", "1e3"]
+    tables = tomllib.loads(trichat("config", *words, cwd=tmp_path).stdout)
+    assert (tables["server"]["port"], tables["plugins"]["chat_log"]["path"]) == (2, "1e3")
+
+
+def test_what_is_wrong_on_the_command_line_is_named_by_its_place_there(tmp_path: Path) -> None:
+    (tmp_path / "trichat.toml").write_text("[plugins.chat_log]\nreplay = -1\n")
+    wrong = ["server.prot=1", "plugins.chat_log.fsync=often", "plugins.chatlog.path=x", "plugins.bye.on_error=shout"]
+    ended = trichat("check", *(word for each in wrong for word in ("--set", each)), cwd=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == [
+        "trichat: --set server.prot: unknown key (did you mean 'port'?)",
+        "trichat: --set plugins.chatlog: no such plugin (did you mean 'chat_log'?)",
+        "trichat: --set plugins.bye.on_error: Expected 'refuse' or 'skip' or 'stop' or `NoneType` (here: 'shout')",
+        "trichat: trichat.toml: plugins.chat_log.replay: Expected `int` >= 0 (here: -1)",
+        "trichat: --set plugins.chat_log.fsync: Expected 'always' or 'everysec' or 'never' (here: 'often')",
+    ]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["serve"],
+        ["check"],
+        ["config"],
+        ["plugins"],
+        ["tasks"],
+        ["trace"],
+        ["reload"],
+        ["ask", "backup"],
+        ["replay", "--plugin", "seen"],
+        ["check-plugin", "seen"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_each_command_that_reads_a_configuration_takes_settings(tmp_path: Path, command: list[str]) -> None:
+    ended = trichat(*command, "--set", "server.port=x", cwd=tmp_path)
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "trichat: --set server.port: Expected `int`, got `str` (here: 'x')\n",
+    )
+    assert "'port=1' is not TABLE.KEY=VALUE" in trichat(*command, "--set", "port=1", cwd=tmp_path).stderr
 
 
 def test_trichat_toml_in_the_folder_is_taken_without_being_named(tmp_path: Path) -> None:

@@ -10,7 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trichat import Config, ConfigError, Meta, Network, Options, ServerOptions, load_config
-from trichat._config.options import read_config, suggestion, to_options
+from trichat._config.options import in_trial, read_config, suggestion, to_options
+from trichat._config.settings import Place, Setting
+
+TEA = Place("chat.toml", ("plugins", "tea"))
+"""Its table."""
 
 
 class TeaOptions(Options, frozen=True):
@@ -52,7 +56,7 @@ def faults_if_any(tables: Mapping[str, object]) -> Sequence[str]:
 
 def faults_of_options(cls: type[Options], table: Mapping[str, object]) -> list[str]:
     faults: list[str] = []
-    assert to_options(cls, table, "plugins.tea", faults) is None
+    assert to_options(cls, table, TEA, faults) is None
     return faults
 
 
@@ -253,6 +257,34 @@ def test_a_default_stands_in_for_a_file_that_cannot_be_read(tmp_path: Path) -> N
     assert len(faults) == 1
 
 
+def test_settings_go_before_the_file_and_are_named_where_they_are_wrong(tmp_path: Path) -> None:
+    path = write(tmp_path, "[server]\nport = 2048\nmax_clients = 0\n[plugins.tea]\ncups = 3\nmilk = true\n")
+    faults: list[str] = []
+    settings = [
+        Setting(("server", "host"), "::1"),
+        Setting(("server", "backlog_bytes"), 7),
+        Setting(("plugins", "tea", "cups"), 4),
+        Setting(("sever", "port"), 7),
+        Setting(("server", "max_clients"), 5),
+    ]
+
+    config = read_config(path, faults, settings)
+
+    assert config.server == ServerOptions(host="::1", port=2048, max_clients=5)
+    assert config.plugins == {"tea": {"cups": 4, "milk": True}}
+    assert faults == [
+        "--set sever: unknown table (did you mean 'server'?)",
+        "--set server.backlog_bytes: Expected `int` >= 4096 (here: 7)",
+    ]
+    assert str(config.place("plugins", "tea", "cups")) == "--set plugins.tea.cups"
+    assert str(config.place("plugins", "tea", "milk")) == f"{path}: plugins.tea.milk"
+
+
+def test_settings_need_no_file() -> None:
+    assert read_config(None, [], [Setting(("server", "port"), 0)]).server == ServerOptions(port=0)
+    assert read_config(None, []) == Config()
+
+
 def test_a_plugin_has_the_options_of_its_table() -> None:
     faults: list[str] = []
     table = {
@@ -268,7 +300,7 @@ def test_a_plugin_has_the_options_of_its_table() -> None:
         "allow": ["10.0.0.0/8", "2001:db8::1"],
     }
 
-    assert to_options(TeaOptions, table, "plugins.tea", faults) == TeaOptions(
+    assert to_options(TeaOptions, table, TEA, faults) == TeaOptions(
         text="coffee",
         cups=12,
         strength=1.0,
@@ -284,7 +316,7 @@ def test_a_plugin_has_the_options_of_its_table() -> None:
 
 
 def test_a_plugin_has_its_defaults_without_a_table() -> None:
-    assert to_options(TeaOptions, {}, "plugins.tea", []) == TeaOptions()
+    assert to_options(TeaOptions, {}, TEA, []) == TeaOptions()
 
 
 @pytest.mark.parametrize(
@@ -320,25 +352,49 @@ def test_a_plugin_has_its_defaults_without_a_table() -> None:
     ],
 )
 def test_a_fault_of_an_option_is_named_with_its_place(table: Mapping[str, object], faults: list[str]) -> None:
-    assert faults_of_options(TeaOptions, table) == [f"plugins.tea.{fault}" for fault in faults]
+    assert faults_of_options(TeaOptions, table) == [f"chat.toml: plugins.tea.{fault}" for fault in faults]
 
 
 def test_an_option_without_a_default_has_to_be_there() -> None:
     assert faults_of_options(NeedyOptions, {"host": "a"}) == [
-        "plugins.tea.token: is missing",
-        "plugins.tea.port: is missing",
+        "chat.toml: plugins.tea.token: is missing",
+        "chat.toml: plugins.tea.port: is missing",
     ]
     assert faults_of_options(NeedyOptions, {"token": "x", "port": "y"}) == [
-        "plugins.tea.port: Expected `int`, got `str` (here: 'y')"
+        "chat.toml: plugins.tea.port: Expected `int`, got `str` (here: 'y')"
     ]
-    assert to_options(NeedyOptions, {"token": "x", "port": 1}, "", []) == NeedyOptions(token="x", port=1)
+    assert to_options(NeedyOptions, {"token": "x", "port": 1}, TEA, []) == NeedyOptions(token="x", port=1)
 
 
 def test_earlier_faults_do_not_spoil_good_options() -> None:
     faults = ["one from before"]
 
-    assert to_options(TeaOptions, {"cups": 3}, "plugins.tea", faults) == TeaOptions(cups=3)
+    assert to_options(TeaOptions, {"cups": 3}, TEA, faults) == TeaOptions(cups=3)
     assert faults == ["one from before"]
+
+
+class DiaryOptions(Options, frozen=True):
+    """Options of which a trial has others."""
+
+    path: str = "/var/lib/diary.txt"
+    photos: Path = Path("/var/lib/photos")
+    patience: float = 60.0
+    words: int = 100
+
+    @classmethod
+    def for_trial(cls, folder: Path) -> Mapping[str, object]:
+        return {"path": folder / "diary.txt", "photos": folder / "photos", "patience": 0.1}
+
+
+def test_in_a_trial_options_are_what_their_class_says_unless_the_table_says_otherwise() -> None:
+    table = in_trial(DiaryOptions, {"patience": 7, "words": 1}, Path("/tmp/trial"))
+    assert to_options(DiaryOptions, table, TEA, []) == DiaryOptions(
+        path="/tmp/trial/diary.txt", photos=Path("/tmp/trial/photos"), patience=7, words=1
+    )
+
+
+def test_options_have_nothing_else_for_a_trial_unless_they_say_so() -> None:
+    assert in_trial(TeaOptions, {"cups": 4}, Path("/tmp/trial")) == {"cups": 4}
 
 
 def test_options_cannot_be_changed() -> None:
@@ -346,19 +402,6 @@ def test_options_cannot_be_changed() -> None:
 
     with pytest.raises(AttributeError):
         options.port = 1  # type: ignore[misc]
-
-
-def test_one_option_of_a_plugin_can_be_set_over_the_file() -> None:
-    config = Config(plugins={"tea": {"cups": 3, "milk": True}, "bye": {}}, source="chat.toml")
-
-    changed = config.with_option("tea", "cups", 4)
-
-    assert changed == Config(plugins={"tea": {"cups": 4, "milk": True}, "bye": {}}, source="chat.toml")
-    assert config.plugins["tea"]["cups"] == 3
-
-
-def test_an_option_can_be_set_of_a_plugin_without_a_table() -> None:
-    assert Config().with_option("tea", "cups", 4) == Config(plugins={"tea": {"cups": 4}})
 
 
 @pytest.mark.parametrize(

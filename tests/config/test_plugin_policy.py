@@ -23,7 +23,7 @@ def test_without_a_table_each_has_its_default() -> None:
 
 def test_it_is_split_from_the_options_of_the_plugin() -> None:
     faults: list[str] = []
-    found = split_policy({"on_error": "skip", "words": ["darn"]}, "plugins.bot", faults)
+    found = split_policy({"on_error": "skip", "words": ["darn"]}, Config().place("plugins", "bot"), faults)
     assert (found, faults) == ((Policy(on_error="skip"), {"words": ["darn"]}), [])
 
 

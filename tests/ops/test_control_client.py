@@ -60,6 +60,17 @@ def test_an_answer_comes_line_by_line_with_what_has_failed_marked(path: Path) ->
     assert asked == [b"tasks\n"]
 
 
+def test_the_words_of_a_request_are_quoted(path: Path) -> None:
+    with answering(path, b".\n") as asked:
+        assert [*ask(path, "greet", "alice", "bob the builder", "")] == []
+    assert asked == [b"greet alice 'bob the builder' ''\n"]
+
+
+def test_a_request_of_two_lines_is_refused(path: Path) -> None:
+    with pytest.raises(ControlError, match="a request is one line; leave out the line breaks"):
+        [*ask(path, "greet", "alice\nreload")]
+
+
 def test_what_listens_there_cannot_play_tricks_on_the_terminal(path: Path) -> None:
     with answering(path, b"= \x1b]0;owned\x07red\x1b[31m \xff\n.\n"):
         assert [*ask(path, "tasks")] == [Line("red \ufffd", failed=False)]

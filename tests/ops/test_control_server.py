@@ -4,7 +4,7 @@ The sockets are real; the time is not, so that what hangs for a minute does so a
 """
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from trichat import Client, Message, Refuse, StartError, hookimpl
+from trichat import Client, ControlRequest, Message, PluginError, Refuse, StartError, hookimpl
 from trichat._ops.control_server import MAX_CLIENTS, MAX_REQUEST, REQUEST_TIMEOUT, SEND_TIMEOUT, Control
 from trichat._ops.reloader import Reloader
 from trichat._plugins.tracing import TRACE_BACKLOG
@@ -90,7 +90,7 @@ async def controlled(chat: Chat) -> AsyncIterator[Controlled]:
     reloader = Reloader(core_of(chat.server))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(reloader.run)
-        await nursery.start(Control(it.path, core_of(chat.server).tracer, reloader).serve)
+        await nursery.start(Control(it.path, core_of(chat.server), reloader).serve)
         yield it
         nursery.cancel_scope.cancel()
 
@@ -231,6 +231,45 @@ async def test_what_is_no_request_is_told_those_that_there_are(control: Controll
     assert end == "."
 
 
+class Greeter:
+    """Greets whom it is told, but for one."""
+
+    @hookimpl
+    def control_requests(self) -> Mapping[str, ControlRequest]:
+        return {"greet": self._greet}
+
+    async def _greet(self, words: Sequence[str]) -> str | Refuse:
+        return Refuse("not\nmallory") if "mallory" in words else "\n".join(f"hello {word}\x1b[2J" for word in words)
+
+
+async def test_a_plugin_answers_its_requests_with_the_words_after_the_name(virtual_time: object) -> None:
+    async with running([Greeter]) as chat, controlled(chat) as control:
+        assert await control.asked("greet alice 'bob the builder'") == ["= hello alice", "= hello bob the builder", "."]
+        assert await control.asked("greet") == ["."]
+        assert await control.asked("greet mallory") == ["! not mallory", "."]
+        assert await control.asked("greet it's") == ['! "greet it\'s" cannot be answered: No closing quotation', "."]
+        assert await control.asked("wave") == ["! there is no request 'wave', only: reload, tasks, trace, greet", "."]
+        assert (await control.asked("tasks"))[-1] == "."
+
+
+async def test_a_plugin_that_takes_a_request_of_ours_refuses_the_start(virtual_time: object) -> None:
+    class Greedy:
+        @hookimpl
+        def control_requests(self) -> Mapping[str, ControlRequest]:
+            return {"tasks": lambda words: "none"}
+
+    async with running([Greedy]) as chat:
+        with pytest.raises(PluginError, match="plugin 'greedy' has the request 'tasks', which trichat itself has"):
+            Control(chat.folder / "trichat.sock", core_of(chat.server), Reloader(core_of(chat.server)))
+
+
+async def test_a_request_that_is_too_long_is_not_carried_out_in_part(virtual_time: object) -> None:
+    async with running([Greeter]) as chat, controlled(chat) as control:
+        longest = "greet " + "x" * (MAX_REQUEST - len("greet "))
+        assert (await control.asked(longest))[0].startswith("= hello xxx")
+        assert await control.asked(f"{longest}x") == [f"! a request has at most {MAX_REQUEST} bytes", "."]
+
+
 async def test_a_request_may_come_byte_by_byte_and_what_follows_it_is_not_looked_at(control: Controlled) -> None:
     async with control.caller() as caller:
         for byte in "reload\r\n":
@@ -341,7 +380,7 @@ async def is_asked_everything(chat: Chat) -> None:
     with part("control"):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(reloader.run)
-            await nursery.start(Control(control.path, core_of(chat.server).tracer, reloader).serve)
+            await nursery.start(Control(control.path, core_of(chat.server), reloader).serve)
             async with control.caller() as watching, control.caller() as asking:
                 await watching.say("trace\n")
                 await watching.line()

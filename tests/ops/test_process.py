@@ -53,6 +53,48 @@ def test_the_start_tells_who_is_in_shadow(tmp_path: Path) -> None:
         assert "plugins: blacklist, bye, chat_log, commands, seen (in shadow), stop" in server.banner
 
 
+HERALD = """
+from trichat import LOBBY, Refuse, hookimpl
+
+NAME = "announce"
+
+@hookimpl
+def announcements(server):
+    return [f"ask: {NAME}"]
+
+@hookimpl
+def control_requests(server):
+    async def announce(words):
+        if not words:
+            return Refuse("say what")
+        await server.say(LOBBY, " ".join(words))
+        return f"told to {len(server.members())}"
+
+    return {NAME: announce}
+"""
+
+
+def test_a_plugin_adds_to_what_is_printed_and_to_what_can_be_asked(tmp_path: Path) -> None:
+    (tmp_path / "herald.py").write_text(HERALD)
+    with served(tmp_path, "--plugin", "herald.py") as server:
+        assert server.banner[3:5] == [f"chat log: {tmp_path / 'chat_log.txt'}", "ask: announce"]
+        alice = server.join("alice")
+        ended = trichat("ask", "announce", "back", "at  noon", cwd=tmp_path)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "told to 1\n", "")
+        alice.reads("* back at  noon")
+        ended = trichat("ask", "announce", cwd=tmp_path)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", "trichat: say what\n")
+        ended = trichat("ask", "sing", cwd=tmp_path)
+        assert ended.stderr == "trichat: there is no request 'sing', only: reload, tasks, trace, announce\n"
+
+
+def test_a_request_of_a_plugin_that_trichat_has_itself_refuses_the_start(tmp_path: Path) -> None:
+    (tmp_path / "herald.py").write_text(HERALD.replace('"announce"', '"reload"'))
+    ended = trichat("serve", "--port", "0", "--plugin", "herald.py", cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "trichat: plugin 'herald' has the request 'reload', which trichat itself has\n"
+
+
 def test_a_standard_output_that_takes_nothing_is_no_reason_not_to_start(tmp_path: Path) -> None:
     command = [TRICHAT, "serve", "--host", "127.0.0.1", "--port", "0"]
     with (

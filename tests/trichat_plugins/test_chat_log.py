@@ -801,6 +801,7 @@ async def test_a_reload_sets_a_torn_last_line_of_the_new_file_aside(chat: Chat, 
 
 async def test_who_reads_a_long_history_while_the_log_is_replaced_gets_all_of_it(virtual_time: object) -> None:
     async with running(config={"plugins": {"chat_log": {"replay": "all"}}}) as chat:
+        assert chat.log_path is not None
         chat.log_path.write_text(
             "".join(format_log_lines([Message(f"message {id}", "old", id=id)]) for id in range(1_000_000, 1_006_000))
         )

@@ -96,6 +96,11 @@ class Core:
         crashed = self.plugins.roster.crashed
         return {name: command for name, command in commands.items() if command.plugin not in crashed}
 
+    @property
+    def takes_clients(self) -> bool:
+        """Whether the server runs: it takes connections, and all plugins are there."""
+        return self._nursery is not None
+
     async def replace_plugin(self, name: str, plugin: object, policy: Policy | None) -> None:
         """Do what `Server.replace_plugin` does."""
         async with self._replacing:

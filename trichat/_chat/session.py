@@ -228,8 +228,9 @@ class Session:
         parts = [f"welcome, {connection.name}", f"here: {shown}" if shown else "you are the first here"]
         if context.plugins.roster.implements(hookspecs.history):
             parts.append("what is said is kept (dates are UTC)")
-        hints = {"help": "/help shows the commands", "bye": "bye leaves"}
-        parts.extend(hint for command, hint in hints.items() if command in context.server.commands)
+        client = connection.client
+        hints = {each.hint for each in context.server.commands.values() if each.hint and each.who.includes(client)}
+        parts += sorted(hints)  # an order that no reload changes
         return "; ".join(parts)
 
     async def _chat(self, calls: Calls) -> None:

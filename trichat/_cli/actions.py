@@ -6,7 +6,6 @@ import signal
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ import msgspec
 import trio
 
 from trichat._base.errors import ConfigError, ControlError, PluginError, StartError
-from trichat._config.options import Config, load_config, read_config
+from trichat._config.options import Config, read_config
 from trichat._net.listener import Address
 from trichat._ops.log_writer import LogThread
 from trichat._ops.plugin_versions import Versions
@@ -37,13 +36,15 @@ def _read(arguments: argparse.Namespace, faults: list[str]) -> tuple[Config, lis
 
 
 def _read_config(arguments: argparse.Namespace, faults: list[str]) -> Config:
-    path = _config_file(arguments)
-    config = Config() if path is None else read_config(path, faults)
-    keys = ("host", "port", "plugins_dir", "control")
-    given = {key: getattr(arguments, key) for key in keys if getattr(arguments, key, None) is not None}
-    config = msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, **given))
-    if getattr(arguments, "chat_log", None) is not None:
-        config = config.with_option("chat_log", "path", arguments.chat_log)
+    return read_config(_config_file(arguments), faults, arguments.settings)
+
+
+def _load_config(arguments: argparse.Namespace, path: Path | None) -> Config:
+    """Read this file and apply the command line to it. Raises `ConfigError`."""
+    faults: list[str] = []
+    config = read_config(path, faults, arguments.settings)
+    if faults:
+        raise ConfigError(faults)
     return config
 
 
@@ -70,17 +71,10 @@ def _serve_chat(arguments: argparse.Namespace) -> bool:
     config, choices, plugins = _build(arguments)
     names = [f"{each.name} (in shadow)" if each.policy.shadow else each.name for each in choices if each.enabled]
     about = [f"configuration: {config.source}", f"plugins: {', '.join(names)}"]
-    about += [f"chat log: {path}" for path in _chat_log(choices)]
     versions = Versions(partial(_read_config, arguments), config, arguments.plugin, plugins)
     # Only now: what a reload compares is what the file says.
     config = msgspec.structs.replace(config, server=as_many_as_descriptors(config.server))
     return serve(Server(config, plugins=plugins), versions, about)
-
-
-def _chat_log(choices: list[Choice]) -> Iterator[Path]:
-    for choice in choices:
-        if choice.name == "chat_log" and choice.enabled:
-            yield Path(getattr(choice.options, "path", "")).absolute()
 
 
 def _build(arguments: argparse.Namespace) -> tuple[Config, list[Choice], dict[str, object]]:
@@ -127,14 +121,13 @@ def ask_server(arguments: argparse.Namespace) -> bool:
     """Ask a server that runs, and return whether all went well there."""
     from trichat._ops.control_client import ANSWER_TIMEOUT, ask  # which a server never needs
 
-    faults: list[str] = []
-    control = _read_config(arguments, faults).server.control
-    if faults and arguments.control is None:
-        raise ConfigError(faults)
+    is_named = any(setting.keys == ("server", "control") for setting in arguments.settings)
+    # A server that is named can be asked whatever is wrong with the file.
+    control = _load_config(arguments, None if is_named else _config_file(arguments)).server.control
     if not control:
         raise ControlError("this server has no control socket: its `control` is empty")
     is_trace = arguments.request == "trace"
-    answer = ask(Path(control), arguments.request, timeout=None if is_trace else ANSWER_TIMEOUT)
+    answer = ask(Path(control), arguments.request, *arguments.words, timeout=None if is_trace else ANSWER_TIMEOUT)
     went_well = True
     # Ctrl-C is how a trace ends; whoever has typed anything else has broken it off.
     with suppress(KeyboardInterrupt) if is_trace else nullcontext():
@@ -150,8 +143,7 @@ def replay_log(arguments: argparse.Namespace) -> None:
 
     # Its failures are in the report.
     _log_to(logging.StreamHandler(), logging.CRITICAL)
-    path = _config_file(arguments)
-    config = Config() if path is None else load_config(path)
+    config = _load_config(arguments, _config_file(arguments))
     print(Rehearsal(arguments.plugin, config, arguments.log).run())
 
 
@@ -188,7 +180,7 @@ def try_plugin(arguments: argparse.Namespace) -> bool:
     """Try a plugin, and return whether it is good."""
     from trichat.testing import Subject, check_plugin  # which a server never needs
 
-    config = Config() if arguments.config is None else load_config(arguments.config)
+    config = _load_config(arguments, arguments.config)
     subject = Subject(arguments.plugin, config, arguments.say, arguments.only)
     failed = []
     for result in check_plugin(subject):

@@ -7,7 +7,7 @@ stand-in of the same name, in the room of the message, and what is sent to it is
 import math
 import signal
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,8 +29,9 @@ from trichat._config.plugin_policy import KEYS
 from trichat._fronts.line.wire import LineWire
 from trichat._net.outbox import Outbox
 from trichat._net.transport import Bytes, Transport
-from trichat._plugins.discovery import find_plugins, name_of
-from trichat._plugins.loader import Choice, build_plugins, choose_plugins
+from trichat._plugins.discovery import Found, find_plugins, name_of
+from trichat._plugins.loader import build_plugins, choose, choose_plugins, is_wanted
+from trichat._plugins.log_path import log_path_of
 from trichat._plugins.shadow import shadowing, shown
 from trichat._server import Server, core_of
 
@@ -151,11 +152,11 @@ class Rehearsal:
     def __init__(self, plugin: str, config: Config, log: Path | None = None) -> None:
         name, self._config, extra = _alone(plugin, config)
         faults: list[str] = []
-        choices = {choice.name: choice for choice in choose_plugins(self._config, extra, faults)}
-        self._plugins = build_plugins([choices[name]] if name in choices else [], faults)
+        choices = [choice for choice in choose_plugins(self._config, extra, faults) if choice.name == name]
+        self._plugins = build_plugins(choices, faults)
         if faults:
             raise ConfigError(faults)
-        self.report = Report(name, log or _log_of(choices.get("chat_log")))
+        self.report = Report(name, log or _log_of(config))
         _open(self.report.log).close()
         self._senders: OrderedDict[str, Connection] = OrderedDict()
         self._wire = LineWire(config.server.max_line_bytes)
@@ -244,7 +245,7 @@ class Rehearsal:
 
 
 def _alone(plugin: str, config: Config) -> tuple[str, Config, list[str]]:
-    """Return the plugin's name, what `config` says of it and of the log, and what to look for besides."""
+    """Return the plugin's name, what `config` says of it alone, and what to look for besides."""
     installed = plugin in {found.name for found in find_plugins(config.server.plugins_dir)}
     name = plugin if installed else name_of(plugin)
     options = config.server if installed else msgspec.structs.replace(config.server, plugins_dir="")
@@ -252,19 +253,36 @@ def _alone(plugin: str, config: Config) -> tuple[str, Config, list[str]]:
     own = {
         key: value for key, value in config.plugins.get(name, {}).items() if key not in KEYS or key == "hook_timeout"
     }
-    tables = {**{key: config.plugins[key] for key in config.plugins if key == "chat_log"}, name: own}
-    return name, msgspec.structs.replace(config, server=options, plugins=tables), [] if installed else [plugin]
+    return name, msgspec.structs.replace(config, server=options, plugins={name: own}), [] if installed else [plugin]
 
 
-def _log_of(choice: Choice | None) -> Path:
-    path = getattr(choice.options, "path", None) if choice is not None and choice.enabled else None
-    if path is None:
-        raise StartError("the plugin chat_log is turned off, so that there is no log; --log FILE names another one")
-    return Path(path)
+def _log_of(config: Config) -> Path:
+    """Return where the server of this configuration keeps its log. What is wrong with other plugins does not matter."""
+    faults: list[str] = []
+    for found in find_plugins(config.server.plugins_dir):
+        if is_wanted(found, config):
+            path = log_path_of(_built(found, config, faults))
+            if path is not None:
+                return path
+    if faults:
+        raise ConfigError(faults)
+    raise StartError("no plugin keeps a log, or it is turned off; name one with --log FILE")
+
+
+def _built(found: Found, config: Config, faults: list[str]) -> Collection[object]:
+    """Make one plugin, if it is on, or add to `faults` why it cannot be made."""
+    try:
+        choice = choose(found, config, faults)
+        return build_plugins([] if choice is None else [choice], faults).values()
+    except PluginError as error:
+        faults.append(str(error))
+        return ()
 
 
 def _open(log: Path) -> BinaryIO:
     try:
         return log.open("rb")
     except OSError as error:
-        raise StartError(f"{log}: the log cannot be read ({error.strerror}); --log FILE names another one") from None
+        raise StartError(
+            f"{log}: the log cannot be read ({error.strerror}); name another one with --log FILE"
+        ) from None

@@ -4,32 +4,33 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from trichat._base.errors import TrichatError
 from trichat._cli import actions
+from trichat._cli.subcommands import Run, find_subcommands
+from trichat._config.settings import Setting, parse_setting
 from trichat._version import __version__
 
 # What a fault of the user ends with, as argparse does; and what was tried and failed.
 USAGE_ERROR = 2
 FAILED = 1
 
-_Run = Callable[[argparse.Namespace], bool | None]
 _Add = Callable[[argparse.ArgumentParser], None]
 
 
 def main() -> NoReturn:
     """Run the command line, and exit: 0 when all went well, 1 when what was tried failed, 2 when the user must act."""
-    parser = _parser(sys.argv[1:])
-    arguments = parser.parse_args()
-    command: _Run | None = arguments.command
-    if command is None:
-        parser.print_help(sys.stderr)
-        sys.exit(USAGE_ERROR)
     try:
+        parser = _parser(sys.argv[1:])
+        arguments = parser.parse_args()
+        command: Run | None = arguments.command
+        if command is None:
+            parser.print_help(sys.stderr)
+            sys.exit(USAGE_ERROR)
         went_well = command(arguments)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
@@ -48,23 +49,62 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="trichat", description="A chat server for a team's own network.")
     parser.add_argument("--version", action="version", version=f"trichat {__version__}")
     parser.set_defaults(command=None)
-    commands = parser.add_subparsers(title="commands", metavar=f"{{{','.join(COMMANDS)}}}")
-    # To make that of each takes three milliseconds, and only help and complaints need another than that of the command.
-    for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
+    used = words[0] if words else ""
+    # To make the parser of each takes three milliseconds, and to look for installed ones longer still. Only help and
+    # complaints need another parser than that of the command.
+    built_in: Iterable[str] = [used] if used in COMMANDS else COMMANDS
+    installed = [] if used in COMMANDS else find_subcommands(COMMANDS)
+    usable = [each for each in installed if not each.is_built_in]
+    parser.epilog = "; ".join(f"{each.name} {each.about}" for each in installed if each.is_built_in)
+    names = ",".join([*COMMANDS, *(each.name for each in usable)])
+    commands = parser.add_subparsers(title="commands", metavar=f"{{{names}}}")
+    for name in built_in:
         run, add_arguments, about = COMMANDS[name]
         command = commands.add_parser(name, help=about)
         command.set_defaults(command=run)
         add_arguments(command)
+    for subcommand in usable:
+        command = commands.add_parser(subcommand.name, help=subcommand.about)
+        if subcommand.name == used:
+            command.set_defaults(command=subcommand.add(command))
     return parser
 
 
-def _add_configuration(command: argparse.ArgumentParser) -> None:
+def _add_config_file(command: argparse.ArgumentParser, about: str) -> None:
+    command.add_argument("--config", type=Path, metavar="FILE", help=about)
     command.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help=f"the configuration (default: {actions.DEFAULT_CONFIG}, if it is there)",
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        type=_setting,
+        metavar="TABLE.KEY=VALUE",
+        help="set any key of the configuration: --set plugins.stop.enabled=false",
     )
+
+
+def _add_alias(
+    command: argparse.ArgumentParser,
+    option: str,
+    key: str,
+    metavar: str,
+    about: str,
+    converted: Callable[[str], object] = str,
+) -> None:
+    """Add an option that is short for `--set KEY=VALUE`."""
+    keys = tuple(key.split("."))
+    command.add_argument(
+        option,
+        dest="settings",
+        action="append",
+        type=lambda text: Setting(keys, converted(text)),
+        metavar=metavar,
+        help=about,
+    )
+
+
+def _add_configuration(command: argparse.ArgumentParser) -> None:
+    _add_config_file(command, f"the configuration (default: {actions.DEFAULT_CONFIG}, if it is there)")
     command.add_argument(
         "--plugin",
         action="append",
@@ -72,11 +112,13 @@ def _add_configuration(command: argparse.ArgumentParser) -> None:
         metavar="PLUGIN",
         help="add a plugin: an installed one, a .py file or a module",
     )
-    command.add_argument("--plugins-dir", metavar="DIR", help="add the plugins in a folder: all of its .py files")
-    command.add_argument("--host", type=_host, help="the address to listen on")
-    command.add_argument("--port", type=_port, help="the TCP port; 0 picks a free one")
-    command.add_argument("--chat-log", metavar="FILE", help="the file that keeps what is said")
-    command.add_argument("--control", metavar="PATH", help="the socket at which it can be asked; empty for none")
+    _add_alias(
+        command, "--plugins-dir", "server.plugins_dir", "DIR", "add the plugins in a folder: all of its .py files"
+    )
+    _add_alias(command, "--host", "server.host", "HOST", "the address to listen on", _host)
+    _add_alias(command, "--port", "server.port", "PORT", "the TCP port; 0 picks a free one", _port)
+    _add_alias(command, "--chat-log", "plugins.chat_log.path", "FILE", "the file that keeps what is said")
+    _add_alias(command, "--control", "server.control", "PATH", "the socket at which it can be asked; empty for none")
 
 
 def _add_serve(command: argparse.ArgumentParser) -> None:
@@ -89,10 +131,20 @@ def _add_plugins(command: argparse.ArgumentParser) -> None:
     command.add_argument("name", nargs="?", metavar="NAME", help="the one to show")
 
 
+def _add_ask(command: argparse.ArgumentParser) -> None:
+    command.add_argument("request", metavar="NAME", help="the request; an unknown one is answered with all names")
+    command.add_argument("words", nargs="*", metavar="WORD", help="what the request takes")
+    _add_server(command)
+
+
 def _add_request(request: str, command: argparse.ArgumentParser) -> None:
-    command.set_defaults(request=request)
-    command.add_argument("--control", metavar="PATH", help="the server's control socket (default: as configured)")
-    command.add_argument("--config", type=Path, metavar="FILE", help="the configuration of the server")
+    command.set_defaults(request=request, words=[])
+    _add_server(command)
+
+
+def _add_server(command: argparse.ArgumentParser) -> None:
+    _add_config_file(command, "the configuration of the server")
+    _add_alias(command, "--control", "server.control", "PATH", "the server's control socket (default: as configured)")
 
 
 def _add_replay(command: argparse.ArgumentParser) -> None:
@@ -100,7 +152,7 @@ def _add_replay(command: argparse.ArgumentParser) -> None:
         "--plugin", required=True, metavar="PLUGIN", help="an installed plugin, a .py file or a module"
     )
     command.add_argument("--log", type=Path, metavar="FILE", help="the chat log (default: that of the configuration)")
-    command.add_argument("--config", type=Path, metavar="FILE", help="where its options are")
+    _add_config_file(command, "where its options are")
 
 
 def _add_new_plugin(command: argparse.ArgumentParser) -> None:
@@ -119,9 +171,16 @@ def _add_transcript(command: argparse.ArgumentParser) -> None:
 
 def _add_check_plugin(command: argparse.ArgumentParser) -> None:
     command.add_argument("plugin", metavar="PLUGIN", help="an installed plugin, a .py file or a module")
-    command.add_argument("--config", type=Path, metavar="FILE", help="where its options are")
+    _add_config_file(command, "where its options are")
     command.add_argument("--say", action="append", default=[], metavar="LINE", help="a line to say that it acts on")
     command.add_argument("--only", default="", metavar="CASE", help="play the one case that a failure has named")
+
+
+def _setting(text: str) -> Setting:
+    try:
+        return parse_setting(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _port(text: str) -> int:
@@ -143,7 +202,7 @@ def _host(text: str) -> str:
     return text
 
 
-COMMANDS: Mapping[str, tuple[_Run, _Add, str]] = {
+COMMANDS: Mapping[str, tuple[Run, _Add, str]] = {
     "serve": (actions.serve_chat, _add_serve, "run the server"),
     "check": (actions.check_config, _add_configuration, "say whether a configuration is good"),
     "config": (actions.print_config, _add_configuration, "print the whole configuration in effect, as TOML"),
@@ -163,6 +222,7 @@ COMMANDS: Mapping[str, tuple[_Run, _Add, str]] = {
         partial(_add_request, "reload"),
         "let a running server take new versions of its plugins, and open its files anew",
     ),
+    "ask": (actions.ask_server, _add_ask, "ask a running server for what one of its plugins answers"),
     "replay": (actions.replay_log, _add_replay, "say what a plugin would have made of the messages in a chat log"),
     "new-plugin": (
         actions.write_plugin,

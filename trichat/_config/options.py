@@ -1,6 +1,6 @@
 """The configuration: one TOML file, typed, with every fault named by its place."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -10,6 +10,10 @@ from msgspec import Meta
 
 from trichat._base.addresses import Network
 from trichat._base.errors import ConfigError
+from trichat._config.settings import Keys, Place, Setting, with_settings
+
+# What to call a configuration without a file.
+DEFAULTS = "the defaults"
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
 """A time limit in seconds, of at most a day: no wait is without end."""
@@ -21,6 +25,16 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     The string in a field's `Annotated[int, "..."]` is what `trichat config` prints above it; limits go beside it, as
     msgspec's `Meta(ge=0)`.
     """
+
+    @classmethod
+    def for_trial(cls, folder: Path) -> Mapping[str, object]:  # noqa: ARG003 - for those that override it
+        """Return keys with their values for a trial of the plugin, by the test kit or `trichat check-plugin`.
+
+        A value that is a `Path` is a file in `folder`. `check-plugin` uses it even if the configuration names another
+        file, so that a trial never writes to the files of a real server. All other values are defaults that suit a
+        trial, such as not to wait for the disk: the configuration goes first.
+        """
+        return {}
 
 
 class ServerOptions(Options, frozen=True, kw_only=True):
@@ -60,14 +74,23 @@ class ServerOptions(Options, frozen=True, kw_only=True):
     hook_timeout: Annotated[Seconds, "Seconds that one call of a plugin may take before it is cancelled."] = 5.0
     shutdown_timeout: Annotated[Seconds, "Seconds within which a stop is done, whatever clients and plugins do."] = 5.0
 
+    @classmethod
+    def for_trial(cls, folder: Path) -> Mapping[str, object]:
+        """Plugins keep their data in `folder`."""
+        return {"data_dir": folder / "trichat_data"}
+
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """A whole configuration. The tables of the plugins are typed later, when the plugins are known."""
 
     server: ServerOptions = ServerOptions()
     plugins: Mapping[str, Mapping[str, object]] = {}
-    source: str = "the defaults"
+    source: str = DEFAULTS
     """What to call it in a fault: the name of the file."""
+    trial_folder: Path | None = None
+    """The folder of a trial: what a table does not say is as `Options.for_trial` says. `None` outside of trials."""
+    given: Set[Keys] = frozenset()
+    """What is not from the file, but from the command line."""
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, object], source: str = "configuration") -> "Config":
@@ -78,10 +101,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigError(faults)
         return config
 
-    def with_option(self, plugin: str, key: str, value: object) -> "Config":
-        """The same configuration with one key of a plugin's table set to `value`."""
-        table = {**self.plugins.get(plugin, {}), key: value}
-        return msgspec.structs.replace(self, plugins={**self.plugins, plugin: table})
+    def place(self, *keys: str) -> Place:
+        """Return what to call one of its tables or values in a fault."""
+        return Place(self.source, keys, self.given)
 
 
 def load_config(path: Path) -> Config:
@@ -93,65 +115,82 @@ def load_config(path: Path) -> Config:
     return config
 
 
-def read_config(path: Path, faults: list[str]) -> Config:
-    """Read a configuration file. Each fault is added to `faults`, and its default stands in for what is wrong."""
+def read_config(path: Path | None, faults: list[str], settings: Sequence[Setting] = ()) -> Config:
+    """Read a configuration file, if there is one, with `settings` in place of what it says.
+
+    Each fault is added to `faults`, and its default stands in for what is wrong.
+    """
+    tables = {} if path is None else _read(path, faults)
+    return _from_tables(tables, DEFAULTS if path is None else str(path), faults, settings)
+
+
+def _read(path: Path, faults: list[str]) -> Mapping[str, object]:
     import tomllib  # a server without a file does not need it
 
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         faults.append(f"{path}: cannot be read ({error.strerror})")
     except (ValueError, RecursionError) as error:
-        # Beside its own errors, tomllib lets out those of numbers that are too long, and of what is nested too deep.
+        # Besides its own errors, tomllib lets out those of numbers that are too long, and of what is nested too deep.
         faults.append(f"{path}: is not TOML ({error})")
-    else:
-        return _from_tables(tables, str(path), faults)
-    return Config(source=str(path))
+    return {}
 
 
-def _from_tables(tables: Mapping[str, object], source: str, faults: list[str]) -> Config:
+def _from_tables(
+    tables: Mapping[str, object], source: str, faults: list[str], settings: Sequence[Setting] = ()
+) -> Config:
+    tables, given = with_settings(tables, settings)
+    root = Place(source, (), given)
     for key, table in tables.items():
         if key not in ("server", "plugins"):
             kind = "table" if isinstance(table, dict) else "key"
-            faults.append(f"{source}: {key}: unknown {kind}{suggestion(key, ['server', 'plugins'])}")
-    table = _table(tables, "server", f"{source}: ", faults)
+            faults.append(f"{root.at(key)}: unknown {kind}{suggestion(key, ['server', 'plugins'])}")
+    table = _table(tables, "server", root, faults)
     # What is right in it counts, even if the rest is wrong: `plugins_dir` says which tables of plugins there may be.
-    server = ServerOptions(**_values(ServerOptions, table, f"{source}: server", faults))
-    plugins = _table(tables, "plugins", f"{source}: ", faults)
+    server = ServerOptions(**_values(ServerOptions, table, root.at("server"), faults))
+    plugins = _table(tables, "plugins", root, faults)
     return Config(
         server=server,
-        plugins={name: _table(plugins, name, f"{source}: plugins.", faults) for name in plugins},
+        plugins={name: _table(plugins, name, root.at("plugins"), faults) for name in plugins},
         source=source,
+        given=given,
     )
 
 
-def _table(tables: Mapping[str, object], key: str, place: str, faults: list[str]) -> Mapping[str, object]:
+def _table(tables: Mapping[str, object], key: str, place: Place, faults: list[str]) -> Mapping[str, object]:
     table = tables.get(key, {})
     if isinstance(table, dict):
         return table
-    faults.append(f"{place}{key}: Expected a table (here: {table!r})")
+    faults.append(f"{place.at(key)}: Expected a table (here: {table!r})")
     return {}
+
+
+def in_trial(cls: type[Options], table: Mapping[str, object], folder: Path) -> Mapping[str, object]:
+    """Return `table`, completed by what the options `cls` say of a trial in `folder`."""
+    defaults = cls.for_trial(folder)
+    return {**{key: str(value) if isinstance(value, Path) else value for key, value in defaults.items()}, **table}
 
 
 OptionsType = TypeVar("OptionsType", bound=Options)
 
 
 def to_options(
-    cls: type[OptionsType], table: Mapping[str, object], place: str, faults: list[str], others: Sequence[str] = ()
+    cls: type[OptionsType], table: Mapping[str, object], place: Place, faults: list[str], others: Sequence[str] = ()
 ) -> OptionsType | None:
-    """Convert `table` to `cls`. Each fault is added to `faults`, behind its `place`; `None` if there was one.
+    """Convert `table` to `cls`. Each fault is added to `faults`, after its `place`; `None` if there was one.
 
-    `others` are keys that the table may have beside these: a misspelled one may have been meant for one of them.
+    `others` are keys that the table may have besides these: a misspelled one may have been meant for one of them.
     """
     fields = _fields(cls)
     before = len(faults)
     values = _values(cls, table, place, faults, others)
-    faults.extend(f"{place}.{key}: is missing" for key in fields if fields[key].required and key not in table)
+    faults.extend(f"{place.at(key)}: is missing" for key in fields if fields[key].required and key not in table)
     return cls(**values) if len(faults) == before else None
 
 
 def _values(
-    cls: type[Options], table: Mapping[str, object], place: str, faults: list[str], others: Sequence[str] = ()
+    cls: type[Options], table: Mapping[str, object], place: Place, faults: list[str], others: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Return the values in `table` that are right, and add a fault for each of the others."""
     fields = _fields(cls)
@@ -160,11 +199,11 @@ def _values(
     for key, value in table.items():
         before = len(faults)
         if key in fields:
-            converted = _convert(value, fields[key].type, f"{place}.{key}", faults)
+            converted = _convert(value, fields[key].type, str(place.at(key)), faults)
             if len(faults) == before:
                 values[key] = converted
         else:
-            faults.append(f"{place}.{key}: unknown key{suggestion(key, [*fields, *others])}")
+            faults.append(f"{place.at(key)}: unknown key{suggestion(key, [*fields, *others])}")
     return values
 
 

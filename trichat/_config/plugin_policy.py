@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from trichat._base.errors import ConfigError
 from trichat._config.options import Config, Options, Seconds, to_options
+from trichat._config.settings import Place
 
 
 class Policy(Options, frozen=True, kw_only=True):
@@ -47,7 +48,9 @@ class Policy(Options, frozen=True, kw_only=True):
 KEYS = tuple(field.name for field in msgspec.structs.fields(Policy))
 
 
-def split_policy(table: Mapping[str, object], place: str, faults: list[str]) -> tuple[Policy | None, dict[str, Any]]:
+def split_policy(
+    table: Mapping[str, object], place: Place, faults: list[str]
+) -> tuple[Policy | None, Mapping[str, Any]]:
     """Split the table of a plugin into its policy and its own options; `None` and a fault if the policy is wrong."""
     given = {key: value for key, value in table.items() if key in KEYS}
     own = {key: value for key, value in table.items() if key not in KEYS}
@@ -57,7 +60,7 @@ def split_policy(table: Mapping[str, object], place: str, faults: list[str]) -> 
 def policy_of(config: Config, name: str) -> Policy:
     """Return the policy for a plugin. Raises `ConfigError`."""
     faults: list[str] = []
-    policy, _ = split_policy(config.plugins.get(name, {}), f"{config.source}: plugins.{name}", faults)
+    policy, _ = split_policy(config.plugins.get(name, {}), config.place("plugins", name), faults)
     if policy is None:
         raise ConfigError(faults)
     return policy

@@ -1,5 +1,6 @@
-"""The other side of the control socket: asks a server that runs, for `trichat tasks`, `trace` and `reload`."""
+"""The other side of the control socket: asks a server that runs, for `trichat tasks`, `trace`, `reload` and `ask`."""
 
+import shlex
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,15 +22,18 @@ class Line(NamedTuple):
     """Whether it says what has failed."""
 
 
-def ask(path: Path, request: str, *, timeout: float | None = ANSWER_TIMEOUT) -> Iterator[Line]:
-    """Send a request to the server at `path`, and yield the answer as it comes. Raises `ControlError`.
+def ask(path: Path, request: str, *words: str, timeout: float | None = ANSWER_TIMEOUT) -> Iterator[Line]:
+    """Send a request, with `words`, to the server at `path`, and yield the answer as it comes. Raises `ControlError`.
 
     `timeout` is for each wait, in seconds; without it whoever waits has to have a way out.
     """
+    line = shlex.join([request, *words])
+    if "\n" in line:
+        raise ControlError("a request is one line; leave out the line breaks")
     with _translated(path, timeout), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(timeout)
         sock.connect(str(path))
-        sock.sendall(f"{request}\n".encode())
+        sock.sendall(f"{line}\n".encode(errors="replace"))
         with sock.makefile("rb") as file:
             yield from _lines(file)
 

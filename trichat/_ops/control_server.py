@@ -1,6 +1,7 @@
 """The control socket: whoever runs the server asks it what goes on, and has it reload.
 
-A client sends one line, the name of a request, and gets lines until the connection ends. Each begins with what it is:
+A client sends one line, the name of a request and words that it takes, quoted as in a shell. It gets lines until the
+connection ends. Each begins with what it is:
 
     = TEXT      a line of the answer
     ! SENTENCE  something has failed
@@ -10,6 +11,7 @@ A line holds nothing that a terminal would obey.
 """
 
 import logging
+import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from itertools import islice
@@ -18,11 +20,14 @@ from typing import Any
 
 import trio
 
+from trichat._base.errors import PluginError
+from trichat._base.messages import Refuse
 from trichat._base.task_tree import task_lines
 from trichat._base.text import printable
+from trichat._chat.core import Core
+from trichat._ops.plugin_requests import PluginRequests
 from trichat._ops.reloader import Reloader
 from trichat._ops.unix_socket import private_socket
-from trichat._plugins.tracing import Tracer
 
 logger = logging.getLogger("trichat.control")
 
@@ -30,7 +35,7 @@ logger = logging.getLogger("trichat.control")
 MAX_CLIENTS = 16
 
 # The longest request, in bytes.
-MAX_REQUEST = 100
+MAX_REQUEST = 4096
 
 # Seconds for the request to come, and for a client to take what is sent to it.
 REQUEST_TIMEOUT = 5.0
@@ -41,11 +46,14 @@ LINES_AT_ONCE = 100
 
 
 class Control:
-    """Answers requests about a server at the Unix socket `path`: `tracer` and `reloader` are the server's."""
+    """Answers requests about a server at the Unix socket `path`: its own, and those of plugins.
 
-    def __init__(self, path: Path, tracer: Tracer, reloader: Reloader) -> None:
+    Raises `PluginError` if a plugin has a request that it cannot have.
+    """
+
+    def __init__(self, path: Path, core: Core, reloader: Reloader) -> None:
         self._path = path
-        self._tracer = tracer
+        self._tracer = core.tracer
         self._reloader = reloader
         self._clients = 0
         self._requests: Mapping[str, Callable[[Answer], Awaitable[None]]] = {
@@ -53,6 +61,7 @@ class Control:
             "tasks": self._tasks,
             "trace": self._trace,
         }
+        self._of_plugins = PluginRequests(core, self._requests)
 
     async def serve(self, *, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED) -> None:
         """Listen, and answer until cancelled; the clients are cancelled with it. Raises `StartError`."""
@@ -79,13 +88,29 @@ class Control:
             await answer.fail(f"too many ask at the same time; there is room for {MAX_CLIENTS}")
         else:
             request = await _request(stream)
-            if request in self._requests:
+            if request is None:
+                await answer.fail(f"a request has at most {MAX_REQUEST} bytes")
+            elif request in self._requests:
                 trio.lowlevel.current_task().name = f"control {request}"
                 logger.debug("the control socket is asked for: %s", request)
                 await self._requests[request](answer)
             else:
-                await answer.fail(f"there is no request {request!r}, only: {', '.join(self._requests)}")
+                await self._ask_plugins(request, answer)
         await answer.end()
+
+    async def _ask_plugins(self, request: str, answer: "Answer") -> None:
+        try:
+            verb, *words = shlex.split(request) or [""]
+            result = await self._of_plugins.answer(verb, words)
+            if result is None:
+                verbs = ", ".join([*self._requests, *self._of_plugins.verbs()])
+                result = Refuse(f"there is no request {request!r}, only: {verbs}")
+        except (ValueError, PluginError) as error:
+            result = Refuse(f"{request!r} cannot be answered: {error}")
+        if isinstance(result, Refuse):
+            await answer.fail(result.reason)
+        else:
+            await answer.tell(*result.splitlines())
 
     async def _tasks(self, answer: "Answer") -> None:
         # The tree of a full house takes a while: the others get their turn in between.
@@ -137,17 +162,17 @@ class Answer:
             await self.stream.send_all(text.encode())
 
 
-async def _request(stream: trio.SocketStream) -> str:
-    """Receive a line, or what there is of it when the other side says no more."""
+async def _request(stream: trio.SocketStream) -> str | None:
+    """Receive a line, or what there is of it when the other side says no more; `None` if it is too long."""
     received = b""
     with trio.fail_after(REQUEST_TIMEOUT):
         while True:
             data = await stream.receive_some(MAX_REQUEST)
             received += data
-            if not data or b"\n" in data or len(received) >= MAX_REQUEST:
+            if not data or b"\n" in data or len(received) > MAX_REQUEST:
                 break
-    line = received.partition(b"\n")[0][:MAX_REQUEST]
-    return line.decode(errors="replace").strip()
+    line = received.partition(b"\n")[0]
+    return line.decode(errors="replace").strip() if len(line) <= MAX_REQUEST else None
 
 
 async def _cancel_at_end(stream: trio.SocketStream, scope: trio.CancelScope) -> None:

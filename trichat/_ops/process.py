@@ -1,11 +1,8 @@
 """`trichat serve`: a server in the foreground of a process, with its signals and its words to whoever started it."""
 
 import logging
-import os
 import resource
 import signal
-import socket
-import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +15,7 @@ import trio
 from trichat._base.failures import one_for_all
 from trichat._chat.core import Core
 from trichat._config.options import ServerOptions
-from trichat._net.listener import Address
+from trichat._ops.announcement import Announcement
 from trichat._ops.blocking_watchdog import Watchdog
 from trichat._ops.control_server import Control
 from trichat._ops.forced_exit import LastResort
@@ -40,11 +37,11 @@ def serve(server: Server, versions: Versions, about: Sequence[str]) -> bool:
     Returns whether it was stopped by somebody, and not by the failure of a plugin. Raises what `Server.serve` raises.
     """
     with one_for_all():
-        trio.run(_serve, server, versions, _Announcement(about))
+        trio.run(_serve, server, versions, Announcement(core_of(server), about))
     return not core_of(server).shutdown.failed
 
 
-async def _serve(server: Server, versions: Versions, announcement: "_Announcement") -> None:
+async def _serve(server: Server, versions: Versions, announcement: Announcement) -> None:
     core = core_of(server)
     reloader = Reloader(core, versions)
     watchdog = Watchdog(lambda: core.plugins.roster.files)
@@ -61,7 +58,7 @@ async def _serve(server: Server, versions: Versions, announcement: "_Announcemen
             nursery.start_soon(reloader.run, name="reload")
             if server.options.control:
                 # Before the server and until after it: one that hangs at its start or its end can still be asked.
-                await nursery.start(Control(Path(server.options.control), core.tracer, reloader).serve, name="control")
+                await nursery.start(Control(Path(server.options.control), core, reloader).serve, name="control")
             await server.serve(task_status=announcement)
             nursery.cancel_scope.cancel()
 
@@ -96,41 +93,6 @@ def _heeded_at_once(last_resort: LastResort) -> Iterator[None]:
     for number in receiving:
         signal.signal(number, handle)
     yield
-
-
-class _Announcement(trio.TaskStatus[list[Address]]):
-    """Tells where the server listens as soon as it does."""
-
-    def __init__(self, about: Sequence[str]) -> None:
-        self._about = about
-
-    def started(self, value: list[Address] | None = None) -> None:
-        addresses = value or []
-        if not addresses:
-            return  # it was stopped before
-        where = f"trichat listens on {', '.join(map(str, addresses))}"
-        how = [f"connect with: nc {_reachable(address.host)} {address.port}" for address in addresses]
-        try:
-            print(where, *self._about, *how, sep="\n", flush=True)
-        except OSError as error:
-            # The disk is full, or the reader has gone: that is no reason for a chat not to begin.
-            logger.warning("%s, which standard output does not take: %s", where, error.strerror)
-            # What is left in its buffer would be tried, and complained of, at the end of Python.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _reachable(host: str) -> str:
-    """Return an address by which others reach a socket that is bound to `host`."""
-    family, probe = (socket.AF_INET6, "2001:db8::1") if ":" in host else (socket.AF_INET, "192.0.2.1")
-    if host not in ("0.0.0.0", "::"):
-        return host
-    # Connecting a datagram socket sends nothing; it only lets the kernel choose the address that it would send from.
-    with socket.socket(family, socket.SOCK_DGRAM) as sock:
-        try:
-            sock.connect((probe, 1))
-        except OSError:
-            return "localhost"
-        return str(sock.getsockname()[0])
 
 
 def as_many_as_descriptors(options: ServerOptions) -> ServerOptions:

@@ -55,6 +55,8 @@ class Command:
     """Whose it is; the server fills it in."""
     who: Who = everyone
     """Who may give it."""
+    hint: str = ""
+    """What the welcome line says of it to those who may give it: `bye leaves`; empty for nothing."""
 
     @property
     def usage(self) -> str:
@@ -76,6 +78,7 @@ class _Mark(msgspec.Struct, frozen=True, dict=True):
     arguments: str | None
     help: str
     who: Who
+    hint: str
 
     @cached_property
     def parameters(self) -> list[_Parameter]:
@@ -101,6 +104,7 @@ def command(
     *,
     help: str,  # noqa: A002 - that is what it is
     who: Who = everyone,
+    hint: str = "",
 ) -> Callable[[F], F]:
     """Mark a function of a plugin as the command `/name`.
 
@@ -108,13 +112,13 @@ def command(
     `float`, `str`, a `Literal`, whatever msgspec can read from a word. A last parameter of type `str` gets all the
     rest, and `*words` one word each. A parameter with a default need not be given. Who types something else is answered
     with the usage: `arguments`, by default the names of the parameters. What the function returns is sent to the
-    client. Raises `ValueError` if nobody could type the name.
+    client. The welcome line ends with the `hint`, if there is one. Raises `ValueError` if nobody could type the name.
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} cannot be a command; it has a name like 'roll' or 'roll-2'")
 
     def mark(function: F) -> F:
-        setattr(function, _MARK, _Mark(function, name, arguments, help, who))
+        setattr(function, _MARK, _Mark(function, name, arguments, help, who, hint))
         return function
 
     return mark
@@ -133,7 +137,7 @@ def marked_commands(plugin: object) -> Iterator[Command]:
             function = getattr(plugin, attribute)
             mark: _Mark = getattr(function, _MARK)
             typed = _Typed(mark, function)
-            yield Command(mark.name, mark.help, typed, typed.arguments, who=mark.who)
+            yield Command(mark.name, mark.help, typed, typed.arguments, who=mark.who, hint=mark.hint)
 
 
 def parameter_types(command: Command) -> list[Any]:

@@ -11,7 +11,7 @@ from typing import NamedTuple, get_type_hints
 
 from trichat._base.errors import ConfigError, PluginError
 from trichat._base.failures import pass_on, with_place
-from trichat._config.options import Config, Options, suggestion, to_options
+from trichat._config.options import Config, Options, in_trial, suggestion, to_options
 from trichat._config.plugin_policy import KEYS, Policy, split_policy
 from trichat._plugins.discovery import Extra, Factory, Found, find_plugins
 
@@ -70,7 +70,7 @@ def unknown_tables(found: Sequence[Found], config: Config) -> list[str]:
     known = sorted(plugin.name for plugin in found)
     hint = "; a file or a module of your own is named with --plugin, or is in plugins_dir"
     strangers = [name for name in config.plugins if name not in known]
-    return [f"{config.source}: plugins.{name}: no such plugin{suggestion(name, known) or hint}" for name in strangers]
+    return [f"{config.place('plugins', name)}: no such plugin{suggestion(name, known) or hint}" for name in strangers]
 
 
 def is_wanted(plugin: Found, config: Config) -> bool:
@@ -81,19 +81,21 @@ def is_wanted(plugin: Found, config: Config) -> bool:
 def choose(plugin: Found, config: Config, faults: list[str]) -> Choice | None:
     """Import a plugin and read its table, or return `None` and add its faults. Raises `PluginError`."""
     name, factory = plugin.name, plugin.load()
-    place = f"{config.source}: plugins.{name}"
+    place = config.place("plugins", name)
     before = len(faults)
     policy, table = split_policy(config.plugins.get(name, {}), place, faults)
     # For a plugin without options the empty class says that there are no keys.
     cls = _options_class(factory)
     try:
         _check_keys(cls or Options)
+        if cls is not None and config.trial_folder is not None:
+            table = in_trial(cls, table, config.trial_folder)
         options = to_options(cls or Options, table, place, faults, KEYS)
     except (NotImplementedError, TypeError) as error:
         raise PluginError(f"plugin {name!r}: {error}") from None
     if len(faults) > before or policy is None:
         return None
-    return Choice(name, factory, options if cls else None, policy.enabled, place, policy)
+    return Choice(name, factory, options if cls else None, policy.enabled, str(place), policy)
 
 
 def _check_keys(options: type[Options]) -> None:

@@ -30,8 +30,8 @@ ASKING: dict[str, tuple[type, ...]] = {
     "history": (Iterable,),
 }
 
-# The hooks to which plugins contribute at the start. Here the plugin that was registered first comes first, not last.
-CONTRIBUTING = ("lifespan", "commands")
+# The hooks to which plugins contribute. Here the plugin that was registered first comes first, not last.
+CONTRIBUTING = ("lifespan", "commands", "announcements", "control_requests")
 
 # Everything that pluggy considers a hook.
 _HOOKABLE = (FunctionType, MethodType, classmethod, staticmethod)

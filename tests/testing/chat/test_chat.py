@@ -1,7 +1,7 @@
 """A server in memory: which plugins and options it has, how it starts, fails and ends."""
 
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trio
 
-from trichat import Client, ConfigError, Message, Options, PluginError, StartError, hookimpl
+from trichat import Client, ConfigError, Message, Options, PluginError, StartError, format_log_lines, hookimpl
 from trichat._base.task_tree import task_tree
 from trichat.testing import Chat, NotHeard, run, running
 from trichat.testing._chat.chat import Plugins
@@ -320,6 +320,44 @@ async def test_without_the_chat_log_the_log_is_empty(virtual_time: object) -> No
     async with running(config={"plugins": {"chat_log": {"enabled": False}}}) as chat:
         await answer_to_hello(chat)
         assert chat.log == []
+        assert chat.log_path is None
+
+
+class DiaryOptions(Options, frozen=True):
+    path: str = "/var/lib/diary.txt"
+    words: int = 100
+
+    @classmethod
+    def for_trial(cls, folder: Path) -> Mapping[str, object]:
+        return {"path": folder / "diary.txt", "words": 1}
+
+
+class Diary:
+    """Keeps messages in a file of its own."""
+
+    def __init__(self, options: DiaryOptions) -> None:
+        self.options = options
+        self.log_path = Path(options.path)
+
+    @hookimpl
+    def on_broadcast(self, messages: Sequence[Message]) -> None:
+        with self.log_path.open("a") as file:
+            file.write(format_log_lines(messages))
+
+
+async def test_a_plugin_has_the_options_for_a_trial_unless_the_test_says_otherwise(
+    virtual_time: object, tmp_path: Path
+) -> None:
+    async with running([Diary], {"plugins": {"diary": {"words": 7}}}, folder=tmp_path) as chat:
+        assert chat.plugins["diary"].options == DiaryOptions(path=str(tmp_path / "diary.txt"), words=7)  # type: ignore[attr-defined]
+
+
+async def test_the_log_may_be_that_of_any_plugin_also_when_it_was_replaced(virtual_time: object) -> None:
+    async with running([Diary], {"plugins": {"chat_log": {"enabled": False}}}) as chat:
+        await chat.replace("diary")
+        await answer_to_hello(chat)
+        assert chat.log_path == chat.folder / "diary.txt"
+        assert chat.log == ["* alice joined", "alice: hello"]
 
 
 async def test_the_log_may_be_synced_in_virtual_time_too(virtual_time: object) -> None:

@@ -64,6 +64,36 @@ def test_a_plugin_that_is_turned_off_is_told_at_once() -> None:
         Subject("seen", Config.from_tables({"plugins": {"seen": {"enabled": False}}}))
 
 
+DIARY = """
+from pathlib import Path
+from trichat import Options, hookimpl
+
+class DiaryOptions(Options, frozen=True):
+    path: str = "diary.txt"
+    patience: float = 60.0
+    words: int = 100
+
+    @classmethod
+    def for_trial(cls, folder):
+        return {"path": folder / "diary.txt", "patience": 0.1}
+
+class Diary:
+    def __init__(self, options: DiaryOptions) -> None: ...
+
+    @hookimpl
+    def on_broadcast(self): ...
+"""
+
+
+def test_a_trial_has_files_of_its_own_and_all_other_options_of_the_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "diary.py"
+    file.write_text(DIARY)
+    table = {"path": "/var/lib/diary.txt", "patience": 30, "words": 7}
+    subject = Subject(str(file), Config.from_tables({"plugins": {"diary": table}}))
+    assert subject.config["plugins"] == {"diary": {"patience": 30, "words": 7}}
+
+
 def test_what_is_said_goes_into_no_log_that_somebody_keeps() -> None:
-    subject = Subject("chat_log", Config.from_tables({"plugins": {"chat_log": {"path": "/var/log/chat.txt"}}}))
-    assert "path" not in dict(subject.config["plugins"]["chat_log"])  # type: ignore[call-overload]
+    table = {"path": "/var/log/chat.txt", "fsync": "always"}
+    subject = Subject("chat_log", Config.from_tables({"plugins": {"chat_log": table}}))
+    assert subject.config["plugins"] == {"chat_log": {"fsync": "always"}}

@@ -217,9 +217,7 @@ FAULTS: Mapping[str, Fault] = {
     # What it is made like
     "wrong_signature": in_each([LOADS], "plugin 'wrong_signature'", "wrong_signature.py", "'on_message'", "{'text'}"),
     "misspelled_hook": in_each([LOADS], "plugin 'misspelled_hook'", "misspelled_hook.py", "unknown hook 'on_leave'"),
-    "wrapper": in_each(
-        [LOADS], "plugin 'wrapper'", "wrapper.py", "on_message is a wrapper, which trichat does"
-    ),
+    "wrapper": in_each([LOADS], "plugin 'wrapper'", "wrapper.py", "on_message is a wrapper, which trichat does"),
 }
 
 

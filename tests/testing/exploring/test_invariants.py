@@ -337,6 +337,8 @@ def test_a_session_that_is_cancelled_ends_without_a_trace(monkeypatch: pytest.Mo
 class Notary:
     """Keeps the log in place of the built-in plugin, and waits in the middle of a line."""
 
+    log_path = Path("chat_log.txt")
+
     @hookimpl
     async def on_broadcast(self, messages: Sequence[Message]) -> None:
         for message in messages:
@@ -374,6 +376,8 @@ def test_half_a_line_is_at_the_end_of_the_log() -> None:
 
 class Hasty:
     """Keeps the log in place of the built-in plugin: what nobody waits for it writes later."""
+
+    log_path = Path("chat_log.txt")
 
     def __init__(self) -> None:
         self._later: list[str] = []

@@ -10,12 +10,13 @@ import trio
 from trichat._base.errors import PluginError
 from trichat._base.failures import leaves, one_for_all
 from trichat._base.task_tree import task_tree
-from trichat._config.options import Config
+from trichat._config.options import Config, ServerOptions, in_trial
 from trichat._fronts.line.wire import LineWire
 from trichat._fronts.wire import Wire
 from trichat._net.listener import Accept, Address
 from trichat._plugins.discovery import is_factory, name_of
 from trichat._plugins.loader import load_plugin, load_plugins
+from trichat._plugins.log_path import log_path_of
 from trichat._server import Server
 from trichat.testing._chat.dialogue import Dialogue
 from trichat.testing._chat.memory_transport import KERNEL_BUFFER, MemoryLine, MemoryTransport, Pipe
@@ -75,7 +76,6 @@ class Chat:
         plugins: Mapping[str, object],
         listener: MemoryListener,
         folder: Path,
-        log: Path,
         make: Callable[[str], object],
     ) -> None:
         self.server = server
@@ -83,7 +83,7 @@ class Chat:
         self.plugins = dict(plugins)
         """The plugins that it runs, by name."""
         self.folder = folder
-        """Where `chat_log.txt` is, and whatever else plugins write."""
+        """Where the chat log is, and whatever else plugins write."""
         self.dialogue = Dialogue()
         """What was said and heard so far."""
         self.people: list[Person] = []
@@ -92,8 +92,6 @@ class Chat:
         """The server's ends of their connections."""
         self._listener = listener
         self._make = make
-        self.log_path = log
-        """Where the chat log is, if there is one."""
 
     async def join(self, name: str, address: str = "127.0.0.1") -> Person:
         """Connect, give a name, and hear everything up to the welcome. Raises `NotHeard`."""
@@ -132,9 +130,14 @@ class Chat:
         await idle()
 
     @property
+    def log_path(self) -> Path | None:
+        """The chat log; `None` if no plugin keeps one."""
+        return log_path_of(self.plugins.values())
+
+    @property
     def log(self) -> list[str]:
         """What is in the chat log, as people see it live: without dates and rooms."""
-        if not self.log_path.exists():
+        if self.log_path is None or not self.log_path.exists():
             return []
         said = [line.split(" ", 2)[2] for line in self.log_path.read_text(encoding="utf-8").splitlines()]
         return [line.removeprefix("*") if line.startswith("** ") else line for line in said]
@@ -207,12 +210,16 @@ def is_cancelled(error: BaseException) -> bool:
 
 def make_chat(plugins: Plugins, config: Tables | None, folder: Path, transport: Connect = MemoryTransport) -> Chat:
     """Return a chat whose server does not run yet. Raises `ConfigError` or `PluginError`."""
-    full = Config.from_tables(_with_log_in(folder, config or {}))
+    tables = config or {}
+    server: object = tables.get("server", {})
+    if isinstance(server, Mapping):  # otherwise it is refused
+        tables = {**tables, "server": in_trial(ServerOptions, server, folder)}
+    full = msgspec.structs.replace(Config.from_tables(tables), trial_folder=folder)
     named = by_name(plugins)
     factories = {name: plugin for name, plugin in named.items() if is_factory(plugin)}
     # The table of a plugin that is there already is for the server alone: there are no options to make it with.
-    tables = {name: table for name, table in full.plugins.items() if name in factories or name not in named}
-    loaded = msgspec.structs.replace(full, plugins=tables)
+    to_load = {name: table for name, table in full.plugins.items() if name in factories or name not in named}
+    loaded = msgspec.structs.replace(full, plugins=to_load)
     found = load_plugins(loaded, factories)
     built_in = {name: plugin for name, plugin in found.items() if name not in named}
     given = {name: plugin for name, plugin in named.items() if name in found or not is_factory(plugin)}
@@ -221,14 +228,13 @@ def make_chat(plugins: Plugins, config: Tables | None, folder: Path, transport: 
             raise PluginError(f"there are two plugins of the name {name!r}; rename the one that you add")
     ordered = {**built_in, **{name: found.get(name, plugin) for name, plugin in given.items()}}
     listener = MemoryListener(LineWire(full.server.max_line_bytes), transport)
-    log = Path(str(full.plugins["chat_log"].get("path")))
 
     def make(name: str) -> object:
         if name in ordered and name not in found:
             raise PluginError(f"the plugin {name!r} was given as an instance, so that nobody knows how to make another")
         return load_plugin(name, loaded, factories)
 
-    return Chat(ProbedServer(full, plugins=ordered, listeners=[listener]), ordered, listener, folder, log, make)
+    return Chat(ProbedServer(full, plugins=ordered, listeners=[listener]), ordered, listener, folder, make)
 
 
 def by_name(plugins: Plugins) -> dict[str, object]:
@@ -250,15 +256,3 @@ def refuse_single(plugins: object) -> None:
     """Raise `TypeError` for one plugin in place of a list: a string would be taken for a list of letters."""
     if is_factory(plugins):
         raise TypeError(f"{plugins!r} is one plugin: give a list of them")
-
-
-def _with_log_in(folder: Path, config: Tables) -> Tables:
-    """What the test says, with a chat log and storage where the test can clear them away."""
-    plugins = config.get("plugins", {})
-    server: object = config.get("server", {})
-    given = plugins.get("chat_log", {}) if isinstance(plugins, Mapping) else {}
-    if not isinstance(server, Mapping) or not isinstance(plugins, Mapping) or not isinstance(given, Mapping):
-        return config  # which is refused
-    chat_log = {"path": str(folder / "chat_log.txt"), "fsync": "never", **given}
-    server = {"data_dir": str(folder / "trichat_data"), **server}
-    return {**config, "server": server, "plugins": {**plugins, "chat_log": chat_log}}

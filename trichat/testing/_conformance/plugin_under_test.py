@@ -9,9 +9,9 @@ from pathlib import Path
 from types import ModuleType
 
 from trichat._base.errors import ConfigError
-from trichat._config.options import Config
+from trichat._config.options import Config, Options
 from trichat._plugins.discovery import Factory, find_plugins, name_of
-from trichat._plugins.loader import choose_plugins
+from trichat._plugins.loader import Choice, choose_plugins
 from trichat.testing._chat.chat import Tables
 
 # Words out of a plugin's own source that are tried as lines, because they may be what it waits for.
@@ -48,13 +48,11 @@ class Subject:
         table = dict((config or Config()).plugins.get(self.name, {}))
         if table.get("enabled") is False:
             raise ConfigError([f"{config.source if config else ''}: the plugin {self.name!r} is turned off"])
-        if self.name == "chat_log":
-            table.pop("path", None)  # what is said here is for no log that somebody keeps
-        self.config: Tables = {
-            "server": {"backlog_bytes": 8192},
-            "plugins": {self.name: table},
-        }
-        factory = self.load()
+        self.config: Tables = {"server": {"backlog_bytes": 8192}, "plugins": {self.name: table}}
+        choice = self._choose()
+        for key in _files(type(choice.options)) if choice.options is not None else ():
+            table.pop(key, None)  # a trial has files of its own
+        factory = choice.factory
         self.file = inspect.getsourcefile(factory) or ""
         words = [*_own_words(Path(self.file)), *say]
         self.lines = [*ORDINARY, *(word for word in words if word not in _LAST_WORDS)]
@@ -62,11 +60,14 @@ class Subject:
 
     def load(self) -> Factory:
         """Import it, anew if it is a file. Raises `TrichatError`."""
+        return self._choose().factory
+
+    def _choose(self) -> Choice:
         faults: list[str] = []
         choices = choose_plugins(Config.from_tables(self.config), self.extra, faults)
         if faults:
             raise ConfigError(faults)
-        return next(choice.factory for choice in choices if choice.name == self.name)
+        return next(choice for choice in choices if choice.name == self.name)
 
     @property
     def module(self) -> ModuleType | None:
@@ -81,6 +82,11 @@ def _find(plugin: str) -> tuple[str, dict[str, object]]:
     if plugin.endswith(".py"):
         plugin = str(Path(plugin).absolute())
     return name_of(plugin), {name_of(plugin): plugin}
+
+
+def _files(options: type[Options]) -> Iterator[str]:
+    """Yield the options that name a file."""
+    return (key for key, value in options.for_trial(Path()).items() if isinstance(value, Path))
 
 
 def _own_words(file: Path) -> Iterator[str]:

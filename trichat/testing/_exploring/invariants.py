@@ -113,7 +113,7 @@ def log_is_whole(run: Run) -> None:
 
 def log_comes_first(run: Run) -> None:
     """The log has what anybody saw, and what was sent, in that order."""
-    if run.chat is None or "chat_log" not in run.chat.server.plugin_names:
+    if run.chat is None or run.chat.log_path is None:
         return
     logged = [line.split(" ", 2)[2] for line in run.log.splitlines() if " " in line]
     sent = [message for message in run.witness.sent if message.kind in ("said", "notice")]

@@ -116,7 +116,9 @@ class Run:
     @property
     def log(self) -> str:
         """What is in the chat log; empty if there is none."""
-        path = self.chat.log_path if self.chat is not None else self.folder / "chat_log.txt"
+        if self.chat is None or self.chat.log_path is None:
+            return ""
+        path = self.folder / self.chat.log_path
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
     @property

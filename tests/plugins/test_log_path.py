@@ -1,0 +1,30 @@
+"""Which file the chat log is."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from trichat import Config, load_plugins
+from trichat._plugins.log_path import log_path_of
+
+FIRST, SECOND = SimpleNamespace(log_path=Path("first.txt")), SimpleNamespace(log_path=Path("second.txt"))
+QUIET, STRANGE = SimpleNamespace(), SimpleNamespace(log_path="a string is for the plugin alone")
+
+
+@pytest.mark.parametrize(
+    ("plugins", "path"),
+    [
+        ([], None),
+        ([QUIET, STRANGE], None),
+        ([QUIET, FIRST], Path("first.txt")),
+        ([STRANGE, SECOND, FIRST], Path("second.txt")),
+    ],
+    ids=["no plugins", "no log", "a log", "two logs"],
+)
+def test_the_log_is_what_the_first_plugin_with_a_path_keeps(plugins: list[object], path: Path | None) -> None:
+    assert log_path_of(plugins) == path
+
+
+def test_one_of_the_plugins_that_come_with_trichat_keeps_a_log() -> None:
+    assert log_path_of(load_plugins(Config()).values()) == Path("chat_log.txt")

@@ -1,0 +1,62 @@
+"""The core knows no plugin by name: what a built-in plugin does, any other one can do in its place."""
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+BUILT_IN = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["trichat"]
+
+# A string that is the name of a plugin, or the place of its table or of one of its options.
+NAMES_PLUGIN = re.compile(rf"(?:plugins\.)?({'|'.join(map(re.escape, BUILT_IN))})(?:\.\w+)*")
+
+ALIAS = ("trichat/_cli/parser.py", "plugins.chat_log.path")
+
+# Other things that have the same word for a name.
+OTHER_THINGS = {
+    ("trichat/_cli/parser.py", "commands"): "the title in the help",
+    ("trichat/_config/plugin_policy.py", "stop"): "a value of on_error",
+    ("trichat/_plugins/active_hooks.py", "stop"): "a value of on_error",
+    ("trichat/_plugins/registry.py", "commands"): "the hook",
+    ("trichat/testing/_conformance/plugin_under_test.py", "bye"): "a word that people say",
+    ("trichat/testing/_conformance/plugin_under_test.py", "stop"): "a word that people say",
+    ("trichat/testing/_conformance/standard_dialogue.py", "bye"): "a word that people say",
+    ("trichat/testing/_conformance/standard_dialogue.py", "stop"): "a word that people say",
+    ("trichat/testing/_exploring/state_machine.py", "bye"): "a word that people say",
+    ("trichat/testing/_exploring/state_machine.py", "stop"): "a name that people try",
+}
+
+
+def strings(source: str) -> Iterator[str]:
+    """Yield the strings in a module, also those that are parts of others, but for docstrings."""
+    tree = ast.parse(source)
+    docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in docstrings:
+            yield node.value
+
+
+def plugins_named(source: str) -> set[str]:
+    return {each for each in strings(source) if NAMES_PLUGIN.fullmatch(each)}
+
+
+def test_no_module_of_trichat_names_a_built_in_plugin_but_for_one_option_of_the_command_line() -> None:
+    found = {
+        (str(path.relative_to(ROOT)), name)
+        for path in (ROOT / "trichat").rglob("*.py")
+        for name in plugins_named(path.read_text(encoding="utf-8"))
+    }
+    assert found == {ALIAS, *OTHER_THINGS}
+
+
+def test_a_name_is_found_wherever_it_is() -> None:
+    source = '''
+"""Knows the chat_log."""
+LOG = "chat_log"
+def log(plugins, bye="bye"):
+    "bye"
+    return plugins["stop"] if "stopped" in plugins else f"plugins.{'seen'}" or "plugins.blacklist.file"
+'''
+    assert plugins_named(source) == {"chat_log", "bye", "stop", "seen", "plugins.blacklist.file"}

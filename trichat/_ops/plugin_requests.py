@@ -1,0 +1,113 @@
+"""The requests of the control socket that plugins answer. Each is a call of its plugin, with a deadline."""
+
+import inspect
+import re
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import trio
+
+from trichat import hookspecs
+from trichat._base.errors import PluginError
+from trichat._base.failures import Misbehaved, exceptions_only
+from trichat._base.messages import Refuse
+from trichat._chat.core import Core
+from trichat._plugins.dispatch import log_failure
+from trichat._plugins.registry import Registered
+
+_VERB = re.compile(r"[a-z][a-z0-9-]*")
+
+
+class _Request(NamedTuple):
+    owner: Registered
+    answer: hookspecs.ControlRequest
+
+
+class PluginRequests:
+    """The requests of the plugins of one server. None may have a name that is `reserved`.
+
+    Raises `PluginError`, as all of its methods do, if a plugin has a reserved name, if two plugins have the same name,
+    or if a plugin contributes something other than requests.
+    """
+
+    def __init__(self, core: Core, reserved: Collection[str]) -> None:
+        self._core = core
+        self._reserved = reserved
+        self._requests()
+
+    def verbs(self) -> list[str]:
+        """Return the names of the requests that there are now."""
+        return sorted(self._requests())
+
+    async def answer(self, verb: str, words: Sequence[str]) -> str | Refuse | None:
+        """Let the plugin that has this request answer it; `None` if there is no such request.
+
+        A plugin that fails is named in the log, and then this is refused.
+        """
+        request = self._requests().get(verb)
+        while request is not None and request.owner.gate is not None:
+            await request.owner.gate.wait()  # for the version that replaces this plugin
+            request = self._requests().get(verb)
+        return None if request is None else await self._call_while_it_runs(request, verb, words)
+
+    async def _call_while_it_runs(self, request: _Request, verb: str, words: Sequence[str]) -> str | Refuse:
+        if not self._core.takes_clients:
+            return Refuse("the server is not running yet, or not any more; ask again when it is")
+        # A stop leaves the plugin's lifespan, which may hold what it needs for the answer.
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_cancel_at, self._core.shutdown.requested, nursery.cancel_scope)
+            answer = await self._call(request, verb, words)
+            nursery.cancel_scope.cancel()
+            return answer
+        return Refuse("the server is stopping")
+
+    async def _call(self, request: _Request, verb: str, words: Sequence[str]) -> str | Refuse:
+        name, what = request.owner.name, f"the request {verb!r}"
+        with self._core.plugins.deadlines.calls() as calls:
+            try:
+                with exceptions_only(partial(log_failure, name, what)):
+                    answer = request.answer(words)
+                    if inspect.isawaitable(answer):
+                        answer = await calls.wait_for(answer, request.owner, what)
+                    if not isinstance(answer, (str, Refuse)):
+                        raise Misbehaved(f"{answer!r} is not an answer to a request")
+                    return answer
+            except Exception as error:
+                log_failure(name, what, error)
+                return Refuse(f"the plugin {name!r} failed")
+
+    def _requests(self) -> Mapping[str, _Request]:
+        """Ask for them again: a plugin may have been replaced, or have crashed."""
+        plugins = self._core.plugins
+        requests: dict[str, _Request] = {}
+        for name, contribution in plugins.contributions(hookspecs.control_requests, self._core.server):
+            owner = plugins.roster.registry[name]
+            # A plugin in shadow has none, as it has no slash commands: people who ask would wait for an effect.
+            for verb, answer in () if owner.policy.shadow else _checked(name, contribution):
+                if verb in self._reserved:
+                    raise PluginError(f"plugin {name!r} has the request {verb!r}, which trichat itself has")
+                if verb in requests:
+                    other = requests[verb].owner.name
+                    raise PluginError(f"plugins {other!r} and {name!r} both have the request {verb!r}")
+                requests[verb] = _Request(owner, answer)
+        return requests
+
+
+async def _cancel_at(event: trio.Event, scope: trio.CancelScope) -> None:
+    await event.wait()
+    scope.cancel("the server is stopping")
+
+
+def _checked(plugin: str, contribution: object) -> Collection[tuple[str, hookspecs.ControlRequest]]:
+    """Return the requests that a plugin contributes. Raises `PluginError`."""
+    if contribution is None:
+        return ()
+    if not isinstance(contribution, Mapping):
+        raise PluginError(f"plugin {plugin!r} contributes {contribution!r}, not functions by the name of their request")
+    for verb, answer in contribution.items():
+        if not isinstance(verb, str) or not _VERB.fullmatch(verb) or not callable(answer):
+            raise PluginError(
+                f"plugin {plugin!r} contributes {verb!r}: {answer!r}; a request has a name like 'backup' and a function"
+            )
+    return contribution.items()
