@@ -15,6 +15,7 @@ from trichat import hookspecs
 from trichat._base.errors import ConnectionLost, TrichatError
 from trichat._base.failures import pass_on
 from trichat._base.messages import Message, Refuse
+from trichat._base.worker_threads import WorkerThreads
 from trichat._fronts.wire import Wire
 from trichat._net.outbox import Send
 from trichat._plugins.dispatch import Plugins
@@ -35,8 +36,7 @@ REMEMBERED = 8
 # Pages that are read at a time; more threads would only stand in each other's way.
 READERS = 4
 
-# Threads of its own: those that Trio has for everybody may all hang in some plugin. A page that hangs with the disk is
-# abandoned, and its thread counts until it comes back.
+# Threads that may hang with the disk, each with a page that was abandoned after its timeout, until no more are begun.
 THREADS = 40
 
 
@@ -73,9 +73,8 @@ class Replay:
 
     def __init__(self, plugins: Plugins, page_timeout: float) -> None:
         self._plugins = plugins
-        self._page_timeout = page_timeout
         self._readers = trio.CapacityLimiter(READERS)
-        self._threads = trio.CapacityLimiter(THREADS)
+        self._threads = WorkerThreads(THREADS, page_timeout)
         self._parts: OrderedDict[tuple[str, int, int], _Part] = OrderedDict()
 
     async def send_if_long(self, send: Send, wire: Wire, room: str, after: int, before: int) -> bool:
@@ -139,11 +138,7 @@ class Replay:
 
     async def _read_page(self, messages: Iterator[Message]) -> list[Message]:
         async with self._readers:
-            # A disk may hang, and a thread cannot be cancelled: abandoning it keeps client and stop from waiting.
-            with trio.fail_after(self._page_timeout):
-                return await trio.to_thread.run_sync(
-                    _take_page, messages, abandon_on_cancel=True, limiter=self._threads
-                )
+            return await self._threads.run(_take_page, messages)
 
 
 def _take_page(messages: Iterator[Message]) -> list[Message]:

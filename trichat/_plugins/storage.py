@@ -18,6 +18,7 @@ import msgspec
 import trio
 
 from trichat._base.errors import StorageError
+from trichat._base.worker_threads import WorkerThreads
 
 logger = logging.getLogger("trichat.storage")
 
@@ -73,9 +74,9 @@ class _Call(Generic[T]):
         self._error: Exception | None = RuntimeError(_NOT_RUNNING)
         self.done = trio.Event()
 
-    async def run(self, limiter: trio.CapacityLimiter) -> None:
+    async def run(self, threads: WorkerThreads) -> None:
         try:
-            self._value = await trio.to_thread.run_sync(self._function, abandon_on_cancel=True, limiter=limiter)
+            self._value = await threads.run(self._function)
             self._error = None
         except Exception as error:
             self._error = error
@@ -168,11 +169,11 @@ class Storage:
 
     async def _work(self) -> None:
         """Do what is handed over, until `_close`. The shield is for those who still store something while they end."""
-        limiter = trio.CapacityLimiter(1)
+        threads = WorkerThreads(1)
         with self._shield:
             async for call in self._calls:
-                await call.run(limiter)
-            await trio.to_thread.run_sync(self._database.close, abandon_on_cancel=True, limiter=limiter)
+                await call.run(threads)
+            await threads.run(self._database.close)
         if self._shield.cancelled_caught:
             logger.error("%s: the disk did not answer; the last that was stored may be missing", self._database.path)
 
