@@ -65,9 +65,13 @@ async def test_a_caller_that_is_cancelled_does_not_wait_for_the_thread(released:
 
 async def test_no_more_than_the_limit_run_at_a_time(released: threading.Event) -> None:
     threads = WorkerThreads(2)
+
+    def hang() -> None:
+        released.wait()
+
     async with trio.open_nursery() as nursery:
         for _ in range(5):
-            nursery.start_soon(threads.run, released.wait)
+            nursery.start_soon(threads.run, hang)
         await trio.testing.wait_all_tasks_blocked()
         assert trio.testing.active_thread_count() == 2
         released.set()

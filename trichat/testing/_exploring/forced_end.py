@@ -1,12 +1,11 @@
 """The end by force of a run in which somebody waits for ever."""
 
 import gc
-from pathlib import Path
 
 import trio
 from trio.lowlevel import Task
 
-from trichat import hookspecs
+from trichat._base.code_location import owner_of
 from trichat._base.task_tree import tasks_below
 from trichat.testing._chat import virtual_time
 from trichat.testing._exploring.leftovers import described
@@ -51,7 +50,6 @@ def _is_leaf(task: Task) -> bool:
 
 def _is_at_server_code(task: Task) -> bool:
     """Whether what a task waits for is written in the server itself."""
-    own = [frame.f_code.co_filename for frame, _ in task.iter_await_frames()]
-    outside_trio = [file for file in own if not file.startswith((str(Path(trio.__file__).parent), "<"))]
-    server, kit = Path(hookspecs.__file__).parent, Path(__file__).parents[1]
-    return bool(outside_trio) and server in (path := Path(outside_trio[-1])).parents and kit not in path.parents
+    owners = [owner_of(frame.f_code.co_filename) for frame, _ in task.iter_await_frames()]
+    innermost = [owner for owner in owners if owner not in ("python", "trio")][-1:]
+    return innermost == ["trichat"]
