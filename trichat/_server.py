@@ -14,7 +14,7 @@ from trichat import hookspecs
 from trichat._base.errors import PluginError
 from trichat._base.failures import one_for_all
 from trichat._base.messages import LOBBY, Message
-from trichat._base.shielded_service import outlasting
+from trichat._base.shielded_service import shielded_service
 from trichat._chat.broadcaster import Broadcaster
 from trichat._chat.client import Client
 from trichat._chat.context import House
@@ -275,9 +275,9 @@ class Server:
         # Who is needed longest is entered first: clients while there are clients, the broadcaster until the last of
         # them has left, the plugins until the last message is in the log.
         async with (
-            outlasting(self._plugins.deadlines.watch, lambda: None, 0, name="deadlines"),
+            shielded_service(self._plugins.deadlines.watch, lambda: None, 0, name="deadlines"),
             self._storages.serving(),
-            outlasting(lifespans.run, lifespans.stop, LIFESPANS_SHARE * grace, name="plugins"),
+            shielded_service(lifespans.run, lifespans.stop, LIFESPANS_SHARE * grace, name="plugins"),
         ):
             if self._stopping.is_set():
                 # Not all plugins are there, so none can be asked for anything, nor told what others may have said.
@@ -292,7 +292,7 @@ class Server:
         grace = BROADCASTER_SHARE * self._options.shutdown_timeout
         self._commands = self._of_those_that_run(command_table(commands_of_all(self._plugins)))
         async with (
-            outlasting(self._broadcaster.run, self._broadcaster.inbox.close, grace, name="broadcaster"),
+            shielded_service(self._broadcaster.run, self._broadcaster.inbox.close, grace, name="broadcaster"),
             trio.open_nursery() as self._nursery,
         ):
             try:

@@ -9,6 +9,9 @@ from msgspec import Meta
 from trichat._base.errors import ConfigError
 from trichat._config.options import Config, Options, Seconds, to_options
 
+# Seconds that a call or a lifespan of any plugin has for its cleanup after it was cancelled.
+CLEANUP = 1.0
+
 
 class Policy(Options, frozen=True, kw_only=True):
     """The keys that the table of every plugin may have, beside its own options."""

@@ -9,6 +9,8 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
+from queue import Empty, SimpleQueue
 
 logger = logging.getLogger("trichat")
 
@@ -24,33 +26,32 @@ class LastResort:
 
     def __init__(self, limit: float) -> None:
         self._limit = limit
-        self._armed = False
-        # Both are free once it has happened. To release a lock is safe in a signal handler, which may have interrupted
-        # anything; to start a thread there is not.
-        self._begun, self._done = threading.Lock(), threading.Lock()
+        # Two items: the stop has begun, and it is over. A signal handler may have interrupted anything: there it is
+        # safe to put something into this queue and to take the next number, and nothing else that tells a thread.
+        self._events: SimpleQueue[None] = SimpleQueue()
+        self._times_armed = count()
         self._thread = threading.Thread(target=self._watch, name="last resort", daemon=True)
 
     @contextmanager
     def within(self) -> Iterator[None]:
-        """Hold it ready in the block; behind it there is nothing left to end."""
-        self._begun.acquire()
-        self._done.acquire()
+        """Hold it ready in the block; after it there is nothing left to end."""
         self._thread.start()
         try:
             yield
         finally:
-            self._done.release()
             self.arm()
+            self._events.put(None)
 
     def arm(self) -> None:
         """Note that the stop has begun. Safe to repeat, and to call where nothing else works: in a signal handler."""
-        if not self._armed:
-            self._armed = True
-            self._begun.release()
+        if next(self._times_armed) == 0:
+            self._events.put(None)
 
     def _watch(self) -> None:
-        self._begun.acquire()
-        if not self._done.acquire(timeout=self._limit + SPARE):
+        self._events.get()
+        try:
+            self._events.get(timeout=self._limit + SPARE)
+        except Empty:
             self._end()
 
     def _end(self) -> None:

@@ -8,12 +8,10 @@ import trio
 
 from trichat._base.errors import StartError
 from trichat._base.failures import sentences, split_failure
+from trichat._config.plugin_policy import CLEANUP
 from trichat._plugins.background_tasks import Background
 
 logger = logging.getLogger("trichat.plugins")
-
-# Seconds that a lifespan has for its cleanup when it was cancelled.
-CLEANUP = 1.0
 
 # Seconds in which a plugin that has taken the place of another one still counts as one that cannot start: a task of it
 # may find the port taken that it wants.
@@ -63,7 +61,7 @@ class Lifespans:
                 task_status.started()
                 await self._stopping.wait()
             finally:
-                # `outlasting` shields all of this.
+                # `shielded_service` shields all of this.
                 await self._leave_all()  # noqa: ASYNC102
 
     async def enter(self, name: str, manager: AbstractAsyncContextManager[None], seconds: float) -> None:

@@ -28,7 +28,8 @@ async def end_by_force(endless: list[str], everything: trio.CancelScope) -> None
     endless += [f"it would have waited for ever: {described(task)}" for task in culprits or stuck]
     everything.cancel(ENDED)
     for _ in range(100):
-        # What holds a cancellation off is a shield: without one, everything that waits ends.
+        # What holds a cancellation off is a shield: without one, everything that waits ends. Trio gives nobody the
+        # scopes that a task is in (`Task._cancel_status` is private); only those of nurseries can be reached.
         for scope in gc.get_objects():
             if type(scope) is trio.CancelScope and scope.shield:
                 scope.shield = False

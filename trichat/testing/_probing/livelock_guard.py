@@ -68,6 +68,7 @@ class _Dead:
 
 def _abandon(task: Task, what: str) -> None:
     """Let a task take no further step: its run is over anyway."""
-    # Python would close a coroutine that nobody holds, and this one may ignore that as well: so it stays for ever.
+    # Python closes a coroutine when nobody holds it any more, and this one may ignore that as well, with a complaint on
+    # standard error. A list would hold it only until Python ends and clears all modules: one reference too many holds.
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(task.coro))
     task.coro = _Dead(what)  # type: ignore[assignment]
