@@ -18,7 +18,7 @@ from trichat._base.shielded_service import shielded_service
 from trichat._chat.broadcaster import Broadcaster
 from trichat._chat.client import Client
 from trichat._chat.context import House
-from trichat._chat.history import Replay
+from trichat._chat.history import History
 from trichat._chat.hub import Hub
 from trichat._chat.order import Sequencer
 from trichat._chat.session import Session
@@ -78,7 +78,7 @@ class Server:
         self._hub = Hub(max_clients=options.max_clients, max_clients_per_address=options.max_clients_per_address)
         self._broadcaster = Broadcaster(self._hub, self._plugins, Sequencer())
         self._house = House(
-            options, self._hub, self._plugins, self._broadcaster, Replay(self._plugins, options.hook_timeout)
+            options, self._hub, self._plugins, self._broadcaster, History(self._plugins, options.hook_timeout)
         )
         self._storages = Storages(Path(options.data_dir).absolute(), STORAGE_SHARE * options.shutdown_timeout)
         self._commands: Mapping[str, Command] = {}

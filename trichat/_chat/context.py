@@ -3,7 +3,7 @@
 import msgspec
 
 from trichat._chat.broadcaster import Broadcaster
-from trichat._chat.history import Replay
+from trichat._chat.history import History
 from trichat._chat.hub import Hub
 from trichat._config.options import ServerOptions
 from trichat._plugins.dispatch import Plugins
@@ -16,4 +16,4 @@ class House(msgspec.Struct, frozen=True):
     hub: Hub
     plugins: Plugins
     broadcaster: Broadcaster
-    replay: Replay
+    replay: History

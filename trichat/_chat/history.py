@@ -1,4 +1,4 @@
-"""The history, on its way to those who join.
+"""The history, as it is sent to those who join.
 
 What is short is asked for and encoded once for all who join at the same point of the order; what is long is read in
 worker threads and sent a page at a time, so that memory does not grow with the log.
@@ -20,7 +20,7 @@ from trichat._fronts.wire import Wire
 from trichat._net.outbox import Send
 from trichat._plugins.dispatch import Plugins
 
-logger = logging.getLogger("trichat.replay")
+logger = logging.getLogger("trichat.history")
 
 # What is read, encoded and sent in one go: a few milliseconds of work, and little memory for each client that does not
 # take it. A page ends at the first of the two.
@@ -30,10 +30,10 @@ PAGE_CHARACTERS = 16_384
 # A short history of at most so many characters is kept encoded, in one piece, for all who see the same part of it.
 ENCODED_CHARACTERS = 100_000
 
-# Parts of the history that are kept: in a storm of joins the sessions of a few batches are at it side by side.
+# Parts of the history that are kept: in a storm of joins, the sessions of a few batches need different ones.
 REMEMBERED = 8
 
-# Pages that are read at a time; more threads would only stand in each other's way.
+# Pages that are read at a time. More would only slow each other down, and the loop with them.
 READERS = 4
 
 # Threads that may hang with the disk, each with a page that was abandoned after its timeout, until no more are begun.
@@ -50,7 +50,7 @@ class _Part:
     def __init__(self) -> None:
         self.asking = trio.Lock()
         self.messages: Sequence[Message] | None = None
-        """`None` until somebody has asked, and for ever if they are not in memory."""
+        """`None` until a session has asked; if they are not in memory, it stays so."""
         self._encoded: dict[Wire, bytes] = {}
 
     def pages(self, wire: Wire) -> Iterator[bytes]:
@@ -68,8 +68,8 @@ class _Part:
             yield self._encoded[wire]
 
 
-class Replay:
-    """Sends history. `page_timeout` is what reading one page may take, in seconds."""
+class History:
+    """Sends the history to those who join. To read one page may take `page_timeout` seconds."""
 
     def __init__(self, plugins: Plugins, page_timeout: float) -> None:
         self._plugins = plugins

@@ -1,4 +1,4 @@
-"""The last resort: ends the process when a stop does not.
+"""Ends the process when a stop takes too long.
 
 No deadline helps against a plugin that never returns, or that shields itself from cancellation. Whoever stops a server
 must not have to look for its process.
@@ -17,11 +17,11 @@ logger = logging.getLogger("trichat")
 # Seconds beyond the time limit of a stop, for a machine that is slow.
 SPARE = 5.0
 
-# Seconds to say so.
-LAST_WORDS = 1.0
+# Seconds that the log may take to say so.
+LOG_TIMEOUT = 1.0
 
 
-class LastResort:
+class ForcedExit:
     """Ends the process with status 1 when a stop takes longer than `limit` seconds and some more."""
 
     def __init__(self, limit: float) -> None:
@@ -30,7 +30,7 @@ class LastResort:
         # safe to put something into this queue and to take the next number, and nothing else that tells a thread.
         self._events: SimpleQueue[None] = SimpleQueue()
         self._times_armed = count()
-        self._thread = threading.Thread(target=self._watch, name="last resort", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="forced exit", daemon=True)
 
     @contextmanager
     def within(self) -> Iterator[None]:
@@ -59,7 +59,7 @@ class LastResort:
             # Whatever hangs may have a lock of the log in its hands, and the log may have nobody who reads it.
             saying = threading.Thread(target=self._say, daemon=True)
             saying.start()
-            saying.join(LAST_WORDS)
+            saying.join(LOG_TIMEOUT)
         finally:
             os._exit(1)
 

@@ -9,7 +9,7 @@ import trio
 from trichat._base.errors import StartError
 from trichat._base.failures import sentences, split_failure
 from trichat._config.plugin_policy import CLEANUP
-from trichat._plugins.background_tasks import Background
+from trichat._plugins.background_tasks import BackgroundTasks
 
 logger = logging.getLogger("trichat.plugins")
 
@@ -166,7 +166,7 @@ class _Lifespan:
         """Whether it has started, or never will."""
         self._stopping = trio.Event()
         self._left = trio.Event()
-        self._background = Background(name)
+        self._background = BackgroundTasks(name)
 
     async def start(self, nursery: trio.Nursery) -> None:
         try:

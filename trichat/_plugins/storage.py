@@ -25,7 +25,7 @@ logger = logging.getLogger("trichat.storage")
 T = TypeVar("T")
 
 # Seconds that a disk may take for one thing. A hook has `hook_timeout` besides; a task of a plugin has only this.
-PATIENCE = 30.0
+DISK_TIMEOUT = 30.0
 
 # The longest name of a folder that is a plugin's name. Longer ones would meet the limits of file systems.
 LONGEST_NAME = 100
@@ -158,14 +158,14 @@ class Storage:
             self._start(self._work, f"storage {self._folder.name}")
             self._is_started = True
         call = _Call(partial(function, *arguments))
-        with trio.move_on_after(PATIENCE):
+        with trio.move_on_after(DISK_TIMEOUT):
             try:
                 await self._hand_over.send(call)
             except trio.ClosedResourceError:
                 raise RuntimeError(_NOT_RUNNING) from None
             await call.done.wait()
             return call.result()
-        raise StorageError(f"{self._database.path}: the disk did not answer within {PATIENCE:g} seconds")
+        raise StorageError(f"{self._database.path}: the disk did not answer within {DISK_TIMEOUT:g} seconds")
 
     async def _work(self) -> None:
         """Do what is handed over, until `_close`. The shield is for those who still store something while they end."""

@@ -5,14 +5,14 @@ import trio
 from trio.lowlevel import checkpoint
 
 from trichat.testing import run
-from trichat.testing._probing.livelock_guard import Abandoned, EndlessGuard
+from trichat.testing._probing.livelock_guard import Abandoned, LivelockGuard
 
 LIMIT = 3000
 
 
-def guarded(limit: int = LIMIT) -> tuple[EndlessGuard, list[str]]:
+def guarded(limit: int = LIMIT) -> tuple[LivelockGuard, list[str]]:
     endless: list[str] = []
-    return EndlessGuard(endless, limit), endless
+    return LivelockGuard(endless, limit), endless
 
 
 async def spin(times: int) -> None:
@@ -72,7 +72,7 @@ def test_as_long_as_time_passes_a_task_may_go_on() -> None:
             await trio.sleep(0.001)
         return 1
 
-    assert run(main, instruments=[EndlessGuard(endless, LIMIT)]) == 1
+    assert run(main, instruments=[LivelockGuard(endless, LIMIT)]) == 1
     assert endless == []
 
 

@@ -20,7 +20,7 @@ from trichat.testing._conformance.plugin_under_test import Subject
 from trichat.testing._conformance.standard_dialogue import dialogue, enter, speak
 from trichat.testing._exploring.player import Player
 from trichat.testing._exploring.run import AFTERMATH, Run, Scenario, takes_chat
-from trichat.testing._exploring.strategies import Struck, strike_everywhere
+from trichat.testing._exploring.strategies import PartDisturbance, strike_everywhere
 from trichat.testing._probing.cancel_targets import Part
 from trichat.testing._probing.checkpoint_probe import Probe
 
@@ -120,7 +120,7 @@ def _see_case(player: Player) -> None:
         raise NoSuchCase(player.only)
 
 
-class _HangUp(Struck):
+class _HangUp(PartDisturbance):
     verb = "was left by its client"
     excused = ()
 
