@@ -57,7 +57,7 @@ class ChatLog:
 
     def __init__(self, options: ChatLogOptions) -> None:
         self._options = options
-        self._log: LogFile
+        self._file: LogFile | None = None
         self._unsynced = False
         self._threads = WorkerThreads(THREADS)
         self._start_of_recent = 0
@@ -67,7 +67,7 @@ class ChatLog:
     @asynccontextmanager
     async def lifespan(self, server: Server) -> AsyncIterator[None]:
         """Hold the file open, and sync it every second if it has to be."""
-        self._log = self._open(Path(self._options.path))
+        self._file = self._open(Path(self._options.path))
         try:
             last = self._recover()
             self._warn_of_future(last)
@@ -81,9 +81,15 @@ class ChatLog:
                 # In a thread, as always: a disk that hangs must not hold up a stop.
                 await self._threads.run(self._log.sync)
         finally:
-            # Who still reads the history from it goes on; the last one to hold it closes it.
+            # A session that still reads the history from it keeps reading; the last one to hold it closes it.
             self._log.unlock()
-            del self._log
+            self._file = None
+
+    @property
+    def _log(self) -> LogFile:
+        """The open file: no hook is called outside of the lifespan."""
+        assert self._file is not None
+        return self._file
 
     def _open(self, path: Path) -> LogFile:
         return LogFile(path, lasting=self._options.fsync != "never")
@@ -170,7 +176,8 @@ class ChatLog:
         """Go on with a new file if the old one was moved away."""
         if not self._log.was_moved():
             return
-        old, self._log = self._log, self._open(self._log.path)
+        old = self._log
+        self._file = self._open(old.path)
         self._set_torn_line_aside()
         logger.info("%s was opened anew", self._log.path)
         if self._options.fsync != "never":

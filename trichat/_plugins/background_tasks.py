@@ -9,9 +9,9 @@ import trio
 class BackgroundTasks:
     """The background tasks of one plugin. They end before its lifespan does, which may hold what they use."""
 
-    def __init__(self, plugin: str) -> None:
+    def __init__(self, plugin: str, nursery: trio.Nursery) -> None:
         self._plugin = plugin
-        self.nursery: trio.Nursery
+        self._nursery = nursery
         self._scopes: set[trio.CancelScope] = set()
         self._ending = False
         self._ended = trio.Event()
@@ -27,7 +27,7 @@ class BackgroundTasks:
         scope = trio.CancelScope()
         self._scopes.add(scope)
         title = name or getattr(function, "__qualname__", repr(function))
-        self.nursery.start_soon(self._run, scope, function, args, name=f"plugin {self._plugin}: {title}")
+        self._nursery.start_soon(self._run, scope, function, args, name=f"plugin {self._plugin}: {title}")
 
     async def _run(
         self, scope: trio.CancelScope, function: Callable[..., Awaitable[object]], args: tuple[object, ...]

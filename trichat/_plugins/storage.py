@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, cast, overload
 from urllib.parse import quote
 
 import msgspec
@@ -70,7 +70,7 @@ class _Call(Generic[T]):
 
     def __init__(self, function: Callable[[], T]) -> None:
         self._function = function
-        self._value: T
+        self._value: T | None = None
         self._error: Exception | None = RuntimeError(_NOT_RUNNING)
         self.done = trio.Event()
 
@@ -86,7 +86,7 @@ class _Call(Generic[T]):
     def result(self) -> T:
         if self._error is not None:
             raise self._error
-        return self._value
+        return cast(T, self._value)
 
 
 class Storage:

@@ -193,7 +193,7 @@ FAULTS: Mapping[str, Fault] = {
     "raises_on_odd_numbers": in_each(
         [DIALOGUE],
         "plugin 'raises_on_odd_numbers' failed in /roll",
-        "ValueError at raises_on_odd_numbers.py:11 in roll",
+        "ValueError at raises_on_odd_numbers.py:11 in Dice.roll",
     ),
     "says_it_in_on_broadcast": in_each(
         [FLOOD],

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import hypothesis.strategies as st
 import trio
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, multiple, rule
+from trio.lowlevel import Task
 
 from trichat.testing._chat.chat import Chat, Tables, running
 from trichat.testing._chat.person import Disconnected, Person
@@ -62,7 +63,14 @@ class ChatMachine(RuleBasedStateMachine):
         self._stack = AsyncExitStack()
         self._log = ExitStack()
         self._log.enter_context(failures_logged(self._run.failures))
-        self.chat: Chat
+        self._before: set[Task] = set()
+        """The tasks that there were before the start."""
+
+    @property
+    def chat(self) -> Chat:
+        """The chat, once it has started."""
+        assert self._run.chat is not None
+        return self._run.chat
 
     @initialize(seed=st.integers(0, 2**16))
     def start(self, seed: int) -> None:
@@ -73,7 +81,7 @@ class ChatMachine(RuleBasedStateMachine):
         plugins = {**made(type(self).plugins), **network.plugins, "trichat_testing": self._run.witness}
         chat = running(plugins, self.config, folder=self._run.folder, transport=network.transport)
         self._before = set(all_tasks())
-        self.chat = self._run.chat = await self._stack.enter_async_context(chat)
+        self._run.chat = await self._stack.enter_async_context(chat)
 
     @rule(target=people, name=_of_machine("names"))
     def connect(self, name: str) -> Any:
