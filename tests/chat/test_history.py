@@ -1,5 +1,6 @@
 """The history alone: what is short is asked for once, what is long is read page by page."""
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
@@ -157,6 +158,49 @@ async def test_a_long_history_is_read_no_faster_than_it_is_sent() -> None:
 
     with pytest.raises(ConnectionLost):
         await history_of(Archive(endless())).send(send, WIRE, "lobby", 0, 100)
+
+
+class SlowArchive(Archive):
+    """Its history is read as slowly as from a disk that hangs, but for a joiner who wants it from 7 on."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.released = threading.Event()
+
+    @hookimpl
+    async def history(self, room: str, after: int, before: int) -> Iterator[Message]:
+        await trio.lowlevel.checkpoint()
+        return iter(messages(1)) if after == 7 else self._read_slowly()
+
+    def _read_slowly(self) -> Iterator[Message]:
+        self.released.wait()
+        yield from messages(1)
+
+
+async def test_three_pages_that_hang_with_the_disk_keep_no_other_joiner_waiting() -> None:
+    archive = SlowArchive()
+    history = history_of(archive)
+    receiver = Receiver()
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(history.send, Receiver().send, WIRE, "lobby", 0, 100)
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.fail_after(2):  # a page that hangs is given up after 5
+            await history.send(receiver.send, WIRE, "lobby", 7, 100)
+        archive.released.set()
+    assert receiver.texts == ["text 1"]
+
+
+async def test_a_storm_of_joins_reads_four_pages_at_a_time() -> None:
+    archive = SlowArchive()
+    history = history_of(archive)
+    async with trio.open_nursery() as nursery:
+        for after in range(6):
+            nursery.start_soon(history.send, Receiver().send, WIRE, "lobby", after, 100)
+        await trio.testing.wait_all_tasks_blocked()
+        reading = trio.testing.active_thread_count()
+        archive.released.set()
+    assert reading == 4
 
 
 async def test_it_needs_no_thread_that_plugins_may_hang_in(virtual_time: object) -> None:
