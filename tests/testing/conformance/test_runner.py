@@ -187,8 +187,8 @@ FAULTS: Mapping[str, Fault] = {
         [SLOW_READER, FLOOD], "plugin 'slows_everybody_down' failed in on_broadcast: it took longer than hook_timeout"
     ),
     "opens_a_nursery_by_hand": in_each([DIALOGUE], "Nursery stack corrupted", "<Task 'client "),
-    "never_ends": in_each([LOADS], "the task ", "goes on for ever at never_ends.py:27 in Seconds._run"),
-    "answers_itself": in_each([DIALOGUE], ENDED, "goes on for ever"),
+    "never_ends": in_each([LOADS], "the task ", "runs forever at never_ends.py:27 in Seconds._run"),
+    "answers_itself": in_each([DIALOGUE], ENDED, "runs forever"),
     # Errors
     "raises_on_odd_numbers": in_each(
         [DIALOGUE],

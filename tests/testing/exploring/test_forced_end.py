@@ -15,7 +15,7 @@ async def wait_in_vain(event: trio.Event) -> None:
 
 
 def forced(*, shielded: bool) -> tuple[list[str], float]:
-    """Let two tasks wait for ever; return what is said of them, and when it was over."""
+    """Let two tasks wait forever; return what is said of them, and when it was over."""
 
     async def main() -> tuple[list[str], float]:
         endless: list[str] = []
@@ -35,7 +35,7 @@ def test_whoever_waits_for_ever_is_named_and_ended() -> None:
     endless, end = forced(shielded=False)
     assert end == DEADLOCK_TIMEOUT
     assert len(endless) == 2
-    assert all(each.startswith("it would have waited for ever: the task ") for each in endless)
+    assert all(each.startswith("it would have waited forever: the task ") for each in endless)
     assert all(each.endswith("wait_in_vain: await event.wait()") for each in endless)
 
 

@@ -22,12 +22,10 @@ async def spin(times: int) -> None:
 
 def test_a_task_that_goes_on_for_ever_is_ended_and_named() -> None:
     guard, endless = guarded()
-    with pytest.raises(
-        Abandoned, match=r"goes on for ever at test_livelock_guard\.py:\d+ in spin: await checkpoint\(\)"
-    ):
+    with pytest.raises(Abandoned, match=r"runs forever at test_livelock_guard\.py:\d+ in spin: await checkpoint\(\)"):
         run(spin, 100 * LIMIT, instruments=[guard])
     (named,) = endless
-    assert named.startswith("the task tests.testing.probing.test_livelock_guard.spin goes on for ever at ")
+    assert named.startswith("the task tests.testing.probing.test_livelock_guard.spin runs forever at ")
 
 
 def test_so_is_one_that_ignores_its_cancellation() -> None:

@@ -64,9 +64,9 @@ def a_call_costs_its_own_line(run: Run) -> None:
         assert len(lost) <= (kind == "hook"), f"these lines were not passed on afterwards: {lost}"
 
 
-def _undisturbed(player: Player, subject: Subject, beside: Mapping[str, object] | None = None) -> Run:
+def _undisturbed(player: Player, subject: Subject, extra: Mapping[str, object] | None = None) -> Run:
     """Play it once, and raise what there is to say."""
-    run = player.play(Probe(), beside=beside)
+    run = player.play(Probe(), extra=extra)
     player.survey.verdict()
     failures = [failure for failure in run.failures if f"plugin {subject.name!r}" in failure]
     assert not failures, "\n".join(dict.fromkeys(failures))
@@ -192,7 +192,7 @@ def beside(subject: Subject, *, hangs: bool) -> str:
             neighbour = _Neighbour(hook, hangs=hangs, first=first)
             if subject.only not in ("", str(neighbour)):
                 continue
-            player.play(Probe(), neighbour, beside={"neighbour": neighbour.plugin})
+            player.play(Probe(), neighbour, extra={"neighbour": neighbour.plugin})
     _see_case(player)
     player.survey.verdict()
     return f"{len(HOOKS)} hooks, before and after it"

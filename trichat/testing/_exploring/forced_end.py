@@ -14,7 +14,7 @@ from trichat.testing._exploring.leftovers import described
 DEADLOCK_TIMEOUT = 2 * 3600.0
 
 # The reason of the cancellation that ends such a run.
-_REASON = "trichat.testing: it would wait for ever"
+_REASON = "trichat.testing: it would wait forever"
 
 
 async def force_end(endless: list[str], everything: trio.CancelScope) -> None:
@@ -28,7 +28,7 @@ async def force_end(endless: list[str], everything: trio.CancelScope) -> None:
     stuck = [task for task in tasks_below(root) if _is_leaf(task) and is_of_run(task)]
     # The server's own tasks wait for whoever it is.
     culprits = [task for task in stuck if not _is_at_server_code(task)]
-    endless += [f"it would have waited for ever: {described(task)}" for task in culprits or stuck]
+    endless += [f"it would have waited forever: {described(task)}" for task in culprits or stuck]
     everything.cancel(_REASON)
     for _ in range(100):
         # What holds a cancellation off is a shield: without one, everything that waits ends. Trio gives nobody the

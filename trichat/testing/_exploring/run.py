@@ -145,7 +145,7 @@ def play(
     plugins: MakePlugins = (),
     config: Tables | None = None,
     transport: Connect = MemoryTransport,
-    beside: Mapping[str, object] | None = None,
+    extra: Mapping[str, object] | None = None,
     instruments: Sequence[trio.abc.Instrument] = (),
     seed: int = 0,
 ) -> Run:
@@ -154,7 +154,7 @@ def play(
     It is played in the folder of the run, so that what a plugin writes there goes with it.
     """
     _check(scenario)
-    named = {**made(plugins), **(beside or {})}
+    named = {**made(plugins), **(extra or {})}
     guard = LivelockGuard(run.endless, LIVELOCK_STEPS)
     with schedule(seed), failures_logged(run.failures), leftovers_noted(run.left_behind), chdir(run.folder):
         looking = [run.probe, *instruments]

@@ -199,7 +199,7 @@ def explore(
         player = reference if not drawn else prepared(bound)
         network = RandomNetwork(seed, drawn)
         try:
-            player.play(Probe(), network, faults=network, beside=network.plugins, seed=seed)
+            player.play(Probe(), network, faults=network, extra=network.plugins, seed=seed)
         except Exception as error:
             error.add_note(f"{network.describe()}; this case alone: {call(str(network))}")
             raise

@@ -17,7 +17,7 @@ _WINDOW = 1_000
 
 
 class Abandoned(Interruption):
-    """Raised in a task that goes on for ever, however often it is cancelled, so that the test can end."""
+    """Raised in a task that runs forever, however often it is cancelled, so that the test can end."""
 
 
 class LivelockGuard(trio.abc.Instrument):
@@ -47,7 +47,7 @@ class LivelockGuard(trio.abc.Instrument):
             self._still_since = self._steps
         elif self._busy.total() == _WINDOW:
             ((busiest, _),) = self._busy.most_common(1)
-            what = f"the task {busiest.name} goes on for ever at {waiting_at(busiest)}"
+            what = f"the task {busiest.name} runs forever at {waiting_at(busiest)}"
             self._endless.append(what)
             _abandon(busiest, what)
         self._busy.clear()
