@@ -13,7 +13,7 @@ spread of their ratios is that of the machine, and mostly greater than what is l
 import statistics
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import trio
 
@@ -26,9 +26,14 @@ SECONDS = 1.0
 GOAL = 0.01
 
 
-async def chatter(watchdog: Watchdog | None) -> None:
+def watching(*, watched: bool) -> AbstractContextManager[None]:
+    """Return what looks on in its block, if it is to be `watched`."""
+    return Watchdog(lambda: {"plugin.py": "plugin"}).watching() if watched else nullcontext()
+
+
+async def chatter(watched: bool) -> None:
     """Two people talk, one line at a time, so that each takes several turns of the loop."""
-    with nullcontext() if watchdog is None else watchdog.watching():
+    with watching(watched=watched):
         async with running() as chat:
             alice, bob = await chat.join("alice"), await chat.join("bob")
             for number in range(LINES):
@@ -36,16 +41,16 @@ async def chatter(watchdog: Watchdog | None) -> None:
                 await chat.settled()
 
 
-async def rest(watchdog: Watchdog | None) -> None:
+async def rest(watched: bool) -> None:
     """Do nothing for a while."""
-    with nullcontext() if watchdog is None else watchdog.watching():
+    with watching(watched=watched):
         await trio.sleep(SECONDS)
 
 
-def cost(work: Callable[[Watchdog | None], Awaitable[None]], *, watched: bool) -> float:
+def cost(work: Callable[[bool], Awaitable[None]], *, watched: bool) -> float:
     """Return the seconds of processor time that some work takes."""
     before = time.process_time()
-    trio.run(work, Watchdog(lambda: {"plugin.py": "plugin"}) if watched else None)
+    trio.run(work, watched)
     return time.process_time() - before
 
 

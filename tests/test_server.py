@@ -228,7 +228,7 @@ async def test_who_is_attached_by_a_plugin_is_no_part_of_it(virtual_time: object
         @hookimpl
         def on_message(self, client: Client) -> None:
             found.append(AROUND.get())
-            with pytest.raises(RuntimeError, match="belongs into the lifespan of a plugin"):
+            with pytest.raises(RuntimeError, match="must be called from a plugin's lifespan"):
                 client.server.start_soon(trio.sleep_forever)
             found.append("and in no lifespan")
 

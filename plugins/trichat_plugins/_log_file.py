@@ -20,9 +20,8 @@ class LogFile:
     A new file is there after a crash, if `lasting`.
     """
 
-    _fd = -1
-
     def __init__(self, path: Path, *, lasting: bool = True) -> None:
+        self._fd = -1  # for `__del__`, if the file cannot be opened
         self.path = path
         self._lasting = lasting
         self._torn = False
@@ -30,7 +29,7 @@ class LogFile:
         self._fd = _open(path, lasting=lasting)
         if not stat.S_ISREG(os.fstat(self._fd).st_mode):
             self.close()
-            raise OSError(errno.EINVAL, "it is no file that keeps what is written to it", str(path))
+            raise OSError(errno.EINVAL, "it is not a file that keeps what is written to it", str(path))
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -4,9 +4,7 @@ import logging
 from pathlib import Path
 from typing import Annotated
 
-import trio
-
-from trichat import Client, ConfigError, Network, Networks, Options, Refuse, hookimpl
+from trichat import Client, ConfigError, Network, Networks, Options, Refuse, WorkerThreads, hookimpl
 
 logger = logging.getLogger("trichat.blacklist")
 
@@ -28,8 +26,7 @@ class Blacklist:
     def __init__(self, options: BlacklistOptions) -> None:
         self._options = options
         self._networks, _ = _listed(options)
-        # A thread of its own: those that Trio has for everybody may all hang in some other plugin.
-        self._thread = trio.CapacityLimiter(1)
+        self._thread = WorkerThreads(1)
 
     @hookimpl
     def on_connect(self, client: Client) -> Refuse | None:
@@ -42,9 +39,7 @@ class Blacklist:
         """Read the file anew; if it is faulty, this fails and the old list stays."""
         if self._options.file:
             # To read a long one takes seconds, in which everybody would wait.
-            self._networks, count = await trio.to_thread.run_sync(
-                _listed, self._options, abandon_on_cancel=True, limiter=self._thread
-            )
+            self._networks, count = await self._thread.run(_listed, self._options)
             logger.info("%s was read; addresses and networks in it: %d", self._options.file, count)
 
 

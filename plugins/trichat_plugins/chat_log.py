@@ -3,22 +3,19 @@
 import logging
 import time
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar, TypeVarTuple
+from typing import Annotated, Literal
 
 import trio
 
-from trichat import Message, Meta, Options, Server, format_log_lines, hookimpl, parse_log_line
+from trichat import Message, Meta, Options, Server, WorkerThreads, format_log_lines, hookimpl, parse_log_line
 from trichat_plugins._log_file import LogFile
 
 logger = logging.getLogger("trichat.chat_log")
-
-Arguments = TypeVarTuple("Arguments")
-R = TypeVar("R")
 
 # Messages of a room that are kept in memory: twice the default replay, so that a joiner finds its part there even when
 # a storm of joins follows it.
@@ -30,8 +27,7 @@ SYNC_INTERVAL = 1.0
 # Seconds that the last date of the log may be ahead of the clock, which may have been set right in the meantime.
 AHEAD = 60
 
-# Threads of its own: those that Trio has for everybody may all hang in some other plugin, and the log must not. One
-# that hangs with the disk is abandoned, and counts until it comes back.
+# Threads that may hang with the disk before the log has none left.
 THREADS = 10
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -66,9 +62,9 @@ class ChatLog:
 
     def __init__(self, options: ChatLogOptions) -> None:
         self._options = options
-        self._log: LogFile
+        self._file: LogFile | None = None
         self._unsynced = False
-        self._threads = trio.CapacityLimiter(THREADS)
+        self._threads = WorkerThreads(THREADS)
         self._start_of_recent = 0
         self._recent = defaultdict[str, _Recent](lambda: _Recent(self._start_of_recent))
 
@@ -86,7 +82,7 @@ class ChatLog:
     @asynccontextmanager
     async def lifespan(self, server: Server) -> AsyncIterator[None]:
         """Hold the file open, and sync it every second if it has to be."""
-        self._log = self._open(self.log_path)
+        self._file = self._open(self.log_path)
         try:
             last = self._recover()
             self._warn_of_future(last)
@@ -98,11 +94,17 @@ class ChatLog:
                 nursery.cancel_scope.cancel()
             if self._options.fsync != "never":
                 # In a thread, as always: a disk that hangs must not hold up a stop.
-                await self._in_thread(self._log.sync)
+                await self._threads.run(self._log.sync)
         finally:
-            # Who still reads the history from it goes on; the last one to hold it closes it.
+            # A session that still reads the history from it keeps reading; the last one to hold it closes it.
             self._log.unlock()
-            del self._log
+            self._file = None
+
+    @property
+    def _log(self) -> LogFile:
+        """The open file: no hook is called outside of the lifespan."""
+        assert self._file is not None
+        return self._file
 
     def _open(self, path: Path) -> LogFile:
         return LogFile(path, lasting=self._options.fsync != "never")
@@ -151,7 +153,7 @@ class ChatLog:
     async def _sync_batch(self, messages: Sequence[Message], size: int) -> None:
         log = self._log
         try:
-            await self._in_thread(log.sync)
+            await self._threads.run(log.sync)
         except BaseException:
             # Nobody will see the batch, so it has to be gone from the log as well.
             log.take_back(size)
@@ -164,7 +166,7 @@ class ChatLog:
             if self._unsynced:
                 self._unsynced = False
                 try:
-                    await self._in_thread(self._log.sync)
+                    await self._threads.run(self._log.sync)
                 except OSError as error:
                     logger.error("%s may not be safe on the disk: %s", self._log.path, error)
                     self._unsynced = True
@@ -182,21 +184,19 @@ class ChatLog:
             return found
         if replay == "all":
             return _between(_messages(self._log.lines()), room, after, before)
-        return await self._in_thread(_last, self._log, room, after, before, replay)
+        return await self._threads.run(_last, self._log, room, after, before, replay)
 
     @hookimpl
     async def on_reload(self) -> None:
         """Go on with a new file if the old one was moved away."""
         if not self._log.was_moved():
             return
-        old, self._log = self._log, self._open(self._log.path)
+        old = self._log
+        self._file = self._open(old.path)
         self._set_torn_line_aside()
         logger.info("%s was opened anew", self._log.path)
         if self._options.fsync != "never":
-            await self._in_thread(old.sync)
-
-    async def _in_thread(self, function: Callable[[*Arguments], R], *arguments: *Arguments) -> R:
-        return await trio.to_thread.run_sync(function, *arguments, abandon_on_cancel=True, limiter=self._threads)
+            await self._threads.run(old.sync)
 
 
 class _Recent(deque[Message]):

@@ -5,7 +5,7 @@ import trio
 
 from trichat import StartError
 from trichat._base.failures import one_for_all
-from trichat._base.shielded_service import outlasting
+from trichat._base.shielded_service import shielded_service
 
 
 class Echo:
@@ -35,7 +35,7 @@ class Echo:
 
 async def test_the_service_runs_around_the_block() -> None:
     echo = Echo()
-    async with outlasting(echo.run, echo.stop, grace=1):
+    async with shielded_service(echo.run, echo.stop, grace=1):
         assert await echo.ask("are you there?") == "are you there?"
     assert echo.ended == "by itself"
 
@@ -44,7 +44,7 @@ async def test_the_service_is_shielded_from_what_cancels_the_block_until_that_ha
     echo = Echo()
     heard = ""
     with trio.CancelScope() as scope:
-        async with outlasting(echo.run, echo.stop, grace=1):
+        async with shielded_service(echo.run, echo.stop, grace=1):
             scope.cancel()
             try:
                 await trio.sleep_forever()
@@ -58,7 +58,7 @@ async def test_the_service_is_shielded_from_what_cancels_the_block_until_that_ha
 
 async def test_the_service_is_cancelled_when_its_grace_is_over(virtual_time: object) -> None:
     echo = Echo(time_to_end=9)
-    async with outlasting(echo.run, echo.stop, grace=2):
+    async with shielded_service(echo.run, echo.stop, grace=2):
         stopped = trio.current_time()
     assert echo.ended == "cancelled"
     assert trio.current_time() - stopped == pytest.approx(2)
@@ -67,7 +67,7 @@ async def test_the_service_is_cancelled_when_its_grace_is_over(virtual_time: obj
 async def test_the_grace_begins_when_the_block_ends(virtual_time: object) -> None:
     echo = Echo(time_to_end=1)
     with trio.CancelScope() as scope:
-        async with outlasting(echo.run, echo.stop, grace=2):
+        async with shielded_service(echo.run, echo.stop, grace=2):
             scope.cancel()
             with trio.CancelScope(shield=True):
                 await trio.sleep(60)
@@ -77,7 +77,7 @@ async def test_the_grace_begins_when_the_block_ends(virtual_time: object) -> Non
 async def test_a_service_that_ends_at_once_is_not_waited_for(virtual_time: object) -> None:
     echo = Echo()
     before = trio.current_time()
-    async with outlasting(echo.run, echo.stop, grace=60):
+    async with shielded_service(echo.run, echo.stop, grace=60):
         pass
     assert trio.current_time() == before
 
@@ -85,7 +85,7 @@ async def test_a_service_that_ends_at_once_is_not_waited_for(virtual_time: objec
 async def test_an_error_in_the_block_comes_out_after_the_service_ended() -> None:
     echo = Echo()
     with pytest.RaisesGroup(pytest.RaisesExc(ValueError, match="oops")):
-        async with outlasting(echo.run, echo.stop, grace=1):
+        async with shielded_service(echo.run, echo.stop, grace=1):
             raise ValueError("oops")
     assert echo.ended == "by itself"
 
@@ -100,7 +100,7 @@ async def test_a_service_that_fails_ends_the_block() -> None:
         raise ValueError("oops")
 
     with pytest.RaisesGroup(pytest.RaisesExc(ValueError, match="oops")):
-        async with outlasting(service, lambda: None, grace=1):
+        async with shielded_service(service, lambda: None, grace=1):
             fail.set()
             await trio.sleep_forever()
             after_the_failure = True
@@ -115,6 +115,6 @@ async def test_a_service_that_cannot_start_keeps_the_block_from_running() -> Non
         raise StartError("no")
 
     with pytest.raises(StartError, match="no"), one_for_all():
-        async with outlasting(service, lambda: None, grace=1):
+        async with shielded_service(service, lambda: None, grace=1):
             entered = True
     assert not entered

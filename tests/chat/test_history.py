@@ -1,5 +1,6 @@
-"""The replay alone: what is short is asked for once, what is long is read page by page."""
+"""The history alone: what is short is asked for once, what is long is read page by page."""
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
@@ -9,7 +10,7 @@ from thread_kit import all_threads_taken
 
 from trichat import Message, hookimpl
 from trichat._base.errors import ConnectionLost
-from trichat._chat.history import PAGE, HistoryUnavailable, Replay
+from trichat._chat.history import PAGE, History, HistoryUnavailable
 from trichat._fronts.line.wire import LineWire
 from trichat._net.transport import Bytes
 from trichat._plugins.dispatch import Plugins
@@ -52,30 +53,30 @@ def messages(count: int) -> list[Message]:
     return [Message(f"text {number}", "alice", id=number) for number in range(1, count + 1)]
 
 
-def replay_of(archive: Archive) -> Replay:
+def history_of(archive: Archive) -> History:
     plugins = Plugins(hook_timeout=5)
     plugins.register("archive", archive)
-    return Replay(plugins, page_timeout=5)
+    return History(plugins, page_timeout=5)
 
 
 async def test_a_short_history_is_sent_in_one_piece() -> None:
     receiver = Receiver()
-    replay = replay_of(Archive(messages(5)))
-    await replay.send(receiver.send, WIRE, "lobby", 1, 4)
+    history = history_of(Archive(messages(5)))
+    await history.send(receiver.send, WIRE, "lobby", 1, 4)
     assert receiver.texts == ["text 2", "text 3"]
     assert len(receiver.sent) == 1
 
 
 async def test_all_who_join_at_the_same_point_share_one_question_and_one_encoding() -> None:
     archive = Archive(messages(5))
-    replay = replay_of(archive)
+    history = history_of(archive)
     receivers = [Receiver() for _ in range(20)]
     async with trio.open_nursery() as nursery:
         for receiver in receivers:
-            nursery.start_soon(replay.send, receiver.send, WIRE, "lobby", 0, 100)
+            nursery.start_soon(history.send, receiver.send, WIRE, "lobby", 0, 100)
     assert archive.asked == 1
     assert all(receiver.texts == ["text 1", "text 2", "text 3", "text 4", "text 5"] for receiver in receivers)
-    part = replay._part("lobby", 0, 100)
+    part = history._part("lobby", 0, 100)
     assert next(part.pages(WIRE)) is next(part.pages(WIRE))
 
 
@@ -87,9 +88,9 @@ async def test_a_storm_of_joins_does_not_queue_up_for_what_is_in_memory() -> Non
 
     plugins = Plugins(hook_timeout=5)
     plugins.register("memory", Memory())
-    replay = Replay(plugins, page_timeout=5)
+    history = History(plugins, page_timeout=5)
     with trio.testing.assert_no_checkpoints():
-        await replay._ask("lobby", 0, 100)
+        await history._ask("lobby", 0, 100)
 
 
 async def test_who_leaves_while_it_asks_for_all_leaves_the_question_to_the_next() -> None:
@@ -102,19 +103,19 @@ async def test_who_leaves_while_it_asks_for_all_leaves_the_question_to_the_next(
             return await super().history(room, after, before)
 
     archive = Slow(messages(5))
-    replay = replay_of(archive)
+    history = history_of(archive)
     gone = trio.CancelScope()
 
     async def leave_soon() -> None:
         with gone:
-            await replay.send(Receiver().send, WIRE, "lobby", 0, 100)
+            await history.send(Receiver().send, WIRE, "lobby", 0, 100)
 
     receivers = [Receiver() for _ in range(20)]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(leave_soon)
         await trio.testing.wait_all_tasks_blocked()
         for receiver in receivers:
-            nursery.start_soon(replay.send, receiver.send, WIRE, "lobby", 0, 100)
+            nursery.start_soon(history.send, receiver.send, WIRE, "lobby", 0, 100)
         await trio.testing.wait_all_tasks_blocked()
         gone.cancel()
     assert archive.asked == 2
@@ -123,17 +124,17 @@ async def test_who_leaves_while_it_asks_for_all_leaves_the_question_to_the_next(
 
 async def test_what_is_remembered_is_limited() -> None:
     archive = Archive(messages(5))
-    replay = replay_of(archive)
+    history = history_of(archive)
     for before in range(100):
-        await replay.send(Receiver().send, WIRE, "lobby", 0, before)
-    assert len(replay._parts) < 10
+        await history.send(Receiver().send, WIRE, "lobby", 0, before)
+    assert len(history._parts) < 10
 
 
 async def test_only_a_long_history_is_sent_before_joining() -> None:
     receiver = Receiver()
-    assert not await replay_of(Archive(messages(5))).send_if_long(receiver.send, WIRE, "lobby", 0, 100)
+    assert not await history_of(Archive(messages(5))).send_if_long(receiver.send, WIRE, "lobby", 0, 100)
     assert receiver.sent == []
-    assert await replay_of(Archive(iter(messages(5)))).send_if_long(receiver.send, WIRE, "lobby", 0, 100)
+    assert await history_of(Archive(iter(messages(5)))).send_if_long(receiver.send, WIRE, "lobby", 0, 100)
     assert receiver.texts == [f"text {number}" for number in range(1, 6)]
 
 
@@ -156,19 +157,62 @@ async def test_a_long_history_is_read_no_faster_than_it_is_sent() -> None:
             raise ConnectionLost("enough")
 
     with pytest.raises(ConnectionLost):
-        await replay_of(Archive(endless())).send(send, WIRE, "lobby", 0, 100)
+        await history_of(Archive(endless())).send(send, WIRE, "lobby", 0, 100)
+
+
+class SlowArchive(Archive):
+    """Its history is read as slowly as from a disk that hangs, but for a joiner who wants it from 7 on."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.released = threading.Event()
+
+    @hookimpl
+    async def history(self, room: str, after: int, before: int) -> Iterator[Message]:
+        await trio.lowlevel.checkpoint()
+        return iter(messages(1)) if after == 7 else self._read_slowly()
+
+    def _read_slowly(self) -> Iterator[Message]:
+        self.released.wait()
+        yield from messages(1)
+
+
+async def test_three_pages_that_hang_with_the_disk_keep_no_other_joiner_waiting() -> None:
+    archive = SlowArchive()
+    history = history_of(archive)
+    receiver = Receiver()
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(history.send, Receiver().send, WIRE, "lobby", 0, 100)
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.fail_after(2):  # a page that hangs is given up after 5
+            await history.send(receiver.send, WIRE, "lobby", 7, 100)
+        archive.released.set()
+    assert receiver.texts == ["text 1"]
+
+
+async def test_a_storm_of_joins_reads_four_pages_at_a_time() -> None:
+    archive = SlowArchive()
+    history = history_of(archive)
+    async with trio.open_nursery() as nursery:
+        for after in range(6):
+            nursery.start_soon(history.send, Receiver().send, WIRE, "lobby", after, 100)
+        await trio.testing.wait_all_tasks_blocked()
+        reading = trio.testing.active_thread_count()
+        archive.released.set()
+    assert reading == 4
 
 
 async def test_it_needs_no_thread_that_plugins_may_hang_in(virtual_time: object) -> None:
     receiver = Receiver()
     with all_threads_taken():
-        await replay_of(Archive(iter(messages(PAGE + 1)))).send(receiver.send, WIRE, "lobby", 0, 10_000)
+        await history_of(Archive(iter(messages(PAGE + 1)))).send(receiver.send, WIRE, "lobby", 0, 10_000)
     assert len(receiver.texts) == PAGE + 1
 
 
 async def test_without_a_history_nothing_is_sent() -> None:
     receiver = Receiver()
-    await replay_of(Archive(None)).send(receiver.send, WIRE, "lobby", 0, 100)
+    await history_of(Archive(None)).send(receiver.send, WIRE, "lobby", 0, 100)
     assert receiver.texts == []
 
 
@@ -181,7 +225,7 @@ async def test_a_plugin_that_fails_is_a_history_that_cannot_be_shown() -> None:
     plugins = Plugins(hook_timeout=5)
     plugins.register("broken", Broken())
     with pytest.raises(HistoryUnavailable, match="the history cannot be shown: the plugin 'broken' failed"):
-        await Replay(plugins, page_timeout=5).send(Receiver().send, WIRE, "lobby", 0, 100)
+        await History(plugins, page_timeout=5).send(Receiver().send, WIRE, "lobby", 0, 100)
 
 
 async def test_a_history_that_breaks_off_is_told_after_what_there_was(caplog: pytest.LogCaptureFixture) -> None:
@@ -191,7 +235,7 @@ async def test_a_history_that_breaks_off_is_told_after_what_there_was(caplog: py
 
     receiver = Receiver()
     with pytest.raises(HistoryUnavailable, match="the rest of the history cannot be read"):
-        await replay_of(Archive(torn())).send(receiver.send, WIRE, "lobby", 0, 10_000)
+        await history_of(Archive(torn())).send(receiver.send, WIRE, "lobby", 0, 10_000)
     assert len(receiver.texts) == PAGE
     assert "Input/output error" in caplog.text
 
@@ -199,7 +243,7 @@ async def test_a_history_that_breaks_off_is_told_after_what_there_was(caplog: py
 async def test_a_history_of_long_lines_is_sent_in_small_pages() -> None:
     receiver = Receiver()
     long = [Message("x" * 4096, "alice", id=number) for number in range(1, 1001)]
-    await replay_of(Archive(long)).send(receiver.send, WIRE, "lobby", 0, 10_000)
+    await history_of(Archive(long)).send(receiver.send, WIRE, "lobby", 0, 10_000)
     assert len(receiver.texts) == 1000
     assert max(map(len, receiver.sent)) < 65_536
 
@@ -216,7 +260,7 @@ async def test_a_history_that_is_none_is_not_the_joiners_fault(
     plugins = Plugins(hook_timeout=5)
     plugins.register("odd", Odd())
     with pytest.raises(HistoryUnavailable):
-        await Replay(plugins, page_timeout=5).send(Receiver().send, WIRE, "lobby", 0, 100)
+        await History(plugins, page_timeout=5).send(Receiver().send, WIRE, "lobby", 0, 100)
     assert "reading the history failed" in caplog.text
 
 

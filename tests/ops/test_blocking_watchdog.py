@@ -1,17 +1,17 @@
 """A plugin that keeps everybody waiting is named while it does. In real time: it is the loop itself that hangs."""
 
 import logging
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from itertools import count, takewhile
-from unittest.mock import Mock
 
 import pytest
 import trio
 
 from trichat import Message, hookimpl
-from trichat._ops.blocking_watchdog import LONGEST, Watchdog
+from trichat._base.loop_observer import LONGEST
+from trichat._ops.blocking_watchdog import PERIOD, Watchdog
 from trichat._plugins.dispatch import Plugins
 
 # Seconds until somebody has to be named; the test goes on as soon as that has happened.
@@ -74,23 +74,22 @@ def mill(named: Named) -> Mill:
     return Mill(named)
 
 
-@pytest.fixture
-def watchdog(mill: Mill) -> Watchdog:
+def watchdog_of(mill: Mill) -> Watchdog:
     plugins = Plugins(hook_timeout=5)
     plugins.register("mill", mill)
     return Watchdog(lambda: plugins.roster.files)
 
 
-def watched(watchdog: Watchdog, function: Callable[..., Awaitable[object]], *args: object) -> None:
+def watched(make: Callable[[], Watchdog], function: Callable[..., Awaitable[object]], *args: object) -> None:
     async def main() -> None:
-        with watchdog.watching():
+        with make().watching():
             await function(*args)
 
     trio.run(main)
 
 
-def test_who_keeps_everybody_waiting_is_named_with_the_line(watchdog: Watchdog, mill: Mill, named: Named) -> None:
-    watched(watchdog, mill.on_message, Message("hello", sender="alice"))
+def test_who_keeps_everybody_waiting_is_named_with_the_line(mill: Mill, named: Named) -> None:
+    watched(partial(watchdog_of, mill), mill.on_message, Message("hello", sender="alice"))
     line, *stack = named.lines[-1].splitlines()
     assert line.startswith(
         "plugin 'mill' keeps everybody waiting, for more than 0.2 s by now, at test_blocking_watchdog.py:"
@@ -100,12 +99,12 @@ def test_who_keeps_everybody_waiting_is_named_with_the_line(watchdog: Watchdog, 
     assert stack[-3].strip() == "self._named.grind()"
 
 
-def test_who_lets_others_go_on_is_not(watchdog: Watchdog, mill: Mill, named: Named) -> None:
-    watched(watchdog, mill.on_reload)
+def test_who_lets_others_go_on_is_not(mill: Mill, named: Named) -> None:
+    watched(partial(watchdog_of, mill), mill.on_reload)
     assert named.lines == []
 
 
-def test_each_call_is_named_once(watchdog: Watchdog, mill: Mill, named: Named) -> None:
+def test_each_call_is_named_once(mill: Mill, named: Named) -> None:
     async def main() -> None:
         await mill.on_message(Message("hello", sender="alice"))
         # Named by now: it may take as long again, in the same call, and nobody hears of it a second time.
@@ -113,50 +112,47 @@ def test_each_call_is_named_once(watchdog: Watchdog, mill: Mill, named: Named) -
         while time.perf_counter() < end:
             sum(range(1000))
 
-    watched(watchdog, main)
+    watched(partial(watchdog_of, mill), main)
     assert len(named.lines) == 1
 
 
 def test_nobody_is_named_who_is_no_plugin(named: Named) -> None:
-    watchdog = Watchdog(dict)
-
     async def main() -> None:
         end = time.perf_counter() + 2 * LONGEST
         while time.perf_counter() < end:
             sum(range(1000))
 
-    watched(watchdog, main)
+    watched(lambda: Watchdog(dict), main)
     assert named.lines == []
 
 
 def test_a_plugin_that_came_later_is_named_as_well(named: Named) -> None:
     files: dict[str, str] = {}
-    watchdog = Watchdog(lambda: dict(files))
 
     async def main() -> None:
         files[__file__] = "successor"
         named.grind()
 
-    watched(watchdog, main)
+    watched(lambda: Watchdog(lambda: dict(files)), main)
     assert "plugin 'successor'" in named.lines[-1]
 
 
-@pytest.mark.parametrize(("is_in_plugin", "asked"), [(True, 1), (False, 0)])
-def test_the_loop_is_asked_only_where_a_plugin_is_seen(
-    watchdog: Watchdog, monkeypatch: pytest.MonkeyPatch, *, is_in_plugin: bool, asked: int
-) -> None:
-    if not is_in_plugin:
-        monkeypatch.setattr(watchdog, "_find_plugins", dict)
-    token = Mock()
-    monkeypatch.setattr(watchdog, "_token", token, raising=False)
-    monkeypatch.setattr(watchdog, "_loop", threading.get_ident())
-    monkeypatch.setattr(watchdog, "_done", Mock(wait=Mock(side_effect=[False] * 3 + [True])))
-    watchdog._look()
-    assert token.run_sync_soon.call_count == asked
+class Wakes(trio.abc.Instrument):
+    """How often the loop woke up."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def after_io_wait(self, timeout: float) -> None:
+        self.count += 1
 
 
-async def test_its_thread_ends_with_the_block(watchdog: Watchdog) -> None:
-    before = threading.active_count()
-    with watchdog.watching():
-        assert threading.active_count() == before + 1
-    assert threading.active_count() == before
+def test_a_loop_in_which_no_plugin_works_is_left_in_peace() -> None:
+    async def main() -> None:
+        with Watchdog(lambda: {"plugin.py": "plugin"}).watching():
+            before = wakes.count
+            await trio.sleep(4 * PERIOD)
+            assert wakes.count == before + 1
+
+    wakes = Wakes()
+    trio.run(main, instruments=[wakes])

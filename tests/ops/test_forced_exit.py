@@ -1,4 +1,4 @@
-"""The last resort: no plugin keeps a server from its end."""
+"""The forced exit: no plugin keeps a server from its end."""
 
 import fcntl
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from process_kit import Served, served, write_config
 
-from trichat._ops.forced_exit import LastResort
+from trichat._ops.forced_exit import ForcedExit
 
 NEVER_RETURNS = """
 from trichat import hookimpl
@@ -86,10 +86,10 @@ def test_who_hangs_with_the_lock_of_the_log_in_its_hands_holds_up_no_end(tmp_pat
 @pytest.mark.parametrize("stops", [0, 1, 2])
 def test_a_server_that_ends_in_time_leaves_nothing_behind(stops: int) -> None:
     before = threading.enumerate()
-    last_resort = LastResort(60)
-    with last_resort.within():
+    forced_exit = ForcedExit(60)
+    with forced_exit.within():
         for _ in range(stops):
-            last_resort.arm()
+            forced_exit.arm()
         (thread,) = set(threading.enumerate()) - set(before)
     thread.join(20)
     assert not thread.is_alive()

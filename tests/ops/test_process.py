@@ -358,7 +358,7 @@ def test_a_client_that_does_not_read_delays_a_stop_by_no_more_than_the_timeout(t
             alice.say(line)
             alice.reads(f"alice: {line}")
         alice.say("stop")
-        # That is far sooner than send_timeout, and the last resort would have another status.
+        # That is far sooner than send_timeout, and a forced exit would have another status.
         assert server.ends() == 0
         sloth.hang_up()
 

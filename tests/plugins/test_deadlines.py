@@ -9,8 +9,8 @@ import trio
 import trio.testing
 
 from trichat import Message, hookimpl
-from trichat._config.plugin_policy import Policy
-from trichat._plugins.deadlines import CLEANUP, Calls, Deadlines, Overran
+from trichat._config.plugin_policy import CLEANUP, Policy
+from trichat._plugins.deadlines import Calls, Deadlines, Overran
 from trichat._plugins.registry import Registered
 from trichat.testing import running
 

@@ -10,7 +10,7 @@ from lifespan_kit import TIMEOUT, Lifespan, hang, held, nothing, noting, raising
 
 from trichat import Client, Message, Server, StartError, command, hookimpl
 from trichat._base.failures import leaves
-from trichat._base.shielded_service import outlasting
+from trichat._base.shielded_service import shielded_service
 from trichat._plugins.lifespans import Lifespans
 from trichat.testing import running
 
@@ -244,7 +244,7 @@ async def test_a_plugin_that_hangs_on_leaving_is_cancelled_within_the_grace(
         on_crash=unexpected,
         entering=trio.CancelScope(),
     )
-    async with outlasting(lifespans.run, lifespans.stop, grace):
+    async with shielded_service(lifespans.run, lifespans.stop, grace):
         stopped = trio.current_time()
     assert {name: when - stopped for name, when in left.items()} == {
         "last": pytest.approx(0),
@@ -342,7 +342,7 @@ async def test_a_start_that_is_cancelled_ends(events: list[str], virtual_time: o
     )
     with trio.fail_after(cancelled_after + 1), trio.CancelScope() as scope:
         scope.deadline = trio.current_time() + cancelled_after
-        async with outlasting(lifespans.run, lifespans.stop, TIMEOUT):
+        async with shielded_service(lifespans.run, lifespans.stop, TIMEOUT):
             pytest.fail("it was cancelled before")
     assert scope.cancelled_caught
 
@@ -358,7 +358,7 @@ async def test_where_entering_is_cancelled_those_that_were_entered_are_held_unti
     ]
     lifespans = Lifespans(plugins, timeout_of=lambda _: TIMEOUT, grace=TIMEOUT, on_crash=unexpected, entering=entering)
     entering.deadline = trio.current_time() + 1
-    async with outlasting(lifespans.run, lifespans.stop, TIMEOUT):
+    async with shielded_service(lifespans.run, lifespans.stop, TIMEOUT):
         assert events == ["a in", "b in"]
     assert events[2:] == ["b out", "a out"]
 

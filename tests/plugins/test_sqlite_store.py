@@ -1,5 +1,7 @@
 """The database under a storage: what it keeps, and what it says of a disk or a file that is not as it has to be."""
 
+import gc
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +64,14 @@ def test_closing_it_may_be_repeated(database: Database) -> None:
     database.get("tea")
     database.close()
     database.close()
+
+
+def test_what_nobody_holds_any_more_is_closed(path: Path) -> None:
+    database = Database(path)
+    database.set("tea", b"1")
+    del database
+    gc.collect()
+    assert not [each for each in Path("/proc/self/fd").iterdir() if os.path.realpath(each) == str(path)]
 
 
 def test_the_folder_is_for_nobody_else(database: Database, path: Path) -> None:

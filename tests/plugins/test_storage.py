@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from trichat import Client, Server, Storage, StorageError, command, hookimpl
 from trichat._base.task_tree import task_tree
 from trichat._plugins.sqlite_store import Database
-from trichat._plugins.storage import LONGEST_NAME, PATIENCE, folder_name
+from trichat._plugins.storage import DISK_TIMEOUT, LONGEST_NAME, folder_name
 from trichat.testing import Chat, Run, cancel_everywhere, explore, running
 
 
@@ -229,9 +229,9 @@ async def hangs(*_: object, **__: object) -> None:
 async def test_a_disk_that_hangs_is_an_error_after_a_while(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trio.to_thread, "run_sync", hangs)
     begun = trio.current_time()
-    with pytest.raises(StorageError, match=rf"the disk did not answer within {PATIENCE:g} seconds"):
+    with pytest.raises(StorageError, match=rf"the disk did not answer within {DISK_TIMEOUT:g} seconds"):
         await storage.set("key", 1)
-    assert trio.current_time() - begun == PATIENCE
+    assert trio.current_time() - begun == DISK_TIMEOUT
 
 
 class Tally:

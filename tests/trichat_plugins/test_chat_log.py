@@ -426,7 +426,7 @@ async def test_a_second_server_on_the_same_file_is_refused(chat: Chat, path: Pat
     [
         (".", "Is a directory"),
         ("missing/log.txt", "No such file or directory"),
-        ("/dev/null", "it is no file that keeps what is written to it"),
+        ("/dev/null", "it is not a file that keeps what is written to it"),
     ],
 )
 async def test_a_path_where_no_file_can_be_refuses_the_start(tmp_path: Path, name: str, reason: str) -> None:

@@ -1,1 +1,1 @@
-"""What everything else stands on: errors, messages, text, names, addresses. It imports nothing of trichat."""
+"""What everything else stands on: errors, messages, text, names, addresses, threads. It imports nothing of trichat."""

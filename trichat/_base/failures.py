@@ -8,15 +8,14 @@ import traceback
 from abc import ABCMeta
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import trio
 
+from trichat._base.code_location import owner_of
 from trichat._base.errors import TrichatError
 
-_TRICHAT = f"{Path(__file__).parents[1]}/"
-_PYTHON = f"{Path(traceback.__file__).parent}/"
-_INSTALLED = (f"{_PYTHON}site-packages/", f"{_PYTHON}dist-packages/")
+# In whose files nobody looks for what is wrong with a plugin.
+_NOT_THE_PLUGINS = ("python", "trio", "trichat")
 
 
 class Misbehaved(Exception):
@@ -54,14 +53,8 @@ def with_place(error: BaseException) -> str:
     # Of a file with a null byte Python does not say which it is.
     said = error.msg if isinstance(error, SyntaxError) else repr(error)
     lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    own = [f" at {file}:{line}" for file, line in lines if not _is_of_others(file)]
+    own = [f" at {file}:{line}" for file, line in lines if owner_of(file) not in _NOT_THE_PLUGINS]
     return f"{said}{own[-1] if own else ''}"
-
-
-def _is_of_others(file: str) -> bool:
-    """Whether this is a file of Python or of trichat, in which nobody looks for what is wrong with a plugin."""
-    is_python = file.startswith(_PYTHON) and not file.startswith(_INSTALLED)
-    return is_python or file.startswith(("<frozen ", _TRICHAT))
 
 
 class Interruption(BaseException, metaclass=ABCMeta):

@@ -12,7 +12,7 @@ class _Service(Protocol):
 
 
 @asynccontextmanager
-async def outlasting(
+async def shielded_service(
     service: _Service, stop: Callable[[], None], grace: float, *, name: str | None = None
 ) -> AsyncIterator[None]:
     """Run `service` around the block, and shield it from what cancels the block, because the block's cleanup needs it.

@@ -1,16 +1,13 @@
 """The live tree of tasks: who owns each, and where it waits."""
 
-import linecache
-import os
 from collections.abc import Iterator
 
 import trio
 from trio.lowlevel import Task
 
-INDENT = "    "
+from trichat._base.code_location import owner_of, shown_line
 
-# Trio's own files, and code that comes from no file.
-_NOT_OURS = (os.path.dirname(trio.__file__), "<")
+INDENT = "    "
 
 
 def task_tree(root: Task | None = None) -> str:
@@ -53,19 +50,18 @@ def system_tasks() -> Iterator[Task]:
 def waiting_at(task: Task) -> str:
     """Return where a task waits, as `file.py:12 in name: await event.wait()`; empty for the one that is running.
 
-    That is the innermost line that is not Trio's own.
+    That is the innermost line that is neither Trio's nor Python's own.
     """
     if getattr(task.coro, "cr_running", False):
         return ""
     innermost = None
     for frame, line in task.iter_await_frames():
-        if innermost is None or not frame.f_code.co_filename.startswith(_NOT_OURS):
+        if innermost is None or owner_of(frame.f_code.co_filename) not in ("python", "trio"):
             innermost = frame.f_code, line
     if innermost is None:
         return ""
     code, line = innermost
-    shown = linecache.getline(code.co_filename, line).strip()
-    return f"{os.path.basename(code.co_filename)}:{line} in {code.co_qualname}: {shown}"
+    return shown_line(code.co_filename, line, code.co_qualname)
 
 
 def _branch(task: Task, indent: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from trichat._chat.broadcaster import Broadcaster
-from trichat._chat.history import Replay
+from trichat._chat.history import History
 from trichat._chat.hub import Hub
 from trichat._chat.shutdown import Shutdown
 from trichat._config.options import ServerOptions
@@ -24,5 +24,5 @@ class Context(msgspec.Struct, frozen=True):
     hub: Hub
     plugins: Plugins
     broadcaster: Broadcaster
-    history: Replay
+    history: History
     shutdown: Shutdown

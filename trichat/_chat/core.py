@@ -12,10 +12,10 @@ import trio
 
 from trichat import hookspecs
 from trichat._base.errors import PluginError
-from trichat._base.shielded_service import outlasting
+from trichat._base.shielded_service import shielded_service
 from trichat._chat.broadcaster import Broadcaster
 from trichat._chat.context import Context
-from trichat._chat.history import Replay
+from trichat._chat.history import History
 from trichat._chat.hub import Hub
 from trichat._chat.order import Sequencer
 from trichat._chat.session import Session
@@ -72,7 +72,7 @@ class Core:
         self.tracer = Tracer(self.plugins)
         self.hub = Hub(max_clients=options.max_clients, max_clients_per_address=options.max_clients_per_address)
         self.broadcaster = Broadcaster(self.hub, self.plugins, Sequencer())
-        self.history = Replay(self.plugins, options.hook_timeout)
+        self.history = History(self.plugins, options.hook_timeout)
         self._context = Context(server, options, self.hub, self.plugins, self.broadcaster, self.history, self.shutdown)
         self.storages = Storages(Path(options.data_dir).absolute(), STORAGE_SHARE * options.shutdown_timeout)
         self.commands: Mapping[str, Command] = {}
@@ -137,9 +137,9 @@ class Core:
         # What is needed longest is entered first: clients while there are clients, the broadcaster until the last of
         # them has left, the plugins until the last message is in the log.
         async with (
-            outlasting(self.plugins.deadlines.watch, lambda: None, 0, name="deadlines"),
+            shielded_service(self.plugins.deadlines.watch, lambda: None, 0, name="deadlines"),
             self.storages.serving(),
-            outlasting(lifespans.run, lifespans.stop, LIFESPANS_SHARE * grace, name="plugins"),
+            shielded_service(lifespans.run, lifespans.stop, LIFESPANS_SHARE * grace, name="plugins"),
         ):
             if self.shutdown.requested.is_set():
                 # Not all plugins are there, so none can be asked for anything, nor told what others may have said.
@@ -154,7 +154,7 @@ class Core:
         grace = BROADCASTER_SHARE * self.options.shutdown_timeout
         self.commands = self._without_crashed(command_table(commands_of_all(self.plugins)))
         async with (
-            outlasting(self.broadcaster.run, self.broadcaster.inbox.close, grace, name="broadcaster"),
+            shielded_service(self.broadcaster.run, self.broadcaster.inbox.close, grace, name="broadcaster"),
             trio.open_nursery() as self._nursery,
         ):
             try:

@@ -1,4 +1,4 @@
-"""The history, on its way to those who join.
+"""The history, as it is sent to those who join.
 
 What is short is asked for and encoded once for all who join at the same point of the order; what is long is read in
 worker threads and sent a page at a time, so that memory does not grow with the log.
@@ -15,11 +15,12 @@ from trichat import hookspecs
 from trichat._base.errors import ConnectionLost, TrichatError
 from trichat._base.failures import pass_on
 from trichat._base.messages import Message, Refuse
+from trichat._base.worker_threads import WorkerThreads
 from trichat._fronts.wire import Wire
 from trichat._net.outbox import Send
 from trichat._plugins.dispatch import Plugins
 
-logger = logging.getLogger("trichat.replay")
+logger = logging.getLogger("trichat.history")
 
 # What is read, encoded and sent in one go: a few milliseconds of work, and little memory for each client that does not
 # take it. A page ends at the first of the two.
@@ -29,14 +30,13 @@ PAGE_CHARACTERS = 16_384
 # A short history of at most so many characters is kept encoded, in one piece, for all who see the same part of it.
 ENCODED_CHARACTERS = 100_000
 
-# Parts of the history that are kept: in a storm of joins the sessions of a few batches are at it side by side.
+# Parts of the history that are kept: in a storm of joins, the sessions of a few batches need different ones.
 REMEMBERED = 8
 
-# Pages that are read at a time; more threads would only stand in each other's way.
+# Pages that are read at a time. More would only slow each other down, and the loop with them.
 READERS = 4
 
-# Threads of its own: those that Trio has for everybody may all hang in some plugin. A page that hangs with the disk is
-# abandoned, and its thread counts until it comes back.
+# Threads that may hang with the disk, each with a page that was abandoned after its timeout, until no more are begun.
 THREADS = 40
 
 
@@ -50,7 +50,7 @@ class _Part:
     def __init__(self) -> None:
         self.asking = trio.Lock()
         self.messages: Sequence[Message] | None = None
-        """`None` until somebody has asked, and for ever if they are not in memory."""
+        """`None` until a session has asked; if they are not in memory, it stays so."""
         self._encoded: dict[Wire, bytes] = {}
 
     def pages(self, wire: Wire) -> Iterator[bytes]:
@@ -68,14 +68,13 @@ class _Part:
             yield self._encoded[wire]
 
 
-class Replay:
-    """Sends history. `page_timeout` is what reading one page may take, in seconds."""
+class History:
+    """Sends the history to those who join. To read one page may take `page_timeout` seconds."""
 
     def __init__(self, plugins: Plugins, page_timeout: float) -> None:
         self._plugins = plugins
-        self._page_timeout = page_timeout
         self._readers = trio.CapacityLimiter(READERS)
-        self._threads = trio.CapacityLimiter(THREADS)
+        self._threads = WorkerThreads(THREADS, page_timeout)
         self._parts: OrderedDict[tuple[str, int, int], _Part] = OrderedDict()
 
     async def send_if_long(self, send: Send, wire: Wire, room: str, after: int, before: int) -> bool:
@@ -139,11 +138,7 @@ class Replay:
 
     async def _read_page(self, messages: Iterator[Message]) -> list[Message]:
         async with self._readers:
-            # A disk may hang, and a thread cannot be cancelled: abandoning it keeps client and stop from waiting.
-            with trio.fail_after(self._page_timeout):
-                return await trio.to_thread.run_sync(
-                    _take_page, messages, abandon_on_cancel=True, limiter=self._threads
-                )
+            return await self._threads.run(_take_page, messages)
 
 
 def _take_page(messages: Iterator[Message]) -> list[Message]:

@@ -10,6 +10,9 @@ from trichat._base.errors import ConfigError
 from trichat._config.options import Config, Options, Seconds, to_options
 from trichat._config.settings import Place
 
+# Seconds that a call or a lifespan of any plugin has for its cleanup after it was cancelled.
+CLEANUP = 1.0
+
 
 class Policy(Options, frozen=True, kw_only=True):
     """The keys that the table of every plugin may have, beside its own options."""

@@ -1,4 +1,4 @@
-"""The last resort: ends the process when a stop does not.
+"""Ends the process when a stop takes too long.
 
 No deadline helps against a plugin that never returns, or that shields itself from cancellation. Whoever stops a server
 must not have to look for its process.
@@ -9,48 +9,49 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
+from queue import Empty, SimpleQueue
 
 logger = logging.getLogger("trichat")
 
 # Seconds beyond the time limit of a stop, for a machine that is slow.
 SPARE = 5.0
 
-# Seconds to say so.
-LAST_WORDS = 1.0
+# Seconds that the log may take to say so.
+LOG_TIMEOUT = 1.0
 
 
-class LastResort:
+class ForcedExit:
     """Ends the process with status 1 when a stop takes longer than `limit` seconds and some more."""
 
     def __init__(self, limit: float) -> None:
         self._limit = limit
-        self._armed = False
-        # Both are free once it has happened. To release a lock is safe in a signal handler, which may have interrupted
-        # anything; to start a thread there is not.
-        self._begun, self._done = threading.Lock(), threading.Lock()
-        self._thread = threading.Thread(target=self._watch, name="last resort", daemon=True)
+        # Two items: the stop has begun, and it is over. A signal handler may have interrupted anything: there it is
+        # safe to put something into this queue and to take the next number, and nothing else that tells a thread.
+        self._events: SimpleQueue[None] = SimpleQueue()
+        self._times_armed = count()
+        self._thread = threading.Thread(target=self._watch, name="forced exit", daemon=True)
 
     @contextmanager
     def within(self) -> Iterator[None]:
-        """Hold it ready in the block; behind it there is nothing left to end."""
-        self._begun.acquire()
-        self._done.acquire()
+        """Hold it ready in the block; after it there is nothing left to end."""
         self._thread.start()
         try:
             yield
         finally:
-            self._done.release()
             self.arm()
+            self._events.put(None)
 
     def arm(self) -> None:
         """Note that the stop has begun. Safe to repeat, and to call where nothing else works: in a signal handler."""
-        if not self._armed:
-            self._armed = True
-            self._begun.release()
+        if next(self._times_armed) == 0:
+            self._events.put(None)
 
     def _watch(self) -> None:
-        self._begun.acquire()
-        if not self._done.acquire(timeout=self._limit + SPARE):
+        self._events.get()
+        try:
+            self._events.get(timeout=self._limit + SPARE)
+        except Empty:
             self._end()
 
     def _end(self) -> None:
@@ -58,7 +59,7 @@ class LastResort:
             # Whatever hangs may have a lock of the log in its hands, and the log may have nobody who reads it.
             saying = threading.Thread(target=self._say, daemon=True)
             saying.start()
-            saying.join(LAST_WORDS)
+            saying.join(LOG_TIMEOUT)
         finally:
             os._exit(1)
 

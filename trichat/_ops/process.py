@@ -18,7 +18,7 @@ from trichat._config.options import ServerOptions
 from trichat._ops.announcement import Announcement
 from trichat._ops.blocking_watchdog import Watchdog
 from trichat._ops.control_server import Control
-from trichat._ops.forced_exit import LastResort
+from trichat._ops.forced_exit import ForcedExit
 from trichat._ops.plugin_versions import Versions
 from trichat._ops.reloader import Reloader
 from trichat._server import Server, core_of
@@ -45,16 +45,16 @@ async def _serve(server: Server, versions: Versions, announcement: Announcement)
     core = core_of(server)
     reloader = Reloader(core, versions)
     watchdog = Watchdog(lambda: core.plugins.roster.files)
-    last_resort = LastResort(server.options.shutdown_timeout)
+    forced_exit = ForcedExit(server.options.shutdown_timeout)
     with (
         watchdog.watching(),
-        last_resort.within(),
+        forced_exit.within(),
         trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals,
-        _heeded_at_once(last_resort),
+        _heeded_at_once(forced_exit),
     ):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_obey, signals, server, reloader, name="signals")
-            nursery.start_soon(_arm_at_stop, core, last_resort, name="last resort")
+            nursery.start_soon(_arm_at_stop, core, forced_exit, name="forced exit")
             nursery.start_soon(reloader.run, name="reload")
             if server.options.control:
                 # Before the server and until after it: one that hangs at its start or its end can still be asked.
@@ -72,17 +72,17 @@ async def _obey(signals: AsyncIterator[int], server: Server, reloader: Reloader)
         server.stop(f"got {signal.Signals(number).name}")
 
 
-async def _arm_at_stop(core: Core, last_resort: LastResort) -> None:
+async def _arm_at_stop(core: Core, forced_exit: ForcedExit) -> None:
     await core.shutdown.requested.wait()
-    last_resort.arm()
+    forced_exit.arm()
 
 
 @contextmanager
-def _heeded_at_once(last_resort: LastResort) -> Iterator[None]:
+def _heeded_at_once(forced_exit: ForcedExit) -> Iterator[None]:
     """Do what a signal asks for beside a stop even if a plugin keeps the loop, so that nothing receives it."""
 
     def handle(number: int, frame: FrameType | None) -> None:
-        last_resort.arm()
+        forced_exit.arm()
         if number == signal.SIGINT:
             # Nothing is lost by ending at the next one: what anyone saw is in the log.
             signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,24 +1,20 @@
 """Reloading, one at a time and to its end, whoever asks and whether they wait for it or not."""
 
 import logging
-from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TypeVar
 
 import trio
 
 from trichat._base.errors import PluginError
 from trichat._base.failures import pass_on
+from trichat._base.worker_threads import WorkerThreads
 from trichat._chat.core import Core
 from trichat._ops.plugin_versions import Changed, Look, Versions
 from trichat._plugins.discovery import imported_anew
 
 logger = logging.getLogger("trichat")
 
-R = TypeVar("R")
-
-# Threads of its own: those that Trio has for everybody may all hang in some plugin, which a reload may be there to
-# mend. One that hangs is abandoned, and counts until it comes back.
+# Threads that may hang in a plugin's import, until a restart is the only way to load another one.
 THREADS = 10
 
 
@@ -43,7 +39,7 @@ class Reloader:
         self._core = core
         self._server = core.server
         self._versions = versions
-        self._threads = trio.CapacityLimiter(THREADS)
+        self._threads = WorkerThreads(THREADS)
         self._next = Reload()
         self._asked = trio.Event()
 
@@ -88,14 +84,11 @@ class Reloader:
         timeout = self._server.options.hook_timeout
         try:
             with trio.move_on_after(timeout):
-                return await self._in_thread(versions.look)
+                return await self._threads.run(versions.look)
         except Exception as error:
             # Whatever it is, it is not worth the server.
             return Look([], [], [f"the configuration and the plugins cannot be looked at: {error!r}"])
         return Look([], [], [f"the configuration and the plugins cannot be looked at within {timeout:g} seconds"])
-
-    async def _in_thread(self, function: Callable[[], R]) -> R:
-        return await trio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=self._threads)
 
     def _fail(self, reload: Reload, sentence: str) -> None:
         logger.error("%s", sentence)
@@ -109,7 +102,7 @@ class Reloader:
                 stack.enter_context(imported_anew(module))
             with trio.move_on_after(timeout) as scope:
                 # What a module does when it is imported is nobody's business but its own, and may take long.
-                plugin, policy = await self._in_thread(changed.build)
+                plugin, policy = await self._threads.run(changed.build)
             if scope.cancelled_caught:
                 raise PluginError(f"plugin {name!r} cannot be imported within {timeout:g} seconds")
             await self._server.replace_plugin(name, plugin, policy)

@@ -6,12 +6,12 @@ from contextvars import ContextVar
 import trio
 
 
-class Background:
+class BackgroundTasks:
     """The background tasks of one plugin. They end before its lifespan does, which may hold what they use."""
 
-    def __init__(self, plugin: str) -> None:
+    def __init__(self, plugin: str, nursery: trio.Nursery) -> None:
         self._plugin = plugin
-        self.nursery: trio.Nursery
+        self._nursery = nursery
         self._scopes: set[trio.CancelScope] = set()
         self._ending = False
         self._ended = trio.Event()
@@ -27,7 +27,7 @@ class Background:
         scope = trio.CancelScope()
         self._scopes.add(scope)
         title = name or getattr(function, "__qualname__", repr(function))
-        self.nursery.start_soon(self._run, scope, function, args, name=f"plugin {self._plugin}: {title}")
+        self._nursery.start_soon(self._run, scope, function, args, name=f"plugin {self._plugin}: {title}")
 
     async def _run(
         self, scope: trio.CancelScope, function: Callable[..., Awaitable[object]], args: tuple[object, ...]
@@ -49,12 +49,15 @@ class Background:
             await self._ended.wait()
 
 
-_BACKGROUND: ContextVar[Background] = ContextVar("trichat.lifespan")
+_BACKGROUND: ContextVar[BackgroundTasks] = ContextVar("trichat.lifespan")
 
 
 def start_soon(function: Callable[..., Awaitable[object]], *args: object, name: str | None = None) -> None:
     """Start a background task of the plugin in whose lifespan this is called. Raises `RuntimeError` elsewhere."""
     background = _BACKGROUND.get(None)
     if background is None:
-        raise RuntimeError("start_soon belongs into the lifespan of a plugin: whose task is it to be here?")
+        raise RuntimeError(
+            "start_soon() must be called from a plugin's lifespan or from a task started by it; this task belongs to "
+            "no plugin. Move the call into lifespan(), or open your own nursery."
+        )
     background.start_soon(function, *args, name=name)

@@ -18,14 +18,12 @@ from typing import TypeVar
 import trio
 
 from trichat._base.task_tree import waiting_at
+from trichat._config.plugin_policy import CLEANUP
 from trichat._plugins.registry import Registered
 
 logger = logging.getLogger("trichat.plugins")
 
 R = TypeVar("R")
-
-# Seconds that a call has for its cleanup after its deadline.
-CLEANUP = 1.0
 
 
 class Overran(TimeoutError):

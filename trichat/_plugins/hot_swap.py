@@ -13,10 +13,9 @@ import trio
 from trichat import hookspecs
 from trichat._base.errors import PluginError, StartError, TrichatError
 from trichat._base.task_tree import system_tasks, waiting_at
-from trichat._config.plugin_policy import Policy
+from trichat._config.plugin_policy import CLEANUP, Policy
 from trichat._plugins.command_calls import commands_of
 from trichat._plugins.commands import Command, command_table
-from trichat._plugins.deadlines import CLEANUP
 from trichat._plugins.dispatch import Plugins
 from trichat._plugins.lifespans import Lifespans
 from trichat._plugins.registry import Registered, Registry, source_of

@@ -8,12 +8,10 @@ import trio
 
 from trichat._base.errors import StartError
 from trichat._base.failures import sentences, split_failure
-from trichat._plugins.background_tasks import Background
+from trichat._config.plugin_policy import CLEANUP
+from trichat._plugins.background_tasks import BackgroundTasks
 
 logger = logging.getLogger("trichat.plugins")
-
-# Seconds that a lifespan has for its cleanup when it was cancelled.
-CLEANUP = 1.0
 
 # Seconds in which a plugin that has taken the place of another one still counts as one that cannot start: a task of it
 # may find the port taken that it wants.
@@ -43,7 +41,8 @@ class Lifespans:
         self._grace = grace
         self._on_crash = on_crash
         self._stopping = trio.Event()
-        self._nursery: trio.Nursery
+        self._nursery: trio.Nursery | None = None
+        """Where lifespans run; there while they may be entered."""
         self._entered: dict[str, _Lifespan] = {}
         """In the order in which they were entered first; those that were left since then are among them."""
 
@@ -53,25 +52,28 @@ class Lifespans:
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
         """Hold the lifespans until `stop`. Raises `StartError` if a plugin refuses the start."""
-        async with trio.open_nursery() as self._nursery:
+        async with trio.open_nursery() as nursery:
             try:
                 with self._entering:
                     for name, manager in self._plugins:
                         # One that waits for nothing would be entered all the same.
                         await trio.lowlevel.checkpoint_if_cancelled()
-                        await self._enter(name, manager, self._timeout_of(name))
+                        await self._enter(name, manager, nursery)
+                self._nursery = nursery
                 task_status.started()
                 await self._stopping.wait()
             finally:
-                # `outlasting` shields all of this.
+                self._nursery = None
+                # `shielded_service` shields all of this.
                 await self._leave_all()  # noqa: ASYNC102
 
     async def enter(self, name: str, manager: AbstractAsyncContextManager[None], seconds: float) -> None:
         """Enter one more, or one in the place of one that was left, and see it settled. Raises `StartError`."""
-        if self._stopping.is_set():
+        nursery = self._nursery
+        if nursery is None or self._stopping.is_set():
             raise self._too_late(name)
         lifespan = _Lifespan(name, manager, self._on_crash, settled=False)
-        await self._start(lifespan, seconds)
+        await self._start(lifespan, nursery, seconds)
         self._entered[name] = lifespan
         try:
             with trio.move_on_after(SETTLING) as scope:
@@ -104,18 +106,19 @@ class Lifespans:
                 await lifespan.leave()
         return not scope.cancelled_caught
 
-    async def _enter(self, name: str, manager: AbstractAsyncContextManager[None], seconds: float) -> None:
+    async def _enter(self, name: str, manager: AbstractAsyncContextManager[None], nursery: trio.Nursery) -> None:
         lifespan = _Lifespan(name, manager, self._on_crash, settled=True)
+        seconds = self._timeout_of(name)
         with trio.move_on_after(seconds) as scope:
-            await self._nursery.start(lifespan.run, name=f"plugin {name}")
+            await nursery.start(lifespan.run, name=f"plugin {name}")
         if scope.cancelled_caught:
             raise _not_started(name, seconds)
         self._entered[name] = lifespan
 
-    async def _start(self, lifespan: "_Lifespan", seconds: float) -> None:
+    async def _start(self, lifespan: "_Lifespan", nursery: trio.Nursery, seconds: float) -> None:
         """Start it in a server that runs: what ignores that it is cancelled must not hold up those who wait for it."""
         name = lifespan.name
-        self._nursery.start_soon(lifespan.start, self._nursery, name=f"plugin {name} starts")
+        nursery.start_soon(lifespan.start, nursery, name=f"plugin {name} starts")
         try:
             with trio.move_on_after(seconds) as scope:
                 await lifespan.started()
@@ -168,7 +171,8 @@ class _Lifespan:
         """Whether it has started, or never will."""
         self._stopping = trio.Event()
         self._left = trio.Event()
-        self._background = Background(name)
+        self._all = trio.CancelScope()
+        """Around the lifespan and its background tasks."""
 
     async def start(self, nursery: trio.Nursery) -> None:
         try:
@@ -188,15 +192,16 @@ class _Lifespan:
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
         entered = False
         try:
-            async with trio.open_nursery() as nursery:
-                self._background.nursery = nursery
-                self._background.become_current()
-                async with self._manager:
-                    entered = True
-                    task_status.started()
-                    await self._stopping.wait()
-                    await self._background.end()
-                nursery.cancel_scope.cancel()
+            with self._all:
+                async with trio.open_nursery() as nursery:
+                    background = BackgroundTasks(self.name, nursery)
+                    background.become_current()
+                    async with self._manager:
+                        entered = True
+                        task_status.started()
+                        await self._stopping.wait()
+                        await background.end()
+                    nursery.cancel_scope.cancel()
             if not self._stopping.is_set():
                 raise RuntimeError("its lifespan ended by itself")
         except BaseException as error:  # noqa: ASYNC103
@@ -227,7 +232,7 @@ class _Lifespan:
         await self.ended()
 
     def cancel(self) -> None:
-        self._background.nursery.cancel_scope.cancel("the plugin did not end in time")
+        self._all.cancel("the plugin did not end in time")
 
 
 def _alone(error: BaseException) -> BaseException:

@@ -6,9 +6,9 @@ from trichat._base.errors import PluginError
 
 
 def in_order(plugins: Mapping[str, object]) -> list[str]:
-    """Return the names of plugins in the order that they want; who wants none stays where it is.
+    """Return the names of plugins in the order that they want; those that want none stay in place.
 
-    Raises `PluginError` if there is none in which all have their will.
+    Raises `PluginError` if no order satisfies all of them.
     """
     later: dict[str, set[str]] = {name: set() for name in plugins}
     """What has to come later than each."""

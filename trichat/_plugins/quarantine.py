@@ -20,7 +20,7 @@ class Failures:
     def are_too_many(self, name: str, limit: int, now: float) -> bool:
         """Note that a plugin failed `now`, in seconds, and return whether that puts it into quarantine.
 
-        `limit` is how often it may fail; 0 for ever again.
+        `limit` is how often it may fail; 0 for any number of times.
         """
         if not limit or name in self.quarantined:
             return False

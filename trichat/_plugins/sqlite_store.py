@@ -30,6 +30,10 @@ class Database:
         self.path = path
         self._connection: sqlite3.Connection | None = None
 
+    def __del__(self) -> None:
+        # A worker thread that was abandoned to a disk that hangs may still use it: the last one to hold it closes it.
+        self.close()
+
     def get(self, key: str) -> bytes | None:
         """Return the value of a key, or `None`."""
         rows = self._execute("SELECT key, value FROM entries WHERE key = ?", key)
@@ -77,7 +81,7 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         self.folder_made()
         # The caller sees to it that only one thread is in here; which one, changes.
-        connection = sqlite3.connect(self.path, BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID")
         except BaseException:

@@ -11,20 +11,21 @@ from contextlib import asynccontextmanager
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, cast, overload
 from urllib.parse import quote
 
 import msgspec
 import trio
 
 from trichat._base.errors import StorageError
+from trichat._base.worker_threads import WorkerThreads
 
 logger = logging.getLogger("trichat.storage")
 
 T = TypeVar("T")
 
 # Seconds that a disk may take for one thing. A hook has `hook_timeout` besides; a task of a plugin has only this.
-PATIENCE = 30.0
+DISK_TIMEOUT = 30.0
 
 # The longest name of a folder that is a plugin's name. Longer ones would meet the limits of file systems.
 LONGEST_NAME = 100
@@ -69,13 +70,13 @@ class _Call(Generic[T]):
 
     def __init__(self, function: Callable[[], T]) -> None:
         self._function = function
-        self._value: T
+        self._value: T | None = None
         self._error: Exception | None = RuntimeError(_NOT_RUNNING)
         self.done = trio.Event()
 
-    async def run(self, limiter: trio.CapacityLimiter) -> None:
+    async def run(self, threads: WorkerThreads) -> None:
         try:
-            self._value = await trio.to_thread.run_sync(self._function, abandon_on_cancel=True, limiter=limiter)
+            self._value = await threads.run(self._function)
             self._error = None
         except Exception as error:
             self._error = error
@@ -85,7 +86,7 @@ class _Call(Generic[T]):
     def result(self) -> T:
         if self._error is not None:
             raise self._error
-        return self._value
+        return cast(T, self._value)
 
 
 class Storage:
@@ -157,22 +158,22 @@ class Storage:
             self._start(self._work, f"storage {self._folder.name}")
             self._is_started = True
         call = _Call(partial(function, *arguments))
-        with trio.move_on_after(PATIENCE):
+        with trio.move_on_after(DISK_TIMEOUT):
             try:
                 await self._hand_over.send(call)
             except trio.ClosedResourceError:
                 raise RuntimeError(_NOT_RUNNING) from None
             await call.done.wait()
             return call.result()
-        raise StorageError(f"{self._database.path}: the disk did not answer within {PATIENCE:g} seconds")
+        raise StorageError(f"{self._database.path}: the disk did not answer within {DISK_TIMEOUT:g} seconds")
 
     async def _work(self) -> None:
         """Do what is handed over, until `_close`. The shield is for those who still store something while they end."""
-        limiter = trio.CapacityLimiter(1)
+        threads = WorkerThreads(1)
         with self._shield:
             async for call in self._calls:
-                await call.run(limiter)
-            await trio.to_thread.run_sync(self._database.close, abandon_on_cancel=True, limiter=limiter)
+                await call.run(threads)
+            await threads.run(self._database.close)
         if self._shield.cancelled_caught:
             logger.error("%s: the disk did not answer; the last that was stored may be missing", self._database.path)
 

@@ -43,8 +43,8 @@ bob< * welcome to trichat; type your name and press Enter
 bob< * welcome, bob; here: alice; bye leaves
 """
 
-# A stage is where a transcript is played: `stage(text)`.
-Stage = Callable[[str], None]
+# A backend is where a transcript is played: `backend(text)`.
+Backend = Callable[[str], None]
 
 
 def in_memory(text: str) -> None:
@@ -75,11 +75,11 @@ async def _play_over_tcp(text: str, *plugins: object) -> None:
 
 
 @pytest.fixture(params=[in_memory, over_tcp])
-def stage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Stage:
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Backend:
     """Every promise holds on both stages."""
     monkeypatch.setattr(transcript, "SILENCE", 0.02)
     monkeypatch.setattr(transcript, "PATIENCE", 0.2)
-    found: Stage = request.param
+    found: Backend = request.param
     return found
 
 
@@ -155,16 +155,16 @@ async def test_faults_of_the_configuration_and_of_plugins_come_out_as_they_are(v
         await play(Transcript.parse("| plugin = ['no_such_file.py']\n"))
 
 
-def test_nothing_to_play_is_played(stage: Stage) -> None:
-    stage("# nothing\n")
+def test_nothing_to_play_is_played(backend: Backend) -> None:
+    backend("# nothing\n")
 
 
-def test_people_hear_what_the_transcript_says(stage: Stage) -> None:
-    stage(f"{ALICE_JOINS}{BOB_JOINS}alice> hello\nbob< alice: hello\nalice< alice: hello\n")
+def test_people_hear_what_the_transcript_says(backend: Backend) -> None:
+    backend(f"{ALICE_JOINS}{BOB_JOINS}alice> hello\nbob< alice: hello\nalice< alice: hello\n")
 
 
-def test_who_of_two_people_hears_something_first_does_not_count(stage: Stage) -> None:
-    stage(
+def test_who_of_two_people_hears_something_first_does_not_count(backend: Backend) -> None:
+    backend(
         ALICE_JOINS
         + "bob> bob\n"
         + "bob< * welcome to trichat; type your name and press Enter\n"
@@ -173,30 +173,30 @@ def test_who_of_two_people_hears_something_first_does_not_count(stage: Stage) ->
     )
 
 
-def test_somebody_may_connect_without_a_word(stage: Stage) -> None:
-    stage(
+def test_somebody_may_connect_without_a_word(backend: Backend) -> None:
+    backend(
         "alice+\nalice< * welcome to trichat; type your name and press Enter\n"
         "alice> alice\nalice< * welcome, alice; you are the first here; bye leaves\n"
     )
 
 
-def test_the_end_of_the_connection_is_heard(stage: Stage) -> None:
-    stage(f"{ALICE_JOINS}{BOB_JOINS}bob> bye\nbob< * goodbye, bob\nbob<\nalice< * bob left\n")
+def test_the_end_of_the_connection_is_heard(backend: Backend) -> None:
+    backend(f"{ALICE_JOINS}{BOB_JOINS}bob> bye\nbob< * goodbye, bob\nbob<\nalice< * bob left\n")
 
 
 @pytest.mark.parametrize("leave", ["bob!", "bob!!"])
-def test_who_hangs_up_or_breaks_has_left(stage: Stage, leave: str) -> None:
-    stage(f"{ALICE_JOINS}{BOB_JOINS}{leave}\nalice< * bob left\n")
+def test_who_hangs_up_or_breaks_has_left(backend: Backend, leave: str) -> None:
+    backend(f"{ALICE_JOINS}{BOB_JOINS}{leave}\nalice< * bob left\n")
 
 
 @pytest.mark.parametrize("leave", ["bob!", "bob!!"])
-def test_who_has_hung_up_says_nothing_any_more_and_may_hang_up_again(stage: Stage, leave: str) -> None:
-    stage(f"{ALICE_JOINS}{BOB_JOINS}{leave}\nalice< * bob left\nbob> hello?\n{leave}\n")
+def test_who_has_hung_up_says_nothing_any_more_and_may_hang_up_again(backend: Backend, leave: str) -> None:
+    backend(f"{ALICE_JOINS}{BOB_JOINS}{leave}\nalice< * bob left\nbob> hello?\n{leave}\n")
 
 
-def test_what_is_left_over_is_a_difference(stage: Stage) -> None:
+def test_what_is_left_over_is_a_difference(backend: Backend) -> None:
     with pytest.raises(Mismatch) as caught:
-        stage(f"{ALICE_JOINS}{BOB_JOINS}alice> hello\nalice< alice: hello\n")
+        backend(f"{ALICE_JOINS}{BOB_JOINS}alice> hello\nalice< alice: hello\n")
     assert str(caught.value).splitlines() == [
         "transcript: people heard something else",
         "--- transcript",
@@ -209,9 +209,9 @@ def test_what_is_left_over_is_a_difference(stage: Stage) -> None:
     ]
 
 
-def test_what_is_missing_is_a_difference(stage: Stage) -> None:
+def test_what_is_missing_is_a_difference(backend: Backend) -> None:
     with pytest.raises(Mismatch) as caught:
-        stage(f"{ALICE_JOINS}alice> hello\nalice< alice: hello\nalice< alice: hello, again\nalice!\n")
+        backend(f"{ALICE_JOINS}alice> hello\nalice< alice: hello\nalice< alice: hello, again\nalice!\n")
     assert str(caught.value).splitlines()[3:] == [
         "@@ -3,5 +3,4 @@",
         " alice< * welcome, alice; you are the first here; bye leaves",
@@ -222,37 +222,37 @@ def test_what_is_missing_is_a_difference(stage: Stage) -> None:
     ]
 
 
-def test_another_line_is_a_difference(stage: Stage) -> None:
+def test_another_line_is_a_difference(backend: Backend) -> None:
     with pytest.raises(Mismatch, match=r"\n-alice< alice: goodbye\n\+alice< alice: hello$"):
-        stage(f"{ALICE_JOINS}alice> hello\nalice< alice: goodbye\n")
+        backend(f"{ALICE_JOINS}alice> hello\nalice< alice: goodbye\n")
 
 
-def test_all_is_played_to_the_end_so_that_one_difference_does_not_hide_the_next(stage: Stage) -> None:
+def test_all_is_played_to_the_end_so_that_one_difference_does_not_hide_the_next(backend: Backend) -> None:
     with pytest.raises(Mismatch) as caught:
-        stage(f"{ALICE_JOINS}alice> one\nalice< alice: 1\nalice> two\nalice< alice: 2\n")
+        backend(f"{ALICE_JOINS}alice> one\nalice< alice: 1\nalice> two\nalice< alice: 2\n")
     text = str(caught.value)
     assert "-alice< alice: 1\n+alice< alice: one" in text
     assert "-alice< alice: 2\n+alice< alice: two" in text
 
 
-def test_the_order_of_what_one_person_hears_counts(stage: Stage) -> None:
+def test_the_order_of_what_one_person_hears_counts(backend: Backend) -> None:
     with pytest.raises(Mismatch):
-        stage(
+        backend(
             "alice> alice\n"
             "alice< * welcome, alice; you are the first here; bye leaves\n"
             "alice< * welcome to trichat; type your name and press Enter\n"
         )
 
 
-def test_nobody_hears_anything_before_something_was_done(stage: Stage) -> None:
+def test_nobody_hears_anything_before_something_was_done(backend: Backend) -> None:
     with pytest.raises(TranscriptError, match="it begins with what somebody hears"):
-        stage("alice< * welcome to trichat; type your name and press Enter\n")
+        backend("alice< * welcome to trichat; type your name and press Enter\n")
 
 
-def test_what_is_heard_is_compared_behind_the_action_that_led_to_it(stage: Stage) -> None:
+def test_what_is_heard_is_compared_behind_the_action_that_led_to_it(backend: Backend) -> None:
     # Both lines are heard, but not where the transcript says.
     with pytest.raises(Mismatch):
-        stage(f"{ALICE_JOINS}alice> one\nalice> two\nalice< alice: one\nalice< alice: two\n")
+        backend(f"{ALICE_JOINS}alice> one\nalice> two\nalice< alice: one\nalice< alice: two\n")
 
 
 def test_time_passes_in_memory_without_taking_any(tmp_path: Path) -> None:
@@ -279,8 +279,8 @@ def test_what_comes_too_early_is_a_difference(tmp_path: Path) -> None:
         play_file(tmp_path / "dialogue.txt")
 
 
-def test_time_passes_over_tcp_as_it_does(stage: Stage) -> None:
-    stage(f"{ALICE_JOINS}--- 0.1s\nalice> hello\nalice< alice: hello\n")
+def test_time_passes_over_tcp_as_it_does(backend: Backend) -> None:
+    backend(f"{ALICE_JOINS}--- 0.1s\nalice> hello\nalice< alice: hello\n")
 
 
 async def test_any_date_is_a_date(virtual_time: object) -> None:

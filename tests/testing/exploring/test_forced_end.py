@@ -1,4 +1,4 @@
-"""The end by force: whoever waits for ever is named, and the run ends all the same."""
+"""A task that waits forever is named, and the run ends all the same."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from trichat.testing import run
-from trichat.testing._exploring.forced_end import FOR_EVER, end_by_force
+from trichat.testing._exploring.forced_end import DEADLOCK_TIMEOUT, force_end
 
 
 async def wait_in_vain(event: trio.Event) -> None:
@@ -15,12 +15,12 @@ async def wait_in_vain(event: trio.Event) -> None:
 
 
 def forced(*, shielded: bool) -> tuple[list[str], float]:
-    """Let two tasks wait for ever; return what is said of them, and when it was over."""
+    """Let two tasks wait forever; return what is said of them, and when it was over."""
 
     async def main() -> tuple[list[str], float]:
         endless: list[str] = []
         everything = trio.CancelScope()
-        trio.lowlevel.spawn_system_task(end_by_force, endless, everything)
+        trio.lowlevel.spawn_system_task(force_end, endless, everything)
         with everything:
             async with trio.open_nursery() as nursery:
                 nursery.cancel_scope.shield = shielded
@@ -33,14 +33,14 @@ def forced(*, shielded: bool) -> tuple[list[str], float]:
 
 def test_whoever_waits_for_ever_is_named_and_ended() -> None:
     endless, end = forced(shielded=False)
-    assert end == FOR_EVER
+    assert end == DEADLOCK_TIMEOUT
     assert len(endless) == 2
-    assert all(each.startswith("it would have waited for ever: the task ") for each in endless)
+    assert all(each.startswith("it would have waited forever: the task ") for each in endless)
     assert all(each.endswith("wait_in_vain: await event.wait()") for each in endless)
 
 
 def test_a_shield_keeps_nobody_from_being_ended() -> None:
-    assert forced(shielded=True)[1] == FOR_EVER
+    assert forced(shielded=True)[1] == DEADLOCK_TIMEOUT
 
 
 # What never ends would keep the tests from ending, too, if it could not be ended: so these are in processes of their

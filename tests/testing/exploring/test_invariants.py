@@ -215,7 +215,7 @@ def test_something_waits_for_ever() -> None:
             raise
 
     said = broken(lambda: cancel_everywhere(scenario), ended_in_time, "scenario @ 1")
-    assert said.startswith("it would have waited for ever: the task ")
+    assert said.startswith("it would have waited forever: the task ")
     assert said.endswith("say_goodbye: await replied.wait()")
 
 

@@ -5,7 +5,7 @@ import pytest
 from trichat import Message
 from trichat.testing import Person
 from trichat.testing._chat.dialogue import Dialogue
-from trichat.testing._exploring.line_fates import Fate, as_heard, fate
+from trichat.testing._exploring.line_fates import LineFates, as_heard, fates_of
 
 WELCOME = "* welcome, alice; you are the first here; /help shows the commands"
 
@@ -14,12 +14,12 @@ def message(text: str, kind: str = "said", sender: str = "alice") -> Message:
     return Message(id=1, room="lobby", sender=sender, text=text, kind=kind)  # type: ignore[arg-type]
 
 
-def became(said: list[str], heard: list[str], sent: list[Message]) -> Fate:
+def became(said: list[str], heard: list[str], sent: list[Message]) -> LineFates:
     alice = Person("alice", Dialogue(), str)
     alice.chat_name = "alice"
     alice.said = said
     alice.heard = ["* hello", WELCOME, *heard]
-    return fate(alice, sent)
+    return fates_of(alice, sent)
 
 
 def test_a_line_that_came_back_was_passed_on() -> None:
@@ -51,7 +51,7 @@ def test_what_was_heard_before_the_welcome_is_not_of_interest() -> None:
     alice = Person("alice", Dialogue(), str)
     alice.said = ["hi"]
     alice.heard = ["* that name is taken", WELCOME]
-    assert fate(alice, []).unanswered == 1
+    assert fates_of(alice, []).unanswered == 1
 
 
 @pytest.mark.parametrize(

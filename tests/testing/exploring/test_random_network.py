@@ -1,4 +1,4 @@
-"""The weather: what it does to a connection is chance, the same for the same seed."""
+"""The random network: what it does to a connection is the same for the same seed."""
 
 import random
 
@@ -6,16 +6,16 @@ import trio
 
 from trichat.testing import run
 from trichat.testing._chat.memory_transport import Pipe
-from trichat.testing._exploring.random_network import Weather
+from trichat.testing._exploring.random_network import RandomNetwork
 
 
-def weathered(seed: int) -> list[object]:
-    """What becomes of some sends and receives in the weather of a seed, and how long they take."""
+def outcomes_on_network(seed: int) -> list[object]:
+    """What becomes of some sends and receives on the network of a seed, and how long they take."""
     noted: list[object] = []
 
     async def main() -> None:
         pipes = Pipe(), Pipe()
-        transport = Weather(seed, {}).transport(*pipes, "127.0.0.1")
+        transport = RandomNetwork(seed, {}).transport(*pipes, "127.0.0.1")
         pipes[0].write(bytes(range(100)))
         for _ in range(5):
             noted.append(transport.send_nowait(b"0123456789"))
@@ -29,16 +29,16 @@ def weathered(seed: int) -> list[object]:
     return noted
 
 
-def test_the_weather_is_the_same_for_the_same_seed_and_differs_between_seeds() -> None:
-    assert weathered(7) == weathered(7)
-    assert len({str(weathered(seed)) for seed in range(20)}) > 15
+def test_the_network_is_the_same_for_the_same_seed_and_differs_between_seeds() -> None:
+    assert outcomes_on_network(7) == outcomes_on_network(7)
+    assert len({str(outcomes_on_network(seed)) for seed in range(20)}) > 15
 
 
-def test_the_weather_cuts_but_loses_nothing_and_keeps_the_order() -> None:
+def test_the_network_cuts_but_loses_nothing_and_keeps_the_order() -> None:
     async def main() -> None:
         for seed in range(20):
             to_server, from_server = Pipe(), Pipe()
-            server = Weather(seed, {}).transport(to_server, from_server, "127.0.0.1")
+            server = RandomNetwork(seed, {}).transport(to_server, from_server, "127.0.0.1")
             data = random.Random(seed).randbytes(500)
             to_server.write(data)
             received = b""
@@ -55,6 +55,6 @@ def test_the_weather_cuts_but_loses_nothing_and_keeps_the_order() -> None:
     run(main)
 
 
-def test_a_weather_says_which_it_is() -> None:
-    assert str(Weather(7, {})) == "7"
-    assert Weather(7, {"lines": ["x"]}).describe() == "in the run with seed 7, lines=['x']"
+def test_a_network_says_which_it_is() -> None:
+    assert str(RandomNetwork(7, {})) == "7"
+    assert RandomNetwork(7, {"lines": ["x"]}).describe() == "in the run with seed 7, lines=['x']"

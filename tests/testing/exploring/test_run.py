@@ -13,7 +13,7 @@ from trio.lowlevel import checkpoint, spawn_system_task
 from trichat import Message, PluginError, hookimpl
 from trichat.testing import Chat, NotHeard, Person, Run, cancel_everywhere
 from trichat.testing._exploring.run import MakePlugins, Scenario, made, play, takes_chat
-from trichat.testing._exploring.strategies import Struck
+from trichat.testing._exploring.strategies import PartDisturbance
 from trichat.testing._probing.cancel_targets import Strike
 from trichat.testing._probing.checkpoint_probe import Probe
 
@@ -40,7 +40,7 @@ def played(scenario: Scenario, folder: Path, strike: str = "", plugins: MakePlug
     """Play a scenario once, with a strike or without."""
     parsed = Strike.parse(strike) if strike else None
     probe = Probe(parsed)
-    return play(scenario, Run(folder, probe, Struck(parsed, probe) if parsed else None, None), plugins=plugins)
+    return play(scenario, Run(folder, probe, PartDisturbance(parsed, probe) if parsed else None, None), plugins=plugins)
 
 
 async def talk(chat: Chat) -> None:
@@ -184,7 +184,9 @@ def test_what_plugins_do_wrong_is_noted_and_not_printed(tmp_path: Path, caplog: 
     for failure in run.failures:
         told, raised = failure.splitlines()
         assert told == "plugin 'fragile' failed in on_disconnect: a test"
-        assert re.fullmatch(r"  LookupError at test_run\.py:\d+ in on_disconnect: raise LookupError\(.*\)", raised)
+        assert re.fullmatch(
+            r"  LookupError at test_run\.py:\d+ in \S+\.Fragile\.on_disconnect: raise LookupError\(.*\)", raised
+        )
     assert not caplog.records
 
 

@@ -251,3 +251,13 @@ def test_while_nobody_looks_nothing_counts() -> None:
     (walked,) = probed(walk).parts
     assert walked.label == "part walk"
     assert walked.steps == 2
+
+
+async def test_a_part_in_a_run_without_a_probe_is_never_cancelled_and_can_be_asked() -> None:
+    async def answer() -> int:
+        await trio.lowlevel.checkpoint()
+        return 42
+
+    with part("ask") as asking:
+        assert await asking.watching(answer()) == 42
+    assert (asking.label, asking.was_cancelled, asking.swallowed) == ("part ask", False, "")

@@ -5,14 +5,14 @@ import trio
 from trio.lowlevel import checkpoint
 
 from trichat.testing import run
-from trichat.testing._probing.livelock_guard import Abandoned, EndlessGuard
+from trichat.testing._probing.livelock_guard import Abandoned, LivelockGuard
 
 LIMIT = 3000
 
 
-def guarded(limit: int = LIMIT) -> tuple[EndlessGuard, list[str]]:
+def guarded(limit: int = LIMIT) -> tuple[LivelockGuard, list[str]]:
     endless: list[str] = []
-    return EndlessGuard(endless, limit), endless
+    return LivelockGuard(endless, limit), endless
 
 
 async def spin(times: int) -> None:
@@ -22,12 +22,10 @@ async def spin(times: int) -> None:
 
 def test_a_task_that_goes_on_for_ever_is_ended_and_named() -> None:
     guard, endless = guarded()
-    with pytest.raises(
-        Abandoned, match=r"goes on for ever at test_livelock_guard\.py:\d+ in spin: await checkpoint\(\)"
-    ):
+    with pytest.raises(Abandoned, match=r"runs forever at test_livelock_guard\.py:\d+ in spin: await checkpoint\(\)"):
         run(spin, 100 * LIMIT, instruments=[guard])
     (named,) = endless
-    assert named.startswith("the task tests.testing.probing.test_livelock_guard.spin goes on for ever at ")
+    assert named.startswith("the task tests.testing.probing.test_livelock_guard.spin runs forever at ")
 
 
 def test_so_is_one_that_ignores_its_cancellation() -> None:
@@ -72,7 +70,7 @@ def test_as_long_as_time_passes_a_task_may_go_on() -> None:
             await trio.sleep(0.001)
         return 1
 
-    assert run(main, instruments=[EndlessGuard(endless, LIMIT)]) == 1
+    assert run(main, instruments=[LivelockGuard(endless, LIMIT)]) == 1
     assert endless == []
 
 

@@ -76,7 +76,7 @@ class Person:
         self._dialogue = dialogue
         self._report = report
         """What to add to a failure."""
-        self._line: Line
+        self._connection: Line | None = None
         self._lines: deque[str] = deque()
         self._unread = b""
         self._arriving = b""
@@ -86,7 +86,12 @@ class Person:
 
     def connected(self, line: Line) -> None:
         """Be at this end of a connection."""
-        self._line = line
+        self._connection = line
+
+    @property
+    def _line(self) -> Line:
+        assert self._connection is not None, f"{self.name} has never connected"
+        return self._connection
 
     def arrived(self, data: bytes) -> None:
         """Write down what arrives, when it does: it may be read much later."""

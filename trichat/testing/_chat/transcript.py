@@ -122,20 +122,22 @@ async def play_over_tcp(transcript: Transcript, host: str, port: int) -> None:
     """
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
-        stage = _OverTcp(host, port, nursery)
+        backend = _OverTcp(host, port, nursery)
         try:
-            await _play(transcript, stage)
+            await _play(transcript, backend)
         except (AssertionError, TrichatError, OSError) as error:
             # Raised below, so that it comes out as it is, and not as one of a group.
             failure = error
         finally:
-            stage.close()
+            backend.close()
             nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure
 
 
-class _Stage(Protocol):
+class _Backend(Protocol):
+    """The server that a transcript is played on, and the way to it."""
+
     dialogue: Dialogue
 
     async def connect(self, name: str) -> Person: ...
@@ -200,7 +202,7 @@ class _OverTcp:
             line.close()
 
 
-async def _play(transcript: Transcript, stage: _Stage) -> None:
+async def _play(transcript: Transcript, backend: _Backend) -> None:
     people: dict[str, Person] = {}
     expected: list[str] = []
     played: list[str] = []
@@ -212,11 +214,11 @@ async def _play(transcript: Transcript, stage: _Stage) -> None:
     for group, heard in _pairs(groups):
         for entry in group:
             behind = heard if entry is group[-1] else []
-            since = len(stage.dialogue)
-            await _act(entry, people, stage)
-            await stage.wait_for(behind, since)
+            since = len(backend.dialogue)
+            await _act(entry, people, backend)
+            await backend.wait_for(behind, since)
             expected += [entry.text, *_by_person(behind)]
-            played += [entry.text, *_by_person(_heard(stage.dialogue, since))]
+            played += [entry.text, *_by_person(_heard(backend.dialogue, since))]
     if expected != played:
         difference = unified_diff(expected, played, transcript.name, "played", lineterm="")
         raise Mismatch(f"{transcript.name}: people heard something else\n" + "\n".join(map(visible, difference)))
@@ -232,14 +234,14 @@ def _pairs(groups: list[list[Entry]]) -> list[tuple[list[Entry], list[str]]]:
     return pairs
 
 
-async def _act(entry: Entry, people: dict[str, Person], stage: _Stage) -> None:
+async def _act(entry: Entry, people: dict[str, Person], backend: _Backend) -> None:
     match = entry.match
     if match["seconds"]:
         await trio.sleep(float(match["seconds"]))
         return
     who = match["who"]
     if who not in people:
-        people[who] = await stage.connect(who)
+        people[who] = await backend.connect(who)
     if match["does"] == "!":
         people[who].hang_up()
     elif match["does"] == "!!":

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import trio
 from trio.testing import MockClock, active_thread_count, wait_all_tasks_blocked, wait_all_threads_completed
 
-from trichat.testing._probing.livelock_guard import EndlessGuard
+from trichat.testing._probing.livelock_guard import LivelockGuard
 
 R = TypeVar("R")
 
@@ -20,7 +20,7 @@ def run(
     async_fn: Callable[..., Awaitable[R]],
     *args: Any,
     clock: MockClock | None = None,
-    guard: EndlessGuard | None = None,
+    guard: LivelockGuard | None = None,
     instruments: Sequence[trio.abc.Instrument] = (),
 ) -> R:
     """Do what `trio.run` does, in virtual time: a wait of an hour takes no time, and a worker thread all that it needs.
@@ -31,9 +31,9 @@ def run(
     return trio.run(async_fn, *args, clock=clock, instruments=[*guarded(clock, guard), *instruments])
 
 
-def guarded(clock: MockClock, guard: EndlessGuard | None = None) -> Sequence[trio.abc.Instrument]:
+def guarded(clock: MockClock, guard: LivelockGuard | None = None) -> Sequence[trio.abc.Instrument]:
     """Return the instruments that a run with this clock needs."""
-    return [_ThreadGuard(clock), guard or EndlessGuard()]
+    return [_ThreadGuard(clock), guard or LivelockGuard()]
 
 
 async def idle() -> None:

@@ -1,74 +1,53 @@
-"""Finds code that keeps Trio's loop from going on: a thread looks at each step that takes long, while it does."""
+"""Finds code of one file that keeps Trio's loop from running anything else."""
 
-import sys
-import threading
-import time
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import NamedTuple
 
 import trio
 from trio.lowlevel import Task
 
-# Seconds that a step may take: in a chat with a hundred people, each of them waits as long.
-LONGEST_STEP = 0.2
+from trichat._base.code_location import shown_line
+from trichat._base.loop_observer import LoopObserver, Stack, frames_of
+
+# Seconds between two looks: by so much a step may be longer than is allowed without being found.
+PERIOD = 0.01
 
 
 class Block(NamedTuple):
-    """A step that took too long."""
+    """A step of a task that took too long."""
 
     task: str
-    stack: tuple[traceback.FrameSummary, ...]
-    """Where it was, the innermost call last."""
-
-    def is_in(self, file: str) -> bool:
-        """Whether code of this file was at work."""
-        return any(frame.filename == file for frame in self.stack)
-
-    def describe(self, file: str) -> str:
-        """Say where in `file` it was."""
-        frame = [frame for frame in self.stack if frame.filename == file][-1]
-        return f"line {frame.lineno} in {frame.name}, for more than {LONGEST_STEP:g} s: {frame.line}"
+    place: str
+    """The innermost line of the file, as people are shown it."""
 
 
-class BlockFinder(trio.abc.Instrument):
-    """An instrument for a `trio.run`; inside `watching`, each step that takes too long is noted in `blocks`."""
+class BlockFinder(LoopObserver, trio.abc.Instrument):
+    """An instrument for one `trio.run`: inside `watching`, `blocks` gets each step that holds up the loop in `file`.
 
-    def __init__(self) -> None:
+    A step is what a task does from one checkpoint to the next.
+    """
+
+    def __init__(self, file: str) -> None:
+        super().__init__(PERIOD)
         self.blocks: list[Block] = []
+        self._files = {file}
+        self._steps = 0
         self._task: Task | None = None
-        self._since = 0.0
-        self._noted = False
-        self._done = threading.Event()
-        self._runner = threading.get_ident()
+        """The task that takes a step now."""
 
     def before_task_step(self, task: Task) -> None:
-        self._since = time.perf_counter()
-        self._noted = False
+        self._steps += 1
         self._task = task
 
     def after_task_step(self, task: Task) -> None:  # noqa: ARG002
         self._task = None
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Look from another thread, as long as the block takes."""
-        self._runner = threading.get_ident()
-        thread = threading.Thread(target=self._look, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._done.set()
-            thread.join()
+    def identify(self, stack: Stack) -> object:  # noqa: ARG002
+        """Return the step, if there is one."""
+        return None if self._task is None else self._steps
 
-    def _look(self) -> None:
-        while not self._done.wait(LONGEST_STEP / 4):
-            task, since = self._task, self._since
-            if task is not None and not self._noted and time.perf_counter() - since > LONGEST_STEP:
-                self._noted = True
-                frame: FrameType | None = sys._current_frames().get(self._runner)
-                if frame is not None:
-                    self.blocks.append(Block(task.name, tuple(traceback.extract_stack(frame))))
+    def report(self, stack: Stack) -> None:
+        """Note the step, if code of the file is at work in it."""
+        task, own = self._task, frames_of(self._files, stack)
+        if task is not None and own:
+            code, line = own[0].f_code, own[0].f_lineno
+            self.blocks.append(Block(task.name, shown_line(code.co_filename, line, code.co_qualname)))

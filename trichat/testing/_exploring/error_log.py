@@ -4,12 +4,8 @@ import logging
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-import trio
-
-_TRIO = str(Path(trio.__file__).parent)
-_PYTHON = str(Path(logging.__file__).parents[1])
+from trichat._base.code_location import owner_of, shown_line
 
 
 @contextmanager
@@ -42,12 +38,12 @@ def raised_at(error: BaseException) -> str:
     """Return the type of an error, and the innermost line of its traceback that is neither Trio's nor Python's own."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    frames = [each for each in traceback.extract_tb(error.__traceback__) if not _is_library(each.filename)]
-    if not frames:
+    places = [
+        (frame.f_code, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if owner_of(frame.f_code.co_filename) not in ("python", "trio")
+    ]
+    if not places:
         return type(error).__name__
-    last = frames[-1]
-    return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno} in {last.name}: {last.line}"
-
-
-def _is_library(file: str) -> bool:
-    return file.startswith((_TRIO, "<")) or (file.startswith(_PYTHON) and "site-packages" not in file)
+    code, line = places[-1]
+    return f"{type(error).__name__} at {shown_line(code.co_filename, line, code.co_qualname)}"

@@ -1,48 +1,51 @@
-"""The end by force of a run in which somebody waits for ever."""
+"""Ends a run in which a task waits forever."""
 
 import gc
-from pathlib import Path
 
 import trio
 from trio.lowlevel import Task
 
-from trichat import hookspecs
+from trichat._base.code_location import owner_of
 from trichat._base.task_tree import tasks_below
 from trichat.testing._chat import virtual_time
 from trichat.testing._exploring.leftovers import described
 
-# In virtual time, so long that whatever has not ended by then never will.
-FOR_EVER = 2 * 3600.0
+# Virtual seconds after which a task that still waits counts as deadlocked.
+DEADLOCK_TIMEOUT = 2 * 3600.0
 
-# What the cancellation says that ends a run by force.
-ENDED = "trichat.testing: it would wait for ever"
+# The reason of the cancellation that ends such a run.
+_REASON = "trichat.testing: it would wait forever"
 
 
-async def end_by_force(endless: list[str], everything: trio.CancelScope) -> None:
-    """When nothing else happens any more, note who still waits, and end it: it would do so for ever."""
-    await trio.sleep(FOR_EVER)
+async def force_end(endless: list[str], everything: trio.CancelScope) -> None:
+    """When nothing but waiting is left, add each task that waits to `endless`, and end all of them.
+
+    `everything` is the scope around the run.
+    """
+    await trio.sleep(DEADLOCK_TIMEOUT)
     root = trio.lowlevel.current_root_task()
     assert root is not None
     stuck = [task for task in tasks_below(root) if _is_leaf(task) and is_of_run(task)]
     # The server's own tasks wait for whoever it is.
     culprits = [task for task in stuck if not _is_at_server_code(task)]
-    endless += [f"it would have waited for ever: {described(task)}" for task in culprits or stuck]
-    everything.cancel(ENDED)
+    endless += [f"it would have waited forever: {described(task)}" for task in culprits or stuck]
+    everything.cancel(_REASON)
     for _ in range(100):
-        # What holds a cancellation off is a shield: without one, everything that waits ends.
+        # What holds a cancellation off is a shield: without one, everything that waits ends. Trio gives nobody the
+        # scopes that a task is in (`Task._cancel_status` is private); only those of nurseries can be reached.
         for scope in gc.get_objects():
             if type(scope) is trio.CancelScope and scope.shield:
                 scope.shield = False
         for task in tasks_below(root):
             for nursery in task.child_nurseries:
                 if is_of_run(task):
-                    nursery.cancel_scope.cancel(ENDED)
+                    nursery.cancel_scope.cancel(_REASON)
         await virtual_time.idle()
 
 
 def is_of_run(task: Task) -> bool:
-    """Whether a task is neither Trio's own nor the one that ends by force."""
-    return not task.name.startswith(("trio._", "<", f"{end_by_force.__module__}.{end_by_force.__name__}"))
+    """Whether a task is neither Trio's own nor the one of `force_end`."""
+    return not task.name.startswith(("trio._", "<", f"{force_end.__module__}.{force_end.__name__}"))
 
 
 def _is_leaf(task: Task) -> bool:
@@ -51,7 +54,6 @@ def _is_leaf(task: Task) -> bool:
 
 def _is_at_server_code(task: Task) -> bool:
     """Whether what a task waits for is written in the server itself."""
-    own = [frame.f_code.co_filename for frame, _ in task.iter_await_frames()]
-    outside_trio = [file for file in own if not file.startswith((str(Path(trio.__file__).parent), "<"))]
-    server, kit = Path(hookspecs.__file__).parent, Path(__file__).parents[1]
-    return bool(outside_trio) and server in (path := Path(outside_trio[-1])).parents and kit not in path.parents
+    owners = [owner_of(frame.f_code.co_filename) for frame, _ in task.iter_await_frames()]
+    innermost = [owner for owner in owners if owner not in ("python", "trio")][-1:]
+    return innermost == ["trichat"]

@@ -14,8 +14,8 @@ _WIRE = LineWire(4096)
 _NOT_SENT = re.compile(r"\* (\d+) messages were not sent")
 
 
-class Fate(NamedTuple):
-    """What became of the lines of one person."""
+class LineFates(NamedTuple):
+    """What became of the lines of one person, all together."""
 
     said: frozenset[str]
     passed_on: frozenset[str]
@@ -28,16 +28,16 @@ class Fate(NamedTuple):
         """How many lines at least have become of nothing."""
         return max(0, len(self.said) - len(self.passed_on) - self.answers.total())
 
-    def lost(self, before: "Fate") -> frozenset[str]:
+    def lost(self, before: "LineFates") -> frozenset[str]:
         """The lines that were passed on `before`, and now are not."""
         return (before.passed_on & self.said) - self.passed_on
 
-    def told(self, before: "Fate") -> int:
+    def told(self, before: "LineFates") -> int:
         """For how many lines there is an answer that there was not `before`."""
         return (self.answers - before.answers).total()
 
 
-def fate(person: Person, sent: Iterable[Message]) -> Fate:
+def fates_of(person: Person, sent: Iterable[Message]) -> LineFates:
     """Return what became of the lines that somebody has said since the welcome, if `sent` is what all were told."""
     told = {as_heard(message) for message in sent}
     welcome = next(i for i, line in enumerate(person.heard) if line.startswith("* welcome, "))
@@ -53,7 +53,7 @@ def fate(person: Person, sent: Iterable[Message]) -> Fate:
     passed_on = frozenset(
         text for text in said if f"{person.chat_name}: {text}" in exact or any(text in line for line in public)
     )
-    return Fate(said, passed_on, answers)
+    return LineFates(said, passed_on, answers)
 
 
 def as_heard(message: Message) -> str:

@@ -97,11 +97,11 @@ class Player:
         disturbance: Disturbance | None = None,
         *,
         faults: Faults | None = None,
-        beside: Mapping[str, object] | None = None,
+        extra: Mapping[str, object] | None = None,
         instruments: Sequence[trio.abc.Instrument] = (),
         seed: int | None = None,
     ) -> Run:
-        """Play it once, with the plugins `beside` its own, and note what was broken."""
+        """Play it once, with the plugins in `extra` besides its own, and note what was broken."""
         with scratch() as folder:
             run = Run(Path(folder), probe, disturbance, self._first, self._ends_within)
             faults = faults or Faults()
@@ -114,7 +114,7 @@ class Player:
                     config=self._config,
                     transport=faults.transport,
                     seed=self._seed if seed is None else seed,
-                    beside=beside,
+                    extra=extra,
                     instruments=instruments,
                 )
             broken = list(_broken(run, self._invariants))

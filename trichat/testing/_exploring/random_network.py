@@ -1,4 +1,4 @@
-"""Chance, by a seed: a network that cuts and delays what is sent, and a plugin that dawdles."""
+"""A random but repeatable environment: a network that cuts and delays what is sent, and a plugin that is slow."""
 
 import random
 from collections.abc import Mapping
@@ -11,16 +11,16 @@ from trichat.testing._chat.memory_transport import MemoryTransport, Pipe
 from trichat.testing._exploring.faults import Faults
 
 
-class Weather(Faults):
-    """No fault, but a network that cuts and delays what is sent, and a plugin that dawdles, as chance has it."""
+class RandomNetwork(Faults):
+    """A network that cuts and delays what is sent at random, and a slow plugin. One `seed` stands for one behaviour."""
 
     def __init__(self, seed: int, drawn: Mapping[str, object]) -> None:
         super().__init__()
         self._seed = seed
         self._drawn = drawn
         self._chance = random.Random(seed)
-        self.plugins: Mapping[str, object] = {"dawdler": Dawdler(self._chance)}
-        """What to run beside the plugins of the scenario."""
+        self.plugins: Mapping[str, object] = {"slow_plugin": SlowPlugin(self._chance)}
+        """What to run in addition to the plugins of the scenario."""
 
     def __str__(self) -> str:
         return str(self._seed)
@@ -31,11 +31,11 @@ class Weather(Faults):
         return f"in the run with seed {self._seed}{drawn}"
 
     def transport(self, incoming: Pipe, outgoing: Pipe, address: str) -> MemoryTransport:
-        """Make the server's end of a connection that the weather reaches."""
-        return _WeatheredTransport(incoming, outgoing, address, self._chance)
+        """Make the server's end of a connection on this network."""
+        return _RandomTransport(incoming, outgoing, address, self._chance)
 
 
-class _WeatheredTransport(MemoryTransport):
+class _RandomTransport(MemoryTransport):
     def __init__(self, incoming: Pipe, outgoing: Pipe, address: str, chance: random.Random) -> None:
         super().__init__(incoming, outgoing, address)
         self._chance = chance
@@ -62,42 +62,42 @@ class _WeatheredTransport(MemoryTransport):
             await trio.sleep(self._chance.random() * 0.01)
 
 
-class Dawdler:
-    """A plugin that makes somebody wait a moment in a hook, now and then, and nobody at other times."""
+class SlowPlugin:
+    """A plugin whose hooks take a moment, at random."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
 
-    async def _dawdle(self) -> None:
+    async def _delay(self) -> None:
         if self._chance.random() < 0.3:
             await trio.sleep(self._chance.random() * 0.01)
 
     @hookimpl(tryfirst=True)
     async def on_connect(self) -> None:
         """Take time."""
-        await self._dawdle()
+        await self._delay()
 
     @hookimpl
     async def on_join(self) -> None:
         """Take time."""
-        await self._dawdle()
+        await self._delay()
 
     @hookimpl
     async def on_message(self) -> None:
         """Take time."""
-        await self._dawdle()
+        await self._delay()
 
     @hookimpl(tryfirst=True)
     async def on_broadcast(self) -> None:
         """Take time."""
-        await self._dawdle()
+        await self._delay()
 
     @hookimpl
     async def on_disconnect(self) -> None:
         """Take time."""
-        await self._dawdle()
+        await self._delay()
 
     @hookimpl(tryfirst=True)
     async def history(self) -> None:
         """Take time, and leave the answer to others."""
-        await self._dawdle()
+        await self._delay()

@@ -28,13 +28,13 @@ from trichat.testing._chat.memory_transport import MemoryTransport
 from trichat.testing._chat.person import Person
 from trichat.testing._chat.schedule import schedule
 from trichat.testing._exploring.error_log import failures_logged
-from trichat.testing._exploring.forced_end import end_by_force, is_of_run
+from trichat.testing._exploring.forced_end import force_end, is_of_run
 from trichat.testing._exploring.leftovers import all_tasks, described, leftovers_noted
-from trichat.testing._exploring.line_fates import Fate, fate
+from trichat.testing._exploring.line_fates import LineFates, fates_of
 from trichat.testing._exploring.recorder import Witness
 from trichat.testing._probing.cancel_targets import Part
 from trichat.testing._probing.checkpoint_probe import PROBE, Probe, part_of
-from trichat.testing._probing.livelock_guard import Abandoned, EndlessGuard
+from trichat.testing._probing.livelock_guard import Abandoned, LivelockGuard
 
 Scenario = Callable[..., Awaitable[object]]
 """Plays a dialogue with the chat that it is given; or takes nothing, and is any code on Trio."""
@@ -45,8 +45,8 @@ MakePlugins = Plugins | Callable[[], Plugins]
 # Virtual seconds that a part may take to end after it was cancelled, unless somebody says otherwise.
 ENDS_WITHIN = 6.0
 
-# Steps without any time passing, until a run counts as going on for ever.
-ENDLESS = 10_000
+# Steps without any time passing, after which a run counts as a livelock.
+LIVELOCK_STEPS = 10_000
 
 # Virtual seconds after which nothing of a disturbance is under way any more.
 AFTERMATH = 60.0
@@ -102,7 +102,7 @@ class Run:
         """What the server logged as a failure of a plugin or of its own."""
         self.present: dict[Person, int] = {}
         """Who was there at the end of the scenario, and how many messages had been sent by then."""
-        self.fates: dict[str, Fate] = {}
+        self.fates: dict[str, LineFates] = {}
         """What had become by then of the lines of those who were there, if they read what they are sent."""
         self.newcomer: list[str] = []
         """What somebody heard who came then, said a line and left; empty if nobody could come any more."""
@@ -111,7 +111,7 @@ class Run:
         self.crashes: list[str] = []
         """Errors that came out of the server."""
         self.endless: list[str] = []
-        """Tasks that waited or went on for ever, and had to be ended by force."""
+        """Tasks that waited or ran forever, and were forced to end."""
 
     @property
     def log(self) -> str:
@@ -147,7 +147,7 @@ def play(
     plugins: MakePlugins = (),
     config: Tables | None = None,
     transport: Connect = MemoryTransport,
-    beside: Mapping[str, object] | None = None,
+    extra: Mapping[str, object] | None = None,
     instruments: Sequence[trio.abc.Instrument] = (),
     seed: int = 0,
 ) -> Run:
@@ -156,8 +156,8 @@ def play(
     It is played in the folder of the run, so that what a plugin writes there goes with it.
     """
     _check(scenario)
-    named = {**made(plugins), **(beside or {})}
-    guard = EndlessGuard(run.endless, ENDLESS)
+    named = {**made(plugins), **(extra or {})}
+    guard = LivelockGuard(run.endless, LIVELOCK_STEPS)
     with schedule(seed), failures_logged(run.failures), leftovers_noted(run.left_behind), chdir(run.folder):
         looking = [run.probe, *instruments]
         virtual_time.run(_play, scenario, run, named, config, transport, guard=guard, instruments=looking)
@@ -195,7 +195,7 @@ async def _play(
     PROBE.set(run.probe)
     before = set(all_tasks())
     everything = trio.CancelScope()
-    trio.lowlevel.spawn_system_task(end_by_force, run.endless, everything)
+    trio.lowlevel.spawn_system_task(force_end, run.endless, everything)
     try:
         with everything:
             if takes_chat(scenario):
@@ -238,7 +238,7 @@ async def _play_chat(
         await trio.sleep(AFTERMATH)
         await chat.settled()
         run.present = present(run)
-        run.fates = {person.name: fate(person, run.witness.sent) for person in run.present if person.reads}
+        run.fates = {person.name: fates_of(person, run.witness.sent) for person in run.present if person.reads}
         await _visit(chat, run)
 
 

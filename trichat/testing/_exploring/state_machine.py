@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import hypothesis.strategies as st
 import trio
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, multiple, rule
+from trio.lowlevel import Task
 
 from trichat.testing._chat.chat import Chat, Tables, running
 from trichat.testing._chat.person import Disconnected, Person
@@ -18,12 +19,12 @@ from trichat.testing._chat.stepped_run import SteppedRun
 from trichat.testing._exploring.error_log import failures_logged
 from trichat.testing._exploring.invariants import ALWAYS, INVARIANTS, Invariant
 from trichat.testing._exploring.leftovers import all_tasks, described
-from trichat.testing._exploring.random_network import Weather
+from trichat.testing._exploring.random_network import RandomNetwork
 from trichat.testing._exploring.run import MakePlugins, Run, made, present
 from trichat.testing._probing.checkpoint_probe import Probe
 
-# Virtual seconds after which all that has begun is through, however bad the network is.
-CALM = 60.0
+# Virtual seconds after which everything that was begun is over, however bad the network is.
+SETTLING = 60.0
 
 
 def _of_machine(strategy: str) -> st.SearchStrategy[Any]:
@@ -62,18 +63,25 @@ class ChatMachine(RuleBasedStateMachine):
         self._stack = AsyncExitStack()
         self._log = ExitStack()
         self._log.enter_context(failures_logged(self._run.failures))
-        self.chat: Chat
+        self._before: set[Task] = set()
+        """The tasks that there were before the start."""
+
+    @property
+    def chat(self) -> Chat:
+        """The chat, once it has started."""
+        assert self._run.chat is not None
+        return self._run.chat
 
     @initialize(seed=st.integers(0, 2**16))
     def start(self, seed: int) -> None:
         """Start the server, on a network that `seed` makes more or less bad."""
-        self._trio.do(self._start, Weather(seed, {}))
+        self._trio.do(self._start, RandomNetwork(seed, {}))
 
-    async def _start(self, weather: Weather) -> None:
-        plugins = {**made(type(self).plugins), **weather.plugins, "trichat_testing": self._run.witness}
-        chat = running(plugins, self.config, folder=self._run.folder, transport=weather.transport)
+    async def _start(self, network: RandomNetwork) -> None:
+        plugins = {**made(type(self).plugins), **network.plugins, "trichat_testing": self._run.witness}
+        chat = running(plugins, self.config, folder=self._run.folder, transport=network.transport)
         self._before = set(all_tasks())
-        self.chat = self._run.chat = await self._stack.enter_async_context(chat)
+        self._run.chat = await self._stack.enter_async_context(chat)
 
     @rule(target=people, name=_of_machine("names"))
     def connect(self, name: str) -> Any:
@@ -136,7 +144,7 @@ class ChatMachine(RuleBasedStateMachine):
     def settle(self) -> None:
         """Everybody waits until there is nothing left to do; then the promises have to hold."""
         if self._run.chat is not None:
-            self._trio.do(trio.sleep, CALM)
+            self._trio.do(trio.sleep, SETTLING)
             self._run.present = present(self._run)
             for each in ALWAYS:
                 each(self._run)

@@ -9,7 +9,7 @@ from trichat.testing._chat.chat import Tables
 from trichat.testing._exploring.faults import Faults
 from trichat.testing._exploring.invariants import Invariant
 from trichat.testing._exploring.player import Player, Survey
-from trichat.testing._exploring.random_network import Weather
+from trichat.testing._exploring.random_network import RandomNetwork
 from trichat.testing._exploring.run import ENDS_WITHIN, MakePlugins, Scenario
 from trichat.testing._probing.cancel_targets import CANCELLED, Part, Strike
 from trichat.testing._probing.checkpoint_probe import Probe
@@ -19,8 +19,8 @@ Target = Literal["client", "hook", "lifespan", "server", "scenario", "part"]
 TARGETS: Sequence[Target] = ("client", "hook", "lifespan", "server", "scenario", "part")
 
 
-class Struck:
-    """A strike, as a disturbance: by default a cancellation."""
+class PartDisturbance:
+    """What goes wrong at one checkpoint of a part: by default, the part is cancelled there."""
 
     verb = "was cancelled"
     excused: Sequence[str] = (CANCELLED, "is told nothing any more", "crashed")
@@ -125,7 +125,7 @@ def strike_everywhere(
     part: str,
     player: Player,
     act: Callable[[Part], None] = Part.cancel,
-    disturbance: type[Struck] = Struck,
+    disturbance: type[PartDisturbance] = PartDisturbance,
 ) -> None:
     """Strike a part at its first checkpoint, at its second, and so on, until it runs through."""
     strikes = (Strike(part, step, early) for step in count(1) for early in (True, False))
@@ -197,17 +197,17 @@ def explore(
     def search(seed: int, **drawn: Any) -> None:
         bound = partial(scenario, **drawn) if drawn else scenario
         player = reference if not drawn else prepared(bound)
-        weather = Weather(seed, drawn)
+        network = RandomNetwork(seed, drawn)
         try:
-            player.play(Probe(), weather, faults=weather, beside=weather.plugins, seed=seed)
+            player.play(Probe(), network, faults=network, extra=network.plugins, seed=seed)
         except Exception as error:
-            error.add_note(f"{weather.describe()}; this case alone: {call(str(weather))}")
+            error.add_note(f"{network.describe()}; this case alone: {call(str(network))}")
             raise
         survey.cases.append(str(seed))
         player.survey.verdict()
 
     def prepared(scenario: Scenario) -> Player:
-        """Play it once without any weather, as what to compare with."""
+        """Play it once on a network that does nothing, to compare with."""
         player = Player(call, scenario, plugins, config, invariants)
         player.play(Probe())
         player.survey.verdict()

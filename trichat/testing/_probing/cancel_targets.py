@@ -191,10 +191,7 @@ async def _coroutine(awaitable: Awaitable[R]) -> R:
 
 
 class Unwatched(Part):
-    """What a part is when nothing is probed: nothing."""
-
-    def __init__(self) -> None:
-        self.was_cancelled = False
+    """A part of a run without a probe: nothing cancels it, and nothing needs to watch it."""
 
     def watching(self, awaitable: Awaitable[R]) -> Awaitable[R]:
         return awaitable

@@ -39,7 +39,7 @@ class Probe(trio.abc.Instrument):
     @contextmanager
     def entered(self, kind: str, name: str) -> Iterator[Part]:
         """Make the block a part."""
-        label = f"{kind} {name}".rstrip()
+        label = _label(kind, name)
         self._seen[label] += 1
         part = Part(label if self._seen[label] == 1 else f"{label} #{self._seen[label]}")
         self.parts.append(part)
@@ -116,7 +116,9 @@ class Probe(trio.abc.Instrument):
 
 PROBE: trio.lowlevel.RunVar[Probe | None] = trio.lowlevel.RunVar("trichat.testing.PROBE", None)
 
-_UNWATCHED = Unwatched()
+
+def _label(kind: str, name: str) -> str:
+    return f"{kind} {name}".rstrip()
 
 
 @contextmanager
@@ -124,7 +126,7 @@ def part_of(kind: str, name: str) -> Iterator[Part]:
     """Make the block a part of the scenario that may be cancelled alone, if there is a probe; otherwise do nothing."""
     probe = PROBE.get()
     if probe is None or not probe.is_looking:
-        yield _UNWATCHED
+        yield Unwatched(_label(kind, name))
     else:
         with probe.entered(kind, name) as part:
             yield part

@@ -1,4 +1,4 @@
-"""Ends tasks that go on and on without ever waiting: no virtual time passes beside them, and the test would hang."""
+"""Ends tasks that run on and on without ever waiting. No virtual time passes meanwhile, so the test would hang."""
 
 import ctypes
 from collections import Counter
@@ -9,22 +9,22 @@ from trio.lowlevel import Task
 from trichat._base.failures import Interruption
 from trichat._base.task_tree import waiting_at
 
-# Steps of all tasks while no time passes, until it counts as going on for ever: more than in a test of big numbers.
-ENDLESS = 100_000
+# Steps of all tasks without any time passing, after which it counts as a livelock: more than in a test of big numbers.
+LIVELOCK_STEPS = 100_000
 
 # Steps that are looked at together.
 _WINDOW = 1_000
 
 
 class Abandoned(Interruption):
-    """Raised in a task that goes on for ever, however often it is cancelled, so that the test can end."""
+    """Raised in a task that runs forever, however often it is cancelled, so that the test can end."""
 
 
-class EndlessGuard(trio.abc.Instrument):
+class LivelockGuard(trio.abc.Instrument):
     """Ends the busiest tasks, one after the other, when far too much happens while no time passes."""
 
-    def __init__(self, endless: list[str] | None = None, limit: int = ENDLESS) -> None:
-        """What it has ended goes to `endless`; `limit` is the number of steps from which on it does."""
+    def __init__(self, endless: list[str] | None = None, limit: int = LIVELOCK_STEPS) -> None:
+        """`endless` gets a sentence for each task that was ended; `limit` is the number of steps after which one is."""
         self._endless = [] if endless is None else endless
         self._limit = limit
         self._steps = 0
@@ -47,13 +47,13 @@ class EndlessGuard(trio.abc.Instrument):
             self._still_since = self._steps
         elif self._busy.total() == _WINDOW:
             ((busiest, _),) = self._busy.most_common(1)
-            what = f"the task {busiest.name} goes on for ever at {waiting_at(busiest)}"
+            what = f"the task {busiest.name} runs forever at {waiting_at(busiest)}"
             self._endless.append(what)
             _abandon(busiest, what)
         self._busy.clear()
 
 
-class _Dead:
+class _AbandonedCoroutine:
     """What stands in for a coroutine that does not end by any other means."""
 
     cr_frame = cr_await = None
@@ -68,6 +68,7 @@ class _Dead:
 
 def _abandon(task: Task, what: str) -> None:
     """Let a task take no further step: its run is over anyway."""
-    # Python would close a coroutine that nobody holds, and this one may ignore that as well: so it stays for ever.
+    # Python closes a coroutine when nobody holds it any more, and this one may ignore that as well, with a complaint on
+    # standard error. A list would hold it only until Python ends and clears all modules: one reference too many holds.
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(task.coro))
-    task.coro = _Dead(what)  # type: ignore[assignment]
+    task.coro = _AbandonedCoroutine(what)  # type: ignore[assignment]
