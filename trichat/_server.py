@@ -50,7 +50,7 @@ class Server:
     @property
     def plugin_names(self) -> Sequence[str]:
         """The plugins, in the order of their registration."""
-        return [each.name for each in self._core.plugins.roster.registry]
+        return [each.name for each in self._core.plugins.active.registry]
 
     @property
     def commands(self) -> Mapping[str, Command]:

@@ -14,7 +14,7 @@ from trichat._chat.broadcaster import BREATH, BREATH_BYTES, LONG, Broadcaster
 from trichat._chat.client import Connection
 from trichat._chat.hub import Hub
 from trichat._chat.inbox import CAPACITY
-from trichat._chat.order import Sequencer
+from trichat._chat.order import Order
 from trichat._net.outbox import Outbox
 from trichat._plugins.dispatch import Plugins
 from trichat.testing import run
@@ -69,7 +69,7 @@ class QuickRecorder(Recorder):
         self.batches.append([message.text for message in messages])
 
 
-class House:
+class Setup:
     """A broadcaster that runs, and what it needs."""
 
     def __init__(self, recorder: Recorder | None = None) -> None:
@@ -77,7 +77,7 @@ class House:
         self.hub = Hub(max_clients=1000, max_clients_per_address=1000)
         plugins = Plugins(hook_timeout=5)
         plugins.register("recorder", self.recorder)
-        self.broadcaster = Broadcaster(self.hub, plugins, Sequencer())
+        self.broadcaster = Broadcaster(self.hub, plugins, Order())
 
     def client(self, name: str) -> tuple[Connection, Box]:
         box = Box()
@@ -95,47 +95,47 @@ class House:
 
 
 @pytest.fixture
-async def house(virtual_time: object) -> AsyncIterator[House]:
-    house = House()
+async def setup(virtual_time: object) -> AsyncIterator[Setup]:
+    setup = Setup()
     async with trio.open_nursery() as nursery:
-        await nursery.start(house.broadcaster.run)
-        yield house
-        house.broadcaster.inbox.close()
+        await nursery.start(setup.broadcaster.run)
+        yield setup
+        setup.broadcaster.inbox.close()
 
 
 @pytest.fixture
-async def quick_house(virtual_time: object) -> AsyncIterator[House]:
-    house = House(QuickRecorder())
+async def quick_setup(virtual_time: object) -> AsyncIterator[Setup]:
+    setup = Setup(QuickRecorder())
     async with trio.open_nursery() as nursery:
-        await nursery.start(house.broadcaster.run)
-        yield house
-        house.broadcaster.inbox.close()
+        await nursery.start(setup.broadcaster.run)
+        yield setup
+        setup.broadcaster.inbox.close()
 
 
-async def test_what_is_there_goes_as_one_batch_encoded_once_for_all(house: House) -> None:
-    _, first = await house.member("alice")
-    _, second = await house.member("bob")
+async def test_what_is_there_goes_as_one_batch_encoded_once_for_all(setup: Setup) -> None:
+    _, first = await setup.member("alice")
+    _, second = await setup.member("bob")
     first.chunks.clear()
     for text in ("one", "two", "three"):
-        await house.broadcaster.inbox.publish(Message(text, "alice"))
-    await house.broadcaster.inbox.flush()
-    assert house.recorder.batches[-1] == ["one", "two", "three"]
+        await setup.broadcaster.inbox.publish(Message(text, "alice"))
+    await setup.broadcaster.inbox.flush()
+    assert setup.recorder.batches[-1] == ["one", "two", "three"]
     assert first.chunks == [b"alice: one\nalice: two\nalice: three\n"]
     assert second.chunks[-1] is first.chunks[-1]
 
 
-async def test_a_room_hears_only_what_is_said_in_it(house: House) -> None:
-    _, lobby = await house.member("alice")
-    dave, kitchen = house.client("dave")
-    await house.broadcaster.inbox.join(dave, "kitchen")
-    await house.broadcaster.inbox.publish(Message("dinner is ready", "dave", "kitchen"))
-    await house.broadcaster.inbox.publish(Message("hello", "alice"))
-    await house.broadcaster.inbox.flush()
+async def test_a_room_hears_only_what_is_said_in_it(setup: Setup) -> None:
+    _, lobby = await setup.member("alice")
+    dave, kitchen = setup.client("dave")
+    await setup.broadcaster.inbox.join(dave, "kitchen")
+    await setup.broadcaster.inbox.publish(Message("dinner is ready", "dave", "kitchen"))
+    await setup.broadcaster.inbox.publish(Message("hello", "alice"))
+    await setup.broadcaster.inbox.flush()
     assert kitchen.lines == ["dave: dinner is ready"]
     assert lobby.lines == ["alice: hello"]
 
 
-async def test_ids_strictly_increase_over_batches(house: House) -> None:
+async def test_ids_strictly_increase_over_batches(setup: Setup) -> None:
     seen: list[int] = []
 
     class Ids:
@@ -143,20 +143,20 @@ async def test_ids_strictly_increase_over_batches(house: House) -> None:
         def on_broadcast(self, messages: Sequence[Message]) -> None:
             seen.extend(message.id for message in messages)
 
-    house.broadcaster._plugins.register("ids", Ids())
+    setup.broadcaster._plugins.register("ids", Ids())
     for number in range(50):
-        await house.broadcaster.inbox.publish(Message(str(number), "alice"))
+        await setup.broadcaster.inbox.publish(Message(str(number), "alice"))
         if number % 7 == 0:
-            await house.broadcaster.inbox.flush()
-    await house.broadcaster.inbox.flush()
+            await setup.broadcaster.inbox.flush()
+    await setup.broadcaster.inbox.flush()
     assert len(seen) == 50
     assert seen == sorted(set(seen))
-    assert house.broadcaster.last_sent == seen[-1]
+    assert setup.broadcaster.last_sent == seen[-1]
 
 
-async def test_a_joiners_live_messages_begin_where_its_history_ends(house: House) -> None:
-    house.recorder.held = trio.Event()
-    newcomer, box = house.client("newcomer")
+async def test_a_joiners_live_messages_begin_where_its_history_ends(setup: Setup) -> None:
+    setup.recorder.held = trio.Event()
+    newcomer, box = setup.client("newcomer")
     cursors: list[int] = []
     ids: dict[str, int] = {}
 
@@ -165,23 +165,23 @@ async def test_a_joiners_live_messages_begin_where_its_history_ends(house: House
         def on_broadcast(self, messages: Sequence[Message]) -> None:
             ids.update({message.text: message.id for message in messages})
 
-    house.broadcaster._plugins.register("ids", Ids())
+    setup.broadcaster._plugins.register("ids", Ids())
 
     async def join() -> None:
-        cursors.append(await house.broadcaster.inbox.join(newcomer))
+        cursors.append(await setup.broadcaster.inbox.join(newcomer))
 
     async with trio.open_nursery() as nursery:
-        await house.broadcaster.inbox.publish(Message("before", "alice"))
+        await setup.broadcaster.inbox.publish(Message("before", "alice"))
         await wait_all_tasks_blocked()
-        await house.broadcaster.inbox.publish(Message("in the same batch", "alice"))
+        await setup.broadcaster.inbox.publish(Message("in the same batch", "alice"))
         nursery.start_soon(join)
         await wait_all_tasks_blocked()
-        await house.broadcaster.inbox.publish(Message("later in the same batch", "alice"))
-        house.recorder.held.set()
-    await house.broadcaster.inbox.publish(Message("after", "alice"))
-    await house.broadcaster.inbox.flush()
+        await setup.broadcaster.inbox.publish(Message("later in the same batch", "alice"))
+        setup.recorder.held.set()
+    await setup.broadcaster.inbox.publish(Message("after", "alice"))
+    await setup.broadcaster.inbox.flush()
     # Those that joined come last in their batch, so that all else in it is history to them.
-    assert house.recorder.texts == [
+    assert setup.recorder.texts == [
         "before",
         "in the same batch",
         "later in the same batch",
@@ -192,89 +192,89 @@ async def test_a_joiners_live_messages_begin_where_its_history_ends(house: House
     assert ids["later in the same batch"] < cursors[0] <= ids["newcomer joined"]
 
 
-async def test_who_leaves_is_told_of_after_all_that_it_said(house: House) -> None:
-    _, box = await house.member("alice")
-    bob, _ = await house.member("bob")
-    await house.broadcaster.inbox.publish(Message("goodbye", "bob"), bob)
-    house.broadcaster.leave(bob)
-    house.broadcaster.leave(bob)
-    await house.broadcaster.inbox.flush()
+async def test_who_leaves_is_told_of_after_all_that_it_said(setup: Setup) -> None:
+    _, box = await setup.member("alice")
+    bob, _ = await setup.member("bob")
+    await setup.broadcaster.inbox.publish(Message("goodbye", "bob"), bob)
+    setup.broadcaster.leave(bob)
+    setup.broadcaster.leave(bob)
+    await setup.broadcaster.inbox.flush()
     assert box.lines == ["* bob joined", "bob: goodbye", "* bob left"]
 
 
-async def test_leaving_never_waits_even_when_the_channel_is_full(house: House) -> None:
-    _, box = await house.member("alice")
-    bob, _ = await house.member("bob")
-    house.recorder.held = trio.Event()
-    await house.broadcaster.inbox.publish(Message("first", "bob"))
+async def test_leaving_never_waits_even_when_the_channel_is_full(setup: Setup) -> None:
+    _, box = await setup.member("alice")
+    bob, _ = await setup.member("bob")
+    setup.recorder.held = trio.Event()
+    await setup.broadcaster.inbox.publish(Message("first", "bob"))
     async with trio.open_nursery() as nursery:
         await wait_all_tasks_blocked()
         for _ in range(CAPACITY):
-            nursery.start_soon(house.broadcaster.inbox.flush)
+            nursery.start_soon(setup.broadcaster.inbox.flush)
         await wait_all_tasks_blocked()
-        house.broadcaster.leave(bob)
-        house.recorder.held.set()
+        setup.broadcaster.leave(bob)
+        setup.recorder.held.set()
     assert box.lines[-1] == "* bob left"
 
 
-async def test_who_ends_on_its_way_in_is_not_announced(house: House) -> None:
-    ghost, box = house.client("ghost")
+async def test_who_ends_on_its_way_in_is_not_announced(setup: Setup) -> None:
+    ghost, box = setup.client("ghost")
     ghost.end("gone")
-    await house.broadcaster.inbox.join(ghost)
-    assert house.recorder.texts == []
+    await setup.broadcaster.inbox.join(ghost)
+    assert setup.recorder.texts == []
     assert box.lines == []
-    assert not house.hub.members("lobby")
+    assert not setup.hub.members("lobby")
 
 
-async def test_who_ends_while_its_joining_is_logged_is_said_to_have_left(house: House) -> None:
-    house.recorder.held = trio.Event()
-    ghost, _ = house.client("ghost")
+async def test_who_ends_while_its_joining_is_logged_is_said_to_have_left(setup: Setup) -> None:
+    setup.recorder.held = trio.Event()
+    ghost, _ = setup.client("ghost")
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(house.broadcaster.inbox.join, ghost)
+        nursery.start_soon(setup.broadcaster.inbox.join, ghost)
         await wait_all_tasks_blocked()
         ghost.end("gone")
-        house.recorder.held.set()
-    await house.broadcaster.inbox.flush()
-    assert house.recorder.texts == ["ghost joined", "ghost left"]
-    assert not house.hub.members("lobby")
+        setup.recorder.held.set()
+    await setup.broadcaster.inbox.flush()
+    assert setup.recorder.texts == ["ghost joined", "ghost left"]
+    assert not setup.hub.members("lobby")
 
 
-async def test_a_batch_that_cannot_be_logged_is_not_sent_and_its_senders_are_told_once(house: House) -> None:
-    alice, box = await house.member("alice")
-    _, other = await house.member("bob")
-    house.recorder.failing = True
-    await house.broadcaster.inbox.publish(Message("one", "alice"), alice)
-    await house.broadcaster.inbox.publish(Message("two", "alice"), alice)
-    await house.broadcaster.inbox.flush()
+async def test_a_batch_that_cannot_be_logged_is_not_sent_and_its_senders_are_told_once(setup: Setup) -> None:
+    alice, box = await setup.member("alice")
+    _, other = await setup.member("bob")
+    setup.recorder.failing = True
+    await setup.broadcaster.inbox.publish(Message("one", "alice"), alice)
+    await setup.broadcaster.inbox.publish(Message("two", "alice"), alice)
+    await setup.broadcaster.inbox.flush()
     assert box.lines[-1] == "* 2 messages were not sent: the plugin 'recorder' failed"
     assert len(box.lines) == 2
     assert other.lines == []
-    house.recorder.failing = False
-    await house.broadcaster.inbox.publish(Message("three", "alice"), alice)
-    await house.broadcaster.inbox.flush()
+    setup.recorder.failing = False
+    await setup.broadcaster.inbox.publish(Message("three", "alice"), alice)
+    await setup.broadcaster.inbox.flush()
     assert other.lines == ["alice: three"]
 
 
-async def test_who_left_while_nothing_could_be_logged_is_told_of_later(house: House) -> None:
-    _, box = await house.member("alice")
-    bob, _ = await house.member("bob")
-    house.recorder.failing = True
-    house.broadcaster.leave(bob)
-    await house.broadcaster.inbox.flush()
-    house.recorder.failing = False
-    await house.broadcaster.inbox.publish(Message("hello", "alice"))
-    await house.broadcaster.inbox.flush()
+async def test_who_left_while_nothing_could_be_logged_is_told_of_later(setup: Setup) -> None:
+    _, box = await setup.member("alice")
+    bob, _ = await setup.member("bob")
+    setup.recorder.failing = True
+    setup.broadcaster.leave(bob)
+    await setup.broadcaster.inbox.flush()
+    setup.recorder.failing = False
+    await setup.broadcaster.inbox.publish(Message("hello", "alice"))
+    await setup.broadcaster.inbox.flush()
     assert box.lines == ["* bob joined", "alice: hello", "* bob left"]
 
 
-async def test_nobody_joins_while_nothing_can_be_logged(house: House) -> None:
-    house.recorder.failing = True
+async def test_nobody_joins_while_nothing_can_be_logged(setup: Setup) -> None:
+    setup.recorder.failing = True
     with pytest.raises(RequiredPluginFailed):
-        await house.member("alice")
-    assert not house.hub.members("lobby")
+        await setup.member("alice")
+    assert not setup.hub.members("lobby")
 
 
-async def test_saying_something_in_on_broadcast_never_waits_for_itself(house: House) -> None:
+async def test_saying_something_in_on_broadcast_never_waits_for_itself(setup: Setup) -> None:
     outcomes: list[str] = []
 
     class Chatterbox:
@@ -282,52 +282,52 @@ async def test_saying_something_in_on_broadcast_never_waits_for_itself(house: Ho
         async def on_broadcast(self, messages: Sequence[Message]) -> None:
             if messages[0].text == "start":
                 for _ in range(CAPACITY):
-                    await house.broadcaster.inbox.publish(Message("more"))
+                    await setup.broadcaster.inbox.publish(Message("more"))
                 try:
-                    await house.broadcaster.inbox.publish(Message("too much"))
+                    await setup.broadcaster.inbox.publish(Message("too much"))
                 except RuntimeError as error:
                     outcomes.append(str(error))
 
-    house.add("chatterbox", Chatterbox())
-    await house.broadcaster.inbox.publish(Message("start"))
-    await house.broadcaster.inbox.flush()
-    await house.broadcaster.inbox.flush()  # what was said in the first batch is in the second
+    setup.add("chatterbox", Chatterbox())
+    await setup.broadcaster.inbox.publish(Message("start"))
+    await setup.broadcaster.inbox.flush()
+    await setup.broadcaster.inbox.flush()  # what was said in the first batch is in the second
     assert outcomes == ["the channel is full; say it from a task of your own, not in on_broadcast"]
-    assert house.recorder.texts == ["start", *["more"] * CAPACITY]
+    assert setup.recorder.texts == ["start", *["more"] * CAPACITY]
 
 
 async def test_it_ends_when_it_is_closed_after_sending_what_is_there(virtual_time: object) -> None:
-    house = House()
+    setup = Setup()
     async with trio.open_nursery() as nursery:
-        await nursery.start(house.broadcaster.run)
-        _, box = await house.member("alice")
-        await house.broadcaster.inbox.publish(Message("the last one", "alice"))
-        house.broadcaster.inbox.close()
+        await nursery.start(setup.broadcaster.run)
+        _, box = await setup.member("alice")
+        await setup.broadcaster.inbox.publish(Message("the last one", "alice"))
+        setup.broadcaster.inbox.close()
     assert box.lines == ["alice: the last one"]
 
 
 async def test_who_leaves_when_it_is_closed_is_told_of_last(virtual_time: object) -> None:
-    house = House()
+    setup = Setup()
     async with trio.open_nursery() as nursery:
-        await nursery.start(house.broadcaster.run)
-        _, box = await house.member("alice")
-        bob, _ = await house.member("bob")
-        house.broadcaster.inbox.close()
-        house.broadcaster.leave(bob)
+        await nursery.start(setup.broadcaster.run)
+        _, box = await setup.member("alice")
+        bob, _ = await setup.member("bob")
+        setup.broadcaster.inbox.close()
+        setup.broadcaster.leave(bob)
     assert box.lines[-1] == "* bob left"
-    assert house.recorder.texts[-1] == "bob left"
+    assert setup.recorder.texts[-1] == "bob left"
 
 
-async def test_who_waits_for_a_fan_out_goes_on_at_its_end(house: House) -> None:
-    alice, box = await house.member("alice")
-    house.recorder.held = trio.Event()
+async def test_who_waits_for_a_fan_out_goes_on_at_its_end(setup: Setup) -> None:
+    alice, box = await setup.member("alice")
+    setup.recorder.held = trio.Event()
     async with trio.open_nursery() as nursery:
-        house.broadcaster.inbox.publish_nowait(Message("one", "alice"), alice)
-        nursery.start_soon(house.broadcaster.turns.end_of_round)
+        setup.broadcaster.inbox.publish_nowait(Message("one", "alice"), alice)
+        nursery.start_soon(setup.broadcaster.turns.end_of_round)
         await trio.testing.wait_all_tasks_blocked()
         assert "alice: one" not in box.lines
         assert len(nursery.child_tasks) == 1
-        house.recorder.held.set()
+        setup.recorder.held.set()
     assert box.lines[-1] == "alice: one"
 
 
@@ -339,89 +339,89 @@ ROUNDS = 3
 def test_many_who_speak_at_the_same_time_are_gathered_in_whatever_order_they_run(
     seed: int, *, is_something_there: bool
 ) -> None:
-    house = House(QuickRecorder())
+    setup = Setup(QuickRecorder())
 
     class Clock:
         """Says something at the end of each batch."""
 
         @hookimpl
         def on_broadcast(self) -> None:
-            if len(house.recorder.batches) < ROUNDS:
-                house.broadcaster.inbox.publish_nowait(Message("tick"))
+            if len(setup.recorder.batches) < ROUNDS:
+                setup.broadcaster.inbox.publish_nowait(Message("tick"))
 
     async def speak(connection: Connection) -> None:
         for number in range(ROUNDS):
             message = Message(connection.name, connection.name)
-            assert not number or not house.broadcaster.publish_at_once(message, connection)
-            house.broadcaster.inbox.publish_nowait(message, connection)
-            await house.broadcaster.turns.end_of_round()
+            assert not number or not setup.broadcaster.publish_at_once(message, connection)
+            setup.broadcaster.inbox.publish_nowait(message, connection)
+            await setup.broadcaster.turns.end_of_round()
 
     async def scenario() -> None:
         async with trio.open_nursery() as running:
-            await running.start(house.broadcaster.run)
-            people = [(await house.member(name))[0] for name in ("alice", "bob", "carol")]
+            await running.start(setup.broadcaster.run)
+            people = [(await setup.member(name))[0] for name in ("alice", "bob", "carol")]
             await wait_all_tasks_blocked()
-            house.recorder.batches.clear()
+            setup.recorder.batches.clear()
             if is_something_there:
-                house.add("clock", Clock())
+                setup.add("clock", Clock())
             async with trio.open_nursery() as nursery:
                 for connection in people:
                     nursery.start_soon(speak, connection)
-            house.broadcaster.inbox.close()
+            setup.broadcaster.inbox.close()
 
     with schedule(seed):
         run(scenario)
-    gathered = [sorted({*batch} - {"tick"}) for batch in house.recorder.batches]
+    gathered = [sorted({*batch} - {"tick"}) for batch in setup.recorder.batches]
     assert gathered == [["alice", "bob", "carol"]] * ROUNDS
 
 
-async def test_after_a_round_who_speaks_alone_is_sent_at_once_again(quick_house: House) -> None:
-    alice, box = await quick_house.member("alice")
+async def test_after_a_round_who_speaks_alone_is_sent_at_once_again(quick_setup: Setup) -> None:
+    alice, box = await quick_setup.member("alice")
     await wait_all_tasks_blocked()
     async with trio.open_nursery() as nursery:
         for _ in range(2):
-            nursery.start_soon(quick_house.broadcaster.turns.end_of_round)
+            nursery.start_soon(quick_setup.broadcaster.turns.end_of_round)
         await wait_all_tasks_blocked()
-        quick_house.broadcaster.inbox.publish_nowait(Message("one", "alice"), alice)
-    assert not quick_house.broadcaster.publish_at_once(Message("two", "alice"), alice)
-    quick_house.broadcaster.inbox.publish_nowait(Message("two", "alice"), alice)
-    await quick_house.broadcaster.inbox.flush()
+        quick_setup.broadcaster.inbox.publish_nowait(Message("one", "alice"), alice)
+    assert not quick_setup.broadcaster.publish_at_once(Message("two", "alice"), alice)
+    quick_setup.broadcaster.inbox.publish_nowait(Message("two", "alice"), alice)
+    await quick_setup.broadcaster.inbox.flush()
     await wait_all_tasks_blocked()
-    assert quick_house.broadcaster.publish_at_once(Message("three", "alice"), alice)
+    assert quick_setup.broadcaster.publish_at_once(Message("three", "alice"), alice)
     assert box.lines[-1] == "alice: three"
 
 
-async def test_who_alone_has_waited_for_a_round_is_sent_at_once_behind_it(quick_house: House) -> None:
-    alice, box = await quick_house.member("alice")
+async def test_who_alone_has_waited_for_a_round_is_sent_at_once_behind_it(quick_setup: Setup) -> None:
+    alice, box = await quick_setup.member("alice")
     await wait_all_tasks_blocked()
-    quick_house.broadcaster.inbox.publish_nowait(Message("one", "alice"), alice)
-    await quick_house.broadcaster.turns.end_of_round()
+    quick_setup.broadcaster.inbox.publish_nowait(Message("one", "alice"), alice)
+    await quick_setup.broadcaster.turns.end_of_round()
     await wait_all_tasks_blocked()
-    assert quick_house.broadcaster.publish_at_once(Message("two", "alice"), alice)
+    assert quick_setup.broadcaster.publish_at_once(Message("two", "alice"), alice)
     assert box.lines[-1] == "alice: two"
 
 
-async def test_so_many_messages_wait_and_no_more_whatever_else_does(house: House) -> None:
-    house.recorder.held = trio.Event()
-    publish = house.broadcaster.inbox.publish_nowait
+async def test_so_many_messages_wait_and_no_more_whatever_else_does(setup: Setup) -> None:
+    setup.recorder.held = trio.Event()
+    publish = setup.broadcaster.inbox.publish_nowait
     async with trio.open_nursery() as nursery:
         publish(Message("first", "alice"))
         await wait_all_tasks_blocked()
         for number in range(CAPACITY):
-            nursery.start_soon(house.broadcaster.inbox.flush)
+            nursery.start_soon(setup.broadcaster.inbox.flush)
             publish(Message(str(number), "alice"))
         with pytest.raises(trio.WouldBlock):
             publish(Message("one too many", "alice"))
-        house.recorder.held.set()
-    assert house.recorder.texts == ["first", *map(str, range(CAPACITY))]
+        setup.recorder.held.set()
+    assert setup.recorder.texts == ["first", *map(str, range(CAPACITY))]
 
 
-async def test_who_waits_for_room_is_heard_in_the_order_of_its_words(house: House) -> None:
-    house.recorder.held = trio.Event()
+async def test_who_waits_for_room_is_heard_in_the_order_of_its_words(setup: Setup) -> None:
+    setup.recorder.held = trio.Event()
 
     async def flood(name: str) -> None:
         for number in range(3 * CAPACITY):
-            await house.broadcaster.inbox.publish(Message(str(number), name))
+            await setup.broadcaster.inbox.publish(Message(str(number), name))
 
     heard: dict[str, list[str]] = {"alice": [], "bob": []}
 
@@ -431,38 +431,38 @@ async def test_who_waits_for_room_is_heard_in_the_order_of_its_words(house: Hous
             for message in messages:
                 heard[message.sender].append(message.text)
 
-    house.add("heard", Heard())
+    setup.add("heard", Heard())
     async with trio.open_nursery() as nursery:
         for name in heard:
             nursery.start_soon(flood, name)
         await wait_all_tasks_blocked()
         assert len(nursery.child_tasks) == 2
-        house.recorder.held.set()
-    await house.broadcaster.inbox.flush()
+        setup.recorder.held.set()
+    await setup.broadcaster.inbox.flush()
     said = [str(number) for number in range(3 * CAPACITY)]
     assert heard == {"alice": said, "bob": said}
-    assert max(map(len, house.recorder.batches)) <= CAPACITY + len(heard)
+    assert max(map(len, setup.recorder.batches)) <= CAPACITY + len(heard)
 
 
-async def test_nobody_says_anything_after_the_end(house: House) -> None:
-    house.recorder.held = trio.Event()
-    house.broadcaster.inbox.publish_nowait(Message("first", "alice"))
+async def test_nobody_says_anything_after_the_end(setup: Setup) -> None:
+    setup.recorder.held = trio.Event()
+    setup.broadcaster.inbox.publish_nowait(Message("first", "alice"))
     await wait_all_tasks_blocked()
-    house.broadcaster.inbox.publish_nowait(Message("the last one", "alice"))
-    house.broadcaster.inbox.close()
+    setup.broadcaster.inbox.publish_nowait(Message("the last one", "alice"))
+    setup.broadcaster.inbox.close()
     with pytest.raises(trio.ClosedResourceError):
-        await house.broadcaster.inbox.publish(Message("too late", "alice"))
-    house.recorder.held.set()
+        await setup.broadcaster.inbox.publish(Message("too late", "alice"))
+    setup.recorder.held.set()
 
 
-async def test_who_speaks_alone_is_heard_at_once(quick_house: House) -> None:
-    alice, box = await quick_house.member("alice")
+async def test_who_speaks_alone_is_heard_at_once(quick_setup: Setup) -> None:
+    alice, box = await quick_setup.member("alice")
     await wait_all_tasks_blocked()
-    assert quick_house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
-    assert (box.lines, quick_house.recorder.texts[-1]) == (["alice: hello"], "hello")
+    assert quick_setup.broadcaster.publish_at_once(Message("hello", "alice"), alice)
+    assert (box.lines, quick_setup.recorder.texts[-1]) == (["alice: hello"], "hello")
 
 
-async def test_what_has_to_wait_goes_on_in_the_broadcaster(quick_house: House) -> None:
+async def test_what_has_to_wait_goes_on_in_the_broadcaster(quick_setup: Setup) -> None:
     waited_in: list[str] = []
 
     class Waiting:
@@ -471,113 +471,113 @@ async def test_what_has_to_wait_goes_on_in_the_broadcaster(quick_house: House) -
             waited_in.append(trio.lowlevel.current_task().name)
             await trio.sleep(1)
 
-    alice, box = await quick_house.member("alice")
+    alice, box = await quick_setup.member("alice")
     await wait_all_tasks_blocked()
-    quick_house.add("waiting", Waiting())
-    assert quick_house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
+    quick_setup.add("waiting", Waiting())
+    assert quick_setup.broadcaster.publish_at_once(Message("hello", "alice"), alice)
     assert not box.lines
-    assert not quick_house.broadcaster.publish_at_once(Message("and another", "alice"), alice)
-    await quick_house.broadcaster.inbox.flush()
+    assert not quick_setup.broadcaster.publish_at_once(Message("and another", "alice"), alice)
+    await quick_setup.broadcaster.inbox.flush()
     assert box.lines == ["alice: hello"]
     (task,) = waited_in
     assert task.endswith("Broadcaster.run")
 
 
-async def test_who_waited_for_what_was_begun_is_gathered_with_what_it_says_next(house: House) -> None:
-    alice, _ = await house.member("alice")
-    bob, _ = await house.member("bob")
+async def test_who_waited_for_what_was_begun_is_gathered_with_what_it_says_next(setup: Setup) -> None:
+    alice, _ = await setup.member("alice")
+    bob, _ = await setup.member("bob")
     await wait_all_tasks_blocked()
-    house.recorder.held = trio.Event()
+    setup.recorder.held = trio.Event()
 
     async def speak_twice() -> None:
-        house.broadcaster.inbox.publish_nowait(Message("two", "bob"), bob)
-        await house.broadcaster.turns.end_of_round()
-        await house.broadcaster.inbox.publish(Message("three", "bob"), bob)
+        setup.broadcaster.inbox.publish_nowait(Message("two", "bob"), bob)
+        await setup.broadcaster.turns.end_of_round()
+        await setup.broadcaster.inbox.publish(Message("three", "bob"), bob)
 
-    assert house.broadcaster.publish_at_once(Message("one", "alice"), alice)
+    assert setup.broadcaster.publish_at_once(Message("one", "alice"), alice)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(speak_twice)
         await wait_all_tasks_blocked()
-        house.recorder.held.set()
-    await house.broadcaster.inbox.flush()
-    assert house.recorder.batches[-2:] == [["one"], ["two", "three"]]
+        setup.recorder.held.set()
+    await setup.broadcaster.inbox.flush()
+    assert setup.recorder.batches[-2:] == [["one"], ["two", "three"]]
 
 
-async def test_a_call_that_was_begun_by_its_sender_has_a_deadline_as_well(quick_house: House) -> None:
+async def test_a_call_that_was_begun_by_its_sender_has_a_deadline_as_well(quick_setup: Setup) -> None:
     class Hanging:
         @hookimpl
         async def on_broadcast(self) -> None:
             await trio.sleep_forever()
 
-    alice, box = await quick_house.member("alice")
+    alice, box = await quick_setup.member("alice")
     await wait_all_tasks_blocked()
-    quick_house.add("hanging", Hanging())
+    quick_setup.add("hanging", Hanging())
     async with trio.open_nursery() as nursery:
-        await nursery.start(quick_house.broadcaster._plugins.deadlines.watch)
+        await nursery.start(quick_setup.broadcaster._plugins.deadlines.watch)
         before = trio.current_time()
-        assert quick_house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
-        await quick_house.broadcaster.inbox.flush()
+        assert quick_setup.broadcaster.publish_at_once(Message("hello", "alice"), alice)
+        await quick_setup.broadcaster.inbox.flush()
         assert trio.current_time() - before == pytest.approx(5)
         nursery.cancel_scope.cancel()
     assert box.lines == ["alice: hello"]
 
 
-async def test_what_a_plugin_says_to_a_message_comes_behind_it_wherever_it_is_sent(quick_house: House) -> None:
+async def test_what_a_plugin_says_to_a_message_comes_behind_it_wherever_it_is_sent(quick_setup: Setup) -> None:
     class Answering:
         @hookimpl
         def on_broadcast(self, messages: Sequence[Message]) -> None:
             if messages[-1].text == "hello":
-                quick_house.broadcaster.inbox.publish_nowait(Message("and to you", kind="notice"))
+                quick_setup.broadcaster.inbox.publish_nowait(Message("and to you", kind="notice"))
 
     class Waiting:
         @hookimpl(trylast=True)
         async def on_broadcast(self) -> None:
             await trio.lowlevel.checkpoint()
 
-    alice, box = await quick_house.member("alice")
+    alice, box = await quick_setup.member("alice")
     await wait_all_tasks_blocked()
-    quick_house.add("answering", Answering())
-    quick_house.add("waiting", Waiting())
-    assert quick_house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
-    await quick_house.broadcaster.inbox.flush()
-    await quick_house.broadcaster.inbox.flush()
+    quick_setup.add("answering", Answering())
+    quick_setup.add("waiting", Waiting())
+    assert quick_setup.broadcaster.publish_at_once(Message("hello", "alice"), alice)
+    await quick_setup.broadcaster.inbox.flush()
+    await quick_setup.broadcaster.inbox.flush()
     assert box.lines == ["alice: hello", "* and to you"]
-    assert quick_house.recorder.texts[-2:] == ["hello", "and to you"]
+    assert quick_setup.recorder.texts[-2:] == ["hello", "and to you"]
 
 
-async def test_nobody_overtakes_what_is_on_its_way(quick_house: House) -> None:
-    alice, box = await quick_house.member("alice")
+async def test_nobody_overtakes_what_is_on_its_way(quick_setup: Setup) -> None:
+    alice, box = await quick_setup.member("alice")
     await wait_all_tasks_blocked()
-    await quick_house.broadcaster.inbox.publish(Message("first", "alice"), alice)
-    assert not quick_house.broadcaster.publish_at_once(Message("second", "alice"), alice)
-    await quick_house.broadcaster.inbox.flush()
+    await quick_setup.broadcaster.inbox.publish(Message("first", "alice"), alice)
+    assert not quick_setup.broadcaster.publish_at_once(Message("second", "alice"), alice)
+    await quick_setup.broadcaster.inbox.flush()
     assert box.lines == ["alice: first"]
 
 
-async def test_who_left_while_nothing_could_be_logged_is_told_of_with_the_next_message(quick_house: House) -> None:
-    alice, box = await quick_house.member("alice")
-    bob, _ = await quick_house.member("bob")
-    quick_house.recorder.failing = True
-    quick_house.broadcaster.leave(bob)
-    await quick_house.broadcaster.inbox.flush()
-    quick_house.recorder.failing = False
+async def test_who_left_while_nothing_could_be_logged_is_told_of_with_the_next_message(quick_setup: Setup) -> None:
+    alice, box = await quick_setup.member("alice")
+    bob, _ = await quick_setup.member("bob")
+    quick_setup.recorder.failing = True
+    quick_setup.broadcaster.leave(bob)
+    await quick_setup.broadcaster.inbox.flush()
+    quick_setup.recorder.failing = False
     box.chunks.clear()
-    assert not quick_house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
-    await quick_house.broadcaster.inbox.publish(Message("hello", "alice"), alice)
-    await quick_house.broadcaster.inbox.flush()
+    assert not quick_setup.broadcaster.publish_at_once(Message("hello", "alice"), alice)
+    await quick_setup.broadcaster.inbox.publish(Message("hello", "alice"), alice)
+    await quick_setup.broadcaster.inbox.flush()
     assert box.lines == ["alice: hello", "* bob left"]
 
 
-async def test_who_speak_alone_at_the_same_time_are_gathered(quick_house: House, virtual_time: MockClock) -> None:
+async def test_who_speak_alone_at_the_same_time_are_gathered(quick_setup: Setup, virtual_time: MockClock) -> None:
     class Working:
         @hookimpl
         def on_broadcast(self) -> None:
             virtual_time.jump(0.01)
 
-    alice, _ = await quick_house.member("alice")
+    alice, _ = await quick_setup.member("alice")
     await wait_all_tasks_blocked()
-    quick_house.add("working", Working())
-    say_at_once = quick_house.broadcaster.publish_at_once
+    quick_setup.add("working", Working())
+    say_at_once = quick_setup.broadcaster.publish_at_once
     assert say_at_once(Message("one", "alice"), alice)
     assert not say_at_once(Message("two", "alice"), alice)
     await trio.sleep(0.01)
@@ -599,37 +599,37 @@ class Steps(trio.abc.Instrument):
     ("size", "at_once"),
     [(5, BREATH), (BREATH_BYTES // 100, 100), (BREATH_BYTES // 2, 2), (BREATH_BYTES, 1), (2 * BREATH_BYTES, 1)],
 )
-async def test_in_a_large_room_nobody_waits_for_all_of_it(quick_house: House, size: int, at_once: int) -> None:
-    boxes = [(await quick_house.member(f"client-{number}"))[1] for number in range(BREATH + 1)]
+async def test_in_a_large_room_nobody_waits_for_all_of_it(quick_setup: Setup, size: int, at_once: int) -> None:
+    boxes = [(await quick_setup.member(f"client-{number}"))[1] for number in range(BREATH + 1)]
     for box in boxes:
         box.chunks.clear()
     await wait_all_tasks_blocked()
-    first = quick_house.hub.members("lobby")[0]
+    first = quick_setup.hub.members("lobby")[0]
     message = Message("x" * size, "client-0")
-    assert not quick_house.broadcaster.publish_at_once(message, first)
-    quick_house.broadcaster.inbox.publish_nowait(message, first)
+    assert not quick_setup.broadcaster.publish_at_once(message, first)
+    quick_setup.broadcaster.inbox.publish_nowait(message, first)
     steps = Steps(lambda: sum(len(box.chunks) for box in boxes))
     trio.lowlevel.add_instrument(steps)
-    await quick_house.broadcaster.inbox.flush()
+    await quick_setup.broadcaster.inbox.flush()
     trio.lowlevel.remove_instrument(steps)
     assert sorted(steps.seen)[:3] == [0, at_once, min(2 * at_once, BREATH + 1)]
     assert [len(box.chunks) for box in boxes] == [1] * (BREATH + 1)
 
 
-async def test_nobody_waits_for_a_long_line_that_is_said_alone(quick_house: House) -> None:
-    alice, _ = await quick_house.member("alice")
-    await quick_house.member("bob")
+async def test_nobody_waits_for_a_long_line_that_is_said_alone(quick_setup: Setup) -> None:
+    alice, _ = await quick_setup.member("alice")
+    await quick_setup.member("bob")
     await wait_all_tasks_blocked()
-    say_at_once = quick_house.broadcaster.publish_at_once
+    say_at_once = quick_setup.broadcaster.publish_at_once
     assert not say_at_once(Message("x" * (LONG + 1), "alice"), alice)
     assert say_at_once(Message("x" * LONG, "alice"), alice)
 
 
-async def test_who_speaks_alone_is_told_if_it_cannot_be_logged(quick_house: House) -> None:
-    alice, box = await quick_house.member("alice")
+async def test_who_speaks_alone_is_told_if_it_cannot_be_logged(quick_setup: Setup) -> None:
+    alice, box = await quick_setup.member("alice")
     await wait_all_tasks_blocked()
-    quick_house.recorder.failing = True
-    assert quick_house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
+    quick_setup.recorder.failing = True
+    assert quick_setup.broadcaster.publish_at_once(Message("hello", "alice"), alice)
     assert box.lines == ["* not sent: the plugin 'recorder' failed"]
 
 
@@ -645,30 +645,30 @@ async def test_a_broadcast_that_was_begun_is_told_to_every_plugin_though_it_is_c
             told.append(self._name)
             await trio.sleep(1)
 
-    house = House(QuickRecorder())
+    setup = Setup(QuickRecorder())
     async with trio.open_nursery() as nursery:
-        await nursery.start(house.broadcaster.run)
-        alice, box = await house.member("alice")
+        await nursery.start(setup.broadcaster.run)
+        alice, box = await setup.member("alice")
         await wait_all_tasks_blocked()
-        house.add("one", Waiting("one"))
-        house.add("two", Waiting("two"))
-        assert house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
+        setup.add("one", Waiting("one"))
+        setup.add("two", Waiting("two"))
+        assert setup.broadcaster.publish_at_once(Message("hello", "alice"), alice)
         nursery.cancel_scope.cancel()
     assert sorted(told) == ["one", "two"]
     assert not box.lines
 
 
 async def test_nobody_speaks_at_once_after_the_end(virtual_time: object) -> None:
-    house = House(QuickRecorder())
+    setup = Setup(QuickRecorder())
     async with trio.open_nursery() as nursery:
-        await nursery.start(house.broadcaster.run)
-        alice, _ = await house.member("alice")
-        house.broadcaster.inbox.close()
-    assert not house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
+        await nursery.start(setup.broadcaster.run)
+        alice, _ = await setup.member("alice")
+        setup.broadcaster.inbox.close()
+    assert not setup.broadcaster.publish_at_once(Message("hello", "alice"), alice)
 
 
 async def test_where_a_broadcast_that_was_begun_waits_can_be_seen(
-    quick_house: House, caplog: pytest.LogCaptureFixture
+    quick_setup: Setup, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Hanging:
         @hookimpl
@@ -676,15 +676,15 @@ async def test_where_a_broadcast_that_was_begun_waits_can_be_seen(
             with trio.CancelScope(shield=True):
                 await trio.sleep(20)
 
-    alice, _ = await quick_house.member("alice")
+    alice, _ = await quick_setup.member("alice")
     await trio.testing.wait_all_tasks_blocked()
-    quick_house.add("hanging", Hanging())
+    quick_setup.add("hanging", Hanging())
     async with trio.open_nursery() as nursery:
-        await nursery.start(quick_house.broadcaster._plugins.deadlines.watch)
-        assert quick_house.broadcaster.publish_at_once(Message("hello", "alice"), alice)
+        await nursery.start(quick_setup.broadcaster._plugins.deadlines.watch)
+        assert quick_setup.broadcaster.publish_at_once(Message("hello", "alice"), alice)
         await trio.sleep(1)
         assert "trio.sleep(20)" in task_tree()
-        await quick_house.broadcaster.inbox.flush()
+        await quick_setup.broadcaster.inbox.flush()
         nursery.cancel_scope.cancel()
     (line,) = [line for line in caplog.messages if "keeps running although" in line]
     assert "trio.sleep(20)" in line

@@ -1,4 +1,4 @@
-"""The sequencer: ids that strictly increase, whatever the clock does."""
+"""The order: ids that strictly increase, whatever the clock does."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trichat._chat import order
-from trichat._chat.order import Sequencer
+from trichat._chat.order import Order
 
 NOON = 1_795_348_800_000_000
 
@@ -30,44 +30,44 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def take(sequencer: Sequencer, count: int = 1) -> list[int]:
+def take(order: Order, count: int = 1) -> list[int]:
     """Take so many ids, and return them."""
-    first = sequencer.take(count)
+    first = order.take(count)
     return list(range(first, first + count))
 
 
 def test_an_id_is_the_time_in_microseconds(clock: Clock) -> None:
-    sequencer = Sequencer()
+    order = Order()
 
-    assert take(sequencer) == [NOON]
+    assert take(order) == [NOON]
     clock.now += 5
-    assert take(sequencer) == [NOON + 5]
+    assert take(order) == [NOON + 5]
 
 
 def test_a_clock_that_stands_still_gives_one_more(clock: Clock) -> None:
-    sequencer = Sequencer()
+    order = Order()
 
-    assert [take(sequencer, 2), take(sequencer)] == [[NOON, NOON + 1], [NOON + 2]]
+    assert [take(order, 2), take(order)] == [[NOON, NOON + 1], [NOON + 2]]
 
 
 def test_a_clock_that_goes_back_gives_one_more_until_it_has_caught_up(clock: Clock) -> None:
-    sequencer = Sequencer()
+    order = Order()
 
-    take(sequencer)
+    take(order)
     clock.now = NOON - 3_600_000_000
-    assert take(sequencer) == [NOON + 1]
+    assert take(order) == [NOON + 1]
     clock.now = NOON + 1
-    assert take(sequencer) == [NOON + 2]
+    assert take(order) == [NOON + 2]
     clock.now = NOON + 10
-    assert take(sequencer) == [NOON + 10]
+    assert take(order) == [NOON + 10]
 
 
 def test_a_batch_that_is_longer_than_the_time_it_took_pushes_the_next_one(clock: Clock) -> None:
-    sequencer = Sequencer()
+    order = Order()
 
-    take(sequencer, 100)
+    take(order, 100)
     clock.now += 50
-    assert take(sequencer) == [NOON + 100]
+    assert take(order) == [NOON + 100]
 
 
 @pytest.mark.parametrize(
@@ -79,40 +79,40 @@ def test_a_batch_that_is_longer_than_the_time_it_took_pushes_the_next_one(clock:
     ],
 )
 def test_ids_go_on_after_those_of_an_earlier_run(clock: Clock, last: int, expected: int) -> None:
-    sequencer = Sequencer()
+    order = Order()
 
-    sequencer.resume_after(last)
+    order.resume_after(last)
 
-    assert sequencer.last == last
-    assert take(sequencer) == [expected]
+    assert order.last == last
+    assert take(order) == [expected]
 
 
 def test_resuming_never_goes_back(clock: Clock) -> None:
-    sequencer = Sequencer()
-    sequencer.resume_after(NOON + 7)
+    order = Order()
+    order.resume_after(NOON + 7)
 
-    sequencer.resume_after(NOON + 3)
+    order.resume_after(NOON + 3)
 
-    assert take(sequencer) == [NOON + 8]
+    assert take(order) == [NOON + 8]
 
 
 def test_the_last_id_is_known(clock: Clock) -> None:
-    sequencer = Sequencer()
-    assert sequencer.last == 0
+    order = Order()
+    assert order.last == 0
 
-    take(sequencer, 3)
+    take(order, 3)
 
-    assert sequencer.last == NOON + 2
+    assert order.last == NOON + 2
 
 
 @given(st.lists(st.tuples(st.integers(0, 100), st.integers(1, 20))))
 def test_ids_strictly_increase_whatever_the_clock_does(batches: Sequence[tuple[int, int]]) -> None:
-    sequencer = Sequencer()
+    order = Order()
     ids: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
         for now, count in batches:
-            patch.setattr(order, "time", Clock(now))
-            taken = take(sequencer, count)
+            patch.setattr("trichat._chat.order.time", Clock(now))
+            taken = take(order, count)
             assert all(id >= now for id in taken)
             ids += taken
 

@@ -129,7 +129,7 @@ async def test_who_said_as_much_as_is_received_in_one_go_is_read_on(held_up: Hel
     count = 2 * RECEIVE_BYTES // 1024
     await bob.send((line + b"\n") * count)
     await chat.settled()
-    assert len(chat.transports[1]._incoming) == 0
+    assert len(chat.transports[1].incoming) == 0
     release()
     await alice.hears("alice: one", *[f"bob: {line.decode()}"] * count)
     assert sizes == [1, count]

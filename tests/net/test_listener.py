@@ -17,7 +17,7 @@ from trichat._server import core_of
 WIRE = LineWire(4096)
 
 
-class House:
+class Setup:
     """Takes what a listener brings."""
 
     def __init__(self, nursery: trio.Nursery) -> None:
@@ -34,10 +34,10 @@ class House:
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def setup() -> AsyncIterator[Setup]:
     with trio.fail_after(20):
         async with trio.open_nursery() as nursery:
-            yield House(nursery)
+            yield Setup(nursery)
             nursery.cancel_scope.cancel()
 
 
@@ -54,10 +54,10 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, *numbers: str) -> None:
     monkeypatch.setattr(trio.socket, "getaddrinfo", resolve)
 
 
-async def test_it_tells_where_it_listens_and_brings_connections_with_its_wire(house: House) -> None:
-    (address,) = await house.listen()
+async def test_it_tells_where_it_listens_and_brings_connections_with_its_wire(setup: Setup) -> None:
+    (address,) = await setup.listen()
     with socket.create_connection(address) as peer:
-        transport, wire = await house.accepted.receive()
+        transport, wire = await setup.accepted.receive()
         assert transport.address == "127.0.0.1"
         assert wire is WIRE
         transport.send_nowait(b"hello\n")
@@ -67,37 +67,37 @@ async def test_it_tells_where_it_listens_and_brings_connections_with_its_wire(ho
 
 @pytest.mark.parametrize(("send_timeout", "seconds"), [(1.0, 120), (60.0, 120), (90.5, 181), (86_400.0, 172_800)])
 async def test_the_kernel_ends_no_connection_before_the_outbox_would(
-    house: House, send_timeout: float, seconds: int
+    setup: Setup, send_timeout: float, seconds: int
 ) -> None:
-    (address,) = await house.listen(send_timeout=send_timeout)
+    (address,) = await setup.listen(send_timeout=send_timeout)
     with socket.create_connection(address):
-        transport, _ = await house.accepted.receive()
+        transport, _ = await setup.accepted.receive()
         assert isinstance(transport, SocketTransport)
         assert transport._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 1000 * seconds
         await transport.close()
 
 
-async def test_the_listener_of_a_server_knows_its_send_timeout(house: House) -> None:
+async def test_the_listener_of_a_server_knows_its_send_timeout(setup: Setup) -> None:
     (listener,) = core_of(Server(Config.from_tables({"server": {"send_timeout": 600}}), plugins={}))._listeners
     assert isinstance(listener, TcpListener)
     assert (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1_200_000) in listener._socket_options
 
 
-async def test_many_at_once_are_all_taken(house: House) -> None:
-    (address,) = await house.listen()
+async def test_many_at_once_are_all_taken(setup: Setup) -> None:
+    (address,) = await setup.listen()
     peers = [socket.create_connection(address) for _ in range(250)]
     for _ in peers:
-        transport, _ = await house.accepted.receive()
+        transport, _ = await setup.accepted.receive()
         await transport.close()
     for peer in peers:
         peer.close()
 
 
 async def test_a_name_with_several_addresses_listens_on_all_of_them_on_one_port(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolve_to(monkeypatch, "127.0.0.1", "127.0.0.2")
-    addresses = await house.listen("chat.test")
+    addresses = await setup.listen("chat.test")
     assert [address.host for address in addresses] == ["127.0.0.1", "127.0.0.2"]
     assert addresses[0].port == addresses[1].port
 
@@ -107,19 +107,19 @@ NOT_HERE = "198.51.100.7"
 
 @pytest.mark.parametrize("found", [(NOT_HERE, "127.0.0.1"), ("127.0.0.1", NOT_HERE)])
 async def test_a_name_listens_on_those_of_its_addresses_that_this_machine_has(
-    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, found: Sequence[str]
+    setup: Setup, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, found: Sequence[str]
 ) -> None:
     resolve_to(monkeypatch, *found)
-    (address,) = await house.listen("localhost.test")
+    (address,) = await setup.listen("localhost.test")
     assert address.host == "127.0.0.1"
     assert f"cannot listen on {NOT_HERE}:" in caplog.text
     with socket.create_connection(address):
-        transport, _ = await house.accepted.receive()
+        transport, _ = await setup.accepted.receive()
         await transport.close()
 
 
 async def test_a_name_may_stand_for_an_address_of_a_family_that_this_machine_has_not(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listen = listener_module._listen
 
@@ -130,36 +130,36 @@ async def test_a_name_may_stand_for_an_address_of_a_family_that_this_machine_has
 
     monkeypatch.setattr(listener_module, "_listen", listen_without_ipv6)
     resolve_to(monkeypatch, "::1", "127.0.0.1")
-    (address,) = await house.listen("localhost.test")
+    (address,) = await setup.listen("localhost.test")
     assert address.host == "127.0.0.1"
 
 
 async def test_a_name_none_of_whose_addresses_this_machine_has_is_no_place_to_listen(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolve_to(monkeypatch, NOT_HERE, "198.51.100.8")
     with pytest.raises(StartError, match=r"cannot listen on chat\.test:0: .* \(it is not an address of this machine\)"):
-        await house.listen("chat.test")
+        await setup.listen("chat.test")
 
 
 async def test_a_port_that_one_of_the_addresses_has_given_away_is_a_fault(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (taken,) = await house.listen("127.0.0.2")
+    (taken,) = await setup.listen("127.0.0.2")
     resolve_to(monkeypatch, "127.0.0.1", "127.0.0.2")
     with pytest.raises(StartError, match="Address already in use"):
-        await house.listen("chat.test", taken.port)
+        await setup.listen("chat.test", taken.port)
     resolve_to(monkeypatch, "127.0.0.1")
-    await house.listen("chat.test", taken.port)  # which is free again
+    await setup.listen("chat.test", taken.port)  # which is free again
 
 
-async def test_a_name_that_nobody_knows_is_named(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_name_that_nobody_knows_is_named(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     async def resolve(*_: object, **__: object) -> list[object]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(trio.socket, "getaddrinfo", resolve)
     with pytest.raises(StartError, match=r"cannot listen on chat\.test:1024: Name or service not known"):
-        await TcpListener("chat.test", 1024, WIRE).serve(house.accept, task_status=trio.TASK_STATUS_IGNORED)
+        await TcpListener("chat.test", 1024, WIRE).serve(setup.accept, task_status=trio.TASK_STATUS_IGNORED)
 
 
 @pytest.mark.parametrize(
@@ -171,20 +171,20 @@ async def test_a_name_that_nobody_knows_is_named(house: House, monkeypatch: pyte
     ],
 )
 async def test_why_it_cannot_listen_comes_with_what_to_do(
-    house: House, monkeypatch: pytest.MonkeyPatch, error: int, hint: str
+    setup: Setup, monkeypatch: pytest.MonkeyPatch, error: int, hint: str
 ) -> None:
     def refuse(*_: object) -> None:
         raise OSError(error, "no")
 
     monkeypatch.setattr(listener_module, "_listen", refuse)
     with pytest.raises(StartError, match=hint):
-        await TcpListener("127.0.0.1", 1024, WIRE).serve(house.accept, task_status=trio.TASK_STATUS_IGNORED)
+        await TcpListener("127.0.0.1", 1024, WIRE).serve(setup.accept, task_status=trio.TASK_STATUS_IGNORED)
 
 
-async def test_a_second_listener_on_the_same_port_is_refused_and_leaves_nothing_open(house: House) -> None:
-    (address,) = await house.listen()
+async def test_a_second_listener_on_the_same_port_is_refused_and_leaves_nothing_open(setup: Setup) -> None:
+    (address,) = await setup.listen()
     with pytest.raises(StartError, match="Address already in use"):
-        await TcpListener(*address, WIRE).serve(house.accept, task_status=trio.TASK_STATUS_IGNORED)
+        await TcpListener(*address, WIRE).serve(setup.accept, task_status=trio.TASK_STATUS_IGNORED)
 
 
 @pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1:1024"), ("::1", "[::1]:1024")])
@@ -205,7 +205,7 @@ class Scarce(socket.socket):
 
 @pytest.mark.parametrize("error", [errno.EMFILE, errno.ECONNABORTED])
 async def test_it_goes_on_when_a_connection_cannot_be_accepted(
-    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: int
+    setup: Setup, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: int
 ) -> None:
     open_really: Callable[[int, tuple[str, int]], socket.socket] = listener_module._listen
 
@@ -216,8 +216,8 @@ async def test_it_goes_on_when_a_connection_cannot_be_accepted(
         return scarce
 
     monkeypatch.setattr(listener_module, "_listen", listen)
-    (address,) = await house.listen()
+    (address,) = await setup.listen()
     with socket.create_connection(address):
-        transport, _ = await house.accepted.receive()
+        transport, _ = await setup.accepted.receive()
         await transport.close()
     assert ("cannot accept connections for now" in caplog.text) is (error == errno.EMFILE)

@@ -77,7 +77,7 @@ def mill(named: Named) -> Mill:
 def watchdog_of(mill: Mill) -> Watchdog:
     plugins = Plugins(hook_timeout=5)
     plugins.register("mill", mill)
-    return Watchdog(lambda: plugins.roster.files)
+    return Watchdog(lambda: plugins.active.files)
 
 
 def watched(make: Callable[[], Watchdog], function: Callable[..., Awaitable[object]], *args: object) -> None:

@@ -196,7 +196,7 @@ async def test_a_server_that_stops_breaks_an_answer_off_before_it_leaves_the_plu
 async def test_before_the_start_and_after_the_end_nothing_is_answered(virtual_time: object) -> None:
     server = Server(plugins={"counter": answering({"count": count})}, listeners=[])
     requests = PluginRequests(core_of(server), RESERVED)
-    later = Refuse("the server does not run yet, or no longer; ask again when it does")
+    later = Refuse("the server is not running yet, or not any more; ask again when it is")
     assert await requests.answer("count", []) == later
     async with trio.open_nursery() as nursery:
         await nursery.start(server.serve)

@@ -1,11 +1,11 @@
-"""The roster: who is called in which hook, and what becomes of those that crash or fail too often."""
+"""The active_hooks: who is called in which hook, and what becomes of those that crash or fail too often."""
 
 import pytest
 import trio
 
 from trichat import hookimpl, hookspecs
 from trichat._config.plugin_policy import Policy
-from trichat._plugins.active_hooks import Roster
+from trichat._plugins.active_hooks import ActiveHooks
 from trichat._plugins.registry import Registered
 
 
@@ -30,24 +30,26 @@ class Log:
 
 
 class Given:
-    """A roster, and what it has said."""
+    """A active_hooks, and what it has said."""
 
     def __init__(self) -> None:
         self.out: list[tuple[str, str]] = []
         self.fatal: list[str] = []
-        self.roster = Roster(on_out=lambda name, why: self.out.append((name, why)), on_fatal=self.fatal.append)
+        self.active = ActiveHooks(
+            on_silenced=lambda name, why: self.out.append((name, why)), on_fatal=self.fatal.append
+        )
 
     def add(self, name: str, plugin: object, **policy: object) -> Registered:
         registered = Registered(name, plugin, Policy(**policy).in_effect(), 5.0)  # type: ignore[arg-type]
-        self.roster.add(registered)
+        self.active.add(registered)
         return registered
 
     def fail(self, owner: Registered, hook: str = "on_message", times: int = 1) -> None:
         for _ in range(times):
-            self.roster.note_failure(owner, hook)
+            self.active.note_failure(owner, hook)
 
     def called(self, hook: str) -> list[str]:
-        return self.roster.order()[hook]
+        return self.active.order()[hook]
 
 
 @pytest.fixture
@@ -68,19 +70,19 @@ def test_who_implements_a_hook_is_called_in_it_last_one_first(given: Given) -> N
 
     assert given.called("on_message") == ["two", "one"]
     assert given.called("on_broadcast") == ["log"]
-    assert given.roster.implements(hookspecs.on_message)
-    assert not given.roster.implements(hookspecs.on_connect)
+    assert given.active.implements(hookspecs.on_message)
+    assert not given.active.implements(hookspecs.on_connect)
 
 
 def test_who_has_crashed_refuses_what_it_is_asked_and_is_told_nothing(given: Given) -> None:
     given.add("guard", Guard())
 
-    why = given.roster.mark_crashed("guard")
+    why = given.active.mark_crashed("guard")
 
     assert why == "it crashed; it is told nothing any more, and refuses what it is asked"
     assert given.out == [("guard", why)]
-    assert given.roster.crashed == {"guard"}
-    (refusing,) = given.roster.hooks["on_message"]
+    assert given.active.crashed == {"guard"}
+    (refusing,) = given.active.hooks["on_message"]
     with pytest.raises(Exception, match="it crashed earlier, and asking it fails closed"):
         refusing.call(None, None)
     assert given.called("on_disconnect") == []
@@ -91,7 +93,7 @@ def test_who_is_skipped_when_it_fails_is_not_asked_any_more_when_it_has_crashed(
     given.add("guard", Guard(), on_error="skip")
 
     assert (
-        given.roster.mark_crashed("guard") == "it crashed; it is told nothing any more, and is asked nothing any more"
+        given.active.mark_crashed("guard") == "it crashed; it is told nothing any more, and is asked nothing any more"
     )
     assert given.called("on_message") == []
 
@@ -104,7 +106,7 @@ def test_without_hooks_a_crash_has_no_consequences_to_tell(given: Given) -> None
 
     given.add("bot", OnlyALifespan())
 
-    assert given.roster.mark_crashed("bot") == "it crashed"
+    assert given.active.mark_crashed("bot") == "it crashed"
 
 
 def test_who_fails_too_often_is_told_nothing_any_more_and_still_asked(given: Given) -> None:
@@ -138,7 +140,7 @@ def test_who_fails_too_often_is_still_told_of_reloads_and_one_that_succeeds_ends
     assert given.out == [("log", "it failed once within a minute; it is told nothing any more but on_reload")]
     assert (given.called("on_broadcast"), given.called("on_reload")) == ([], ["log"])
 
-    given.roster.end_quarantine("log")
+    given.active.end_quarantine("log")
 
     assert given.called("on_broadcast") == ["log"]
 
@@ -154,7 +156,7 @@ def test_failing_in_a_reload_is_not_counted(given: Given) -> None:
 def test_who_has_crashed_is_not_counted_any_more(given: Given) -> None:
     guard = given.add("guard", Guard(), on_error="stop")
 
-    given.roster.mark_crashed("guard")
+    given.active.mark_crashed("guard")
     given.fail(guard)
 
     assert given.fatal == ["the plugin 'guard' crashed"]
@@ -169,20 +171,20 @@ def test_who_stops_the_server_when_it_fails_does_so_at_once(given: Given) -> Non
 
 
 def test_plugins_are_known_by_their_files(given: Given) -> None:
-    assert given.roster.files == {}
+    assert given.active.files == {}
 
     given.add("guard", Guard())
 
-    assert given.roster.files == {__file__: "guard"}
+    assert given.active.files == {__file__: "guard"}
 
 
 def test_another_one_in_its_place_begins_anew(given: Given) -> None:
     given.add("guard", Guard())
-    given.roster.mark_crashed("guard")
+    given.active.mark_crashed("guard")
     another = Registered("guard", Guard(), Policy(), 5.0)
 
-    given.roster.install(given.roster.registry.with_another(another), "guard")
+    given.active.install(given.active.registry.with_another(another), "guard")
 
-    assert given.roster.crashed == set()
-    (implementation,) = given.roster.hooks["on_disconnect"]
+    assert given.active.crashed == set()
+    (implementation,) = given.active.hooks["on_disconnect"]
     assert implementation.owner is another

@@ -51,7 +51,7 @@ def test_those_that_are_marked_come_first_and_then_those_that_are_contributed(pl
 def test_one_plugin_has_those_that_it_marks_and_those_that_it_contributes(plugins: Plugins) -> None:
     plugins.register("games", Games())
     plugins.register("lights", Lights())
-    registry = plugins.roster.registry
+    registry = plugins.active.registry
     found = {each.name: [one.name for one in commands_of(each, registry, plugins)] for each in registry}
     assert found == {"games": ["roll", "flip"], "lights": ["light"]}
 

@@ -121,22 +121,22 @@ async def test_a_module_is_a_plugin(plugins: Plugins, client: Client) -> None:
 def test_the_names_are_in_the_order_of_registration(plugins: Plugins) -> None:
     for name in ("b", "c", "a"):
         plugins.register(name, Made(on_reload=nothing))
-    assert [each.name for each in plugins.roster.registry] == ["b", "c", "a"]
+    assert [each.name for each in plugins.active.registry] == ["b", "c", "a"]
 
 
 def test_it_is_known_which_hooks_are_implemented(plugins: Plugins) -> None:
-    assert not plugins.roster.implements(hookspecs.history)
+    assert not plugins.active.implements(hookspecs.history)
     plugins.register("log", Made(history=lambda room: []))
-    assert plugins.roster.implements(hookspecs.history)
-    assert not plugins.roster.implements(hookspecs.on_join)
+    assert plugins.active.implements(hookspecs.history)
+    assert not plugins.active.implements(hookspecs.on_join)
 
 
 def test_it_is_known_which_hooks_a_plugin_has(plugins: Plugins) -> None:
     plugins.register("one", Made(on_join=nothing, on_message=nothing))
     plugins.register("other", Made(on_message=nothing))
-    assert sorted(plugins.roster.registry.hooks_of("one")) == ["on_join", "on_message"]
-    assert plugins.roster.registry.hooks_of("other") == ["on_message"]
-    assert plugins.roster.registry.hooks_of("nobody") == []
+    assert sorted(plugins.active.registry.hooks_of("one")) == ["on_join", "on_message"]
+    assert plugins.active.registry.hooks_of("other") == ["on_message"]
+    assert plugins.active.registry.hooks_of("nobody") == []
 
 
 # Order.
@@ -593,7 +593,7 @@ async def test_no_coroutine_is_left_unawaited(
             with trio.CancelScope() as scope:
                 scope.cancel()
                 await ask_all()
-        plugins.roster.mark_crashed("hangs")
+        plugins.active.mark_crashed("hangs")
         await ask_all()
         gc.collect()
     assert calls == ["next"] * 3 + ["refuses"] * 3 + ["next"]
@@ -637,7 +637,7 @@ async def test_a_crashed_plugin_refuses_what_it_is_asked(
 ) -> None:
     note = noting(calls, "bot")
     plugins.register("bot", Made(on_connect=note, on_join=note, on_message=note, history=note))
-    plugins.roster.mark_crashed("bot")
+    plugins.active.mark_crashed("bot")
     refusal = Refuse("the plugin 'bot' failed")
     assert await plugins.ask(hookspecs.on_connect, client) == refusal
     assert await plugins.ask(hookspecs.on_join, client) == refusal
@@ -653,7 +653,7 @@ async def test_a_crashed_plugin_is_told_nothing(
 ) -> None:
     plugins.register("bot", Made({hook: noting(calls, "bot")}))
     plugins.register("other", Made({hook: noting(calls, "other")}))
-    plugins.roster.mark_crashed("bot")
+    plugins.active.mark_crashed("bot")
     await telling(plugins, client)[hook]()
     assert calls == ["other"]
     assert failures(caplog) == []
@@ -661,7 +661,7 @@ async def test_a_crashed_plugin_is_told_nothing(
 
 async def test_a_required_plugin_that_crashed_stops_every_batch(plugins: Plugins, calls: list[str]) -> None:
     plugins.register("log", Made(required=True, on_broadcast=noting(calls, "log")))
-    plugins.roster.mark_crashed("log")
+    plugins.active.mark_crashed("log")
     for _ in range(2):
         with pytest.raises(RequiredPluginFailed, match="the plugin 'log' failed"):
             await tell_batch(plugins)
@@ -671,7 +671,7 @@ async def test_a_required_plugin_that_crashed_stops_every_batch(plugins: Plugins
 async def test_a_plugin_that_did_not_crash_is_asked_as_before(plugins: Plugins, client: Client) -> None:
     plugins.register("bot", Made(on_disconnect=lambda: None))
     plugins.register("greeter", Made(on_message=lambda message: message.with_text("good day")))
-    plugins.roster.mark_crashed("bot")
+    plugins.active.mark_crashed("bot")
     assert await ask_message(plugins, client) == HELLO.with_text("good day")
 
 

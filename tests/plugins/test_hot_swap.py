@@ -339,7 +339,7 @@ async def test_a_replacement_that_is_broken_off_while_the_new_one_settles_leaves
             await chat.server.replace_plugin("filter", Filter("?", deeds))
         await chat.settled()
         assert deeds[-2:] == ["? enters", "?: its task ends"]
-        assert core_of(chat.server).plugins.roster.crashed == {"filter"}
+        assert core_of(chat.server).plugins.active.crashed == {"filter"}
 
 
 class Slow(Filter):

@@ -333,7 +333,7 @@ def test_nobody_pays_for_it_who_is_not_in_shadow() -> None:
     plugins = Plugins(5)
     plugins.register("guard", Guard())
     plugins.register("shadow", Guard(), Policy(shadow=True))
-    shadow, plain = plugins.roster.hooks["on_message"]
+    shadow, plain = plugins.active.hooks["on_message"]
     assert (shadow.plugin, plain.plugin) == ("shadow", "guard")
     assert (isinstance(shadow.call, Shadow), isinstance(plain.call, Shadow)) == (True, False)
 

@@ -18,7 +18,7 @@ from trichat._chat.batch import Batch, Join
 from trichat._chat.client import Connection
 from trichat._chat.hub import Hub
 from trichat._chat.inbox import Inbox
-from trichat._chat.order import Sequencer
+from trichat._chat.order import Order
 from trichat._chat.turns import Turns
 from trichat._net.outbox import put_to_all
 from trichat._plugins.dispatch import Plugins
@@ -37,10 +37,10 @@ _ROOM = attrgetter("room")
 class Broadcaster:
     """Sends to everyone, in one order. Nothing happens unless `run` is running."""
 
-    def __init__(self, hub: Hub, plugins: Plugins, sequencer: Sequencer) -> None:
+    def __init__(self, hub: Hub, plugins: Plugins, order: Order) -> None:
         self._hub = hub
         self._plugins = plugins
-        self._sequencer = sequencer
+        self._order = order
         self.inbox = Inbox()
         """Where everything that is to be sent goes in."""
         self.turns = Turns()
@@ -56,7 +56,7 @@ class Broadcaster:
 
     def resume_after(self, id: int) -> None:
         """Continue after `id`, the last message of an earlier run."""
-        self._sequencer.resume_after(id)
+        self._order.resume_after(id)
         self.last_sent = max(self.last_sent, id)
 
     def publish_at_once(self, message: Message, sender: Connection) -> bool:
@@ -74,7 +74,7 @@ class Broadcaster:
         started = now()
         if not self.turns.may_send_at_once(started):
             return False
-        messages = (message.with_id(self._sequencer.take(1)),)
+        messages = (message.with_id(self._order.take(1)),)
         try:
             telling = self._plugins.tell_batch(messages, self._calls)
         except RequiredPluginFailed as failure:
@@ -127,7 +127,7 @@ class Broadcaster:
         if not drafts:
             batch.settle()
             return
-        messages = with_ids(drafts, self._sequencer.take(len(drafts)))
+        messages = with_ids(drafts, self._order.take(len(drafts)))
         try:
             telling = self._plugins.tell_batch(messages, self._calls)
         except RequiredPluginFailed as failure:

@@ -17,7 +17,7 @@ from trichat._chat.broadcaster import Broadcaster
 from trichat._chat.context import Context
 from trichat._chat.history import History
 from trichat._chat.hub import Hub
-from trichat._chat.order import Sequencer
+from trichat._chat.order import Order
 from trichat._chat.session import Session
 from trichat._chat.shutdown import Shutdown
 from trichat._config.options import Config
@@ -64,14 +64,14 @@ class Core:
         self.shutdown = Shutdown()
         self.plugins = self.plugins_class(
             options.hook_timeout,
-            on_out=self._plugin_is_out,
+            on_silenced=self._plugin_was_silenced,
             on_fatal=partial(self.shutdown.request, failed=True),
         )
         for name, plugin in (load_plugins(config) if plugins is None else plugins).items():
             self.plugins.register(name, plugin, policy_of(config, name))
         self.tracer = Tracer(self.plugins)
         self.hub = Hub(max_clients=options.max_clients, max_clients_per_address=options.max_clients_per_address)
-        self.broadcaster = Broadcaster(self.hub, self.plugins, Sequencer())
+        self.broadcaster = Broadcaster(self.hub, self.plugins, Order())
         self.history = History(self.plugins, options.hook_timeout)
         self._context = Context(server, options, self.hub, self.plugins, self.broadcaster, self.history, self.shutdown)
         self.storages = Storages(Path(options.data_dir).absolute(), STORAGE_SHARE * options.shutdown_timeout)
@@ -88,12 +88,12 @@ class Core:
         self._replacing = trio.Lock()
         self._sessions: set[Session] = set()
 
-    def _plugin_is_out(self, name: str, why: str) -> None:
+    def _plugin_was_silenced(self, name: str, why: str) -> None:
         self.commands = self._without_crashed(self.commands)
         self.server.notice(f"the plugin {name!r}: {why}", who=operators)
 
     def _without_crashed(self, commands: Mapping[str, Command]) -> Mapping[str, Command]:
-        crashed = self.plugins.roster.crashed
+        crashed = self.plugins.active.crashed
         return {name: command for name, command in commands.items() if command.plugin not in crashed}
 
     @property
@@ -106,7 +106,7 @@ class Core:
         async with self._replacing:
             if self._nursery is None or self._lifespans is None:
                 raise RuntimeError("the server is not running")
-            if name not in self.plugins.roster.registry:
+            if name not in self.plugins.active.registry:
                 raise PluginError(f"there is no plugin {name!r} that another one could replace")
             commands = self.commands
             replacement = Replacement(name, plugin, policy, self.server, self.plugins, commands)
@@ -128,10 +128,10 @@ class Core:
         grace = self.options.shutdown_timeout
         lifespans = self._lifespans = Lifespans(
             self.plugins.contributions(hookspecs.lifespan, self.server),
-            timeout_of=lambda name: self.plugins.roster.registry[name].timeout,
+            timeout_of=lambda name: self.plugins.active.registry[name].timeout,
             # A little less than all of the share, so that one that hangs is named before it is cut off.
             grace=0.8 * LIFESPANS_SHARE * grace,
-            on_crash=self.plugins.roster.mark_crashed,
+            on_crash=self.plugins.active.mark_crashed,
             entering=self.shutdown.entering_plugins,
         )
         # What is needed longest is entered first: clients while there are clients, the broadcaster until the last of

@@ -7,7 +7,7 @@ how ids are made.
 import time
 
 
-class Sequencer:
+class Order:
     """Ids that strictly increase: the time in microseconds or, where the clock stood still or went back, one more.
 
     The order survives restarts without a counter in a file: the dates in the log are the ids.

@@ -226,7 +226,7 @@ class Session:
         if unnamed > 0:
             shown += f" and {unnamed} more"
         parts = [f"welcome, {connection.name}", f"here: {shown}" if shown else "you are the first here"]
-        if context.plugins.roster.implements(hookspecs.history):
+        if context.plugins.active.implements(hookspecs.history):
             parts.append("what is said is kept (dates are UTC)")
         client = connection.client
         hints = {each.hint for each in context.server.commands.values() if each.hint and each.who.includes(client)}

@@ -171,7 +171,7 @@ class Rehearsal:
             options = msgspec.structs.replace(self._config.server, data_dir=folder)
             config = msgspec.structs.replace(self._config, server=options)
             server = Server(config, plugins=self._plugins, listeners=[])
-            if not core_of(server).plugins.roster.implements(hookspecs.on_message):
+            if not core_of(server).plugins.active.implements(hookspecs.on_message):
                 raise PluginError(f"plugin {self.report.plugin!r} has no on_message: there is nothing to ask it")
             with one_for_all():
                 trio.run(self._play, server, clock=self._clock)

@@ -55,7 +55,7 @@ class Inventory(NamedTuple):
             rows.append((item.found.name, item.version, item.found.origin, item.state, about))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        order = [f"{hook}: {', '.join(names)}" for hook, names in self.plugins.roster.order().items() if names]
+        order = [f"{hook}: {', '.join(names)}" for hook, names in self.plugins.active.order().items() if names]
         return "\n".join([*lines, "", "In each hook they are called in this order:", *order])
 
     def details(self, name: str) -> str:
@@ -88,7 +88,7 @@ def _look_at(found: Found, config: Config, plugins: Plugins) -> Item:
         made = build_plugins([choice], faults) if choice is not None else {}
         for name, plugin in made.items():
             plugins.register(name, plugin, choice.policy if choice else None)
-            registry = plugins.roster.registry
+            registry = plugins.active.registry
             table = command_table([(name, commands_of(registry[name], registry, plugins))])
             commands = [each.usage for each in table.values()]
     except PluginError as error:
@@ -98,7 +98,7 @@ def _look_at(found: Found, config: Config, plugins: Plugins) -> Item:
     if choice is None or not choice.enabled:
         return Item(found, "off", choice)
     state = "shadow" if choice.policy.shadow else "on"
-    return Item(found, state, choice, plugins.roster.registry.hooks_of(found.name), commands)
+    return Item(found, state, choice, plugins.active.registry.hooks_of(found.name), commands)
 
 
 def _details(item: Item) -> Iterator[str]:

@@ -44,7 +44,7 @@ class Announcement(trio.TaskStatus[list[Address]]):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _of_plugins(self) -> Iterator[str]:
-        for implementation in self._core.plugins.roster.hooks[HOOK]:
+        for implementation in self._core.plugins.active.hooks[HOOK]:
             try:
                 with exceptions_only(partial(log_failure, implementation.plugin, HOOK)):
                     yield from self._lines(implementation)

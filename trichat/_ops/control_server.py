@@ -113,7 +113,7 @@ class Control:
             await answer.tell(*result.splitlines())
 
     async def _tasks(self, answer: "Answer") -> None:
-        # The tree of a full house takes a while: the others get their turn in between.
+        # The tree of a full server takes a while to build: others get their turn in between.
         lines = task_lines()
         while some := [*islice(lines, LINES_AT_ONCE)]:
             await answer.tell(*some)

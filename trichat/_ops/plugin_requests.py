@@ -82,7 +82,7 @@ class PluginRequests:
         plugins = self._core.plugins
         requests: dict[str, _Request] = {}
         for name, contribution in plugins.contributions(hookspecs.control_requests, self._core.server):
-            owner = plugins.roster.registry[name]
+            owner = plugins.active.registry[name]
             # A plugin in shadow has none, as it has no slash commands: people who ask would wait for an effect.
             for verb, answer in () if owner.policy.shadow else _checked(name, contribution):
                 if verb in self._reserved:

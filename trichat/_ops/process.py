@@ -44,7 +44,7 @@ def serve(server: Server, versions: Versions, about: Sequence[str]) -> bool:
 async def _serve(server: Server, versions: Versions, announcement: Announcement) -> None:
     core = core_of(server)
     reloader = Reloader(core, versions)
-    watchdog = Watchdog(lambda: core.plugins.roster.files)
+    watchdog = Watchdog(lambda: core.plugins.active.files)
     forced_exit = ForcedExit(server.options.shutdown_timeout)
     with (
         watchdog.watching(),

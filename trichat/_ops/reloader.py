@@ -69,14 +69,14 @@ class Reloader:
             except BaseException as error:  # noqa: ASYNC103
                 pass_on(error)
                 # Whatever it is, it is that of a new version, and not worth the server.
-                crashed = changed.found.name in self._core.plugins.roster.crashed
+                crashed = changed.found.name in self._core.plugins.active.crashed
                 why = "; ".join((str(error) or repr(error)).splitlines())
                 self._fail(reload, why if crashed else f"{why}; the one before it goes on")
             else:
                 versions.note(changed)
                 reload.news.append(f"plugin {changed.found.name!r}: another version has taken its place")
         tried = {changed.found.name for changed in look.changed}
-        for name in sorted(self._core.plugins.roster.crashed - tried):
+        for name in sorted(self._core.plugins.active.crashed - tried):
             reload.news.append(f"plugin {name!r} has crashed: it takes another version, or a restart, to be back")
         reload.news += look.remarks
 
@@ -96,7 +96,7 @@ class Reloader:
 
     async def _replace(self, changed: Changed) -> None:
         name, module = changed.found.name, changed.found.module
-        timeout = self._core.plugins.roster.registry[name].timeout
+        timeout = self._core.plugins.active.registry[name].timeout
         with ExitStack() as stack:
             if module:
                 stack.enter_context(imported_anew(module))

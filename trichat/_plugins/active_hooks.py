@@ -14,15 +14,15 @@ from trichat._plugins.registry import ASKING, CONTRIBUTING, Implementation, Regi
 logger = logging.getLogger("trichat.plugins")
 
 
-class Roster:
+class ActiveHooks:
     """The registered plugins, and what became of each.
 
-    `on_out` is called with the name of a plugin that is not told anything any more, and why; `on_fatal` with why the
+    `on_silenced` is called with the name of a plugin that is told nothing any more, and why; `on_fatal` with why the
     server has to stop.
     """
 
-    def __init__(self, *, on_out: Callable[[str, str], None], on_fatal: Callable[[str], None]) -> None:
-        self._on_out = on_out
+    def __init__(self, *, on_silenced: Callable[[str, str], None], on_fatal: Callable[[str], None]) -> None:
+        self._on_silenced = on_silenced
         self._on_fatal = on_fatal
         self._failures = Failures()
         self.registry = Registry()
@@ -108,7 +108,7 @@ class Roster:
             else:
                 consequences.append("refuses what it is asked")
         why = f"{why}; it {', and '.join(consequences)}" if consequences else why
-        self._on_out(name, why)
+        self._on_silenced(name, why)
         return why
 
     def _is_called(self, name: str, hook: str) -> bool:

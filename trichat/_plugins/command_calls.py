@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def commands_of_all(plugins: Plugins) -> Iterator[tuple[str, Iterable[Command]]]:
     """Yield the commands of each plugin, with its name. Raises `PluginError`."""
-    registry = plugins.roster.registry
+    registry = plugins.active.registry
     marked = ((each.name, marked_commands(each.plugin)) for each in registry)
     for name, found in chain(marked, plugins.contributions(hookspecs.commands)):
         yield name, _as_calls(found, registry[name], plugins)

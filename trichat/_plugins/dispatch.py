@@ -19,7 +19,7 @@ from trichat._base.errors import ConfigError, PluginError, RequiredPluginFailed
 from trichat._base.failures import Misbehaved, pass_on, sentences, split_failure
 from trichat._base.messages import Handled, Message, Refuse
 from trichat._config.plugin_policy import Policy
-from trichat._plugins.active_hooks import Roster
+from trichat._plugins.active_hooks import ActiveHooks
 from trichat._plugins.deadlines import Calls, Deadlines
 from trichat._plugins.registry import ASKING, Implementation, Registered, Registry
 
@@ -55,22 +55,22 @@ class HookFailed(Exception):
 class Plugins:
     """The registered plugins. `hook_timeout` is how many seconds a call may take, if no policy says otherwise.
 
-    `on_out` is called with the name of a plugin that is not told anything any more, and why; `on_fatal` with why the
+    `on_silenced` is called with the name of a plugin that is told nothing any more, and why; `on_fatal` with why the
     server has to stop.
     """
 
-    roster_class: ClassVar[type[Roster]] = Roster
+    active_hooks_class: ClassVar[type[ActiveHooks]] = ActiveHooks
     """For the test kit, which puts a cancel scope around each call. `call_contributing` is its other seam."""
 
     def __init__(
         self,
         hook_timeout: float,
         *,
-        on_out: Callable[[str, str], None] = lambda _name, _why: None,
+        on_silenced: Callable[[str, str], None] = lambda _name, _why: None,
         on_fatal: Callable[[str], None] = lambda _why: None,
     ) -> None:
         self._timeout = hook_timeout
-        self.roster = self.roster_class(on_out=on_out, on_fatal=on_fatal)
+        self.active = self.active_hooks_class(on_silenced=on_silenced, on_fatal=on_fatal)
         """Who is called."""
         self.deadlines = Deadlines()
         """The calls under way, each with a deadline."""
@@ -83,7 +83,7 @@ class Plugins:
 
     def register(self, name: str, plugin: object, policy: Policy | None = None) -> None:
         """Add a plugin: a module or an instance. Raises `PluginError` if it is not built as a plugin has to be."""
-        self.roster.add(self._registered(name, plugin, policy or Policy()))
+        self.active.add(self._registered(name, plugin, policy or Policy()))
 
     def _registered(self, name: str, plugin: object, policy: Policy) -> Registered:
         timeout = self._timeout if policy.hook_timeout is None else policy.hook_timeout
@@ -93,20 +93,20 @@ class Plugins:
     def with_another(self, name: str, plugin: object, policy: Policy | None = None) -> Registry:
         """Return a registry in which `plugin` replaces the one of this name. Raises `PluginError`.
 
-        Without a policy, it has that of the other one. Nothing changes until the roster installs the registry.
+        Without a policy, it has that of the other one. Nothing changes until `active` installs the registry.
         """
-        registry = self.roster.registry
+        registry = self.active.registry
         return registry.with_another(self._registered(name, plugin, policy or registry[name].policy))
 
     @contextmanager
     def holding(self, name: str) -> Iterator[None]:
         """Let calls of a plugin that begin in the block wait for its end. Whoever has its place then gets them."""
-        held = self.roster.registry[name]
+        held = self.active.registry[name]
         held.close_gate()
         try:
             yield
         finally:
-            held.open_gate(replaced=self.roster.registry[name] is not held)
+            held.open_gate(replaced=self.active.registry[name] is not held)
 
     async def _successor(self, hook: str, implementation: Implementation) -> Implementation | None:
         """Wait at the plugin's gate, if it is closed, and return what to call: itself, its successor, or nothing.
@@ -117,7 +117,7 @@ class Plugins:
         while successor is not None and (gate := successor.owner.gate) is not None:
             await gate.wait()
             # The successor may be about to be replaced, too.
-            successor = next((each for each in self.roster.hooks[hook] if each.plugin == implementation.plugin), None)
+            successor = next((each for each in self.active.hooks[hook] if each.plugin == implementation.plugin), None)
         return successor
 
     async def ask(self, hook: Callable[P, Awaitable[R]], *arguments: P.args, **_: P.kwargs) -> R | Refuse | None:
@@ -126,7 +126,7 @@ class Plugins:
         `arguments` are those of the hook, by position, here and below.
         """
         with self.deadlines.calls() as calls:
-            for implementation in self.roster.hooks[hook.__name__]:
+            for implementation in self.active.hooks[hook.__name__]:
                 try:
                     answer = await self._call(hook.__name__, implementation, arguments, calls)
                 except HookFailed as failure:
@@ -144,7 +144,7 @@ class Plugins:
 
         `calls` are those of the task that asks; `steps` is told of each. Returns what comes of the message.
         """
-        for implementation in self.roster.hooks["on_message"]:
+        for implementation in self.active.hooks["on_message"]:
             if steps is not None:
                 steps.begin(implementation.plugin, message)
             answer: Answer | None
@@ -182,7 +182,7 @@ class Plugins:
         Every plugin is called even if this is cancelled; then its first wait is cancelled.
         """
         with self.deadlines.calls() as calls:
-            return await self._tell(hook.__name__, iter(self.roster.hooks[hook.__name__]), arguments, calls)
+            return await self._tell(hook.__name__, iter(self.active.hooks[hook.__name__]), arguments, calls)
 
     def tell_batch(self, messages: Sequence[Message], calls: Calls) -> Awaitable[object] | None:
         """Tell every plugin of a batch. If a plugin has to be waited for, return what to await.
@@ -191,7 +191,7 @@ class Plugins:
         if a required plugin fails, and so does what is awaited. Plugins after it are not told then, nor if it was
         cancelled.
         """
-        walk = iter(self.roster.hooks["on_broadcast"])
+        walk = iter(self.active.hooks["on_broadcast"])
         # The log writes without waiting, so this is all that is done for nearly every batch.
         for implementation in walk:
             if implementation.owner.gate is not None:
@@ -225,7 +225,7 @@ class Plugins:
                 begun, answered = answered, None
                 await self._call(hook, implementation, arguments, calls, begun)
                 if hook == hookspecs.on_reload.__name__:
-                    self.roster.end_quarantine(implementation.plugin)
+                    self.active.end_quarantine(implementation.plugin)
             except HookFailed as failure:
                 if implementation.required:
                     raise RequiredPluginFailed(str(failure)) from failure.__cause__
@@ -246,7 +246,7 @@ class Plugins:
 
         Raises `PluginError` if one fails.
         """
-        for implementation in self.roster.hooks[hook.__name__]:
+        for implementation in self.active.hooks[hook.__name__]:
             yield implementation.plugin, self.call_contributing(hook.__name__, implementation, arguments)
 
     def contribution_of(
@@ -298,7 +298,7 @@ class Plugins:
         failure, passing = split_failure(error)
         if failure is not None:
             log_failure(implementation.plugin, hook, failure)
-            self.roster.note_failure(implementation.owner, hook)
+            self.active.note_failure(implementation.owner, hook)
         if passing is not None:
             raise passing from None
         return HookFailed(f"the plugin {implementation.plugin!r} failed")

@@ -44,7 +44,7 @@ class Replacement:
         self._server = server
         self._plugins = plugins
         self._registry = plugins.with_another(name, plugin, policy)
-        self._old, self._new = plugins.roster.registry[name], self._registry[name]
+        self._old, self._new = plugins.active.registry[name], self._registry[name]
         others = [(command.plugin, [command]) for command in commands.values() if command.plugin != name]
         self.commands = command_table([*others, (name, commands_of(self._new, self._registry, plugins))])
         """The commands that there are with the new version."""
@@ -54,7 +54,7 @@ class Replacement:
         name = self._old.name
         with self._plugins.holding(name):
             await self._drain()
-            had_crashed = name in self._plugins.roster.crashed
+            had_crashed = name in self._plugins.active.crashed
             try:
                 await self._leave(lifespans)
                 failure = await self._enter_new(lifespans)
@@ -62,11 +62,11 @@ class Replacement:
                     await self._enter_old(lifespans, failure)
             except BaseException:
                 # Whatever it was, even a cancellation: no lifespan is entered now, unless the old one cannot be left.
-                logger.error("plugin %r: %s", name, self._plugins.roster.mark_crashed(name))
+                logger.error("plugin %r: %s", name, self._plugins.active.mark_crashed(name))
                 raise
             if failure is not None:
                 raise failure
-            self._plugins.roster.install(self._registry, name)
+            self._plugins.active.install(self._registry, name)
         logger.info("plugin %r: a new version has taken its place", name)
 
     async def _drain(self) -> None:
@@ -96,7 +96,7 @@ class Replacement:
 
     async def _enter_old(self, lifespans: Lifespans, failure: TrichatError) -> None:
         try:
-            await self._enter(self._old, self._plugins.roster.registry, lifespans)
+            await self._enter(self._old, self._plugins.active.registry, lifespans)
         except (PluginError, StartError) as error:
             raise PluginError(f"{failure}; and the previous version cannot start again: {error}") from error
 

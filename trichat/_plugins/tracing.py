@@ -82,7 +82,7 @@ class Tracer:
     @property
     def asked(self) -> list[str]:
         """The plugins that are asked about a message, in this order."""
-        return self._plugins.roster.order()[hookspecs.on_message.__name__]
+        return self._plugins.active.order()[hookspecs.on_message.__name__]
 
     @contextmanager
     def watching(self) -> Iterator[Watcher]:

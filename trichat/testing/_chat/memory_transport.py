@@ -102,8 +102,8 @@ class MemoryTransport(Transport):
     """The server's end of a connection in memory."""
 
     def __init__(self, incoming: Pipe, outgoing: Pipe, address: str) -> None:
-        self._incoming = incoming
-        self._outgoing = outgoing
+        self.incoming = incoming
+        self.outgoing = outgoing
         self.address = canonical_address(address)
         self.closed = False
 
@@ -114,35 +114,35 @@ class MemoryTransport(Transport):
     async def receive_at_most(self, most: int) -> bytes:
         """Wait for data and return it, at most `most` bytes of it."""
         try:
-            return await self._incoming.read(most)
+            return await self.incoming.read(most)
         except OSError as error:
             raise ConnectionLost(f"connection lost: {error.strerror}") from error
 
     def receive_nowait(self) -> bytes | None:
         """Return what `receive` would if it is there already, otherwise `None`."""
-        if not self._incoming.has_news:
+        if not self.incoming.has_news:
             return None
         try:
-            return self._incoming.read_nowait(RECEIVE_BYTES)
+            return self.incoming.read_nowait(RECEIVE_BYTES)
         except OSError as error:
             raise ConnectionLost(f"connection lost: {error.strerror}") from error
 
     def send_nowait(self, data: Bytes) -> int:
         """Send what goes without waiting, and return how many bytes did."""
         try:
-            return self._outgoing.write(data)
+            return self.outgoing.write(data)
         except OSError as error:
             raise ConnectionLost(f"connection lost: {error.strerror}") from error
 
     async def send_some(self, data: Bytes) -> int:
         """Wait until at least one byte could be sent, and return how many were."""
-        await self._outgoing.room()
+        await self.outgoing.room()
         return self.send_nowait(data)
 
     async def send_eof(self) -> None:
         """Say that nothing more will come."""
         await trio.lowlevel.checkpoint()
-        self._outgoing.end()
+        self.outgoing.end()
 
     async def close(self) -> None:
         """Close at once, even under cancellation. Safe to repeat.
@@ -151,47 +151,47 @@ class MemoryTransport(Transport):
         """
         if not self.closed:
             self.closed = True
-            if len(self._incoming):
-                self._outgoing.cut()
-            self._outgoing.end()
-            self._incoming.cut()
+            if len(self.incoming):
+                self.outgoing.cut()
+            self.outgoing.end()
+            self.incoming.cut()
 
 
 class MemoryLine:
     """A person's end of a connection in memory."""
 
     def __init__(self, incoming: Pipe, outgoing: Pipe) -> None:
-        self._incoming = incoming
-        self._outgoing = outgoing
+        self.incoming = incoming
+        self.outgoing = outgoing
 
     async def send(self, data: bytes) -> None:
         """Send all of `data`. Raises `OSError` if the server has closed the connection."""
         while data:
-            await self._outgoing.room()
-            data = data[self._outgoing.write(data) :]
+            await self.outgoing.room()
+            data = data[self.outgoing.write(data) :]
 
     async def receive(self) -> bytes:
         """Wait for data and return it; `b""` at the end. Raises `OSError`."""
-        return await self._incoming.read(RECEIVE_BYTES)
+        return await self.incoming.read(RECEIVE_BYTES)
 
     def send_eof(self) -> None:
         """Say no more, and read on."""
-        self._outgoing.end()
+        self.outgoing.end()
 
     def close(self) -> None:
         """Close the connection in both directions."""
-        self._outgoing.end()
-        self._incoming.cut()
+        self.outgoing.end()
+        self.incoming.cut()
 
     def reset(self) -> None:
         """Break the connection: what is on its way is lost."""
-        self._outgoing.cut()
-        self._incoming.cut()
+        self.outgoing.cut()
+        self.incoming.cut()
 
     def stop_reading(self, buffer: int = KERNEL_BUFFER) -> None:
         """Take no more than `buffer` bytes from now on."""
-        self._incoming.capacity = buffer
+        self.incoming.capacity = buffer
 
     def read_on(self) -> None:
         """Take everything again."""
-        self._incoming.widen()
+        self.incoming.widen()

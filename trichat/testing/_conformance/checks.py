@@ -79,7 +79,7 @@ def loads(subject: Subject) -> str:
         with scratch() as folder, chdir(folder):
             async with running(subject.extra, subject.config, folder=Path(folder)) as chat:
                 commands = [f"/{each.name}" for each in chat.server.commands.values() if each.plugin == subject.name]
-                return [*core_of(chat.server).plugins.roster.registry.hooks_of(subject.name), *commands]
+                return [*core_of(chat.server).plugins.active.registry.hooks_of(subject.name), *commands]
 
     return ", ".join(virtual_time.run(start))
 

@@ -155,7 +155,7 @@ class _FaultyTransport(MemoryTransport):
             case "late":
                 await trio.sleep(LATE)
             case "ends":
-                self._incoming.end()
+                self.incoming.end()
                 await trio.lowlevel.checkpoint()
                 return b""
         return await super().receive()
@@ -181,6 +181,6 @@ class _FaultyTransport(MemoryTransport):
         return await super().send_some(data)
 
     def _broken(self) -> ConnectionLost:
-        self._incoming.cut()
-        self._outgoing.cut()
+        self.incoming.cut()
+        self.outgoing.cut()
         return ConnectionLost("connection lost: Connection reset by peer")

@@ -53,7 +53,7 @@ class _RandomTransport(MemoryTransport):
 
     async def send_some(self, data: Bytes) -> int:
         await self._pass()
-        await self._outgoing.room()
+        await self.outgoing.room()
         return super().send_nowait(data[: self._chance.choice((1, 7, len(data)))])
 
     async def _pass(self) -> None:

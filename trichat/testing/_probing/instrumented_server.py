@@ -13,7 +13,7 @@ from trichat._base.failures import Misbehaved
 from trichat._chat.core import Core
 from trichat._chat.session import Session
 from trichat._net.listener import Address
-from trichat._plugins.active_hooks import Roster
+from trichat._plugins.active_hooks import ActiveHooks
 from trichat._plugins.dispatch import Plugins
 from trichat._plugins.registry import ASKING, Implementation
 from trichat._server import Server
@@ -21,7 +21,7 @@ from trichat.testing._probing.cancel_targets import CANCELLED
 from trichat.testing._probing.checkpoint_probe import part_of
 
 
-class ProbedRoster(Roster):
+class ProbedActiveHooks(ActiveHooks):
     """Each awaited call of a hook is a part."""
 
     def resolved(self) -> Mapping[str, Sequence[Implementation]]:
@@ -32,7 +32,7 @@ class ProbedRoster(Roster):
 class ProbedPlugins(Plugins):
     """Each awaited call of a hook is a part, and so is each lifespan."""
 
-    roster_class = ProbedRoster
+    active_hooks_class = ProbedActiveHooks
 
     def call_contributing(self, hook: str, implementation: Implementation, arguments: Sequence[Any]) -> Any:
         """Return what one plugin contributes."""
