@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-import httpcore
 import pytest
 import trio
 from process_kit import PATIENCE
@@ -13,6 +12,11 @@ from trio.testing import MemoryReceiveStream, MemorySendStream, memory_stream_pa
 
 from trichat import ConfigError, StartError
 from trichat.testing import Chat, cancel_everywhere, running
+
+for package in ("h11", "httpcore"):
+    pytest.importorskip(package, reason=f"this example is tested with {package}; the group `test` has it")
+
+import httpcore  # noqa: E402
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "webhook_in.py"
 

@@ -10,14 +10,18 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-import h11
 import pytest
 import trio
-import trustme
 from process_kit import PATIENCE
 
 from trichat import ConfigError
 from trichat.testing import Chat, cancel_everywhere, running
+
+for package in ("h11", "httpcore", "trustme"):
+    pytest.importorskip(package, reason=f"this example is tested with {package}; the group `test` has it")
+
+import h11  # noqa: E402
+import trustme  # noqa: E402
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "webhook_out.py"
 URL = "http://hook.example:8000/chat?key=1"
