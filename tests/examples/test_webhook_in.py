@@ -13,10 +13,10 @@ from trio.testing import MemoryReceiveStream, MemorySendStream, memory_stream_pa
 from trichat import ConfigError, StartError
 from trichat.testing import Chat, cancel_everywhere, running
 
-for package in ("h11", "httpcore"):
-    pytest.importorskip(package, reason=f"this example is tested with {package}; the group `test` has it")
+pytest.importorskip("h11", reason="tested with h11, which the group `test` has")
+pytest.importorskip("httpcore", reason="tested with httpcore, which the group `test` has")
 
-import httpcore  # noqa: E402
+import httpcore
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "webhook_in.py"
 

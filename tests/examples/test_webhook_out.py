@@ -17,11 +17,12 @@ from process_kit import PATIENCE
 from trichat import ConfigError
 from trichat.testing import Chat, cancel_everywhere, running
 
-for package in ("h11", "httpcore", "trustme"):
-    pytest.importorskip(package, reason=f"this example is tested with {package}; the group `test` has it")
+pytest.importorskip("h11", reason="tested with h11, which the group `test` has")
+pytest.importorskip("httpcore", reason="tested with httpcore, which the group `test` has")
+pytest.importorskip("trustme", reason="tested with trustme, which the group `test` has")
 
-import h11  # noqa: E402
-import trustme  # noqa: E402
+import h11
+import trustme
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "webhook_out.py"
 URL = "http://hook.example:8000/chat?key=1"
