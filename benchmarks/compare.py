@@ -1,11 +1,12 @@
-"""How much processor time one version of trichat takes for a delivery beside another one, and how sure that is.
+"""Compare the processor time that two versions of trichat need for a delivery, and say how sure the answer is.
 
     git worktree add ../before HEAD~1
     PYTHONPATH=benchmarks .venv/bin/python benchmarks/compare.py ../before . [--row one-by-one] [--starts 16]
 
-For changes that are worth a few percent. Two processes of the same code differ by four, for as long as they live, and a
-machine is slower at some times than at others. So both are started again and again, and each time short runs of both
-alternate: what counts is how far the starts lie apart. Beside a checkout, any server of the benchmark can be named.
+Use it for changes that are worth a few percent. Two processes of the same code differ by four percent for as long as
+they live, and a machine is slower at some times than at others. So both versions are started many times, and after
+each start short runs of both alternate; the error is computed from how much the starts differ. Instead of a checkout,
+you can name any server of the benchmark.
 """
 
 import argparse
@@ -54,9 +55,10 @@ def ratio_of_one_start(row: Row, servers: Sequence[Server]) -> float:
         both = [stack.enter_context(started(server, row.log_lines)) for server in servers]
         ratios = []
         for number in range(RUNS):
+            load = dataclasses.replace(shortened(row.load), first=number * row.load.clients)
             costs = {}
             for running in random.sample(both, 2):
-                costs[running] = measure_started(row, shortened(row.load), running).cost(running.server.name)
+                costs[running] = measure_started(row, load, running).cost(running.server.name)
             if number:
                 ratios.append(costs[both[1]] / costs[both[0]])
     return statistics.median(ratios)

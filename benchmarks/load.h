@@ -11,6 +11,7 @@
 
 struct options {
     unsigned port, clients, senders, messages;
+    unsigned first;            /* the number of the first client, by which a server knows it */
     unsigned rate;             /* messages a second; 0 for as many as the window has room for */
     unsigned window;           /* messages on their way */
     unsigned size;             /* bytes of a message */
@@ -61,7 +62,7 @@ enum heard { OTHER, GREETING, READY, IN, PING, REFUSED };
 struct wire {
     const char *name;
     bool echoes;                         /* a sender gets its own message, too */
-    const char *hello;                   /* what a new client says; %1$u is its number */
+    const char *hello;                   /* what a new client says; %1$u is its number, counted from options.first */
     const char *enter;                   /* its answer to READY */
     const char *before_text, *after_text;
     enum heard (*listen)(const char *line, size_t length);   /* what a line that is no message means */

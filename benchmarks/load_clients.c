@@ -100,7 +100,7 @@ static void on_connected(unsigned index)
     }
     client->connected = true;
     client->asked = now;
-    snprintf(hello, sizeof hello, options.wire->hello, index);
+    snprintf(hello, sizeof hello, options.wire->hello, options.first + index);
     say(index, hello);
     flush_client(index);
 }

@@ -10,7 +10,7 @@ void parse_options(int argc, char **argv)
     const struct { const char *name; unsigned *number; double *time; } known[] = {
         {"port", &options.port, NULL}, {"clients", &options.clients, NULL}, {"senders", &options.senders, NULL},
         {"messages", &options.messages, NULL}, {"rate", &options.rate, NULL}, {"window", &options.window, NULL},
-        {"size", &options.size, NULL}, {"slow", &options.slow, NULL}, {"burst", &options.burst, NULL},
+        {"size", &options.size, NULL}, {"slow", &options.slow, NULL}, {"burst", &options.burst, NULL}, {"first", &options.first, NULL},
         {"seconds", NULL, &options.seconds}, {"patience", NULL, &options.patience}, {"limit", NULL, &options.limit},
     };
     const char *wire = "line";

@@ -18,7 +18,7 @@ PAGES = ROOT / "build" / "pages"
 SITE = ROOT / "site"
 
 SOURCES = [
-    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"),
+    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md", "SECURITY.md", "LICENSE"),
     *("docs/**/*.md", "docs/images/*", "benchmarks/*.md", "benchmarks/plots/*", "examples/*.py"),
 ]
 

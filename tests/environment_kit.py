@@ -5,12 +5,16 @@ import sysconfig
 import venv
 from pathlib import Path
 
+import pytest
+
 
 def make_environment(folder: Path) -> Path:
     """Make an environment that has all that this one has, and return the folder of its programs.
 
-    Its `pip` takes what is there already, and fetches nothing.
+    Its `pip` takes what is there already, and fetches nothing: so it needs a build backend, and without one the test
+    is skipped.
     """
+    pytest.importorskip("hatchling", reason="pip needs hatchling here; the group `test` has it")
     venv.create(folder, with_pip=False, symlinks=True)
     variables = {"base": str(folder), "platbase": str(folder)}
     site = Path(sysconfig.get_path("purelib", "venv", variables))

@@ -33,6 +33,13 @@ def read(name: str) -> str:
 PLUGINS = [name for name in NAMES if "trichat serve --plugin" in read(name)]
 
 
+@pytest.fixture
+def packages(name: str) -> None:
+    """Those that an example asks for in its docstring; where one is missing, the test is skipped."""
+    for package in re.findall(r"`pip install (\w+)`", read(name)):
+        pytest.importorskip(package, reason=f"{name} needs {package}, which the group `test` has")
+
+
 def plugin(name: str, options: Mapping[str, object] | None = None) -> dict[str, object]:
     """The example, made by trichat as it makes any plugin file."""
     stem = name.removesuffix(".py")
@@ -62,6 +69,7 @@ def test_every_example_has_a_test_of_its_own() -> None:
     assert [name for name in NAMES if f'"{name}"' not in sources and f"test_{name}" not in files] == []
 
 
+@pytest.mark.usefixtures("packages")
 @pytest.mark.parametrize("name", NAMES)
 def test_the_command_in_the_docstring_runs_the_example_until_a_signal(name: str, tmp_path: Path) -> None:
     command = re.search(r"^Run it with `((?:python|trichat serve --plugin) examples/.*?)`", read(name), re.MULTILINE)
@@ -86,6 +94,7 @@ def test_an_example_needs_nothing_of_trichat_but_its_public_names(name: str) -> 
     assert imported == ["trichat"]
 
 
+@pytest.mark.usefixtures("packages")
 @pytest.mark.parametrize("name", PLUGINS)
 async def test_a_plugin_lets_the_server_stop_without_a_wait(name: str, tmp_path: Path, virtual_time: object) -> None:
     options = {"join_notifier.py": {"path": str(tmp_path / "joins.jsonl")}}

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 ControlRequest = Callable[[Sequence[str]], Awaitable[str | Refuse] | str | Refuse]
 """Answers a request of the control socket: takes the words after its name, and returns text, or why it is refused."""
 
-hookspec = pluggy.HookspecMarker("trichat")
-hookimpl = pluggy.HookimplMarker("trichat")
+hookspec: pluggy.HookspecMarker = pluggy.HookspecMarker("trichat")
+hookimpl: pluggy.HookimplMarker = pluggy.HookimplMarker("trichat")
 """Marks a function of a plugin as the implementation of the hook that it is named after."""
 
 

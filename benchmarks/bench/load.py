@@ -34,6 +34,9 @@ class Load:
     """Seconds without any news after which what is missing is lost."""
     limit: float = 60.0
     """Seconds for all to come in."""
+    first: int = 0
+    """The number in the name of the first client. Loads that follow each other on one server need names of their own:
+    the server may not have noticed yet that the clients before have left."""
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -8,9 +8,10 @@ from typing import cast
 
 import compare
 import pytest
+from bench.load import Load
 from bench.measure import CannotTell, Run, Started
 from bench.processes import Process
-from bench.rows import select
+from bench.rows import Row, select
 from bench.servers import OURS, Server
 
 
@@ -54,6 +55,22 @@ def test_the_ratio_of_a_start_is_that_of_the_second_server_without_the_first_run
     (row,) = select("one-by-one", quick=False)
     assert compare.ratio_of_one_start(row, [OURS["floor"], OURS["trichat"]]) == 1.5
     assert costs == {"floor": [], "trichat": []}
+
+
+def test_no_run_needs_a_name_that_the_run_before_may_still_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: dict[str, list[range]] = {"floor": [], "trichat": []}
+
+    def note(row: Row, load: Load, running: Started) -> Run:
+        taken[running.server.name].append(range(load.first, load.first + load.clients))
+        return Run({"cpu": 1.0})
+
+    monkeypatch.setattr(compare, "started", not_started)
+    monkeypatch.setattr(compare, "measure_started", note)
+    (row,) = select("one-by-one", quick=False)
+    compare.ratio_of_one_start(row, [OURS["floor"], OURS["trichat"]])
+    for runs in taken.values():
+        assert len(runs) == compare.RUNS
+        assert len({number for run in runs for number in run}) == compare.RUNS * row.load.clients
 
 
 def test_what_was_lost_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:

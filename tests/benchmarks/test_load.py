@@ -173,6 +173,28 @@ async def test_who_is_not_let_in_is_told_why() -> None:
         nursery.cancel_scope.cancel()
 
 
+async def test_a_load_can_follow_another_before_its_names_are_free() -> None:
+    taken: set[bytes] = set()
+
+    async def serve(stream: trio.SocketStream) -> None:
+        with suppress(trio.BrokenResourceError):
+            name = (await stream.receive_some()).strip()
+            await stream.send_all(b"* the name is taken\n" if name in taken else b"* welcome, " + name + b"\n")
+            taken.add(name)
+            await trio.sleep_forever()  # it never notices that its client has left
+
+    silent = dataclasses.replace(THREE, messages=0)
+    async with trio.open_nursery() as nursery:
+        [listener] = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+        port = listener.socket.getsockname()[1]
+        for first in (0, 3):
+            await trio.to_thread.run_sync(load_on, port, dataclasses.replace(silent, first=first))
+        with pytest.raises(LoadFailed, match="the name is taken"):
+            await trio.to_thread.run_sync(load_on, port, silent)
+        nursery.cancel_scope.cancel()
+    assert taken == {b"u0", b"u1", b"u2", b"u3", b"u4", b"u5"}
+
+
 async def test_irc_is_spoken_too() -> None:
     """As much of a server as one needs to be let in; it echoes nothing, and asks whether one is there."""
     members: list[trio.SocketStream] = []

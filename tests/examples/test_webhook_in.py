@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-import httpcore
 import pytest
 import trio
 from process_kit import PATIENCE
@@ -13,6 +12,11 @@ from trio.testing import MemoryReceiveStream, MemorySendStream, memory_stream_pa
 
 from trichat import ConfigError, StartError
 from trichat.testing import Chat, cancel_everywhere, running
+
+pytest.importorskip("h11", reason="tested with h11, which the group `test` has")
+pytest.importorskip("httpcore", reason="tested with httpcore, which the group `test` has")
+
+import httpcore
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "webhook_in.py"
 

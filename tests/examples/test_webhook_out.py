@@ -10,14 +10,19 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-import h11
 import pytest
 import trio
-import trustme
 from process_kit import PATIENCE
 
 from trichat import ConfigError
 from trichat.testing import Chat, cancel_everywhere, running
+
+pytest.importorskip("h11", reason="tested with h11, which the group `test` has")
+pytest.importorskip("httpcore", reason="tested with httpcore, which the group `test` has")
+pytest.importorskip("trustme", reason="tested with trustme, which the group `test` has")
+
+import h11
+import trustme
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "webhook_out.py"
 URL = "http://hook.example:8000/chat?key=1"

@@ -12,7 +12,7 @@ class ConfigError(TrichatError):
 
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("\n".join(faults))
-        self.faults = tuple(faults)
+        self.faults: tuple[str, ...] = tuple(faults)
         """One sentence each, naming the place and the value."""
 
 

@@ -35,20 +35,20 @@ class Connection:
     )
 
     def __init__(self, server: "Server", address: str, wire: Wire, outbox: Outbox) -> None:
-        self.address = address
-        self.wire = wire
-        self.outbox = outbox
-        self.name = ""
-        self.room = ""
-        self.draft = _NOTHING_SAID
+        self.address: str = address
+        self.wire: Wire = wire
+        self.outbox: Outbox = outbox
+        self.name: str = ""
+        self.room: str = ""
+        self.draft: Message = _NOTHING_SAID
         """A message of this client to its room, without its text: copying it takes two thirds of the time that making
         a message does. Meaningless until the client is in a room."""
-        self.conversation = trio.CancelScope()
+        self.conversation: trio.CancelScope = trio.CancelScope()
         """What the client asks and is answered. Ending it leaves time to say goodbye."""
         self.reason: str | None = None
         """Why the conversation ended; `None` while it lasts."""
-        self.farewell = ""
-        self.client = Client(server, self)
+        self.farewell: str = ""
+        self.client: Client = Client(server, self)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.address})" if self.name else self.address
@@ -78,7 +78,7 @@ class Client:
 
     def __init__(self, server: "Server", connection: Connection) -> None:
         self._connection = connection
-        self.server = server
+        self.server: Server = server
         """The server that it is connected to."""
         self.data: dict[str, Any] = {}
         """What plugins keep about it, each under its own name. It is gone when the client is."""

@@ -80,11 +80,11 @@ class Chat:
     ) -> None:
         self.server = server
         """The server itself."""
-        self.plugins = dict(plugins)
+        self.plugins: dict[str, object] = dict(plugins)
         """The plugins that it runs, by name."""
         self.folder = folder
         """Where the chat log is, and whatever else plugins write."""
-        self.dialogue = Dialogue()
+        self.dialogue: Dialogue = Dialogue()
         """What was said and heard so far."""
         self.people: list[Person] = []
         """Everybody who ever connected, in that order."""

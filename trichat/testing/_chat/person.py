@@ -67,9 +67,9 @@ class Person:
         """What the test calls it; not necessarily what the chat does."""
         self.heard: list[str] = []
         """All lines that have arrived, whether a test has asked for them or not."""
-        self.reads = True
+        self.reads: bool = True
         """Whether it takes what is sent to it: no more after `stop_reading`."""
-        self.chat_name = ""
+        self.chat_name: str = ""
         """What the chat calls it, from its welcome until the connection ends; empty before and after."""
         self.said: list[str] = []
         """The lines that it has said meanwhile."""

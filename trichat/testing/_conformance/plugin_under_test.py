@@ -44,7 +44,9 @@ class Subject:
         """
         self.only = only
         self.plugin = plugin
-        self.name, self.extra = _find(plugin)
+        name, extra = _find(plugin)
+        self.name: str = name
+        self.extra: dict[str, object] = extra
         table = dict((config or Config()).plugins.get(self.name, {}))
         if table.get("enabled") is False:
             raise ConfigError([f"{config.source if config else ''}: the plugin {self.name!r} is turned off"])
@@ -53,10 +55,10 @@ class Subject:
         for key in _files(type(choice.options)) if choice.options is not None else ():
             table.pop(key, None)  # a trial has files of its own
         factory = choice.factory
-        self.file = inspect.getsourcefile(factory) or ""
+        self.file: str = inspect.getsourcefile(factory) or ""
         words = [*_own_words(Path(self.file)), *say]
-        self.lines = [*ORDINARY, *(word for word in words if word not in _LAST_WORDS)]
-        self.last_words = [word for word in words if word in _LAST_WORDS]
+        self.lines: list[str] = [*ORDINARY, *(word for word in words if word not in _LAST_WORDS)]
+        self.last_words: list[str] = [word for word in words if word in _LAST_WORDS]
 
     def load(self) -> Factory:
         """Import it, anew if it is a file. Raises `TrichatError`."""

@@ -96,7 +96,7 @@ class Run:
         """The chat, whose server has stopped by now, if it ever started; `None` for a scenario without one."""
         self.has_started = False
         """Whether its server came to take connections."""
-        self.witness = Witness()
+        self.witness: Witness = Witness()
         """What the server said of its clients, and what it sent."""
         self.failures: list[str] = []
         """What the server logged as a failure of a plugin or of its own."""

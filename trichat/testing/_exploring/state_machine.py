@@ -52,7 +52,7 @@ class ChatMachine(RuleBasedStateMachine):
         st.text(st.characters(exclude_characters="\n\r", exclude_categories=["Cs"]), max_size=20),
     )
 
-    people = Bundle("people")
+    people: Bundle[Person] = Bundle("people")
 
     def __init__(self) -> None:
         super().__init__()

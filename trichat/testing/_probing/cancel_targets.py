@@ -58,19 +58,19 @@ class Part:
 
     def __init__(self, label: str) -> None:
         self.label = label
-        self.scope = trio.CancelScope()
+        self.scope: trio.CancelScope = trio.CancelScope()
         self.steps = 0
         """Begun so far."""
         self.struck_at: float | None = None
         """When it was struck, in Trio's time."""
-        self.was_cancelled = False
+        self.was_cancelled: bool = False
         """Whether that was a cancellation."""
         self.ended_at: float | None = None
         self.task: Task | None = None
         """The task in which the cancellation struck."""
         self.place = ""
         """The line of code where that task waited."""
-        self.swallowed = ""
+        self.swallowed: str = ""
         """What became of the cancellation, if it did not come out as such."""
         self._delivered = False
         self._owner = trio.lowlevel.current_task()
