@@ -10,7 +10,7 @@ import pytest
 from process_kit import PATIENCE, TRICHAT, trichat
 
 from trichat import Config, ConfigError, Message, PluginError, StartError, format_log_lines
-from trichat._cli.log_replay import EXAMPLES, Rehearsal, Report
+from trichat._cli.log_replay import EXAMPLES, LogReplay, Report
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "language_filter.py"
 
@@ -84,7 +84,7 @@ def play(tmp_path: Path) -> Play:
         plugin.write_text(source)
         log.write_text("".join(line if isinstance(line, str) else format_log_lines([line]) for line in lines))
         config = Config.from_tables({"plugins": {"guard": table or {}}})
-        return Rehearsal(str(plugin), config, log).run()
+        return LogReplay(str(plugin), config, log).run()
 
     return play
 
@@ -216,10 +216,10 @@ def test_a_long_log_of_many_people_takes_no_more_memory_than_a_short_one(
 
     def peak(lines: Iterable[str]) -> int:
         log.write_text("".join(lines))
-        rehearsal = Rehearsal(str(EXAMPLE), Config(), log)
+        replay = LogReplay(str(EXAMPLE), Config(), log)
         tracemalloc.start()
         try:
-            assert rehearsal.run().refused.count == 0
+            assert replay.run().refused.count == 0
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -303,13 +303,13 @@ def test_without_a_plugin_it_says_what_is_missing(folder: Path) -> None:
 def test_options_that_are_wrong_are_named(folder: Path) -> None:
     config = Config.from_tables({"plugins": {"language_filter": {"word": ["darn"]}}})
     with pytest.raises(ConfigError, match=r"plugins\.language_filter\.word: unknown key"):
-        Rehearsal(str(EXAMPLE), config, folder / "chat_log.txt")
+        LogReplay(str(EXAMPLE), config, folder / "chat_log.txt")
 
 
 def test_where_no_log_is_kept_one_has_to_be_named(folder: Path) -> None:
     config = Config.from_tables({"plugins": {"chat_log": {"enabled": False}}})
     with pytest.raises(StartError, match="no plugin keeps a log, or it is turned off; name one with --log FILE"):
-        Rehearsal(str(EXAMPLE), config)
+        LogReplay(str(EXAMPLE), config)
 
 
 def test_a_plugin_that_is_broken_does_not_hide_the_log(folder: Path) -> None:
@@ -325,7 +325,7 @@ def test_a_plugin_that_is_broken_does_not_hide_the_log(folder: Path) -> None:
 def test_what_is_wrong_with_the_plugins_is_told_if_none_of_the_others_keeps_a_log(folder: Path) -> None:
     config = Config.from_tables({"plugins": {"chat_log": {"replay": -1}}})
     with pytest.raises(ConfigError, match=r"plugins\.chat_log\.replay: Expected"):
-        Rehearsal(str(EXAMPLE), config)
+        LogReplay(str(EXAMPLE), config)
 
 
 def test_a_plugin_that_is_asked_nothing_is_refused(play: Play) -> None:

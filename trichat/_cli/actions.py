@@ -139,12 +139,12 @@ def ask_server(arguments: argparse.Namespace) -> bool:
 
 def replay_log(arguments: argparse.Namespace) -> None:
     """Print what a plugin would have made of a chat log."""
-    from trichat._cli.log_replay import Rehearsal  # only this command needs it
+    from trichat._cli.log_replay import LogReplay  # only this command needs it
 
     # Its failures are in the report.
     _log_to(logging.StreamHandler(), logging.CRITICAL)
     config = _load_config(arguments, _config_file(arguments))
-    print(Rehearsal(arguments.plugin, config, arguments.log).run())
+    print(LogReplay(arguments.plugin, config, arguments.log).run())
 
 
 def write_plugin(arguments: argparse.Namespace) -> None:

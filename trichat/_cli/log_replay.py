@@ -142,7 +142,7 @@ class _NoTransport(Transport):
         await trio.lowlevel.checkpoint()
 
 
-class Rehearsal:
+class LogReplay:
     """A plugin, and the log that it is played.
 
     `plugin` is the name of an installed plugin or of one in `plugins_dir`, a `.py` file or a module. Without `log`, it

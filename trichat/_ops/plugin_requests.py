@@ -55,12 +55,12 @@ class PluginRequests:
         if not self._core.takes_clients:
             return Refuse("the server is not running yet, or not any more; ask again when it is")
         # A stop leaves the plugin's lifespan, which may hold what it needs for the answer.
+        answer: str | Refuse = Refuse("the server is stopping")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_cancel_at, self._core.shutdown.requested, nursery.cancel_scope)
             answer = await self._call(request, verb, words)
             nursery.cancel_scope.cancel()
-            return answer
-        return Refuse("the server is stopping")
+        return answer
 
     async def _call(self, request: _Request, verb: str, words: Sequence[str]) -> str | Refuse:
         name, what = request.owner.name, f"the request {verb!r}"
