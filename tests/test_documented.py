@@ -35,6 +35,8 @@ UNTESTED = {
     "trichat/__main__.py": "tests/cli/test_parser.py runs it",
     "trichat/_base/errors.py": "it only names what can go wrong",
     "trichat/_chat/context.py": "it only holds what sessions share",
+    "trichat/_chat/core.py": "tests/test_server.py tests what a server does, through its facade",
+    "trichat/_chat/turns.py": "tests/chat/test_broadcaster.py has people who speak alone and at the same time",
     "trichat/_chat/teardown.py": "tests/chat/test_session.py and tests/test_promises.py end sessions in every way",
     "trichat/_cli/actions.py": "tests/cli and tests/ops/test_process.py run each",
     "trichat/_fronts/line/decoder.py": "tests/fronts/line/test_wire.py tests both directions",
