@@ -109,7 +109,7 @@ def test_the_name_of_a_plugin_that_there_is_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_name_whose_module_there_is_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PluginError, match="there is a module trichat_plugins already"):
+    with pytest.raises(PluginError, match="there is a module 'trichat_plugins' already"):
         new_plugin("plugins", tmp_path)
 
 

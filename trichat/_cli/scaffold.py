@@ -133,12 +133,12 @@ def new_plugin(name: str, parent: Path) -> Path:
 def _check(name: str) -> None:
     if not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
         raise PluginError(
-            f"{name!r} cannot be the name of a new plugin: use at most {LONGEST_NAME} lower-case letters and digits, "
-            "with single `_` in between, like 'word_filter'"
+            f"{name!r} cannot be the name of a new plugin: begin with a letter, and use at most {LONGEST_NAME} "
+            "lower-case letters, digits and single `_` in between, like 'word_filter'"
         )
     for plugin in find_plugins():
         if plugin.name == name:
             raise PluginError(f"there is a plugin {name!r} already ({plugin.origin}); choose another name")
     module = f"trichat_{name}"
     if importlib.util.find_spec(module) is not None:
-        raise PluginError(f"{name!r} cannot be the name of a new plugin: there is a module {module} already")
+        raise PluginError(f"there is a module {module!r} already; choose another name than {name!r}")
