@@ -1,7 +1,8 @@
-"""The floor in Python: what passing lines on as they come costs there.
+"""The floor in Python: the cost of passing lines on as they come.
 
-It does what `floor.c` does, and nothing else: an epoll loop that passes lines on. No Trio, no hooks, no log, no limits.
-What trichat takes more than this is its own doing; what this takes more than the floor is Python's.
+It does what `floor.c` does: an epoll loop passes lines on, with no Trio, no hooks, no log and no limits. The difference
+between trichat and this server is the cost of trichat. The difference between this server and the floor is the cost of
+Python.
 """
 
 import argparse
@@ -22,7 +23,7 @@ class Client:
 
 
 class Room:
-    """Everyone who is here, and what everyone gets next."""
+    """All clients, and the lines that they get next."""
 
     def __init__(self, port: int) -> None:
         self._clients: dict[int, Client] = {}
@@ -60,7 +61,7 @@ class Room:
         try:
             data = client.socket.recv(RECEIVE_BYTES)
         except BlockingIOError:
-            return  # that was for another one, who had this descriptor before
+            return  # the event was for an earlier client with this descriptor
         except OSError:
             data = b""
         if not data:
@@ -94,7 +95,7 @@ class Room:
             except BlockingIOError:
                 sent = 0
             except OSError:
-                return  # the poller says so as well
+                return  # the poller reports this, too
             if sent == len(data):
                 return
             data = data[sent:]

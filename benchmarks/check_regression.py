@@ -1,8 +1,8 @@
-"""Whether a message still costs what it should: processor time per delivery, beside the floor in the same minute.
+"""Check that a message still costs what it should: processor time per delivery, compared with the floor.
 
-`make check` runs it. A ratio of two processes on one machine is stable where times are not, and the best of a few
-rounds is what they cost when nobody disturbed them. The limits leave room for a noisy machine, and none for a task
-switch per delivery: `--server obvious` shows what becomes of that. It ends with status 1 if a limit is passed.
+`make check` runs it. Both servers run in the same minute: the ratio of two processes on one machine is stable even if
+times are not. The best of a few rounds is the cost without disturbance. The limits leave room for a noisy machine, but
+not for a task switch per delivery, which `--server obvious` has. The exit status is 1 if a limit is exceeded.
 """
 
 import argparse
@@ -20,7 +20,7 @@ ROUNDS = 3
 
 @dataclass(frozen=True)
 class Limit:
-    """Some work, and how many times the floor it may cost."""
+    """Some work, and its limit as a multiple of the floor."""
 
     what: str
     times_floor: float
@@ -28,16 +28,16 @@ class Limit:
 
 
 LIMITS = (
-    # Each copy is a send of its own here, which the floor has to pay as well: at present about 1.3 times the floor.
+    # Each copy is a send of its own here, for the floor as well: at present about 1.3 times the floor.
     Limit("100 messages, one by one, to 300 clients", 2.0, Load(300, messages=100, rate=150, seconds=3)),
-    # Batches: a send is shared by many messages, and what a message itself costs shows. At present 1.1 to 1.5 times,
-    # and 2 on another machine.
+    # With batches, many messages share a send, so the cost of a message itself shows. At present 1.1 to 1.5 times the
+    # floor, and 2 times on another machine.
     Limit("a room of 100, saturated", 4.0, Load(100, senders=10, messages=10_000, window=64, seconds=1)),
 )
 
 
 def check(server: Server, limit: Limit) -> bool:
-    """Measure, again if it was too much, and tell the best; return whether that is within the limit."""
+    """Measure, again if it was too much; print the best ratio, and return whether it is within the limit."""
     row = Row("regression", limit.what, limit.load, (FLOOR, server.name), ("cpu",))
     best: dict[str, float] = {}
     for _ in range(ROUNDS):
@@ -66,10 +66,10 @@ def main() -> int:
         within = [check(server, limit) for limit in LIMITS]
         return 0 if all(within) else 1
     except NoCompiler as problem:
-        print(f"what a message costs was not checked: {problem}")
+        print(f"skipped the check of the cost of a message: {problem}")
         return 0
     except CannotTell as problem:
-        print(f"what a message costs cannot be told: {problem}", file=sys.stderr)
+        print(f"cannot measure the cost of a message: {problem}", file=sys.stderr)
         return 1
 
 

@@ -1,4 +1,4 @@
-"""Compare the processor time that two versions of trichat need for a delivery, and say how sure the answer is.
+"""Compare the processor time of a delivery in two versions of trichat, with the error of the result.
 
     git worktree add ../before HEAD~1
     PYTHONPATH=benchmarks .venv/bin/python benchmarks/compare.py ../before . [--row one-by-one] [--starts 16]
@@ -47,7 +47,7 @@ def find(name: str) -> Server:
 
 
 def ratio_of_one_start(row: Row, servers: Sequence[Server]) -> float:
-    """Let runs of both alternate; return how many times the first one's time the second one's is.
+    """Alternate runs of both servers; return the ratio of the second one's time to that of the first.
 
     Raises `CannotTell`, `DidNotStart` and `LoadFailed`.
     """
@@ -65,7 +65,7 @@ def ratio_of_one_start(row: Row, servers: Sequence[Server]) -> float:
 
 
 def mean_and_error(ratios: Sequence[float]) -> tuple[float, float]:
-    """Return the mean of ratios, the geometric one, and its standard error."""
+    """Return the geometric mean of ratios and its standard error."""
     logarithms = [math.log(ratio) for ratio in ratios]
     mean = math.exp(statistics.mean(logarithms))
     return mean, mean * statistics.stdev(logarithms) / math.sqrt(len(ratios))
@@ -75,16 +75,16 @@ def main() -> int:
     """Compare, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("before", help="a folder with a checkout, or the name of a server")
-    parser.add_argument("after", help="another one")
+    parser.add_argument("after", help="the folder or server to compare with it")
     parser.add_argument("--row", default="one-by-one", help="a row of rows.py (one-by-one)")
-    parser.add_argument("--starts", type=int, default=16, help="how often, at least twice (16)")
+    parser.add_argument("--starts", type=int, default=16, help="how many times to start both, at least 2 (16)")
     options = parser.parse_args()
     try:
         row, *others = select(options.row, quick=False)
         if others or "cpu" not in row.shows:
-            raise ValueError(f"{options.row!r} is not one row with a cost per delivery")
+            raise ValueError(f"{options.row!r} is not a single row with a cost per delivery")
         if options.starts < 2:
-            raise ValueError("a single start says nothing of how far starts lie apart")
+            raise ValueError("a single start does not show how much starts differ; use --starts 2 or more")
         servers = [find(options.before), find(options.after)]
         build("load")
         build("floor")
@@ -98,7 +98,9 @@ def main() -> int:
         print(f"compare: {problem}", file=sys.stderr)
         return 2
     mean, error = mean_and_error(ratios)
-    print(f"{row.key}: {options.after} takes {mean:.3f} ± {error:.3f} times what {options.before} takes for a delivery")
+    print(
+        f"{row.key}: a delivery in {options.after} costs {mean:.3f} ± {error:.3f} times as much as in {options.before}"
+    )
     return 0
 
 

@@ -1,10 +1,10 @@
-"""What a fan-out costs for each client, beside the system call that it cannot be without.
+"""Measure the cost of a fan-out for each client, compared with the system call that every server needs.
 
     .venv/bin/python benchmarks/fan_out.py
 
-The same message goes to the same sockets in three ways, by turns: `send` and nothing else, as a loop without a server
-would; `put_to_all`, as the broadcaster does; and `Outbox.put` for each client, which comes to the socket through the
-client, its outbox and its transport. A process on another core reads all of it.
+The same message goes to the same sockets in three ways, by turns: a loop that only calls `send`; `put_to_all`, as the
+broadcaster does; and `Outbox.put` for each client, which reaches the socket through the client, its outbox and its
+transport. A process on another core reads everything.
 """
 
 import multiprocessing
@@ -30,7 +30,7 @@ CLIENTS = 500
 TURNS = 200
 LINE = b"alice: " + b"x" * 64 + b"\n"
 
-# Seconds in which the reader catches up.
+# Seconds in which the reader can catch up.
 PAUSE = 0.005
 
 
@@ -59,14 +59,14 @@ def accept_all(listener: socket.socket) -> list[socket.socket]:
 
 
 def connected(sock: socket.socket, nursery: trio.Nursery) -> Connection:
-    """Return what the core keeps of a client at this socket."""
+    """Return the core's object for a client on this socket."""
     outbox = Outbox(SocketTransport(sock, "127.0.0.1"), limit=1 << 20, send_timeout=60, give_up=print)
     outbox.drain_in(nursery)
     return Connection(cast("Server", None), "127.0.0.1", LineWire(4096), outbox)
 
 
 async def measure(sockets: list[socket.socket]) -> dict[str, float]:
-    """Return for each way the processor time of a delivery, in seconds."""
+    """Return the processor time of a delivery in each way, in seconds."""
     async with trio.open_nursery() as nursery:
         connections = [connected(sock, nursery) for sock in sockets]
         outboxes = [connection.outbox for connection in connections]

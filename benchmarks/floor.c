@@ -1,6 +1,6 @@
-/* The floor: what passing lines on as they come costs. A bare epoll loop that does nothing else: no hooks, no log, no
- * limits but that of a backlog. It speaks so much of the line protocol that a client comes in, and it gathers: all that
- * is there goes out with one send for each client.
+/* The floor: the cost of passing lines on as they come. It is a bare epoll loop without hooks and without a log; its
+ * only limit is that of a backlog. It implements as much of the line protocol as a client needs to join. It also
+ * gathers: everything that has arrived goes out with one send for each client.
  *
  *     floor PORT
  */
@@ -17,7 +17,7 @@
 
 #include "buffer.h"
 
-#define MOST_CLIENTS 65536          /* by their descriptors */
+#define MOST_CLIENTS 65536          /* the arrays are indexed by descriptor */
 #define EVENTS 1024
 #define INBOX 65536
 #define LONGEST_LINE 4096
@@ -25,16 +25,16 @@
 
 struct client {
     int fd;
-    unsigned place;                 /* in `members` */
+    unsigned place;                 /* its index in `members` */
     char name[33];                  /* empty until it has one */
-    struct buffer kept;             /* the beginning of a line */
-    struct buffer backlog;          /* what the socket did not take */
+    struct buffer kept;             /* an unfinished line */
+    struct buffer backlog;          /* the data that the socket did not take */
 };
 
 static struct client *by_fd[MOST_CLIENTS];
 static struct client *members[MOST_CLIENTS];
 static unsigned member_count;
-static struct buffer gathered;      /* what everyone gets next */
+static struct buffer gathered;      /* the lines that everyone gets next */
 static int poller, listener;
 
 static void fail(const char *what)
@@ -115,7 +115,7 @@ static void broadcast(void)
     gathered = (struct buffer){0};
     for (unsigned i = 0; i < member_count;)
         if (put(members[i], batch.data, batch.length))
-            i++;   /* otherwise another one has its place now */
+            i++;   /* if this client left, another one has its place now */
     buffer_free(&batch);
 }
 

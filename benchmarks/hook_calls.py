@@ -1,7 +1,7 @@
-"""What asking three plugins about a message costs, over what they do themselves: with and without a trace.
+"""Measure the overhead of asking three plugins about a message, with and without a trace.
 
-Run it with `.venv/bin/python benchmarks/hook_calls.py`. The rows are measured in turns, so that whatever else the
-machine does hits all of them, and the best turn of each counts. Timings are no assertions: its status is always 0.
+Run it with `.venv/bin/python benchmarks/hook_calls.py`. The rows take turns, so that other work on the machine affects
+all of them, and the best turn of each counts. It only measures: the exit status is always 0.
 """
 
 import time
@@ -27,7 +27,7 @@ Ask = Callable[[object, Message], Awaitable[object]]
 
 
 class Plain:
-    """A plugin as most are: a plain function, which has nothing to say to most messages."""
+    """A typical plugin: a plain function that has no answer to most messages."""
 
     @hookimpl
     def on_message(self, message: Message) -> None:
@@ -35,7 +35,7 @@ class Plain:
 
 
 class Awaited:
-    """One that is awaited, so that each call has a deadline."""
+    """A plugin that is awaited, so that each call has a deadline."""
 
     @hookimpl
     async def on_message(self, message: Message) -> None:
@@ -43,7 +43,7 @@ class Awaited:
 
 
 class Row(NamedTuple):
-    """A way to ask, and what the best turn of it has taken for each call, in microseconds."""
+    """A way to ask, and the time of a call in each of its turns, in microseconds."""
 
     what: str
     ask: Ask
@@ -59,7 +59,7 @@ class Row(NamedTuple):
 
 
 def registered(plugin: type) -> Plugins:
-    """Return three of these plugins."""
+    """Return a dispatch with three of these plugins."""
     plugins = Plugins(hook_timeout=5)
     for number in range(PLUGINS):
         plugins.register(f"plugin{number}", plugin())
@@ -67,7 +67,7 @@ def registered(plugin: type) -> Plugins:
 
 
 def alone(plugin: type) -> Ask:
-    """Return what does nothing but the plugins' own work."""
+    """Return a way to ask that does nothing but the plugins' own work."""
     functions = [plugin().on_message for _ in range(PLUGINS)]
 
     async def ask(_: object, message: Message) -> None:
@@ -80,7 +80,7 @@ def alone(plugin: type) -> Ask:
 
 
 async def take_turns(rows: Sequence[Row]) -> None:
-    """Let each of them ask, one after the other, again and again."""
+    """Let all rows take their turns, one after the other."""
     for _ in range(TURNS):
         for row in rows:
             await row.turn()
@@ -98,7 +98,9 @@ async def measure(what: str, plugin: type) -> None:
                 return lambda client, message: plugins.ask_message(client, message, calls)
 
             watched = registered(plugin)
-            stack.enter_context(Tracer(watched).watching())  # its queue is soon full: what is missed costs no less
+            stack.enter_context(
+                Tracer(watched).watching()
+            )  # its queue fills up soon, but skipped messages cost as much
             rows = [
                 Row("the plugins' own work", alone(plugin), []),
                 Row("asking them, nobody watches", asking(registered(plugin)), []),

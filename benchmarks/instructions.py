@@ -1,15 +1,15 @@
-"""How many instructions of Python a message takes in the server, and in which functions.
+"""Count the Python instructions that a message takes in the server, by function.
 
     .venv/bin/python benchmarks/instructions.py [--work fan-out] [--most 30]
 
-`make check` runs it, after the times. It ends with status 1 if a message takes a tenth more than at present with
-Python 3.11; in a fan-out a fifth more, since there the count depends on how tasks take turns.
-On a machine where times vary by a fifth from run to run, a change that is worth a few percent shows here: a count
-hardly varies. What an instruction takes does: 10 to 20 ns where many messages follow each other, and several times that
-where each one wakes the server, whose code and objects are in no cache by then.
+`make check` runs it, after `check_regression.py`. The exit status is 1 if a message takes a tenth more than at present
+with Python 3.11; in a fan-out a fifth more, since there the count depends on how tasks take turns.
+A count hardly varies. So it shows a change of a few percent even on a machine where times vary by a fifth from run to
+run. The time of an instruction does vary: 10 to 20 ns if many messages follow each other, and several times that if
+each message wakes the server, because its code and objects are no longer in the caches.
 
-The server runs with all built-in plugins and its log, and Trio's loop is counted with it; the system calls are not, nor
-what is written in C. The people are on real sockets, in another thread.
+The server runs with all built-in plugins and its log. The count includes Trio's loop, but neither system calls nor
+code written in C. The clients use real sockets, in another thread.
 """
 
 import argparse
@@ -30,27 +30,27 @@ from trichat import Config, Server
 
 LINE = b"x" * 63 + b"\n"
 
-# Seconds between two turns, in which the server comes to rest.
+# Seconds between two turns, in which the server finishes its work.
 PAUSE = 0.01
 
-# Seconds for anything that the people wait for.
+# Seconds that the clients wait for anything.
 PATIENCE = 30
 
 
 @dataclass(frozen=True)
 class Work:
-    """In one turn each of the `senders` says so many `lines` in one go, and everybody reads all of them."""
+    """In one turn each of the `senders` says so many `lines` at once, and all clients read them."""
 
     clients: int
     senders: int
     lines: int
     turns: int
     limit: int
-    """How many instructions a message may take."""
+    """The number of instructions that a message may take."""
 
     @property
     def messages(self) -> int:
-        """Those of one turn."""
+        """The messages of one turn."""
         return self.senders * self.lines
 
 
@@ -62,7 +62,7 @@ WORK = {
 
 
 class Counts:
-    """What this thread executes while it is `counting`."""
+    """Counts what this thread executes while `counting` is true."""
 
     def __init__(self) -> None:
         self.instructions = collections.Counter[CodeType]()
@@ -71,7 +71,7 @@ class Counts:
 
     @contextmanager
     def traced(self) -> Iterator[None]:
-        """Trace the thread: the functions that are called in the block, and those that run already."""
+        """Trace the thread in the block: the functions that are called, and those that run already."""
         frame: FrameType | None = sys._getframe()
         while frame is not None:
             self._trace(frame)
@@ -100,7 +100,7 @@ class Counts:
 
 
 def talk(port: int, work: Work, counts: Counts) -> None:
-    """Come in, and take all turns, half of them to warm up."""
+    """Join, and take all turns; the first half is to warm up."""
     with ExitStack() as stack:
         people = [stack.enter_context(come_in(port, f"user{number}")) for number in range(work.clients)]
         people[0].sendall(b"ready\n")
@@ -118,7 +118,7 @@ def talk(port: int, work: Work, counts: Counts) -> None:
 
 
 def come_in(port: int, name: str) -> socket.socket:
-    """Return somebody who has joined."""
+    """Return the socket of a client that has joined."""
     person = socket.create_connection(("127.0.0.1", port), PATIENCE)
     person.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     person.sendall(f"{name}\n".encode())
@@ -127,17 +127,17 @@ def come_in(port: int, name: str) -> socket.socket:
 
 
 def read(person: socket.socket, what: bytes, times: int = 1) -> None:
-    """Read on until this has come so many times."""
+    """Read until `what` has arrived so many times."""
     heard = b""
     while heard.count(what) < times:
         more = person.recv(65_536)
         if not more:
-            raise EOFError(f"the server ended the connection, and {what!r} was not heard {times} times")
+            raise EOFError(f"the server ended the connection before {what!r} had arrived {times} times")
         heard += more
 
 
 async def count(work: Work) -> Counts:
-    """Return what the server has executed for all turns."""
+    """Return the counts of the server for all turns."""
     counts = Counts()
     with tempfile.TemporaryDirectory() as folder:
         tables = {
@@ -154,7 +154,7 @@ async def count(work: Work) -> Counts:
 
 
 def check(name: str, work: Work, counts: Counts, most: int) -> bool:
-    """Print what a message takes, and the functions that take most of it; return whether that is within the limit."""
+    """Print the instructions of a message, and the functions with the most; return whether it is within the limit."""
     messages = work.turns * work.messages
     instructions, calls = (counted.total() / messages for counted in (counts.instructions, counts.calls))
     within = instructions <= work.limit
@@ -169,8 +169,8 @@ def check(name: str, work: Work, counts: Counts, most: int) -> bool:
 def main() -> None:
     """Count, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", choices=WORK, help="only this")
-    parser.add_argument("--most", type=int, default=0, metavar="N", help="show the functions that take most")
+    parser.add_argument("--work", choices=WORK, help="count only this work")
+    parser.add_argument("--most", type=int, default=0, metavar="N", help="show the N functions that take the most")
     options = parser.parse_args()
     works = {name: work for name, work in WORK.items() if options.work in (None, name)}
     verdicts = [check(name, work, trio.run(count, work), options.most) for name, work in works.items()]

@@ -1,14 +1,14 @@
-/* A load generator for chat servers: N clients in one room, S of which talk, and every copy that arrives is counted,
- * timed and checked for its place in the order.
+/* A load generator for chat servers: N clients in one room, S of which talk. It counts and times every copy that
+ * arrives, and checks its place in the order.
  *
  *     load --port 1024 --clients 500 --senders 10 --messages 100000
  *
- * One thread, epoll, non-blocking sockets. It works in three steps, so that whoever started it can look at the server
- * in between: it prints "in" when all clients are in the room, "done" when every message has reached everyone, and at
- * the end what it found, as JSON. After "in" and "done" it waits for a line on its standard input. Idle clients are
- * clients without messages: then the time between "in" and that line is theirs.
+ * It has one thread, epoll and non-blocking sockets. It works in three steps, so that its parent can measure the server
+ * in between. It prints "in" when all clients are in the room, "done" when every message has reached everyone, and the
+ * results as JSON at the end. After "in" and "done" it waits for a line on its standard input. To measure idle clients,
+ * use clients without messages, and measure between "in" and that line.
  *
- * Saturated, as many messages are on their way as the window has; with --rate they are sent at fixed times.
+ * Without --rate, the window says how many messages are in flight; with --rate, they are sent at fixed times.
  */
 #include <errno.h>
 #include <sys/epoll.h>
@@ -22,7 +22,7 @@
 #define SECOND 1000000000ull
 #define EVENTS 1024
 
-/* What an event of epoll is about, if not about the client of that number. */
+/* The data of an epoll event that does not belong to a client. Other values are the number of a client. */
 enum { ON_STDIN = 0x80000000u, ON_TIMER };
 
 uint64_t now;
@@ -60,7 +60,7 @@ void watch(int operation, int fd, uint32_t events, uint32_t about)
         fail("epoll_ctl");
 }
 
-/* ---- what they say ---- */
+/* ---- sending ---- */
 
 static unsigned copies(void)
 {
@@ -76,7 +76,7 @@ static void send_messages(uint64_t count)
         message_write(text, options.size, (struct message){sender, sent / options.senders, now});
         text[options.size] = '\0';
         if (clients[sender].closed)
-            continue;   /* it will be missing */
+            continue;   /* the tally counts it as missing */
         say(sender, options.wire->before_text);
         say(sender, text);
         say(sender, options.wire->after_text);
@@ -90,7 +90,7 @@ static void send_messages(uint64_t count)
         }
 }
 
-/* As many as the window has room for; the copies that arrived tell how many messages did. */
+/* Sends as many messages as the window allows. The number of copies that have arrived tells how many messages have. */
 static void fill_window(void)
 {
     uint64_t most = tally_received / copies() + options.window;
@@ -120,7 +120,7 @@ static void start_timer(void)
     watch(EPOLL_CTL_ADD, timer, EPOLLIN, ON_TIMER);
 }
 
-/* ---- from one step to the next ---- */
+/* ---- the steps ---- */
 
 static void announce(const char *what)
 {
@@ -161,7 +161,7 @@ static void on_stdin(void)
 {
     char line[100];
     if (read(STDIN_FILENO, line, sizeof line) <= 0)
-        exit(1);   /* nobody is interested any more */
+        exit(1);   /* the parent is gone */
     if (step == WAITING)
         begin_work();
     else if (step == DONE) {
@@ -179,7 +179,7 @@ static void join_on(void)
         announce("in");
     } else if (clients_refused + clients_lost + clients_lost_slow > 0 ||
                clock_ns() - beginning > options.limit * SECOND) {
-        fprintf(stderr, "load: %u of %u clients got in within %.1f s; %u refused, %u lost\n", clients_in, options.clients,
+        fprintf(stderr, "load: %u of %u clients joined within %.1f s; %u refused, %u lost\n", clients_in, options.clients,
                 (clock_ns() - beginning) / 1e9, clients_refused, clients_lost + clients_lost_slow);
         exit(3);
     }

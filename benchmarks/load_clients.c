@@ -1,4 +1,4 @@
-/* The clients: they come in, say who they are, and tell the tally what they hear. */
+/* The clients: they connect, give their names, and pass what they receive to the tally. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -32,7 +32,7 @@ static void start_client(unsigned index)
 {
     struct client *client = &clients[index];
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(options.port)};
-    struct linger reset = {.l_onoff = 1};   /* at the end no port is left waiting */
+    struct linger reset = {.l_onoff = 1};   /* so that no port stays in TIME_WAIT */
     int yes = 1, least = 1;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     client->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -105,7 +105,7 @@ static void on_connected(unsigned index)
     flush_client(index);
 }
 
-/* ---- what they hear ---- */
+/* ---- receiving ---- */
 
 static void on_line(unsigned index, const char *line, size_t length)
 {
@@ -139,8 +139,8 @@ static void on_line(unsigned index, const char *line, size_t length)
     }
 }
 
-/* At once: a server without TCP_NODELAY waits for it with its next line, and a client of its own would wait as well, so
- * that its latency would be that of two timers. */
+/* Acknowledges at once. A server without TCP_NODELAY waits for the acknowledgement before it sends its next line. With
+ * delayed acknowledgements, the latency would be that of two timers. */
 static void acknowledge(const struct client *client)
 {
     int yes = 1;
@@ -170,7 +170,7 @@ static void on_input(unsigned index)
         line = line_end + 1;
     }
     if (end - line > LONGEST_LINE) {
-        fprintf(stderr, "load: a line without an end\n");
+        fprintf(stderr, "load: a line of the server is too long\n");
         exit(1);
     }
     client->kept.length = 0;

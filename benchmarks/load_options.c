@@ -1,4 +1,4 @@
-/* The command line. */
+/* Reads the command line. */
 #include "load.h"
 
 struct options options = {
@@ -29,7 +29,7 @@ void parse_options(int argc, char **argv)
                 found = true;
             }
         if (!found) {
-            fprintf(stderr, "load: what is %s? The options are in load.c, each with a value.\n", argv[i]);
+            fprintf(stderr, "load: %s is unknown or has no value; load_options.c has the options\n", argv[i]);
             exit(2);
         }
     }
@@ -38,7 +38,7 @@ void parse_options(int argc, char **argv)
     if (options.wire == NULL || options.port == 0 || options.slow >= options.clients || options.senders == 0 ||
         options.senders > readers || options.senders > 0xffff || options.size < LEAST_SIZE ||
         options.size > MOST_SIZE || (!options.wire->echoes && readers < 2 && options.messages > 0)) {
-        fprintf(stderr, "load: that is no load: check --wire, --port, --clients, --senders, --slow and --size\n");
+        fprintf(stderr, "load: invalid load; check --wire, --port, --clients, --senders, --slow and --size\n");
         exit(2);
     }
 }

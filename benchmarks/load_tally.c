@@ -1,13 +1,13 @@
-/* What arrived, in which order, how late: one call for each copy, some ten nanoseconds. */
+/* Counts the copies that arrive, with their order and latency: one call for each, about ten nanoseconds. */
 #include "load.h"
 
 uint64_t tally_received, tally_out_of_order;
 
 static uint32_t senders;
-static uint32_t *expected;    /* for each client and sender the number that has to come next */
-static uint64_t *orders;      /* for each client a hash of all that it got, in its order */
+static uint32_t *expected;    /* for each client and sender, the number of the next message */
+static uint64_t *orders;      /* for each client, a hash of everything that it got, in order */
 
-/* Latencies are counted in classes: 128 for each power of two, so that a quantile is off by less than one percent. */
+/* Latencies are counted in classes: 128 for each power of two. So the error of a quantile is less than one percent. */
 #define CLASS_BITS 7
 static uint64_t latencies[(64 - CLASS_BITS + 1) << CLASS_BITS];
 
@@ -72,7 +72,7 @@ uint32_t tally_orders(uint32_t first, uint32_t end)
     for (uint32_t i = first; i < end; i++) {
         bool known = false;
         for (uint32_t j = first; j < i && !known; j++)
-            known = orders[j] == orders[i];   /* when all is well the very first one is the same */
+            known = orders[j] == orders[i];   /* without faults the first comparison already matches */
         different += !known;
     }
     return different;

@@ -1,4 +1,4 @@
-/* How lines look: the line protocol of trichat, and IRC. */
+/* The format of lines: trichat's line protocol, and IRC. */
 #include "load.h"
 
 static bool begins(const char *line, size_t length, const char *start)
@@ -18,7 +18,7 @@ static enum heard listen_line(const char *line, size_t length)
     return OTHER;
 }
 
-/* ":server 001 u7 :Welcome": the numbers are those of RFC 2812. */
+/* ":server 001 u7 :Welcome". RFC 2812, section 5, has the numbers. */
 static enum heard listen_irc(const char *line, size_t length)
 {
     if (begins(line, length, "PING "))
@@ -51,7 +51,7 @@ const struct wire *wire_named(const char *name)
     return NULL;
 }
 
-/* "=m", then in hexadecimal: sender (4), number (8), time (16), and dots up to the size. */
+/* "=m"; then sender (4 digits), number (8) and time (16), in hexadecimal; then dots up to the size. */
 #define MARK "=m"
 
 static void write_hex(char *digits, int count, uint64_t value)

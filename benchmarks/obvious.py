@@ -1,19 +1,19 @@
-"""The obvious chat server in Trio: for each client a task that reads, a memory channel, and a task that writes.
+"""The obvious chat server in Trio: each client has a task that reads, a memory channel, and a task that writes.
 
-It is here to be compared with: what trichat would cost if every copy of a message had a task switch of its own. It
-speaks as much of the line protocol as a client needs to come in.
+It is here for comparison: trichat would cost as much if every copy of a message needed a task switch. It implements
+only as much of the line protocol as a client needs to join.
 """
 
 import argparse
 
 import trio
 
-# Lines on their way to one client. Whoever sends waits for the slowest.
+# Lines that may wait for one client. A sender waits for the slowest client.
 CAPACITY = 1000
 
 
 class Room:
-    """Everyone who is here, each with the channel to its writer."""
+    """All clients, each with the channel to its writer."""
 
     def __init__(self) -> None:
         self._members: set[trio.MemorySendChannel[bytes]] = set()
@@ -27,7 +27,7 @@ class Room:
                 await self._read(stream, send)
                 nursery.cancel_scope.cancel()
         except* (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass  # it is gone
+            pass  # the client is gone
         finally:
             self._members.discard(send)
 

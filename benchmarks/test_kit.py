@@ -1,6 +1,6 @@
-"""How long the test kit takes, each time beside what it may take.
+"""Measure how long the test kit takes, and print each time next to its goal.
 
-Run it with `.venv/bin/python benchmarks/test_kit.py`. Timings are no assertions: it always ends with status 0.
+Run it with `.venv/bin/python benchmarks/test_kit.py`. It only measures: the exit status is always 0.
 """
 
 import statistics
@@ -19,12 +19,12 @@ PLUGIN = "seen"
 
 
 class Checkpoints:
-    """A plugin that waits where it can, so that there are calls of hooks and a lifespan to cancel."""
+    """A plugin that waits in its hooks and has a lifespan, so that there is something to cancel."""
 
     @hookimpl
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
-        """Hold a task."""
+        """Keep a task running."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.sleep_forever)
             yield
@@ -43,24 +43,24 @@ class Checkpoints:
 
 
 class Took(NamedTuple):
-    """What something took, in seconds: by the clock, and of processor time, which a busy machine does not change."""
+    """A duration in seconds: by the clock, and in processor time, which does not depend on how busy the machine is."""
 
     clock: float
     processor: float
 
     @classmethod
     def by_now(cls) -> "Took":
-        """Return what both clocks show."""
+        """Return the current time of both clocks."""
         return cls(time.perf_counter(), time.process_time())
 
     def until_now(self) -> "Took":
-        """Return what has passed since they showed this."""
+        """Return the time that has passed since then."""
         now = self.by_now()
         return Took(now.clock - self.clock, now.processor - self.processor)
 
 
 async def start() -> Took:
-    """Start a server with a client, and return what that took; stopping it does not count."""
+    """Start a server with a client, and return how long that took, without the stop."""
     before = Took.by_now()
     async with running() as chat:
         await chat.join("alice")
@@ -68,7 +68,7 @@ async def start() -> Took:
 
 
 async def visit(chat: Chat) -> None:
-    """A join, two messages and a leave."""
+    """Join, say two messages, and leave."""
     alice = await chat.join("alice")
     await alice.say("hello")
     await alice.hears("alice: hello")
@@ -91,13 +91,13 @@ def measure_starts() -> None:
         ("a server in memory and a client", started, "5 ms"),
         ("the same, its end and a run of Trio", ended, ""),
     ):
-        # Other work on the machine only ever adds to the fastest.
+        # The fastest one has the least of other work on the machine.
         fastest = min(each.clock for each in times)
         tell(what, median(times), goal, f"median of {STARTS}, the fastest {fastest * 1000:.1f} ms")
 
 
 def median(times: Sequence[Took]) -> Took:
-    """Return what is in the middle, for each clock."""
+    """Return the median for each clock."""
     return Took(statistics.median(each.clock for each in times), statistics.median(each.processor for each in times))
 
 
@@ -109,7 +109,7 @@ def measure_cancel_everywhere() -> None:
 
 
 def measure_check_plugin() -> None:
-    """Try everything on a built-in plugin."""
+    """Run all checks on a built-in plugin."""
     before = Took.by_now()
     results = list(check_plugin(Subject(PLUGIN)))
     failed = sum(result.failure != "" for result in results)

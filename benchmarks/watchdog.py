@@ -1,13 +1,13 @@
-"""What the watchdog costs that names blocking plugins.
+"""Measure the cost of the watchdog that names blocking plugins.
 
     .venv/bin/python benchmarks/watchdog.py
 
-Its thread does the same twenty times a second, whatever the server does: it wakes, looks at the stack, and seldom finds
-a plugin there. What that costs is seen in a loop that does nothing: the processor time of a second with it, less that
-of one without.
+Its thread does the same twenty times a second, whatever the server does: it wakes, looks at the stack, and rarely finds
+a plugin there. An idle loop shows the cost: the processor time of a second with the watchdog, minus that of a second
+without.
 
-A busy server with and without it, side by side, is shown besides: two people talk, and pairs of runs are compared. The
-spread of their ratios is that of the machine, and mostly greater than what is looked for.
+It also compares a busy server with and without the watchdog: two people talk, in pairs of runs. The spread of their
+ratios comes from the machine, and is mostly greater than the cost of the watchdog.
 """
 
 import statistics
@@ -27,12 +27,12 @@ GOAL = 0.01
 
 
 def watching(*, watched: bool) -> AbstractContextManager[None]:
-    """Return what looks on in its block, if it is to be `watched`."""
+    """Return a context manager that runs the watchdog, if `watched` is true."""
     return Watchdog(lambda: {"plugin.py": "plugin"}).watching() if watched else nullcontext()
 
 
 async def chatter(watched: bool) -> None:
-    """Two people talk, one line at a time, so that each takes several turns of the loop."""
+    """Let two people talk, one line at a time, so that each line takes several turns of the loop."""
     with watching(watched=watched):
         async with running() as chat:
             alice, bob = await chat.join("alice"), await chat.join("bob")
@@ -48,7 +48,7 @@ async def rest(watched: bool) -> None:
 
 
 def cost(work: Callable[[bool], Awaitable[None]], *, watched: bool) -> float:
-    """Return the seconds of processor time that some work takes."""
+    """Return the processor time of some work, in seconds."""
     before = time.process_time()
     trio.run(work, watched)
     return time.process_time() - before
@@ -57,7 +57,7 @@ def cost(work: Callable[[bool], Awaitable[None]], *, watched: bool) -> float:
 def main() -> None:
     """Measure, and print two lines."""
     for work in (rest, chatter):
-        cost(work, watched=True)  # warms up
+        cost(work, watched=True)  # to warm up
     shares = [(cost(rest, watched=True) - cost(rest, watched=False)) / SECONDS for _ in range(PAIRS)]
     print(f"of a processor: {statistics.median(shares):.2%} ({min(shares):.2%} to {max(shares):.2%}), goal: {GOAL:.0%}")
     ratios = [cost(chatter, watched=True) / cost(chatter, watched=False) for _ in range(PAIRS)]

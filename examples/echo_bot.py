@@ -1,4 +1,4 @@
-"""A bot: it answers `!time` with the time of the question, in UTC, for the whole room to read.
+"""A bot that answers `!time` with the time of the question, in UTC, for the whole room to read.
 
 Run it with `trichat serve --plugin examples/echo_bot.py`.
 """
@@ -10,12 +10,12 @@ import trio
 
 from trichat import Message, Server, hookimpl
 
-# Questions that may wait for their answer; a flood of more gets no more answers than these.
+# Questions that may wait for their answer. Further ones get no answer, so a flood of questions does no harm.
 WAITING = 10
 
 
 class EchoBot:
-    """Answers from a task of its own: saying something may have to wait, and `on_broadcast` must not."""
+    """Answers from a task of its own, because `server.say` may have to wait and `on_broadcast` must not."""
 
     def __init__(self) -> None:
         self._send, self._receive = trio.open_memory_channel[Message](WAITING)
@@ -27,12 +27,12 @@ class EchoBot:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._answer, server)
             yield
-            # Everybody has left, so that nobody misses an answer.
+            # Everybody has left by now, so nobody misses an answer.
             nursery.cancel_scope.cancel()
 
     @hookimpl
     def on_broadcast(self, messages: Sequence[Message]) -> None:
-        """Note the questions. The bot cannot ask itself: what the server says is a notice, and nobody `said` it."""
+        """Queue the questions. The bot never answers itself: what the server says has the kind `notice`, not `said`."""
         for message in messages:
             if message.kind == "said" and message.text.strip() == "!time":
                 with suppress(trio.WouldBlock):

@@ -1,4 +1,4 @@
-"""A program with a chat server inside: it takes a vote until somebody says `stop`, or until Ctrl+C.
+"""A program that embeds a chat server: people vote until somebody says `stop`, or until Ctrl-C.
 
 Run it with `python examples/embedded.py`, and connect with the `nc` that it prints.
 """
@@ -12,14 +12,14 @@ from trichat import Client, Config, Handled, Message, Server, hookimpl, load_plu
 
 
 class Vote:
-    """A plugin that the program keeps hold of: whoever says `+1 tea` votes for tea, and the last vote counts."""
+    """A plugin that the program keeps a reference to. Say `+1 tea` to vote for tea; your last vote counts."""
 
     def __init__(self) -> None:
         self._votes: dict[str, str] = {}
 
     @hookimpl
     def on_message(self, client: Client, message: Message) -> Handled | None:
-        """Take the vote, and keep it secret: it goes no further."""
+        """Count a vote and keep it secret: nobody else sees the message."""
         if not message.text.startswith("+1 "):
             return None
         self._votes[client.name] = message.text.removeprefix("+1 ").strip()
@@ -27,13 +27,13 @@ class Vote:
         return Handled()
 
     def result(self) -> str:
-        """The votes, counted."""
+        """Return the number of votes for each choice."""
         return ", ".join(f"{choice}: {count}" for choice, count in Counter(self._votes.values()).most_common())
 
 
 async def main() -> None:
-    """Serve until somebody stops it, and print the result."""
-    # Port 0 is a free one. The built-in plugins are in, but for the log: nobody needs it afterwards.
+    """Serve until somebody stops the server, then print the result."""
+    # Port 0 picks a free port. All built-in plugins run except the chat log, which nobody needs afterwards.
     config = Config.from_tables(
         {"server": {"host": "127.0.0.1", "port": 0}, "plugins": {"chat_log": {"enabled": False}}}
     )

@@ -1,6 +1,6 @@
-"""A poll in a room: `/poll Lunch? pizza, soup` asks, `/vote soup` answers, `/poll` tells how it stands.
+"""A poll in a room: `/poll Lunch? pizza, soup` starts it, `/vote soup` votes, `/poll` shows the result so far.
 
-`/endpoll` is for who asked and for operators. A vote belongs to a name; who votes again has changed his mind.
+The person who asked and operators may end it with `/endpoll`. Each name has one vote, and voting again changes it.
 Run it with `trichat serve --plugin examples/poll.py`.
 """
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 from trichat import Client, command
 
-# What still fits on a line, and on the server.
+# Options that fit on a line, and votes that the server remembers.
 MOST_OPTIONS, MOST_VOTES = 10, 1000
 
 
 @dataclass
 class Running:
-    """A poll that is under way."""
+    """A poll that is open."""
 
     asker: str
     question: str
@@ -28,14 +28,14 @@ class Running:
 
 
 class Poll:
-    """One poll at a time in each room; it is forgotten when the server stops."""
+    """One poll at a time in each room. Polls do not survive a restart."""
 
     def __init__(self) -> None:
         self._polls: dict[str, Running] = {}
 
-    @command("poll", "[QUESTION? OPTION, OPTION ...]", help="ask the room, or see how the poll stands")
+    @command("poll", "[QUESTION? OPTION, OPTION ...]", help="start a poll, or see the result so far")
     async def poll(self, client: Client, text: str = "") -> str | None:
-        """Begin a poll, or tell of the one that is running."""
+        """Start a poll, or answer with the state of the open one."""
         running = self._polls.get(client.room)
         if running is not None:
             return f"{running} (/endpoll ends it)" if text else str(running)
@@ -43,29 +43,29 @@ class Poll:
         options = list(dict.fromkeys(filter(None, map(str.strip, rest.split(",")))))
         if not question.strip() or not mark or not 2 <= len(options) <= MOST_OPTIONS:
             return f"ask like this, with 2 to {MOST_OPTIONS} options: /poll Lunch? pizza, soup"
-        # Before anything is awaited: nobody else begins one in between.
+        # Store it before awaiting anything, so that nobody else can start one in between.
         self._polls[client.room] = Running(client.name, f"{question.strip()}?", options)
         await client.server.say(client.room, f"{client.name} asks: {question.strip()}? /vote {' | '.join(options)}")
         return None
 
     @command("vote", help="vote in the poll of the room")
     def vote(self, client: Client, option: str) -> str:
-        """Take a vote, however the option is written."""
+        """Count a vote; upper and lower case do not matter."""
         poll = self._polls.get(client.room)
         if poll is None:
-            return "there is no poll; /poll Lunch? pizza, soup begins one"
+            return "there is no poll; start one with /poll Lunch? pizza, soup"
         chosen = next((each for each in poll.options if each.casefold() == option.casefold()), None)
         if chosen is None:
-            return f"{option!r} is none of: {', '.join(poll.options)}"
+            return f"{option!r} is not an option; vote for one of: {', '.join(poll.options)}"
         voter = client.name.casefold()
         if voter not in poll.votes and len(poll.votes) >= MOST_VOTES:
-            return f"{MOST_VOTES} votes are all that fit"
+            return f"the poll is full: it has {MOST_VOTES} votes already"
         poll.votes[voter] = chosen
         return f"you have voted for {chosen}"
 
-    @command("endpoll", help="end the poll of the room, and tell everyone how it went")
+    @command("endpoll", help="end the poll of the room, and show everyone the result")
     async def end(self, client: Client) -> str | None:
-        """End it for who may."""
+        """End the poll, if the client may do that."""
         poll = self._polls.get(client.room)
         if poll is None:
             return "there is no poll"

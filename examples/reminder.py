@@ -1,6 +1,6 @@
-"""Reminds people: `/remind 10 the tea is ready` says so in ten minutes, for the whole room, also after a restart.
+"""Remind people: `/remind 10 the tea is ready` tells the whole room in ten minutes, even after a restart.
 
-Run it with `trichat serve --plugin examples/reminder.py`. What it has to say is in its folder below `data_dir`.
+Run it with `trichat serve --plugin examples/reminder.py`. It stores its reminders in its folder in `data_dir`.
 """
 
 import logging
@@ -24,45 +24,45 @@ MOST, LONGEST = 1000, 7 * 24 * 60.0
 
 @dataclass(frozen=True)
 class Note:
-    """What to say when. Any dataclass can be kept in a storage."""
+    """A reminder: what to say, where and when. A storage can hold any dataclass."""
 
     due: float
-    """Seconds since 1970, because no other clock goes on while the server is down."""
+    """Seconds since 1970, because no other clock keeps running while the server is down."""
     room: str
     name: str
     text: str
 
 
 class Reminder:
-    """Has one task, which sleeps until the next reminder is due, and keeps all of them in its storage."""
+    """Keeps all reminders in its storage. One task sleeps until the next reminder is due."""
 
     _storage: Storage
 
     def __init__(self) -> None:
         self._waiting: list[tuple[float, str, Note]] = []
-        """A heap: when each is due by Trio's clock, and its key in the storage."""
+        """A heap of reminders: the due time by Trio's clock, the key in the storage, and the note."""
         self._changed = trio.Event()
 
     @hookimpl
     @asynccontextmanager
     async def lifespan(self, server: Server) -> AsyncIterator[None]:
-        """Go on with what an earlier run has left."""
+        """Load the reminders of earlier runs, then remind people as long as the server runs."""
         self._storage = server.storage("reminder")
         for key, note in (await self._storage.items(type=Note)).items():
             self._add(key, note)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._remind, server)
             yield
-            # What still waits is in the storage.
+            # The reminders that still wait are in the storage.
             nursery.cancel_scope.cancel()
 
-    @command("remind", help="be reminded of something, in the room")
+    @command("remind", help="remind the room of something, in so many minutes")
     async def remind(self, client: Client, minutes: float, text: str) -> str:
-        """Keep it, and only then promise it."""
+        """Store the reminder before promising it."""
         if not 0 <= minutes <= LONGEST:
-            return f"{minutes:g} minutes are not between 0 and {LONGEST:g}, which is a week"
+            return f"{minutes:g} minutes is out of range; choose 0 to {LONGEST:g}, which is a week"
         if len(self._waiting) >= MOST:
-            return f"{MOST} reminders are waiting already"
+            return f"{MOST} reminders are waiting already; try again later"
         key, note = uuid4().hex, Note(time.time() + 60 * minutes, client.room, client.name, text)
         await self._storage.set(key, note)
         self._add(key, note)
@@ -79,9 +79,9 @@ class Reminder:
                 await self._changed.wait()
                 continue
             _, key, note = heappop(self._waiting)
-            # What came due while the server was down is said now: those who join find it in the history.
+            # A reminder that was due while the server was down is said at the start; people find it in the history.
             await server.say(note.room, f"{note.name}, remember: {note.text}")
-            # Only now: after a crash in between it is said twice, which is better than never.
+            # Deleted last: a crash in between repeats the reminder, which is better than losing it.
             try:
                 await self._storage.delete(key)
             except StorageError as error:

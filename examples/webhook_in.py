@@ -1,12 +1,13 @@
-"""Says in a room what other programs post: the end of a build, an alarm, a commit.
+"""Show in a room what other programs post over HTTP: the end of a build, an alarm, a commit.
 
-It needs `pip install h11`, which speaks HTTP and leaves the sockets to Trio.
-Run it with `trichat serve --plugin examples/webhook_in.py`, and say in `trichat.toml` where it listens:
+It needs `pip install h11`, which parses HTTP and leaves the sockets to Trio.
+Run it with `trichat serve --plugin examples/webhook_in.py`, and set its port in `trichat.toml`:
 
     [plugins.webhook_in]
     port = 8024
 
-Then `curl -d 'the build is green' http://127.0.0.1:8024/` says so, and so does `{"text": "..."}` as application/json.
+Then `curl -d 'the build is green' http://127.0.0.1:8024/` says that in the room. It also accepts `{"text": "..."}` as
+application/json.
 """
 
 import hmac
@@ -27,29 +28,32 @@ logger = logging.getLogger("trichat.webhook_in")
 
 Headers = Sequence[tuple[str, str]]
 
-# Bytes of a body; seconds for a request, and as many for its answer; connections at a time, the next is closed at once.
+# Bytes of a body; seconds for a request, and the same again for its answer; connections at a time. Further connections
+# are closed at once.
 LARGEST, PATIENCE, MOST = 16_384, 10, 20
 
 
 class WebhookInOptions(Options, frozen=True):
     """The table `[plugins.webhook_in]`."""
 
-    port: Annotated[int, Meta(ge=-1, le=65535), "The TCP port; 0 picks a free one, and -1 is none: it is off."] = -1
-    host: Annotated[str, Meta(min_length=1), "The address to listen on; any but a loopback needs a token."] = (
+    port: Annotated[int, Meta(ge=-1, le=65535), "The TCP port; 0 picks a free one, and -1 turns it off."] = -1
+    host: Annotated[str, Meta(min_length=1), "The address to listen on; without a token, only loopback is allowed."] = (
         "127.0.0.1"
     )
-    token: Annotated[str, Meta(pattern=r"^[!-~]*$"), "Required as `Authorization: Bearer TOKEN`, unless empty."] = ""
-    room: Annotated[str, "The room in which it is said."] = LOBBY
+    token: Annotated[
+        str, Meta(pattern=r"^[!-~]*$"), "Requests must have `Authorization: Bearer TOKEN`, unless empty."
+    ] = ""
+    room: Annotated[str, "The room in which posts are said."] = LOBBY
 
 
 class Post(msgspec.Struct):
-    """What is posted as JSON; whatever else is in it does not matter."""
+    """The JSON of a post. Other keys are ignored."""
 
     text: str
 
 
 class Refused(Exception):
-    """The answer to a request that is not good: a status, and why."""
+    """The answer to a request that is refused: a status and a reason."""
 
     def __init__(self, status: int, reason: str, **headers: str) -> None:
         super().__init__(reason)
@@ -57,13 +61,13 @@ class Refused(Exception):
 
 
 class WebhookIn:
-    """A server of HTTP, in a nursery of its lifespan. Each connection is a task there, and has one request."""
+    """An HTTP server in the nursery of its lifespan. Each connection is a task, and takes one request."""
 
     def __init__(self, options: WebhookInOptions) -> None:
         self._options = options
         self._connections = 0
         if not options.token and not _is_loopback(options.host):
-            raise ConfigError([f"token: it has to be set, because others can reach {options.host!r}"])
+            raise ConfigError([f"token: set a token, because other machines can reach {options.host!r}"])
         try:
             Message("", room=options.room)
         except ValueError as error:
@@ -72,7 +76,7 @@ class WebhookIn:
     @hookimpl
     @asynccontextmanager
     async def lifespan(self, server: Server) -> AsyncIterator[None]:
-        """Listen as long as the server runs. An address that cannot be had refuses the start."""
+        """Listen as long as the server runs. If the address cannot be used, the server does not start."""
         async with trio.open_nursery() as nursery:
             if self._options.port != -1:
                 serve = partial(trio.serve_tcp, partial(self._serve, server), host=self._options.host)
@@ -92,16 +96,16 @@ class WebhookIn:
                 with trio.move_on_after(PATIENCE):
                     await stream.send_all(answer)
                     await stream.send_eof()
-                    # What is closed before all was read is reset, and the answer is lost on its way.
+                    # Closing a socket with unread data resets the connection, and the answer may be lost.
                     async for _ in stream:
                         pass
         except trio.BrokenResourceError:
-            pass  # it has hung up
+            pass  # the client has hung up
         finally:
             self._connections -= 1
 
     async def _answer(self, server: Server, connection: h11.Connection, stream: trio.abc.HalfCloseableStream) -> bytes:
-        """Do what is asked, and return the bytes of the answer."""
+        """Handle a request, and return the bytes of the answer."""
         try:
             with trio.fail_after(PATIENCE):
                 self._say(server, *await self._request(connection, stream))
@@ -111,12 +115,12 @@ class WebhookIn:
         except h11.RemoteProtocolError as error:
             return _response(connection, error.error_status_hint, str(error))
         except trio.TooSlowError:
-            return _response(connection, 408, f"a request has {PATIENCE} seconds")
+            return _response(connection, 408, f"the request took longer than {PATIENCE} seconds")
         except trio.WouldBlock:
-            return _response(connection, 503, "the chat is busy")
+            return _response(connection, 503, "the chat is busy; try again later")
 
     async def _request(self, connection: h11.Connection, stream: trio.abc.ReceiveStream) -> tuple[str, bytes]:
-        """Read a request: the type of its body, and the body."""
+        """Read a request, and return the type of its body and the body."""
         headers, body = dict[bytes, bytes](), b""
         while not isinstance(event := connection.next_event(), h11.EndOfMessage):
             if event is h11.NEED_DATA:
@@ -127,23 +131,23 @@ class WebhookIn:
             elif isinstance(event, h11.Data):
                 body += event.data
             else:
-                raise trio.BrokenResourceError  # it has ended before it began
+                raise trio.BrokenResourceError  # the connection ended before the request
             if len(body) > LARGEST or int(headers.get(b"content-length", b"0")) > LARGEST:
-                raise Refused(413, f"a body has at most {LARGEST} bytes")
+                raise Refused(413, f"the body is too long; send at most {LARGEST} bytes")
         return headers.get(b"content-type", b"").decode("latin-1"), body
 
     def _admit(self, request: h11.Request, headers: dict[bytes, bytes]) -> None:
-        """Refuse whatever can be refused before the body has come."""
+        """Refuse what can be refused without waiting for the body."""
         if request.method != b"POST":
-            raise Refused(405, "" if request.method == b"HEAD" else "this takes POST", Allow="POST")
+            raise Refused(405, "" if request.method == b"HEAD" else "use POST", Allow="POST")
         given, needed = headers.get(b"authorization", b""), f"Bearer {self._options.token}".encode()
-        # In a time that does not tell how much of it was right.
+        # In constant time, so that the time does not reveal how much of the token was right.
         if self._options.token and not hmac.compare_digest(given, needed):
-            raise Refused(401, "this takes a token: Authorization: Bearer TOKEN", **{"WWW-Authenticate": "Bearer"})
-        if b"origin" in headers:  # any page can post to the loopback of whoever reads it
-            raise Refused(403, "pages in a browser may not")
+            raise Refused(401, "send the token as Authorization: Bearer TOKEN", **{"WWW-Authenticate": "Bearer"})
+        if b"origin" in headers:  # any web page can post to the loopback address of its reader
+            raise Refused(403, "web pages may not post here")
         if request.target != b"/":
-            raise Refused(404, "there is only /")
+            raise Refused(404, "post to /")
 
     def _say(self, server: Server, kind: str, body: bytes) -> None:
         try:
@@ -151,11 +155,11 @@ class WebhookIn:
             text = msgspec.json.decode(body, type=Post).text if is_json else body.decode()
         except (ValueError, RecursionError) as error:
             raise Refused(400, str(error)) from error
-        text = Message(text).text.strip()  # what of it is printable, on one line
+        text = Message(text).text.strip()  # only what is printable, on one line
         if not text:
-            raise Refused(400, "there is nothing to say")
+            raise Refused(400, "the text is empty")
         if len(text.encode()) > server.options.max_line_bytes:
-            raise Refused(413, f"a text has at most {server.options.max_line_bytes} bytes, as any line here")
+            raise Refused(413, f"the text is too long; send at most {server.options.max_line_bytes} bytes")
         server.say_nowait(self._options.room, text)
 
 

@@ -1,14 +1,14 @@
-"""Posts what is said to a URL, each message as JSON: for a bridge, an archive, or a program on another machine.
+"""Post each message as JSON to a URL: for a bridge, an archive, or a program on another machine.
 
-It needs `pip install httpcore`, a client for HTTP that runs on Trio; it brings h11 and certifi, and no asyncio.
-Run it with `trichat serve --plugin examples/webhook_out.py`, and say in `trichat.toml` where to:
+It needs `pip install httpcore`, an HTTP client that runs on Trio. It brings h11 and certifi, and no asyncio.
+Run it with `trichat serve --plugin examples/webhook_out.py`, and set the URL in `trichat.toml`:
 
     [plugins.webhook_out]
     url = "https://example.org/chat"
 
-The chat never waits for it: a message costs the room 3 microseconds. Its post takes some 2 ms of the processor, 7 with
-https (both ends counted), because each has a connection of its own: for tens of messages a second, not for thousands.
-A message may come twice, with the same id, when the answer to the first was lost.
+The chat never waits for it: a message costs the room 3 microseconds. Each post has a connection of its own, and takes
+about 2 ms of processor time, or 7 ms with https, both ends together. That suits tens of messages a second, not
+thousands. A message may arrive twice, with the same id, if the answer to the first post was lost.
 """
 
 import json
@@ -26,9 +26,9 @@ from trichat import ConfigError, Message, Meta, Options, Server, hookimpl
 
 logger = logging.getLogger("trichat.webhook_out")
 
-# Seconds before each further try; who is down for longer than all of them loses the message.
+# Seconds before each further try. A webhook that is down for longer than all of them loses the message.
 PAUSES = (1, 2, 4, 8, 16, 30, 30)
-# What still waits at the end has this part of `shutdown_timeout`: other plugins need the rest.
+# The share of `shutdown_timeout` for messages that still wait at the end. Other plugins need the rest.
 GRACE = 0.05
 
 _FAULTS = (trio.TooSlowError, httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError)
@@ -37,17 +37,17 @@ _FAULTS = (trio.TooSlowError, httpcore.NetworkError, httpcore.TimeoutException, 
 class WebhookOutOptions(Options, frozen=True):
     """The table `[plugins.webhook_out]`."""
 
-    url: Annotated[str, Meta(pattern=r"^(https?://[0-9A-Za-z\[][!-~]*)?$"), "Where to post; empty: nowhere."] = ""
+    url: Annotated[str, Meta(pattern=r"^(https?://[0-9A-Za-z\[][!-~]*)?$"), "Where to post; empty for nowhere."] = ""
     token: Annotated[str, Meta(pattern=r"^[!-~]*$"), "Sent as `Authorization: Bearer TOKEN`, unless empty."] = ""
-    kinds: Annotated[tuple[Literal["said", "joined", "left", "notice"], ...], "Which messages."] = ("said",)
-    timeout: Annotated[float, Meta(gt=0, le=300), "Seconds that one try may take, from the connection to the end."] = (
-        10.0
+    kinds: Annotated[tuple[Literal["said", "joined", "left", "notice"], ...], "The kinds of messages to post."] = (
+        "said",
     )
-    queue: Annotated[int, Meta(ge=1, le=100_000), "Messages that may wait; what comes then is left out."] = 1000
+    timeout: Annotated[float, Meta(gt=0, le=300), "Seconds that one try may take, with the connection."] = 10.0
+    queue: Annotated[int, Meta(ge=1, le=100_000), "Messages that may wait; further ones are dropped."] = 1000
 
 
 class WebhookOut:
-    """Has one task, which posts one message after the other, and a queue that does not grow beyond its limit."""
+    """One task posts one message after the other, from a queue with a limit."""
 
     def __init__(self, options: WebhookOutOptions) -> None:
         self._options = options
@@ -60,36 +60,36 @@ class WebhookOut:
             self._headers["Authorization"] = f"Bearer {options.token}"
         self._waiting = deque[Message]()
         self._arrived = trio.Event()
-        self._left_out = 0
+        self._dropped = 0
 
     @hookimpl
     @asynccontextmanager
     async def lifespan(self, server: Server) -> AsyncIterator[None]:
-        """Post as long as the server runs, and what still waits for a moment longer."""
+        """Post as long as the server runs. Then post the messages that still wait, for a moment longer."""
         if not self._options.url:
             yield
             return
-        # The certificates that this machine trusts, or the file that SSL_CERT_FILE names.
+        # The certificates that this machine trusts, or those in the file that SSL_CERT_FILE names.
         trusted = ssl.create_default_context() if self._url.scheme == b"https" else None
         async with httpcore.AsyncConnectionPool(trusted, max_keepalive_connections=0) as pool:
             server.start_soon(self._post_for_ever, pool)
             try:
                 yield
-                # The task has ended; what it was about to deliver still waits.
+                # The task has ended. The message that it was posting is still in the queue.
                 with trio.move_on_after(GRACE * server.options.shutdown_timeout):
                     await self._post_waiting(pool)
             finally:
-                if self._waiting or self._left_out:
-                    logger.warning("%d messages are not delivered at the end", len(self._waiting) + self._left_out)
+                if self._waiting or self._dropped:
+                    logger.warning("%d messages were not delivered before the stop", len(self._waiting) + self._dropped)
 
     @hookimpl
     def on_broadcast(self, messages: Sequence[Message]) -> None:
-        """Put into the queue what fits. The newest is left out: what has waited for long is not given up for it."""
+        """Queue the messages that fit, and drop the newest others: older messages have waited long enough."""
         if self._options.url:
             wanted = [message for message in messages if message.kind in self._options.kinds]
             free = self._options.queue - len(self._waiting)
             self._waiting.extend(wanted[:free])
-            self._left_out += len(wanted[free:])
+            self._dropped += len(wanted[free:])
             self._arrived.set()
 
     async def _post_for_ever(self, pool: httpcore.AsyncConnectionPool) -> None:
@@ -101,40 +101,40 @@ class WebhookOut:
     async def _post_waiting(self, pool: httpcore.AsyncConnectionPool) -> None:
         while self._waiting:
             await self._post(pool, self._waiting[0])
-            # Only now: who is cancelled meanwhile has not delivered it.
+            # Removed last: if the post is cancelled, the message is not delivered and must stay in the queue.
             self._waiting.popleft()
-            if self._left_out:
-                logger.warning("the webhook is too slow: %d messages are left out", self._left_out)
-                self._left_out = 0
+            if self._dropped:
+                logger.warning("the webhook is too slow: %d messages were dropped", self._dropped)
+                self._dropped = 0
 
     async def _post(self, pool: httpcore.AsyncConnectionPool, message: Message) -> None:
-        """Try until it is taken, or until it makes no sense any more."""
+        """Try until the webhook accepts the message, or until another try makes no sense."""
         parts = {name: getattr(message, name) for name in ("id", "room", "kind", "sender", "text")}
         content = json.dumps({**parts, "time": message.time.isoformat()}).encode()
         for pause in (*PAUSES, None):
             try:
                 status = await self._status(pool, content)
-                problem = f"it answers {status}"
+                problem = f"it answered {status}"
             except _FAULTS as error:
                 status, problem = 0, _reason(error)
             if 200 <= status < 300:
                 return
-            # What else it does not want, it will not want the next time.
+            # A webhook that rejects a message with another status would reject it again.
             if pause is None or (0 < status < 500 and status not in (408, 429)):
                 break
-            logger.warning("the webhook has not taken a message, next try in %d s: %s", pause, problem)
+            logger.warning("the webhook did not accept a message, next try in %d s: %s", pause, problem)
             await trio.sleep(pause)
-        logger.warning("the webhook has not taken message %d, which is given up: %s", message.id, problem)
+        logger.warning("the webhook did not accept message %d, giving up: %s", message.id, problem)
 
     async def _status(self, pool: httpcore.AsyncConnectionPool, content: bytes) -> int:
-        # The rest of the answer is not read, however long it is; so each message has a connection of its own.
+        # Never read the body of the answer, which may be long. So each message needs a connection of its own.
         with trio.fail_after(self._options.timeout):
             async with pool.stream("POST", self._url, headers=self._headers, content=content) as response:
                 return response.status
 
 
 def _reason(error: BaseException) -> str:
-    """What is at the bottom of it: who cannot be reached, or what is wrong with the certificate."""
+    """Return the root cause: the host that cannot be reached, or the problem with the certificate."""
     if isinstance(error, trio.TooSlowError):
         return "no answer in time"
     while error.__context__ is not None and not isinstance(error, OSError):

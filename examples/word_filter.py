@@ -1,4 +1,4 @@
-"""Changes messages: it replaces the words of a list by asterisks, as whole words, in upper and lower case.
+"""Replace listed words in messages with asterisks: whole words only, in upper and lower case.
 
 Run it with `trichat serve --plugin examples/word_filter.py`, and list the words in `trichat.toml`:
 
@@ -15,21 +15,21 @@ from trichat import Message, Meta, Options, hookimpl
 class WordFilterOptions(Options, frozen=True):
     """The table `[plugins.word_filter]`."""
 
-    words: Annotated[tuple[Annotated[str, Meta(min_length=1)], ...], "The words that nobody is to read."] = ()
+    words: Annotated[tuple[Annotated[str, Meta(min_length=1)], ...], "The words to replace."] = ()
 
 
 class WordFilter:
-    """Replaces words by asterisks."""
+    """Replaces words with asterisks."""
 
     def __init__(self, options: WordFilterOptions) -> None:
-        # Of two words that begin alike, the longer one is tried first.
+        # If two words begin alike, try the longer one first.
         words = "|".join(re.escape(word) for word in sorted(options.words, key=len, reverse=True))
         self._pattern = re.compile(rf"(?<!\w)(?:{words})(?!\w)", re.IGNORECASE) if words else None
 
-    # Last, so that commands have what was typed, and only what will be sent is changed.
+    # Last, so that commands get what was typed, and so that it changes only what will be sent.
     @hookimpl(trylast=True)
     def on_message(self, message: Message) -> Message | None:
-        """Go on with a changed message; `None` leaves it as it is."""
+        """Return the changed message; `None` leaves it as it is."""
         if self._pattern is None:
             return None
         return message.with_text(self._pattern.sub(_asterisks, message.text))

@@ -1,7 +1,7 @@
-"""Build the documentation as a site: gather its pages, run the generator, check what it has made.
+"""Build the documentation as a site: gather its pages, run the generator, check the result.
 
-The site has the Markdown files of the repository at the same paths, and the files that they link to, so that a link
-works in a checkout and on the site alike.
+The site has the Markdown files of the repository at the same paths, and the files that they link to. So a link works
+both in a checkout and on the site.
 """
 
 import shutil
@@ -22,21 +22,21 @@ SOURCES = [
     *("docs/**/*.md", "docs/images/*", "benchmarks/*.md", "benchmarks/plots/*", "examples/*.py"),
 ]
 
-# What fetches something when a page is shown. A link, <a>, does not.
+# The elements that make a browser fetch something when it shows a page, by attribute. <a> does not.
 FETCHING = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
-# Of these relations nothing is fetched.
+# A <link> with one of these relations fetches nothing.
 NAMED_ONLY = {"canonical", "next", "prev"}
 
 
 class Link(NamedTuple):
-    """What a page refers to."""
+    """A reference in a page."""
 
     target: str
     is_fetched: bool
 
 
 class Page(HTMLParser):
-    """A page of the site: what it refers to, and what can be referred to in it."""
+    """A page of the site: its references, and its anchors."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Page(HTMLParser):
 
 
 def gather(root: Path, pages: Path) -> None:
-    """Copy what the site is made of from `root` to `pages`, which is emptied before."""
+    """Copy the sources of the site from `root` to `pages`, after emptying `pages`."""
     shutil.rmtree(pages, ignore_errors=True)
     for pattern in SOURCES:
         for source in root.glob(pattern):
@@ -65,7 +65,7 @@ def gather(root: Path, pages: Path) -> None:
 
 
 def faults(site: Path) -> Iterator[str]:
-    """Yield what is wrong with the pages of a site: a sentence for each link that leads nowhere or elsewhere."""
+    """Yield the faults of a site: a sentence for each broken link, and for each file fetched from another host."""
     pages = {path: Page(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))}
     for path, page in pages.items():
         for link in dict.fromkeys(page.links):
@@ -73,20 +73,20 @@ def faults(site: Path) -> Iterator[str]:
             parts = urlsplit(link.target)
             if parts.scheme or parts.netloc:
                 if link.is_fetched and parts.scheme != "data":
-                    yield f"{place} is fetched from elsewhere"
+                    yield f"{place} is fetched from another host"
                 continue
-            # Only the page for what is not found, which may be shown at any depth, has absolute paths.
+            # Only the 404 page has absolute paths, because it may be shown at any depth.
             start = site if parts.path.startswith("/") else path.parent
             target = (start / unquote(parts.path).lstrip("/")).resolve() if parts.path else path
             target = target / "index.html" if target.is_dir() else target
             if not target.exists():
-                yield f"{place} leads nowhere"
+                yield f"{place} does not exist"
             elif target in pages and unquote(parts.fragment) not in pages[target].anchors:
-                yield f"{place}: there is no such heading"
+                yield f"{place}: the page has no such heading"
 
 
 def main() -> int:
-    """Build the site, and return the status for the shell."""
+    """Build the site, and return the exit status."""
     gather(ROOT, PAGES)
     shutil.rmtree(SITE, ignore_errors=True)
     zensical = Path(sys.executable).with_name("zensical")

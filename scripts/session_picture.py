@@ -1,7 +1,7 @@
-"""Draw `docs/images/session.svg`: a session with a real `trichat serve`, as three terminals show it.
+"""Draw `docs/images/session.svg`: a session with a real `trichat serve`, in three terminals.
 
-Everything in the picture is what the server printed and sent while the script talked to it, except what differs from
-run to run: the port, the folder, the addresses of the two machines, and the dates.
+The picture shows what the server printed and sent while the script talked to it. The script replaces only what differs
+from run to run: the port, the folder, the addresses of the two machines, and the dates.
 """
 
 import argparse
@@ -22,7 +22,7 @@ TYPED_BY_ALICE, TYPED_BY_BOB = "good morning, the build is green", "then I deplo
 LOG_DATES = [f"2026-11-22T14:36:{second}Z" for second in (11, 12, 20, 21, 29)]
 HISTORY_DATES = [f"2026-11-22 14:36:{second}" for second in (12, 16)]
 
-# In pixels: a cell of the terminals' grid, what is around it, and how wide the picture is.
+# In pixels: the font and the cells of the terminals' grid, the space around it, and the width of the picture.
 FONT, CELL, ROW, PAD, BAR, GAP, WIDTH = 13, 7.8, 18, 12, 28, 12, 900
 COLOURS = {"command": "#7ee787", "typed": "#ffffff", "said": "#c9d1d9", "notice": "#79c0ff", "log": "#8b949e"}
 
@@ -37,14 +37,14 @@ class Line(NamedTuple):
 
 
 class Window(NamedTuple):
-    """A terminal: what its bar says, and its lines."""
+    """A terminal: the title in its bar, and its lines."""
 
     title: str
     lines: Sequence[Line]
 
 
 class Terminal:
-    """What somebody with `nc` sees: each line that is typed, which the terminal echoes, and each that arrives."""
+    """What a user of `nc` sees: each typed line, which the terminal echoes, and each line that arrives."""
 
     def __init__(self, caller: Caller, command: str) -> None:
         self._caller = caller
@@ -90,7 +90,7 @@ def record(folder: Path) -> list[Window]:
 
 
 def serving(server: Served) -> Iterable[Line]:
-    """The terminal of the server, as if it listened on the network and its default port."""
+    """Yield the lines of the server's terminal, as if it listened on the network and its default port."""
     shown = {
         f"listens on 127.0.0.1:{server.port}": "listens on 0.0.0.0:1024",
         f"nc 127.0.0.1 {server.port}": f"nc {ALICE} 1024",
@@ -108,7 +108,7 @@ def serving(server: Served) -> Iterable[Line]:
 
 
 def dated(lines: Iterable[Line], dates: Sequence[str]) -> Iterable[Line]:
-    """The lines, those that have a date with the next one of `dates`."""
+    """Yield the lines. In each line that has a date, replace it with the next of `dates`."""
     following = iter(dates)
     for kind, text in lines:
         yield Line(kind, re.sub(r"^(\[?)\d{4}-\d\d-\d\d[T ][\d:]{8}Z?", lambda date: date[1] + next(following), text))
@@ -137,12 +137,12 @@ def draw(windows: Sequence[Window]) -> str:
 
 
 def height_of(windows: Iterable[Window], width: float) -> int:
-    """How high windows of this width have to be."""
+    """Return the height that windows of this width need."""
     return BAR + 2 * PAD + ROW * max(len(list(rows(window, width))) for window in windows)
 
 
 def rows(window: Window, width: float) -> Iterable[Line]:
-    """The lines, broken where a terminal of this width breaks them."""
+    """Yield the lines, broken where a terminal of this width breaks them."""
     columns = int((width - 2 * PAD) / CELL)
     for kind, text in window.lines:
         for start in range(0, len(text), columns):
@@ -150,19 +150,19 @@ def rows(window: Window, width: float) -> Iterable[Line]:
 
 
 def draw_window(window: Window, x: float, y: float, width: float, height: float) -> Iterable[str]:
-    """One terminal."""
+    """Yield the elements of one terminal."""
     yield f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="8" fill="#0d1117"/>'
     for index, colour in enumerate(("#ff5f57", "#febc2e", "#28c840")):
         yield f'<circle cx="{x + 16 + 16 * index:g}" cy="{y + BAR / 2:g}" r="5" fill="{colour}"/>'
     yield f'<text x="{x + 68:g}" y="{y + 18:g}" class="log">{escape(window.title)}</text>'
     for number, (kind, text) in enumerate(rows(window, width), 1):
-        # The length is given so that the text fits with whatever font there is.
+        # An explicit length makes the text fit in any font.
         place = f'x="{x + PAD:g}" y="{y + BAR + ROW * number:g}" textLength="{CELL * len(text):g}"'
         yield f'<text {place} class="{kind}">{escape(text)}</text>'
 
 
 def picture() -> str:
-    """Run the session, and return its picture: the same at each run."""
+    """Run the session, and return its picture. Every run gives the same picture."""
     with tempfile.TemporaryDirectory() as folder:
         return draw(record(Path(folder)))
 

@@ -90,5 +90,5 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert f"takes {MAX_CLIENTS} clients at a time" in text
     assert f"A request has {REQUEST_TIMEOUT:g} seconds to come" in text
     assert f"at most {MAX_REQUEST} bytes" in text
-    assert f"does not answer within {ANSWER_TIMEOUT:g} seconds" in text
+    assert f"did not answer within {ANSWER_TIMEOUT:g} seconds" in text
     assert SEND_TIMEOUT == 60  # "a minute"

@@ -1,7 +1,6 @@
 """trichat: a chat server for programmers, on Trio and pluggy.
 
-Everything that a plugin or an embedding program needs is here; the hooks themselves are described in
-`trichat.hookspecs`.
+Everything that a plugin or an embedding program needs is here. `trichat.hookspecs` describes the hooks.
 """
 
 from msgspec import Meta as Meta

@@ -1,5 +1,4 @@
-"""The benchmark: trichat beside a floor, an obvious server and its peers, under one load generator.
+"""The benchmark: compares trichat with a floor, an obvious server and its peers, under the same load generator.
 
-`make bench` runs it. `rows.py` says what is measured and what it has to reach, `servers.py` and `peers.py`
-against whom.
+`make bench` runs it. `rows.py` defines the measurements and the goals, `servers.py` and `peers.py` the servers.
 """

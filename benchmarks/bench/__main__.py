@@ -1,6 +1,6 @@
-"""`make bench`: measures what `rows.py` says, writes `results.md` and the plots.
+"""`make bench`: runs the rows of `rows.py`, and writes `results.md` and the plots.
 
-It ends with status 1 if any message was lost or out of order.
+The exit status is 1 if any message was lost or out of order.
 """
 
 import argparse
@@ -22,7 +22,7 @@ LAST = BUILD / "last.json"
 def main() -> int:
     """Run the benchmark, and return the exit status."""
     arguments = _parser().parse_args()
-    # So that what runs is ended on the way out.
+    # An exception lets the context managers end the processes that run.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         rows = select(arguments.rows, quick=arguments.quick)
@@ -38,7 +38,7 @@ def main() -> int:
         raise_file_limit()
         servers, absent = find_servers()
         for name in absent:
-            print(f"{name} is not installed, and left out")
+            print(f"{name} is not installed; leaving it out")
         record = run_all(rows, servers, repeat=1 if arguments.quick else arguments.repeat, quick=arguments.quick)
         if not arguments.quick:
             record = Record.read(LAST).with_rows_of(record) if arguments.add else record
@@ -55,13 +55,13 @@ def main() -> int:
 
 
 def run_all(rows: list[Row], servers: dict[str, Server], repeat: int, *, quick: bool) -> Record:
-    """Run everything, interleaved: each server once in each row, and then all over again."""
+    """Run everything, interleaved: each server once in each row, then all of that again, `repeat` times in all."""
     began, others = time.monotonic(), Bystanders()
     taken: list[Taken] = []
     failed: set[tuple[str, str]] = set()
     for turn in range(repeat):
         for row, name in in_turn(rows, quick=quick):
-            # What could not be done once, in a minute's patience, is not tried again.
+            # A run that failed may have taken a minute. It is not tried again.
             if name in servers and (row.key, name) not in failed:
                 run = measure(row, servers[name], quick=quick)
                 taken.append(Taken(row.key, name, run))
@@ -90,12 +90,12 @@ def _draw(outcome: Outcome) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="bench", description="Measure trichat beside a floor and its peers.")
-    parser.add_argument("--rows", default="", help="only these rows, separated by commas; the beginning is enough")
-    parser.add_argument("--repeat", type=int, default=3, help="how often, for the medians (3)")
-    parser.add_argument("--quick", action="store_true", help="once, a second each, no results.md: for a glance")
+    parser = argparse.ArgumentParser(prog="bench", description="Compare trichat with a floor and its peers.")
+    parser.add_argument("--rows", default="", help="run only these rows, separated by commas; a prefix is enough")
+    parser.add_argument("--repeat", type=int, default=3, help="run each row so many times, for the medians (3)")
+    parser.add_argument("--quick", action="store_true", help="run each row once, for a second; write no results.md")
     parser.add_argument("--add", action="store_true", help="keep the rows of the last run that are not run now")
-    parser.add_argument("--render", action="store_true", help="run nothing; write the page of the last run anew")
+    parser.add_argument("--render", action="store_true", help="run nothing; write the page of the last run again")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Builds what is written in C: the load generator and the floor; and compiles trichat."""
+"""Builds the C programs (the load generator and the floor), and compiles trichat to bytecode."""
 
 import compileall
 import shutil
@@ -11,7 +11,7 @@ import trichat
 
 BENCHMARKS = Path(__file__).parents[1]
 
-# Where everything goes that a run leaves behind; on the disk, so that a log's fsync is a real one.
+# The folder for everything that a run writes. It is on the disk, so that a log's fsync is real.
 BUILD = BENCHMARKS / "build"
 
 FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra")
@@ -24,7 +24,7 @@ HEADERS = ("load.h", "buffer.h")
 
 
 class NoCompiler(Exception):
-    """There is no C compiler here."""
+    """No C compiler is installed."""
 
 
 def compiler() -> str | None:
@@ -33,7 +33,7 @@ def compiler() -> str | None:
 
 
 def build(program: str, folder: Path = BUILD) -> Path:
-    """Compile `program`, if it is not there or older than its source, and return its path. Raises `NoCompiler`."""
+    """Compile `program` if it is missing or older than its source, and return its path. Raises `NoCompiler`."""
     built = folder / program
     sources = [BENCHMARKS / name for name in PROGRAMS[program]]
     newest = max(path.stat().st_mtime for path in [*sources, *(BENCHMARKS / name for name in HEADERS)])
@@ -41,13 +41,13 @@ def build(program: str, folder: Path = BUILD) -> Path:
         return built
     cc = compiler()
     if cc is None:
-        raise NoCompiler("there is no C compiler; on Debian, 'apt install gcc libc6-dev' brings one")
+        raise NoCompiler("there is no C compiler; on Debian, install one with 'apt install gcc libc6-dev'")
     folder.mkdir(exist_ok=True)
     subprocess.run([cc, *FLAGS, "-o", built, *sources], check=True)
     return built
 
 
 def compile_trichat() -> None:
-    """Compile it to bytecode, as installing it does: otherwise its start would be the compiler's."""
+    """Compile trichat to bytecode, as pip does. Otherwise its start-up time would include the compilation."""
     for package in (trichat, trichat_plugins):
         compileall.compile_dir(package.__path__[0], quiet=1)

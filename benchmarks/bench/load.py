@@ -1,4 +1,4 @@
-"""Drives the load generator: what it is asked for, what it answers, and the steps in between."""
+"""Drives the load generator: its options, its steps and its report."""
 
 import contextlib
 import subprocess
@@ -13,63 +13,63 @@ from bench.processes import cores, pinned
 
 @dataclass(frozen=True)
 class Load:
-    """What clients do; all in one room. The same names are the options of `load.c`."""
+    """What the clients do, all in one room. The options of `load.c` have the same names."""
 
     clients: int
     senders: int = 1
     messages: int = 0
-    """0 for clients that are idle."""
+    """0 for idle clients."""
     rate: int = 0
-    """Messages a second; 0 for as many as the window has room for."""
+    """Messages a second; 0 for as many as the window allows."""
     window: int = 512
     size: int = 64
     """Bytes of a message, without its sender and its end."""
     slow: int = 0
-    """Clients, of `clients`, that read nothing once they are in."""
+    """The number of clients that read nothing once they have joined."""
     burst: int = 0
-    """How many come in at a time; 0 for all at once."""
+    """How many clients join at a time; 0 for all at once."""
     seconds: float = 4.0
-    """After which no more messages are sent."""
+    """After so many seconds no more messages are sent."""
     patience: float = 10.0
-    """Seconds without any news after which what is missing is lost."""
+    """After so many seconds without any news, missing messages count as lost."""
     limit: float = 60.0
-    """Seconds for all to come in."""
+    """Seconds within which all clients must join."""
     first: int = 0
-    """The number in the name of the first client. Loads that follow each other on one server need names of their own:
-    the server may not have noticed yet that the clients before have left."""
+    """The number in the name of the first client. Successive loads on one server need different names, because the
+    server may not have noticed yet that the previous clients have left."""
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What the load generator found. It is what `report` in `load.c` prints."""
+    """The results of the load generator, which `report` in `load.c` prints."""
 
     clients: int
     in_seconds: float
-    """From the first connection until all were in."""
+    """From the first connection until all clients had joined."""
     told_seconds: float
     """From the first connection until the last message had reached everyone."""
     first_line_seconds: float
-    """From a client's name to the first line that it got: the most of all clients."""
+    """From a client's name to the first line that it got: the maximum of all clients."""
     sent: int
     expected: int
-    """Copies that had to arrive."""
+    """The number of copies that should have arrived."""
     received: int
     missing: int
     duplicated: int
     out_of_order: int
     orders: int
-    """In how many different orders the clients got it all."""
+    """The number of different orders in which clients got the messages."""
     lost_clients: int
-    """Who was disconnected, but for the slow ones."""
+    """The number of clients that were disconnected, without the slow ones."""
     lost_slow: int
     seconds: float
     """From the first message until the last copy of the last one."""
     cpu_seconds: float
-    """What the load generator itself took in that time."""
+    """The processor time of the load generator itself in that time."""
     p50_seconds: float
     p99_seconds: float
 
     def faults(self) -> str:
-        """Return what a chat server must not do and this one did, or nothing."""
+        """Return the faults of the chat server, or an empty string."""
         found = {
             "missing": self.missing,
             "duplicated": self.duplicated,
@@ -80,11 +80,11 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class LoadFailed(Exception):
-    """Not all clients got in, or something is wrong with the load generator; it says which."""
+    """Not all clients could join, or the load generator failed; the text says which."""
 
 
 class RunningLoad:
-    """A load generator at work."""
+    """A load generator that runs."""
 
     def __init__(self, load: Load, port: int, wire: str) -> None:
         options = [f"--{name}={value}".split("=") for name, value in asdict(load).items()]
@@ -124,23 +124,23 @@ class RunningLoad:
         self._wait_for("in")
 
     def work(self) -> None:
-        """Let them talk, until all was said and heard."""
+        """Let the clients talk until every message has been sent and received."""
         self._go_on()
         self._wait_for("done")
 
     def report(self) -> Report:
-        """Ask what was found. The clients leave."""
+        """Let the clients leave, and return the results."""
         self._go_on()
         return parse_report(self._next_line())
 
     def end(self) -> None:
-        """End it, wherever it is."""
+        """Kill it, whatever it is doing."""
         self._process.kill()
         self._process.communicate()
 
 
 def parse_report(line: str) -> Report:
-    """Return what the load generator printed at its end."""
+    """Return the report that the load generator prints at its end."""
     return msgspec.json.decode(line, type=Report)
 
 

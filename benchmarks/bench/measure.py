@@ -1,4 +1,4 @@
-"""One run: a server, under the load of a row, looked at from outside."""
+"""One run: measures a server from outside, under the load of a row."""
 
 import dataclasses
 import tempfile
@@ -22,17 +22,17 @@ class CannotTell(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """What came of it: figures by their names in `FIGURES`, in seconds and bytes; or a word on why there are none."""
+    """The result of a run: figures by their names in `FIGURES`, in seconds and bytes; or the reason for having none."""
 
     figures: dict[str, float]
     faults: str = ""
     """Messages that were lost and the like."""
     limited_by_load: bool = False
-    """The load generator had more to do than the server, which waited for it."""
+    """Whether the load generator had more work than the server, so that the server waited for it."""
     failure: str = ""
 
     def cost(self, server: str) -> float:
-        """Return the processor time of a delivery, in seconds. Raises `CannotTell`, naming `server`, if it has none."""
+        """Return the processor time of a delivery, in seconds. If there is none, raises `CannotTell` with `server`."""
         if self.failure or self.faults:
             raise CannotTell(f"{server}: {self.failure or self.faults}")
         return self.figures["cpu"]
@@ -58,7 +58,7 @@ def measure(row: Row, server: Server, *, quick: bool = False) -> Run:
 
 @contextmanager
 def started(server: Server, log_lines: int = 0) -> Iterator[Started]:
-    """Start the server in a folder of its own, with so many lines in its chat log, and end it behind the block.
+    """Start the server in a folder of its own, with so many lines in its chat log, and end it after the block.
 
     Raises `DidNotStart`.
     """
@@ -75,7 +75,7 @@ def started(server: Server, log_lines: int = 0) -> Iterator[Started]:
 
 
 def measure_started(row: Row, load: Load, running: Started) -> Run:
-    """Put a server under load, and look at what it takes. Raises `LoadFailed`."""
+    """Put a server under load, and measure its cost. Raises `LoadFailed`."""
     server, process = running.server, running.process
     load = fitting(load, server)
     memory, at_start = process.memory(), process.cpu()
@@ -102,15 +102,15 @@ def measure_started(row: Row, load: Load, running: Started) -> Run:
 
 
 def _look_at_idle(process: Process, seconds: float) -> float:
-    """Return how much of a core the server takes when nobody does anything."""
-    time.sleep(1)  # what the joining has left is not idleness
+    """Return how much of a core the server uses when nobody does anything."""
+    time.sleep(1)  # let the server finish its work for the joins
     before = process.cpu()
     time.sleep(seconds)
     return (process.cpu() - before) / seconds
 
 
 def figures_of(report: Report, cpu: float) -> dict[str, float]:
-    """Return the figures of the work itself, for which the server took so much processor time."""
+    """Return the figures of the work itself, for which the server used `cpu` seconds of processor time."""
     return {
         "cpu": cpu / max(report.received, 1),
         "rate": report.sent / report.seconds if report.seconds else 0.0,
@@ -122,19 +122,19 @@ def figures_of(report: Report, cpu: float) -> dict[str, float]:
 
 
 def shortened(load: Load) -> Load:
-    """Return the same load for a shorter time: for a glance, not for a table."""
+    """Return the same load for a shorter time, for a quick look rather than a table."""
     return dataclasses.replace(
         load, seconds=min(load.seconds, 1.0), messages=min(load.messages, load.rate) if load.rate else load.messages
     )
 
 
 def fitting(load: Load, server: Server) -> Load:
-    """Return the same load, with clients coming in no faster than the server can take them."""
+    """Return the same load, but let clients join no faster than the server can accept them."""
     return dataclasses.replace(load, burst=min(load.burst, server.burst))
 
 
 def write_log(path: Path, lines: int) -> None:
-    """Write a chat log with so many messages, one a second, the last one a while ago."""
+    """Write a chat log with so many messages, one a second, all of them in the past."""
     start = datetime(2026, 1, 1, tzinfo=UTC) - timedelta(seconds=lines)
     with path.open("w") as file:
         for number in range(lines):

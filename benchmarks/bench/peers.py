@@ -1,4 +1,4 @@
-"""Chat servers of others, in C, C++ and Go: configured for one room on loopback, without limits on floods."""
+"""Other projects' chat servers, in C, C++ and Go: configured for one room on loopback, without flood limits."""
 
 import re
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.processes import DidNotStart
 
-# Where Debian puts servers, even if a user's PATH has it not.
+# The folders where Debian installs servers. A user's PATH may not contain them.
 FOLDERS = "/usr/local/sbin:/usr/sbin"
 
 NGIRCD = """\
@@ -89,7 +89,7 @@ logging: [{{method: stderr, type: "*", level: warn}}]
 
 @dataclass(frozen=True)
 class Peer:
-    """Somebody else's server: its program, and what starts it in a folder of its own."""
+    """Another project's server: its program, and how to start it in a folder of its own."""
 
     program: str
     ask_version: str
@@ -97,9 +97,9 @@ class Peer:
     files: Callable[[Path, int], dict[str, str]]
     """Takes the program and a port, and returns the files to write, with their content."""
     burst: int = 500
-    """How many clients may come in at a time: with more than its queue of connections holds, some wait for seconds."""
+    """How many clients may join at a time. If its queue of connections is shorter, some clients wait for seconds."""
     prepare: tuple[str, ...] = ()
-    """The arguments of a run before the first one."""
+    """The arguments of a command that prepares the folder before the start."""
 
     def find(self) -> Path | None:
         """Return where it is installed, if it is."""
@@ -107,16 +107,16 @@ class Peer:
         return Path(found) if found else None
 
     def version(self, program: Path) -> str:
-        """Return the first number with a dot in what it says of itself."""
+        """Return the first number with a dot that the program prints about itself."""
         try:
             said = _run([program, self.ask_version], timeout=10)
         except DidNotStart:
-            return self.program  # and its runs will have no figures
+            return self.program  # its runs will fail, too, and say why
         numbers = re.findall(r"\d+\.\d[\w.]*", said.stdout + said.stderr)
         return f"{self.program} {numbers[0]}" if numbers else self.program
 
     def commands(self, program: Path) -> Callable[[Path, int], list[str | Path]]:
-        """Return what makes the command to start it."""
+        """Return the function that prepares a folder and returns the command to start the server there."""
 
         def command(folder: Path, port: int) -> list[str | Path]:
             for name, content in self.files(program, port).items():
@@ -131,7 +131,7 @@ class Peer:
 def _run(
     command: Sequence[str | Path], *, timeout: float, cwd: Path | None = None, check: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    # It may be another program of the same name: Debian's `ergo` is one for chemistry.
+    # It may be another program with the same name: Debian's `ergo` is a chemistry program.
     try:
         return subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, cwd=cwd, check=check
@@ -145,7 +145,7 @@ def _ngircd(_: Path, port: int) -> dict[str, str]:
 
 
 def _inspircd(program: Path, port: int) -> dict[str, str]:
-    # One that was unpacked somewhere does not know where its modules are.
+    # A server that was unpacked in some folder does not find its modules.
     modules = program.resolve().parents[1] / "lib/inspircd/modules"
     moduledir = f'moduledir="{modules}"' if modules.is_dir() else ""
     return {"inspircd.conf": INSPIRCD.format(port=port, moduledir=moduledir)}

@@ -1,4 +1,4 @@
-"""The plots, as SVG: cost over growth and over what is on its way, ratios to the floor, latencies."""
+"""The plots, as SVG: cost by room size and by messages in flight, ratios to the floor, latencies."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,13 +23,13 @@ COLORS = {
 }
 
 MICROSECONDS = (0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
-"""What is written beside an axis of them, as far as it goes."""
+"""The possible ticks of an axis in microseconds."""
 
 
 def draw_all(outcome: Outcome, folder: Path) -> None:
-    """Draw what there are figures for."""
+    """Draw every plot that has figures."""
     folder.mkdir(exist_ok=True)
-    # The same picture for the same figures: no date in it, no random names.
+    # The same figures give the same file: it has no date and no random names.
     mpl.rcParams |= {"svg.hashsalt": "trichat", "svg.fonttype": "none", "font.size": 10}
     sizes = [row for row in outcome.rows if row.key.startswith("growth-")]
     if sizes:
@@ -51,23 +51,23 @@ def _save(picture: Picture, path: Path) -> None:
 
 
 def _growth(outcome: Outcome, sizes: list[Row], others: list[Row]) -> Picture:
-    """Return the picture of rooms of these sizes; what ran in no room of them is taken from the other rows."""
+    """Return the plot of cost by room size. Servers that did not run in rows of `sizes` have points from `others`."""
     rows: dict[int, list[Row]] = {}
     for row in [*sizes, *others]:
         rows.setdefault(row.load.clients, []).append(row)
     picture, axes = _cost_over(outcome, rows)
-    axes.set(xlabel="clients in the room", title="Cost over growth: CPU of the server per delivery, saturated")
+    axes.set(xlabel="clients in the room", title="Cost by room size: CPU of the server per delivery, saturated")
     return picture
 
 
 def _windows(outcome: Outcome, rows: list[Row]) -> Picture:
     picture, axes = _cost_over(outcome, {row.load.window: [row] for row in rows})
-    axes.set(xlabel="messages on their way", title="Cost over what is on its way: CPU of the server per delivery")
+    axes.set(xlabel="messages in flight", title="Cost by messages in flight: CPU of the server per delivery")
     return picture
 
 
 def _cost_over(outcome: Outcome, rows: Mapping[int, Sequence[Row]]) -> tuple[Picture, Axes]:
-    """Return a picture of the processor time per delivery: at each place that of the first row that has it."""
+    """Return a plot of the processor time per delivery. Each place shows the first of its rows that has the figure."""
     picture = Picture(figsize=(8, 4.5), layout="constrained")
     axes = picture.subplots()
     for server, color in COLORS.items():
@@ -96,7 +96,7 @@ def _ratios(outcome: Outcome, rows: list[Row]) -> Picture:
         ratio = outcome.ratio(row.key, server, "cpu", FLOOR)
         if ratio is not None:
             axes.barh(y, ratio, 0.8, color=COLORS[server])
-            # Not on the line of the floor.
+            # Keeps the text off the line of the floor.
             axes.annotate(short(ratio), (max(ratio, 1), y), (3, -3), textcoords="offset points", fontsize=7)
     axes.axvline(1, color=COLORS[FLOOR], linewidth=1)
     axes.set(xscale="log", xlabel="times the floor")
@@ -124,24 +124,24 @@ def _latencies(outcome: Outcome, rows: list[Row]) -> Picture:
 
 
 Entry = tuple[int, Row, str]
-"""A line of a listing, and the row and the server that it is about."""
+"""The position of a line in a listing, with its row and its server."""
 
 
 def _entries(outcome: Outcome, rows: list[Row], figure: str, without: str = "") -> list[Entry]:
-    """Return a line for each server that has the figure, with a free one above each row."""
+    """Return a line for each server that has the figure. A free line above each row is for the row's name."""
     entries: list[Entry] = []
     y = 0
     for row in rows:
         servers = [name for name in COLORS if name != without and outcome.figure(row.key, name, figure) is not None]
         if servers:
-            y += 1  # for the name of the row
+            y += 1
             entries.extend((y + place, row, server) for place, server in enumerate(servers))
             y += len(servers)
     return entries
 
 
 def _listing(entries: list[Entry]) -> tuple[Picture, Axes]:
-    """Return an empty picture that has names at its left side."""
+    """Return an empty plot with names on its left side."""
     picture = Picture(figsize=(8, 0.2 * (entries[-1][0] if entries else 1) + 1.5), layout="constrained")
     axes = picture.subplots()
     headings = {row.key: y - 1 for y, row, _ in reversed(entries)}

@@ -1,4 +1,4 @@
-"""Processes: each pinned to a core, looked at from outside, and ended by whoever started it."""
+"""Processes: each one is pinned to a core, and measured from outside."""
 
 import contextlib
 import os
@@ -9,28 +9,28 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-# Seconds for a server to listen.
+# Seconds within which a server must listen.
 PATIENCE = 30.0
 
-# Seconds between two looks at whether it listens.
+# Seconds between two attempts to connect.
 LOOK = 0.001
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class DidNotStart(Exception):
-    """A server ended, or did not listen in time; the text is what it had to say."""
+    """A server ended, or did not listen in time. The text has the last lines that it printed."""
 
 
 def cores() -> tuple[int, int]:
-    """Return the core for the server and the one for the load; the same where there is only one."""
+    """Return the core for the server and the core for the load: the same one if the machine has only one."""
     usable = sorted(os.sched_getaffinity(0))
     return usable[0], usable[-1]
 
 
 @contextlib.contextmanager
 def pinned(core: int) -> Iterator[None]:
-    """Let processes that are started in here run on `core` alone, with all their threads."""
+    """Make processes that start in the block run on `core` alone, with all their threads."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
@@ -40,13 +40,13 @@ def pinned(core: int) -> Iterator[None]:
 
 
 class Bystanders:
-    """What processor time others take on this machine, while this process and its children are at work."""
+    """Measures the processor time of all processes except this one and its children."""
 
     def __init__(self) -> None:
         self._before = self._now()
 
     def share(self) -> float:
-        """Return how much of all cores they took since the beginning."""
+        """Return the share of all cores that they have used since this object was created."""
         busy, own, all_time = (now - before for now, before in zip(self._now(), self._before, strict=True))
         return max(0.0, busy - own) / all_time if all_time else 0.0
 
@@ -58,7 +58,7 @@ class Bystanders:
 
 
 def raise_file_limit() -> None:
-    """Let this process and its children have as many open files as they may."""
+    """Raise the limit of open files, for this process and its children, as far as it goes."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
@@ -76,7 +76,7 @@ class Process:
 
     def __init__(self, command: Sequence[str | Path], folder: Path, port: int, core: int) -> None:
         self._output = folder / "output.txt"
-        # Only it: to look whether it listens takes a good part of a core.
+        # Only the server is pinned to this core: the attempts to connect use a good part of a core.
         with self._output.open("wb") as output, pinned(core):
             started = time.perf_counter()
             self._process = subprocess.Popen(
@@ -104,16 +104,17 @@ class Process:
         return self._output.read_text(errors="replace").strip()[-300:]
 
     def cpu(self) -> float:
-        """Return the processor time that all its threads have taken, those that ended included."""
-        # The clock of another process, as clock_getcpuclockid(3) makes it: to the nanosecond, /proc has hundredths.
+        """Return the processor time of all its threads, including those that have ended."""
+        # The CPU clock of another process, as in clock_getcpuclockid(3). It counts nanoseconds; /proc has hundredths
+        # of a second.
         return time.clock_gettime(~self._process.pid << 3 | 2)
 
     def memory(self, field: str = "VmRSS") -> int:
-        """Return what it has in memory: now, or with `VmHWM` at its most."""
+        """Return its memory in bytes: the current amount, or with `VmHWM` the peak."""
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith(f"{field}:"))
 
     def end(self) -> None:
-        """End it at once: there is nothing to lose."""
+        """Kill it. Nothing of it is needed afterwards."""
         self._process.kill()
         self._process.wait()

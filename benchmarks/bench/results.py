@@ -1,4 +1,4 @@
-"""What the runs amount to: medians, ratios, and which goals are met."""
+"""The results of the runs: medians, ratios, and which goals are met."""
 
 import statistics
 from collections import defaultdict
@@ -15,7 +15,7 @@ from bench.words import short
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """A run, and of what."""
+    """A run, with its row and its server."""
 
     row: str
     server: str
@@ -23,24 +23,24 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """All runs, in their order, and the circumstances."""
+    """All runs, in order, and their circumstances."""
 
     runs: Sequence[Taken]
     ended: float
-    """When, in seconds since 1970."""
+    """The time of the end, in seconds since 1970."""
     seconds: float
     others: float
-    """What share of the machine other processes took meanwhile."""
+    """The share of the machine that other processes used meanwhile."""
     versions: dict[str, str]
-    """Of the servers that were there."""
+    """The versions of the servers that ran."""
 
     @classmethod
     def read(cls, path: Path) -> "Record":
-        """Read what `write` has written."""
+        """Read a record that `write` has written."""
         return msgspec.json.decode(path.read_bytes(), type=cls)
 
     def with_rows_of(self, later: "Record") -> "Record":
-        """Return this with all rows replaced that `later` has."""
+        """Return this record with the rows of `later` in place of its own."""
         replaced = {taken.row for taken in later.runs}
         kept = [taken for taken in self.runs if taken.row not in replaced]
         seconds = self.seconds + later.seconds
@@ -48,24 +48,24 @@ class Record(msgspec.Struct, frozen=True):
         return Record([*kept, *later.runs], later.ended, seconds, others, {**self.versions, **later.versions})
 
     def write(self, path: Path) -> None:
-        """Keep it, so that the page can be made anew."""
+        """Save the record, so that the page can be written again."""
         path.write_bytes(msgspec.json.encode(self))
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """A goal, and what came of it."""
+    """A goal, and the value that was reached."""
 
     row: Row
     goal: Goal
     reached: float | None
-    """What is to be compared with the goal: a ratio, or the figure in its unit; `None` if it was not measured."""
+    """The value to compare with the goal: a ratio, or the figure in its unit; `None` if it was not measured."""
     against: str = ""
-    """The server it was compared with."""
+    """The server that it was compared with."""
 
     @property
     def met(self) -> bool | None:
-        """Whether it is met; `None` if that is not known."""
+        """Whether the goal is met; `None` if it was not measured."""
         if self.reached is None:
             return None
         if self.goal.most is not None:
@@ -78,7 +78,7 @@ class Judgement:
         return f"{word:<13} {self.row.key:<13} {name} {self.goal}: {self.reached_in_words()}"
 
     def reached_in_words(self) -> str:
-        """Return what was reached, and against whom; nothing if it was not measured."""
+        """Return the value that was reached and the server compared with, or an empty string if not measured."""
         if self.reached is None:
             return ""
         return short(self.reached) + (f" × {self.against}" if self.goal.of else "")
@@ -86,14 +86,14 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Outcome:
-    """All of it, by row and server."""
+    """All results, by row and server."""
 
     rows: Sequence[Row]
     runs: Mapping[tuple[str, str], Sequence[Run]]
-    """Those that could be done, in their order."""
+    """The runs that succeeded, in order."""
     failures: Mapping[tuple[str, str], str]
     limited: Sequence[tuple[str, str]]
-    """Row and server, where the load generator was the limit."""
+    """The rows and servers where the load generator was the limit."""
     faults: Sequence[str]
     repeat: int
     record: Record
@@ -104,16 +104,17 @@ class Outcome:
         return statistics.median(values) * FIGURES[figure].scale if values else None
 
     def best_peer(self, row: str, figure: str) -> str | None:
-        """Return the peer that is best at it, if any could do it."""
+        """Return the peer with the best figure, or `None` if no peer has one."""
         found = {peer: value for peer in PEERS if (value := self.figure(row, peer, figure)) is not None}
         if not found:
             return None
         return (max if FIGURES[figure].more_is_better else min)(found, key=lambda peer: found[peer])
 
     def ratio(self, row: str, server: str, figure: str, of: str, of_row: str = "") -> float | None:
-        """Return how many times the figure of `of`, in `of_row` if it is another one, that of `server` is: a median.
+        """Return the median ratio of the figure of `server` to that of `of`, which may be in another row, `of_row`.
 
-        What is compared is run by turns, so each run is compared with its neighbour: a machine's moods are slower.
+        Servers that are compared run by turns. Each run is compared with its neighbour, because the speed of a machine
+        changes more slowly than that.
         """
         other = self.best_peer(row, figure) if of == BEST_PEER else of
         pairs = zip(self.runs.get((row, server), ()), self.runs.get((of_row or row, other or ""), ()), strict=False)
@@ -121,7 +122,7 @@ class Outcome:
         return statistics.median(ratios) if ratios else None
 
     def judge(self, row: Row, goal: Goal) -> Judgement:
-        """Return what came of a goal."""
+        """Return the result for a goal."""
         if not goal.of:
             return Judgement(row, goal, self.figure(row.key, goal.server, goal.figure))
         against = self.best_peer(row.key, goal.figure) if goal.of == BEST_PEER else goal.of
@@ -129,7 +130,7 @@ class Outcome:
         return Judgement(row, goal, reached, against or goal.of)
 
     def judgements(self) -> list[Judgement]:
-        """Return what came of all goals."""
+        """Return the results for all goals."""
         return [self.judge(row, goal) for row in self.rows for goal in row.goals]
 
     def goals_in_words(self) -> str:
@@ -138,7 +139,7 @@ class Outcome:
 
 
 def summarize(rows: Sequence[Row], record: Record) -> Outcome:
-    """Put the runs together, by row and server."""
+    """Group the runs by row and server."""
     runs: dict[tuple[str, str], list[Run]] = defaultdict(list)
     for taken in record.runs:
         runs[taken.row, taken.server].append(taken.run)

@@ -1,4 +1,4 @@
-"""What is measured, and what it has to reach. A row is one `Row` here, and nothing else."""
+"""The rows of the benchmark: what is measured, and the goals. Each row of the results is one `Row` here."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -13,29 +13,29 @@ FSYNC = "trichat, fsync always"
 REPLAY_ALL = "trichat, replay all"
 
 
-# Messages on their way when a room is saturated: so many as keep every server busy, and so few that a batch is still
-# something a room of people might bring about. In a small room as many as a server can take.
+# Messages in flight when a room is saturated: enough to keep every server busy, but so few that a room of people could
+# still produce such a batch. In a small room, as many as a server can take.
 SATURATED = 64
 FLOODED = 1024
 
 
-# Clients that come in at a time, where coming in is not the point; fewer where a server has too short a queue for it.
+# Clients that join at a time in rows that do not measure joins. Servers with a shorter queue of connections get fewer.
 MANY = 500
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A number that a run has."""
+    """A kind of number that a run yields."""
 
     name: str
     unit: str
     scale: float = 1.0
-    """From what `measure.py` counts in (seconds, bytes) to `unit`."""
+    """The factor from the units of `measure.py` (seconds, bytes) to `unit`."""
     more_is_better: bool = False
 
     @property
     def heading(self) -> str:
-        """Its name, with its unit."""
+        """The name with the unit."""
         return f"{self.name}, {self.unit}" if self.unit else self.name
 
 
@@ -44,21 +44,21 @@ FIGURES = {
     "rate": Figure("messages a second", "", more_is_better=True),
     "p50": Figure("latency, median", "ms", 1e3),
     "p99": Figure("latency, 99th percentile", "ms", 1e3),
-    "told": Figure("all in, and told", "s"),
+    "told": Figure("all joined and told", "s"),
     "told_cpu": Figure("CPU of the server for that", "s"),
     "memory": Figure("memory per client", "KiB", 1 / 1024),
     "idle": Figure("CPU of the idle server", "%", 100),
     "first_line": Figure("first line after the name", "ms", 1e3),
-    "grown": Figure("memory at its most, over that at the start", "MiB", 1 / 1024**2),
-    "start": Figure("from the start to listening", "s"),
+    "grown": Figure("peak memory above that at the start", "MiB", 1 / 1024**2),
+    "start": Figure("time until it listens", "s"),
 }
 
 
 @dataclass(frozen=True)
 class Goal:
-    """What a figure of trichat has to reach: at most, or at least, so many times that of another server.
+    """A limit for a figure of trichat: at most, or at least, so many times the figure of another server.
 
-    With `of` empty `most` and `least` are in the figure's unit.
+    If `of` is empty, `most` and `least` are in the figure's unit.
     """
 
     figure: str
@@ -66,7 +66,7 @@ class Goal:
     least: float | None = None
     of: str = ""
     row: str = ""
-    """The row of that other figure, if it is not the same one."""
+    """The row of the other server's figure, if it is another row."""
     server: str = TRICHAT
 
     def __str__(self) -> str:
@@ -78,7 +78,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Row:
-    """One piece of work, the servers that do it, and which of their figures count."""
+    """One piece of work, the servers that do it, and the figures to show."""
 
     key: str
     title: str
@@ -87,15 +87,15 @@ class Row:
     shows: tuple[str, ...]
     goals: tuple[Goal, ...] = ()
     idle_seconds: float = 0.0
-    """How long to look at the server while all are in and nobody talks."""
+    """How long to measure the server while all clients are there and nobody talks."""
     log_lines: int = 0
-    """What is in the chat log before the start."""
+    """The number of lines in the chat log before the start."""
     long: bool = False
-    """Not part of a quick run."""
+    """Whether a quick run leaves it out."""
     times: int = 1
-    """How many times as often as the others it is run: more, where a goal hangs on what varies much."""
+    """It runs so many times as often as other rows: more often if the figure of a goal varies a lot."""
     series: str = ""
-    """Rows of one series, which follow each other, are run by turns: they are compared with each other."""
+    """Rows of one series follow each other here and run by turns, because they are compared with each other."""
 
 
 def _saturated(clients: int) -> Load:
@@ -127,7 +127,7 @@ ROWS = (
     *(
         Row(
             key=f"growth-{clients}",
-            title=f"fan-out, saturated: {clients:,} clients, by turns with rooms of other sizes",
+            title=f"fan-out, saturated: {clients:,} clients, in turns with rooms of other sizes",
             load=_saturated(clients),
             servers=(TRICHAT, FLOOR),
             shows=("cpu", "rate"),
@@ -141,7 +141,7 @@ ROWS = (
     *(
         Row(
             key=f"window-{window}",
-            title=f"fan-out to 500 clients, {window:,} messages on their way; fan-out-500 has {SATURATED}",
+            title=f"fan-out to 500 clients, {window:,} messages in flight; fan-out-500 has {SATURATED}",
             load=replace(_saturated(500), window=window),
             servers=(TRICHAT, FLOOR, *PEERS),
             shows=("cpu", "rate"),
@@ -175,7 +175,7 @@ ROWS = (
     ),
     Row(
         key="busy",
-        title="fan-out: 500 messages a second to 2,000 clients, more than can be sent one by one",
+        title="fan-out: 500 messages a second to 2,000 clients, more than a server can send one by one",
         load=Load(2_000, senders=100, messages=2_000, rate=500, seconds=20, burst=MANY),
         servers=(TRICHAT, FLOOR, "inspircd", "ergo"),
         shows=("cpu", "p50", "p99"),
@@ -246,7 +246,7 @@ ROWS = (
     ),
     Row(
         key="fsync",
-        title="fan-out, saturated: 500 clients, every batch on the disk before it is sent",
+        title="fan-out, saturated: 500 clients, each batch on the disk before it is sent",
         load=_saturated(500),
         servers=(TRICHAT, FSYNC),
         shows=("rate", "cpu"),
@@ -277,9 +277,9 @@ ROWS = (
 
 
 def in_turn(rows: Iterable[Row], *, quick: bool) -> Iterator[tuple[Row, str]]:
-    """Yield what is run in one turn, each row with the name of a server.
+    """Yield the runs of one turn: each row with the name of a server.
 
-    Rows of one series alternate, and each is as often the first: what comes right after another one is a bit slower.
+    Rows of one series alternate. Each comes first equally often, because a run right after another is a bit slower.
     """
     for _, series in groupby(rows, key=lambda row: row.series or row.key):
         compared = list(series)
@@ -290,7 +290,10 @@ def in_turn(rows: Iterable[Row], *, quick: bool) -> Iterator[tuple[Row, str]]:
 
 
 def select(keys: str, *, quick: bool) -> list[Row]:
-    """Return the rows that `keys`, separated by commas, name or begin; all if it is empty. Raises `ValueError`."""
+    """Return the rows whose keys begin with one of `keys`, separated by commas; all if it is empty.
+
+    Raises `ValueError` if a key fits no row.
+    """
     wanted = [key.strip() for key in keys.split(",") if key.strip()]
     for key in wanted:
         if not any(row.key.startswith(key) for row in ROWS):

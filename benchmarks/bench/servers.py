@@ -1,4 +1,4 @@
-"""The servers that are compared: how each is started, and which of them are here."""
+"""The servers to compare: how each one starts, and which of them are installed."""
 
 import json
 import platform
@@ -26,21 +26,23 @@ class Server:
     name: str
     version: str
     command: Callable[[Path, int], Command]
-    """Takes a folder, which it may fill, and a port."""
+    """Takes a folder, in which it may create files, and a port; returns the command."""
     wire: str = "line"
     burst: int = 500
-    """How many clients may come in at a time, where the row does not want them all at once."""
+    """How many clients may join at a time, unless the row wants all of them at once."""
     one_order: bool = True
-    """Whether all members of a room see its messages in one order; not only those of each sender."""
+    """Whether all members of a room see all messages in the same order, and not only those of each sender."""
 
 
 def python() -> str:
-    """Say which Python this is: how it was built matters as much as its version."""
+    """Return the version and the origin of this Python. How it was built matters as much as its version."""
     return f"Python {platform.python_version()}{' of the system' if sys.base_prefix == '/usr' else ''}"
 
 
 def trichat(name: str = TRICHAT, **plugins: Mapping[str, object]) -> Server:
-    """Make trichat with all its plugins and its log; only limits and what `plugins` says are not the defaults."""
+    """Return trichat with all built-in plugins and its log. Only the limits, and the options in `plugins`, are not the
+    defaults.
+    """
     tables: Tables = {
         "server": {"host": "127.0.0.1", "max_clients": 30_000, "max_clients_per_address": 30_000},
         **{f"plugins.{plugin}": options for plugin, options in plugins.items()},
@@ -57,7 +59,7 @@ def _toml(tables: Tables) -> Iterator[str]:
     for name, options in tables.items():
         yield f"[{name}]\n"
         for key, value in options.items():
-            yield f"{key} = {json.dumps(value)}\n"  # for what is in here the same as TOML
+            yield f"{key} = {json.dumps(value)}\n"  # for these values JSON is the same as TOML
 
 
 def _floor(_: Path, port: int) -> Command:
@@ -84,7 +86,7 @@ PEERS = tuple(peers.PEERS)
 
 
 def find_servers() -> tuple[dict[str, Server], list[str]]:
-    """Return the servers that are here, by name, and the names of the peers that are not."""
+    """Return the installed servers by name, and the names of the missing peers."""
     found = dict(OURS)
     absent = []
     for name, peer in peers.PEERS.items():

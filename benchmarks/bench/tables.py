@@ -1,4 +1,4 @@
-"""`results.md`: ratios to the floor and to the best peer, with the absolute figures beside them."""
+"""`results.md`: the figures, with their ratios to the floor and to the best peer."""
 
 import os
 import platform
@@ -14,16 +14,16 @@ from bench.words import short
 INTRODUCTION = """\
 # Results
 
-Made by `make bench`, see [README.md](README.md); not edited by hand. What a figure means on another machine, or on this
-one on another day, is in the ratios: all servers of a row ran one after the other, {repeat} times over. Each figure is
-the median of its runs, and each ratio that of the ratios of runs which followed each other, since a machine is slower
-at some times than at others. Absolute figures are only beside them.
+`make bench` writes this page; do not edit it by hand. [README.md](README.md) describes the benchmark. Compare the
+ratios rather than the absolute figures, which differ between machines and between days. All servers of a row ran one
+after the other, {repeat} times. Each figure is the median of its runs. Each ratio is the median of the ratios of
+successive runs, because the speed of a machine varies.
 """
 
 PLOTS = """\
-![CPU per delivery over the number of clients](plots/growth.svg)
+![CPU per delivery by the number of clients](plots/growth.svg)
 
-![CPU per delivery over the number of messages on their way](plots/windows.svg)
+![CPU per delivery by the number of messages in flight](plots/windows.svg)
 
 ![CPU per delivery, as a multiple of the floor](plots/ratios.svg)
 
@@ -31,9 +31,9 @@ PLOTS = """\
 """
 
 NOTES = """\
-`× floor` and `× best peer` say how many times that of the floor, or of the peer that is best at this, a figure is. CPU
-is that of the server process, kernel time included, for each copy of a message that reached a client. † the load
-generator had more to do than the server, so that a rate is its own, not the server's.
+`× floor` and `× best peer` are the ratios of a figure to that of the floor, and to that of the peer with the best
+figure. CPU is the processor time of the server process, including the kernel, for each copy of a message that reached a
+client. † means that the load generator had more work than the server, so the rate is the load generator's limit.
 """
 
 
@@ -57,7 +57,7 @@ def results(outcome: Outcome) -> str:
 def _circumstances(record: Record) -> Iterator[list[str]]:
     yield ["date", f"{datetime.fromtimestamp(record.ended, UTC):%Y-%m-%d}, {record.seconds / 60:.0f} minutes"]
     yield ["machine", f"{os.cpu_count()} cores, {_processor()}; the server on one, the load generator on another"]
-    yield ["others on it", f"other processes took {record.others:.0%} of the machine meanwhile"]
+    yield ["others on it", f"other processes used {record.others:.0%} of the machine meanwhile"]
     yield ["system", f"{platform.system()} {platform.release()}"]
     for server, version in record.versions.items():
         yield [server, version]
@@ -81,7 +81,7 @@ def _goal_cells(judgement: Judgement) -> list[str]:
 def _row_parts(outcome: Outcome, row: Row) -> Iterator[str]:
     yield f"### {row.key}: {row.title}\n"
     if row.times > 1:
-        yield f"Run {row.times} times as often as the others, by turns: it varies more than its goal has room for.\n"
+        yield f"This row ran {row.times} times as often as other rows, by turns, because its figures vary a lot.\n"
     header = ["server"]
     for figure in row.shows:
         header += [FIGURES[figure].heading, "× floor", f"× {BEST_PEER}"]

@@ -43,4 +43,4 @@ def test_without_a_compiler_it_says_so_and_passes(
     monkeypatch.setattr(check_regression, "build", lambda program: build.build(program, tmp_path))
     monkeypatch.setattr("sys.argv", ["check_regression.py"])
     assert check_regression.main() == 0
-    assert "not checked: there is no C compiler" in capsys.readouterr().out
+    assert "skipped the check of the cost of a message: there is no C compiler" in capsys.readouterr().out

@@ -85,10 +85,10 @@ def test_what_was_lost_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     ("arguments", "sentence"),
     [
         (["nowhere", "floor"], "'nowhere' is neither"),
-        (["floor", "floor", "--row", "fan-out"], "'fan-out' is not one row with a cost per delivery"),
-        (["floor", "floor", "--row", "start"], "'start' is not one row"),
+        (["floor", "floor", "--row", "fan-out"], "'fan-out' is not a single row with a cost per delivery"),
+        (["floor", "floor", "--row", "start"], "'start' is not a single row"),
         (["floor", "floor", "--row", "nothing"], "there is no row 'nothing'"),
-        (["floor", "floor", "--starts", "1"], "a single start says nothing"),
+        (["floor", "floor", "--starts", "1"], "a single start does not show"),
     ],
 )
 def test_what_cannot_be_compared_is_said_in_a_sentence(

@@ -36,5 +36,5 @@ def test_a_server_that_has_gone_is_not_waited_for() -> None:
     server, person = socket.socketpair()
     with person:
         server.close()
-        with pytest.raises(EOFError, match="b'hello' was not heard 1 times"):
+        with pytest.raises(EOFError, match="before b'hello' had arrived 1 times"):
             instructions.read(person, b"hello")

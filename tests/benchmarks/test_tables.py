@@ -36,19 +36,19 @@ def test_a_goal_that_is_missed_stands_out() -> None:
 def test_versions_and_circumstances_are_told() -> None:
     lines = page(trichat=Run({"cpu": 3e-6}))
     assert "| date | 1970-01-01, 1 minutes |" in lines
-    assert "| others on it | other processes took 25% of the machine meanwhile |" in lines
+    assert "| others on it | other processes used 25% of the machine meanwhile |" in lines
     assert "| floor | of C |" in lines
     assert "| ngircd | not installed, left out |" in lines
 
 
 def test_a_failure_stands_where_the_figure_would() -> None:
-    lines = page(trichat=Run({"cpu": 3e-6}), ngircd=Run({}, failure="2 of 3 clients got in"))
-    assert "| ngircd | 2 of 3 clients got in |" in lines
+    lines = page(trichat=Run({"cpu": 3e-6}), ngircd=Run({}, failure="2 of 3 clients joined"))
+    assert "| ngircd | 2 of 3 clients joined |" in lines
 
 
 def test_a_row_that_is_run_more_often_says_so() -> None:
     row = dataclasses.replace(ROW, times=3)
     record = Record([Taken("talk", "trichat", Run({"cpu": 3e-6}))] * 6, 0.0, 60.0, 0.25, {})
     text = results(summarize([row], record))
-    assert "2 times over" in text
-    assert "### talk: people talk\n\nRun 3 times as often as the others" in text
+    assert "one after the other, 2 times." in " ".join(text.split())
+    assert "### talk: people talk\n\nThis row ran 3 times as often as other rows" in text

@@ -137,7 +137,7 @@ def test_it_is_asked_about_what_people_said_and_nothing_else(play: Play) -> None
         format_log_lines([said("refuse")]).removesuffix("\n"),
     )
     assert (report.messages, report.others, report.refused.count) == (1, 2, 0)
-    assert "lines that are no messages: 2" in str(report).splitlines()
+    assert "lines that are not messages: 2" in str(report).splitlines()
 
 
 # The world that it is in.
@@ -308,7 +308,9 @@ def test_options_that_are_wrong_are_named(folder: Path) -> None:
 
 def test_where_no_log_is_kept_one_has_to_be_named(folder: Path) -> None:
     config = Config.from_tables({"plugins": {"chat_log": {"enabled": False}}})
-    with pytest.raises(StartError, match="no plugin keeps a log, or it is turned off; name one with --log FILE"):
+    with pytest.raises(
+        StartError, match="no plugin keeps a log, or that plugin is turned off; name a log with --log FILE"
+    ):
         LogReplay(str(EXAMPLE), config)
 
 
@@ -329,7 +331,7 @@ def test_what_is_wrong_with_the_plugins_is_told_if_none_of_the_others_keeps_a_lo
 
 
 def test_a_plugin_that_is_asked_nothing_is_refused(play: Play) -> None:
-    with pytest.raises(PluginError, match="plugin 'guard' has no on_message: there is nothing to ask it"):
+    with pytest.raises(PluginError, match="plugin 'guard' has no on_message, so there is nothing to replay"):
         play("from trichat import hookimpl\n\n@hookimpl\ndef on_reload(): ...\n", said("hello"))
 
 
@@ -347,4 +349,8 @@ def test_ctrl_c_prints_what_there_is_so_far(folder: Path) -> None:
         process.send_signal(signal.SIGINT)
         lines = process.stdout.read().splitlines()
         assert process.wait(PATIENCE) == 0
-    assert lines[:3] == ["guard: 2 messages of log.txt", "interrupted: this is not all of it", "would have refused: 1"]
+    assert lines[:3] == [
+        "guard: 2 messages of log.txt",
+        "interrupted: the report covers only part of the log",
+        "would have refused: 1",
+    ]

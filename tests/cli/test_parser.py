@@ -68,7 +68,7 @@ def test_a_server_without_a_control_socket_cannot_be_asked(tmp_path: Path) -> No
     (tmp_path / "trichat.toml").write_text('[server]\ncontrol = ""\n')
     ended = trichat("tasks", cwd=tmp_path)
     assert ended.returncode == 2
-    assert ended.stderr == "trichat: this server has no control socket: its `control` is empty\n"
+    assert ended.stderr == "trichat: this server has no control socket: `control` is empty in its configuration\n"
 
 
 def test_without_a_command_it_tells_how_it_is_used(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_each_command_that_reads_a_configuration_takes_settings(tmp_path: Path, 
         2,
         "trichat: --set server.port: Expected `int`, got `str` (here: 'x')\n",
     )
-    assert "'port=1' is not TABLE.KEY=VALUE" in trichat(*command, "--set", "port=1", cwd=tmp_path).stderr
+    assert "'port=1' is not of the form TABLE.KEY=VALUE" in trichat(*command, "--set", "port=1", cwd=tmp_path).stderr
 
 
 def test_trichat_toml_in_the_folder_is_taken_without_being_named(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def ran(*command: str, folder: Path) -> str:
 def test_it_says_what_it_has_written_and_how_to_go_on(tmp_path: Path) -> None:
     ended = trichat("new-plugin", "dice", cwd=tmp_path)
     assert ended.returncode == 0
-    assert ended.stdout == "dice: a plugin with its test; try `cd dice && pytest`, and go on with its README.md\n"
+    assert ended.stdout == "dice: created a plugin and its test; run `cd dice && pytest`, then read README.md there\n"
     written = {path.name for path in (tmp_path / "dice").iterdir()}
     assert written == {"README.md", "pyproject.toml", "test_trichat_dice.py", "trichat_dice.py"}
 
@@ -85,7 +85,7 @@ def test_once_it_is_installed_trichat_shows_it_and_a_table_turns_it_on(tmp_path:
     assert row() == ["dice", "0.1.0", "trichat-dice", "off"]
     (tmp_path / "trichat.toml").write_text("[plugins.dice]\n")
     assert row() == ["dice", "0.1.0", "trichat-dice", "on", "on_message"]
-    assert "who says `!dice` is answered" in typed("trichat plugins dice")
+    assert "answers anyone who says `!dice`" in typed("trichat plugins dice")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_the_name_of_a_plugin_that_there_is_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_name_whose_module_there_is_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PluginError, match="there is a module trichat_plugins already"):
+    with pytest.raises(PluginError, match="there is a module 'trichat_plugins' already"):
         new_plugin("plugins", tmp_path)
 
 
@@ -117,7 +117,7 @@ def test_what_is_there_already_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "dice").mkdir()
     ended = trichat("new-plugin", "dice", cwd=tmp_path)
     assert ended.returncode == 2
-    assert ended.stderr == "trichat: 'dice' is there already; choose another name, or another place\n"
+    assert ended.stderr == "trichat: 'dice' exists already; choose another name or another folder\n"
     assert list((tmp_path / "dice").iterdir()) == []
 
 

@@ -110,7 +110,7 @@ def test_the_built_in_command_keeps_its_name(packages: Packages) -> None:
     packages.install("acme-chat", BOOM, check="add")
     assert packages.trichat("check").stdout.startswith("the defaults: good")
     told = packages.trichat("--help").stdout
-    assert "check from acme-chat: not used, trichat itself has one of this name" in told
+    assert "check from acme-chat: not used, because trichat itself has a command of this name" in told
     assert told.count("  check ") == 1
 
 
@@ -120,10 +120,10 @@ def test_a_name_of_two_packages_is_refused_when_it_is_used(packages: Packages) -
     ended = packages.trichat("greet", "alice")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == (
-        "trichat: the packages acme-chat and other-chat have the subcommand 'greet': uninstall all but one\n"
+        "trichat: the packages acme-chat and other-chat all have the subcommand 'greet'; uninstall all but one\n"
     )
     assert packages.trichat("wave", "bob").stdout == "hello bob\n"
-    assert "from acme-chat and other-chat: not used, only one of them may have this name" in (
+    assert "from acme-chat and other-chat: not used, because only one of them may have this name" in (
         packages.trichat("--help").stdout
     )
 

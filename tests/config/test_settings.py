@@ -30,7 +30,7 @@ def test_a_setting_is_a_key_and_a_value(text: str, keys: tuple[str, ...], value:
 
 @pytest.mark.parametrize("text", ["", "=", "port=1", "server.port", "server.=1", ".port=1", "my bot.x=1", "a.b\nc=1"])
 def test_anything_else_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is not TABLE\.KEY=VALUE, such as server\.port=2048"):
+    with pytest.raises(ValueError, match=r"is not of the form TABLE\.KEY=VALUE, such as server\.port=2048"):
         parse_setting(text)
 
 

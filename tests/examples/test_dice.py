@@ -35,7 +35,7 @@ async def test_what_are_no_dice_is_said_to_who_asked_alone(chat: Chat, dice: str
     alice, bob = await chat.join("alice"), await chat.join("bob")
     await alice.hears("* bob joined")
     await bob.say(f"/roll {dice}")
-    await bob.hears(f"* {dice!r} are no dice; 2d6 are two with six sides")
+    await bob.hears(f"* {dice!r} are not dice; write 2d6 for two dice with six sides")
     await alice.hears_nothing()
 
 
@@ -43,4 +43,4 @@ async def test_what_are_no_dice_is_said_to_who_asked_alone(chat: Chat, dice: str
 async def test_more_than_fits_on_a_line_is_too_much(chat: Chat, dice: str) -> None:
     alice = await chat.join("alice")
     await alice.say(f"/roll {dice}")
-    await alice.hears("* that is too much: 20 dice with 1000 sides at most")
+    await alice.hears("* that is too much; roll at most 20 dice with 1000 sides")

@@ -78,10 +78,10 @@ async def test_what_is_no_question_is_answered_with_an_example(chat: Chat, text:
 async def test_what_is_no_option_is_answered_with_those_there_are(chat: Chat) -> None:
     alice = await begun(chat)
     await alice.say("/vote fish", "/vote")
-    await alice.hears("* 'fish' is none of: pizza, Soup", "* usage: /vote OPTION")
+    await alice.hears("* 'fish' is not an option; vote for one of: pizza, Soup", "* usage: /vote OPTION")
 
 
 async def test_without_a_poll_there_is_nothing_to_vote_for_and_nothing_to_end(chat: Chat) -> None:
     alice = await chat.join("alice")
     await alice.say("/vote soup", "/endpoll")
-    await alice.hears("* there is no poll; /poll Lunch? pizza, soup begins one", "* there is no poll")
+    await alice.hears("* there is no poll; start one with /poll Lunch? pizza, soup", "* there is no poll")

@@ -146,8 +146,8 @@ async def test_a_request_may_come_byte_by_byte_and_in_chunks(net: Net, chat: Cha
 @pytest.mark.parametrize(
     ("body", "kind", "why"),
     [
-        ("", "text/plain", "nothing to say"),
-        (" \r\n\x1b[0m", "text/plain", "nothing to say"),
+        ("", "text/plain", "the text is empty"),
+        (" \r\n\x1b[0m", "text/plain", "the text is empty"),
         (b"\xff", "text/plain", "can't decode byte 0xff"),
         ("{", "application/json", "truncated"),
         ("[" * 10_000, "application/json", ""),
@@ -210,7 +210,7 @@ async def test_a_token_is_required(net: Net, chat: Chat) -> None:
     alice = await chat.join("alice")
     for wrong in ({}, {"Authorization": "s3cret"}, {"Authorization": "Bearer s3cre"}, {"Authorization": "Bearer ü"}):
         status, text = await net.post("hello", **wrong)
-        assert (status, text) == (401, "this takes a token: Authorization: Bearer TOKEN\n")
+        assert (status, text) == (401, "send the token as Authorization: Bearer TOKEN\n")
     assert await net.post("hello", Authorization="Bearer s3cret") == (204, "")
     await alice.hears("* hello")
 
@@ -225,7 +225,7 @@ async def test_the_token_is_compared_in_constant_time(net: Net, chat: Chat, monk
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.4.1", "chat.example"])
 async def test_others_may_reach_it_only_with_a_token(net: Net, host: str) -> None:
-    with pytest.raises(ConfigError, match="token: it has to be set, because others can reach"):
+    with pytest.raises(ConfigError, match="token: set a token, because other machines can reach"):
         async with running([EXAMPLE], config(host=host)):
             pass
     assert net.listening == []
@@ -284,7 +284,7 @@ async def test_a_busy_chat_is_told_of(net: Net, chat: Chat, monkeypatch: pytest.
         raise trio.WouldBlock
 
     monkeypatch.setattr(chat.server, "say_nowait", is_full)
-    assert await net.post("hello") == (503, "the chat is busy\n")
+    assert await net.post("hello") == (503, "the chat is busy; try again later\n")
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST / HT", posted("hello")[:-1]])

@@ -201,13 +201,13 @@ async def test_who_is_down_broken_or_slow_is_tried_again_later(
     assert [round(request.time - begun) for request in endpoint.taken] == [1, 3, 17, 25, 41, 41]
     assert len({request.message["id"] for request in endpoint.taken}) == 2
     assert caplog.messages == [
-        f"the webhook has not taken a message, next try in {problem}"
+        f"the webhook did not accept a message, next try in {problem}"
         for problem in (
             "1 s: nobody there",
-            "2 s: it answers 500",
+            "2 s: it answered 500",
             "4 s: no answer in time",
             "8 s: BrokenResourceError",
-            "16 s: it answers 429",
+            "16 s: it answered 429",
         )
     ]
 
@@ -221,7 +221,7 @@ async def test_what_is_refused_is_not_tried_again(
     await chat.settled()
     assert endpoint.texts == ["one", "two"]
     [line] = caplog.messages
-    assert line.endswith(f"which is given up: it answers {status}")
+    assert line.endswith(f"giving up: it answered {status}")
 
 
 async def test_a_message_that_is_never_taken_does_not_hold_up_the_others_for_ever(
@@ -233,7 +233,7 @@ async def test_a_message_that_is_never_taken_does_not_hold_up_the_others_for_eve
     await trio.sleep(100)
     assert endpoint.texts == ["one"] * 8 + ["two"]
     assert round(endpoint.taken[-1].time - begun) == 1 + 2 + 4 + 8 + 16 + 30 + 30
-    assert caplog.messages[-1].endswith("which is given up: it answers 500")
+    assert caplog.messages[-1].endswith("giving up: it answered 500")
 
 
 # 3. The queue
@@ -249,7 +249,7 @@ async def test_what_does_not_fit_into_the_queue_is_counted_and_nobody_waits(
     assert trio.current_time() - begun < 1
     await trio.sleep(10)
     assert endpoint.texts == ["0", "0", "1", "2"]
-    assert caplog.messages[-1] == "the webhook is too slow: 7 messages are left out"
+    assert caplog.messages[-1] == "the webhook is too slow: 7 messages were dropped"
     await chat.server.clients[0].server.say("lobby", "not asked for")
     await chat.settled()
     assert len(endpoint.taken) == 4
@@ -276,7 +276,7 @@ async def test_the_server_ends_soon_and_says_what_is_not_delivered(
         await say(chat, ["one", "two"])
         begun = trio.current_time()
     assert trio.current_time() - begun < 2
-    assert caplog.messages == ["2 messages are not delivered at the end"]
+    assert caplog.messages == ["2 messages were not delivered before the stop"]
     assert all(line.closed for line in endpoint.lines)
 
 

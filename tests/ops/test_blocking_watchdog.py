@@ -92,7 +92,7 @@ def test_who_keeps_everybody_waiting_is_named_with_the_line(mill: Mill, named: N
     watched(partial(watchdog_of, mill), mill.on_message, Message("hello", sender="alice"))
     line, *stack = named.lines[-1].splitlines()
     assert line.startswith(
-        "plugin 'mill' keeps everybody waiting, for more than 0.2 s by now, at test_blocking_watchdog.py:"
+        "plugin 'mill' has blocked the whole server for more than 0.2 s, at test_blocking_watchdog.py:"
     )
     assert "in Named.grind: " in line
     assert [entry.rpartition(" in ")[2] for entry in stack[-4::2]] == ["on_message", "grind"]

@@ -144,7 +144,7 @@ class Unlucky:
 async def test_reload_tells_what_has_failed(virtual_time: object) -> None:
     async with running({"unlucky": Unlucky()}) as chat, controlled(chat) as control:
         assert await control.asked("reload") == [
-            "! the plugin 'unlucky' failed: there is no motd.txt; it goes on with what it had",
+            "! the plugin 'unlucky' failed: there is no motd.txt; it keeps what it had",
             ".",
         ]
 
@@ -152,14 +152,14 @@ async def test_reload_tells_what_has_failed(virtual_time: object) -> None:
 async def test_reload_tells_what_has_changed(virtual_time: object, monkeypatch: pytest.MonkeyPatch) -> None:
     async def run(reloader: Reloader) -> None:
         reload = reloader.ask()
-        reload.news = ["plugin 'dice': another version has taken its place"]
+        reload.news = ["plugin 'dice': replaced by its new version"]
         reload.done.set()
         await trio.sleep_forever()
 
     monkeypatch.setattr(Reloader, "run", run)
     async with running() as chat, controlled(chat) as control:
         assert await control.asked("reload") == [
-            "= plugin 'dice': another version has taken its place",
+            "= plugin 'dice': replaced by its new version",
             "= reloaded",
             ".",
         ]
@@ -259,7 +259,7 @@ async def test_a_plugin_that_takes_a_request_of_ours_refuses_the_start(virtual_t
             return {"tasks": lambda words: "none"}
 
     async with running([Greedy]) as chat:
-        with pytest.raises(PluginError, match="plugin 'greedy' has the request 'tasks', which trichat itself has"):
+        with pytest.raises(PluginError, match="plugin 'greedy' has the request 'tasks', which is built in"):
             Control(chat.folder / "trichat.sock", core_of(chat.server), Reloader(core_of(chat.server)))
 
 
@@ -267,7 +267,10 @@ async def test_a_request_that_is_too_long_is_not_carried_out_in_part(virtual_tim
     async with running([Greeter]) as chat, controlled(chat) as control:
         longest = "greet " + "x" * (MAX_REQUEST - len("greet "))
         assert (await control.asked(longest))[0].startswith("= hello xxx")
-        assert await control.asked(f"{longest}x") == [f"! a request has at most {MAX_REQUEST} bytes", "."]
+        assert await control.asked(f"{longest}x") == [
+            f"! the request is too long; send at most {MAX_REQUEST} bytes",
+            ".",
+        ]
 
 
 async def test_a_request_may_come_byte_by_byte_and_what_follows_it_is_not_looked_at(control: Controlled) -> None:
@@ -323,7 +326,7 @@ async def test_there_is_room_for_some_and_the_next_one_is_told_so(control: Contr
             nursery.start_soon(hold, control)
         await wait_all_tasks_blocked()
         assert await control.asked("tasks") == [
-            f"! too many ask at the same time; there is room for {MAX_CLIENTS}",
+            f"! too many clients: the control socket serves at most {MAX_CLIENTS} at a time; try again",
             ".",
         ]
         nursery.cancel_scope.cancel()

@@ -46,7 +46,7 @@ def stuck(folder: Path, plugin: str, stderr: int | None = None) -> Iterator[Serv
 
 def is_ended(server: Served) -> None:
     assert server.ends() == 1
-    assert "CRITICAL the stop has not come to its end within shutdown_timeout (0.5 s)" in server.errors()
+    assert "CRITICAL the stop did not finish within shutdown_timeout (0.5 s)" in server.errors()
 
 
 def test_a_signal_to_a_server_in_which_nothing_goes_on_ends_it(tmp_path: Path) -> None:

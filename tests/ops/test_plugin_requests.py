@@ -63,7 +63,7 @@ async def test_the_hook_is_given_the_server(virtual_time: object) -> None:
 @pytest.mark.parametrize(
     ("plugins", "reason"),
     [
-        ({"a": answering({"tasks": no})}, "plugin 'a' has the request 'tasks', which trichat itself has"),
+        ({"a": answering({"tasks": no})}, "plugin 'a' has the request 'tasks', which is built in; rename it"),
         (
             {"a": answering({"no": no}), "b": answering({"no": count})},
             "plugins 'a' and 'b' both have the request 'no'",
@@ -71,7 +71,7 @@ async def test_the_hook_is_given_the_server(virtual_time: object) -> None:
         ({"a": answering([no])}, "plugin 'a' contributes ["),
         ({"a": answering({"No Way": no})}, "plugin 'a' contributes 'No Way'"),
         ({"a": answering({7: no})}, "plugin 'a' contributes 7"),
-        ({"a": answering({"no": "no"})}, "plugin 'a' contributes 'no': 'no'; a request has a name like 'backup'"),
+        ({"a": answering({"no": "no"})}, "plugin 'a' contributes 'no': 'no'; a request needs a name like 'backup'"),
         (
             {"a": Made(control_requests=lambda: 1 / 0)},
             "plugin 'a' failed in control_requests: ZeroDivisionError('division by zero')",
@@ -113,8 +113,8 @@ async def hang(words: Sequence[str]) -> str:
         (failing(ValueError("it broke")), "it broke"),
         (failing(SystemExit(3)), "SystemExit(3)"),
         (hang, "it took longer than hook_timeout (0.5 s)"),
-        (lambda words: None, "None is not an answer to a request"),
-        (lambda words: ["a", "list"], "['a', 'list'] is not an answer to a request"),
+        (lambda words: None, "None is not an answer to a request; return a string or Refuse"),
+        (lambda words: ["a", "list"], "['a', 'list'] is not an answer to a request; return a string or Refuse"),
     ],
     ids=["raises", "exits", "hangs", "nothing", "a list"],
 )
@@ -196,7 +196,7 @@ async def test_a_server_that_stops_breaks_an_answer_off_before_it_leaves_the_plu
 async def test_before_the_start_and_after_the_end_nothing_is_answered(virtual_time: object) -> None:
     server = Server(plugins={"counter": answering({"count": count})}, listeners=[])
     requests = PluginRequests(core_of(server), RESERVED)
-    later = Refuse("the server is not running yet, or not any more; ask again when it is")
+    later = Refuse("the server is still starting, or is stopping; ask again when it is running")
     assert await requests.answer("count", []) == later
     async with trio.open_nursery() as nursery:
         await nursery.start(server.serve)

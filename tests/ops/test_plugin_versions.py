@@ -183,9 +183,9 @@ def test_what_takes_a_restart_is_said(folder: Path) -> None:
     configure("[plugins.seen]\nenabled = false\n", server="port = 2048\nmax_clients = 5")
     look = versions.look()
     assert look.remarks == [
-        "plugin 'new' is new: it takes part after a restart",
-        "plugin 'seen' is turned off: it takes part until a restart",
-        "server.port, server.max_clients: takes effect after a restart",
+        "plugin 'new' is new: restart the server to run it",
+        "plugin 'seen' is turned off: it keeps running until the server restarts",
+        "server.port, server.max_clients: restart the server to apply the change",
     ]
     assert look.changed == []
 

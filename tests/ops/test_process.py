@@ -92,7 +92,7 @@ def test_a_request_of_a_plugin_that_trichat_has_itself_refuses_the_start(tmp_pat
     (tmp_path / "herald.py").write_text(HERALD.replace('"announce"', '"reload"'))
     ended = trichat("serve", "--port", "0", "--plugin", "herald.py", cwd=tmp_path)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == "trichat: plugin 'herald' has the request 'reload', which trichat itself has\n"
+    assert ended.stderr == "trichat: plugin 'herald' has the request 'reload', which is built in; rename it\n"
 
 
 def test_a_standard_output_that_takes_nothing_is_no_reason_not_to_start(tmp_path: Path) -> None:
@@ -104,10 +104,8 @@ def test_a_standard_output_that_takes_nothing_is_no_reason_not_to_start(tmp_path
         try:
             assert process.stderr is not None
             warning = process.stderr.readline()
-            told = (
-                r"\S+ WARNING trichat listens on 127\.0\.0\.1:(\d+), which standard output does not take: No space .*\n"
-            )
-            listens = re.fullmatch(told, warning)
+            problem = "but standard output cannot be written to: No space"
+            listens = re.fullmatch(rf"\S+ WARNING trichat listens on 127\.0\.0\.1:(\d+), {problem} .*\n", warning)
             assert listens is not None, warning
             with socket.create_connection(("127.0.0.1", int(listens[1]))):
                 process.send_signal(signal.SIGTERM)
@@ -186,7 +184,7 @@ def test_who_is_blacklisted_is_told_so_and_nobody_else_hears_of_it(tmp_path: Pat
 
 def test_no_more_are_let_in_than_leave_the_process_some_of_its_descriptors(tmp_path: Path) -> None:
     with served(tmp_path, shell="ulimit -n 80") as server:
-        server.logs("may open only 80 files: it lets in 16 clients, and keeps 64 for the rest")
+        server.logs("may open only 80 files: it admits 16 clients, and keeps 64 for the rest")
         alice = server.join("alice")
         guests = [server.connect() for _ in range(40)]
         # Which of those who come together are the first is for Trio to say.
@@ -569,17 +567,15 @@ def test_reload_takes_a_new_version_of_a_plugin_and_nobody_notices(tmp_path: Pat
         alice.reads("alice: one")
         plugin.write_text(text.format("the second"))
         ended = trichat("reload", cwd=tmp_path)
-        news = "plugin 'shout': another version has taken its place\nreloaded\n"
+        news = "plugin 'shout': replaced by its new version\nreloaded\n"
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, news, "")
         alice.say("hello")
         alice.reads("alice: the second")
         plugin.write_text("def (")
         ended = trichat("reload", cwd=tmp_path)
         assert (ended.returncode, ended.stdout) == (1, "")
-        fault = (
-            r"trichat: plugin 'shout\.py' cannot be imported: \S*shout\.py:1: invalid syntax; the one before it goes on"
-        )
-        assert re.fullmatch(fault, ended.stderr.strip())
+        fault = r"plugin 'shout\.py' cannot be imported: \S*shout\.py:1: invalid syntax"
+        assert re.fullmatch(f"trichat: {fault}; the previous version keeps running", ended.stderr.strip())
         alice.say("hello")
         alice.reads("alice: the second")
 
@@ -592,7 +588,7 @@ def test_a_plugin_that_takes_too_long_to_be_imported_again_holds_nobody_up(tmp_p
     with served(tmp_path, "--config", config, "--plugin", "slow.py") as server:
         plugin.write_text(text.format(1.5))
         ended = trichat("reload", cwd=tmp_path)
-        fault = "trichat: plugin 'slow' cannot be imported within 0.5 seconds; the one before it goes on\n"
+        fault = "trichat: plugin 'slow' cannot be imported within 0.5 seconds; the previous version keeps running\n"
         assert (ended.returncode, ended.stderr) == (1, fault)
         assert "blocks the server" not in server.errors()
 
@@ -606,7 +602,7 @@ def test_reload_tells_what_has_failed_and_ends_with_status_1(tmp_path: Path) -> 
         ended = trichat("reload", cwd=tmp_path)
         fault = "blacklist.txt:1: '127.0.0.300' is not an IP address or network"
         assert ended.returncode == 1
-        assert ended.stderr == f"trichat: the plugin 'blacklist' failed: {fault}; it goes on with what it had\n"
+        assert ended.stderr == f"trichat: the plugin 'blacklist' failed: {fault}; it keeps what it had\n"
         server.logs(f"ERROR plugin 'blacklist' failed in on_reload: {fault}")
         assert "Traceback" not in server.errors()
         assert server.connect("127.0.0.3").rest() == ["* refused: 127.0.0.3 is on the blacklist"]
@@ -644,7 +640,7 @@ def test_trace_shows_what_plugins_make_of_what_is_said_until_ctrl_c(
 def test_who_traces_a_server_that_ends_is_told_so(server: Served, watching: subprocess.Popen[str]) -> None:
     server.signal(signal.SIGTERM)
     assert watching.stdout is not None
-    assert watching.stdout.read() == "trichat: the server has gone in the middle of its answer\n"
+    assert watching.stdout.read() == "trichat: the server closed the connection in the middle of its answer\n"
     assert watching.wait(PATIENCE) == 2
 
 
@@ -660,7 +656,8 @@ def test_a_second_server_in_the_same_folder_is_told_of_the_first(server: Served)
     ended = trichat("serve", "--host", "127.0.0.1", "--port", "0", cwd=server.folder)
     assert ended.returncode == 2
     assert ended.stderr == (
-        "trichat: another server has the control socket 'trichat.sock'; stop it, or name another one with --control\n"
+        "trichat: another server uses the control socket 'trichat.sock'; "
+        "stop it, or name another socket with --control\n"
     )
     assert trichat("tasks", cwd=server.folder).returncode == 0
 
@@ -672,7 +669,7 @@ def test_the_control_socket_of_a_server_that_was_killed_is_replaced(tmp_path: Pa
         assert (tmp_path / "trichat.sock").exists()
         ended = trichat("tasks", cwd=tmp_path)
         assert ended.returncode == 2
-        assert ended.stderr == "trichat: no server here: nobody listens at 'trichat.sock' any more\n"
+        assert ended.stderr == "trichat: no server here: nothing listens on 'trichat.sock' any more\n"
     with served(tmp_path):
         assert trichat("reload", cwd=tmp_path).returncode == 0
 

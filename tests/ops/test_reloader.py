@@ -60,7 +60,7 @@ async def test_who_waits_is_told_what_failed(virtual_time: object, caplog: pytes
     async with reloading(good=Slow(), bad=Slow(fault)) as reloader:
         reload = reloader.ask()
         await reload.done.wait()
-    assert reload.failures == ["the plugin 'bad' failed: motd.txt: No such file; it goes on with what it had"]
+    assert reload.failures == ["the plugin 'bad' failed: motd.txt: No such file; it keeps what it had"]
     assert caplog.messages == ["plugin 'bad' failed in on_reload: motd.txt: No such file"]
 
 
@@ -159,12 +159,12 @@ async def lifespan(server):
 
 async def test_a_plugin_that_has_crashed_is_told_of_until_it_has_another_version(served: Served) -> None:
     served.write(SHOUT + CRASHES)
-    assert (await served.reloaded()).news == ["plugin 'shout': another version has taken its place"]
+    assert (await served.reloaded()).news == ["plugin 'shout': replaced by its new version"]
     await trio.sleep(6)
-    crashed = "plugin 'shout' has crashed: it takes another version, or a restart, to be back"
+    crashed = "plugin 'shout' has crashed: change it and reload, or restart the server"
     assert (await served.reloaded()).news == [crashed]
     served.write(SHOUT)
-    assert (await served.reloaded()).news == ["plugin 'shout': another version has taken its place"]
+    assert (await served.reloaded()).news == ["plugin 'shout': replaced by its new version"]
     assert (await served.reloaded()).news == []
 
 
@@ -173,7 +173,7 @@ async def test_a_plugin_whose_file_was_written_again_is_replaced(served: Served)
     for mark in "?.":
         served.write(SHOUT.replace("!", mark))
         reload = await served.reloaded()
-        assert (reload.news, reload.failures) == (["plugin 'shout': another version has taken its place"], [])
+        assert (reload.news, reload.failures) == (["plugin 'shout': replaced by its new version"], [])
         await alice.say("hello")
         await alice.hears(f"alice: hello{mark}")
     assert (await served.reloaded()).news == []
@@ -182,7 +182,7 @@ async def test_a_plugin_whose_file_was_written_again_is_replaced(served: Served)
 async def test_it_needs_no_thread_that_plugins_may_hang_in(served: Served) -> None:
     served.write(SHOUT.replace("!", "?"))
     with all_threads_taken(), trio.fail_after(20):
-        assert (await served.reloaded()).news == ["plugin 'shout': another version has taken its place"]
+        assert (await served.reloaded()).news == ["plugin 'shout': replaced by its new version"]
 
 
 async def test_whatever_comes_of_looking_at_the_files_is_not_worth_the_server(served: Served) -> None:
@@ -190,7 +190,7 @@ async def test_whatever_comes_of_looking_at_the_files_is_not_worth_the_server(se
         raise MemoryError
 
     served.reloader._versions._read = read  # type: ignore[union-attr]
-    failure = "the configuration and the plugins cannot be looked at: MemoryError(); all plugins go on as they are"
+    failure = "the configuration and the plugins cannot be read: MemoryError(); no plugin is replaced"
     assert [(await served.reloaded()).failures for _ in range(2)] == [[failure]] * 2
 
 
@@ -219,7 +219,7 @@ async def test_a_disk_that_hangs_holds_up_no_plugin_that_opens_its_files_anew() 
     versions.answer.set()
     assert plugin.begun == 1
     assert reload.failures[0] == (
-        "the configuration and the plugins cannot be looked at within 0.1 seconds; all plugins go on as they are"
+        "the configuration and the plugins cannot be read within 0.1 seconds; no plugin is replaced"
     )
 
 
@@ -252,7 +252,7 @@ async def test_the_one_before_goes_on_if_the_new_one_cannot(
     reload = await served.reloaded()
     assert reload.news == []
     (failure,) = reload.failures
-    assert re.fullmatch(f"{said}; the one before it goes on", failure)
+    assert re.fullmatch(f"{said}; the previous version keeps running", failure)
     assert failure in caplog.messages
     await alice.say("hello")
     await alice.hears("alice: hello!")
@@ -277,7 +277,7 @@ async def test_everyone_is_told_to_open_files_anew_whatever_is_wrong_with_the_co
         reloader._versions = Versions(read, config, (), ())
         reload = reloader.ask()
         await reload.done.wait()
-    assert reload.failures == ["trichat.toml: is not TOML; all plugins go on as they are"]
+    assert reload.failures == ["trichat.toml: is not TOML; no plugin is replaced"]
     assert slow.ended == 1
 
 
@@ -347,7 +347,7 @@ async def test_whatever_is_wrong_with_a_new_version_the_server_goes_on(
         await reload.done.wait()
         (failure,) = reload.failures
         assert why in failure
-        assert failure.endswith("; the one before it goes on")
+        assert failure.endswith("; the previous version keeps running")
         await chat.join("alice")
 
 
@@ -362,4 +362,4 @@ async def test_a_package_may_have_folders_without_code(
         os.utime(package / "__init__.py", ns=(5, 5))
         reload = reloader.ask()
         await reload.done.wait()
-        assert (reload.news, reload.failures) == (["plugin 'shouting': another version has taken its place"], [])
+        assert (reload.news, reload.failures) == (["plugin 'shouting': replaced by its new version"], [])

@@ -94,7 +94,7 @@ def test_what_a_crashed_server_left_is_replaced(path: Path) -> None:
 
 def test_a_server_that_lives_keeps_it(path: Path) -> None:
     with private_socket(path):
-        complaint = re.escape(f"another server has the control socket {str(path)!r}")
+        complaint = re.escape(f"another server uses the control socket {str(path)!r}")
         with pytest.raises(StartError, match=complaint), private_socket(path):
             pass
         assert connects(path)
@@ -105,7 +105,7 @@ def test_a_server_that_lives_and_takes_nobody_any_more_keeps_it(path: Path) -> N
         busy.bind(str(path))
         busy.listen(0)
         waiting.connect(str(path))
-        with pytest.raises(StartError, match="another server has the control socket"), private_socket(path):
+        with pytest.raises(StartError, match="another server uses the control socket"), private_socket(path):
             pass
 
 
@@ -118,7 +118,7 @@ def test_what_is_no_socket_is_never_removed(path: Path, kind: str) -> None:
     else:
         path.symlink_to(path.parent / "elsewhere.sock")
         leave_a_stale_one(path.parent / "elsewhere.sock")
-    with pytest.raises(StartError, match="there is a file of this name"), private_socket(path):
+    with pytest.raises(StartError, match="a file with this name exists"), private_socket(path):
         pass
     assert path.is_symlink() or path.exists()
 
@@ -135,7 +135,7 @@ def locked(path: Path, flags: int = os.O_RDONLY) -> Iterator[int]:
 
 def test_of_two_that_start_at_the_same_moment_one_is_told_to_try_again(path: Path) -> None:
     beside = path.with_name("trichat.sock.lock")
-    complaint = "another server is being started with the control socket"
+    complaint = "another server is starting with the control socket"
     with locked(beside, os.O_RDWR | os.O_CREAT), pytest.raises(StartError, match=complaint), private_socket(path):
         pass
     with private_socket(path):
@@ -152,7 +152,7 @@ def test_one_that_gets_the_lock_when_the_other_one_is_through_is_told_as_well(
         path.with_name("trichat.sock.lock").unlink()
 
     monkeypatch.setattr(fcntl, "flock", wait_for_the_other)
-    with pytest.raises(StartError, match="another server is being started"), private_socket(path):
+    with pytest.raises(StartError, match="another server is starting"), private_socket(path):
         pass
 
 
@@ -170,7 +170,7 @@ def test_nothing_but_the_socket_is_in_the_folder(path: Path) -> None:
     ("name", "reason"), [("no/folder/trichat.sock", "No such file or directory"), ("x" * 200, "path too long")]
 )
 def test_a_place_where_it_cannot_be_is_one_sentence(tmp_path: Path, name: str, reason: str) -> None:
-    complaint = f"cannot make the control socket '.*': .*{reason}"
+    complaint = f"cannot create the control socket '.*': .*{reason}"
     with pytest.raises(StartError, match=complaint), private_socket(tmp_path / name):
         pass
 

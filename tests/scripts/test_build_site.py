@@ -39,13 +39,16 @@ def test_what_leads_somewhere_is_no_fault(tmp_path: Path, body: str) -> None:
 @pytest.mark.parametrize(
     ("body", "fault"),
     [
-        ('<a href="others/">', "index.html: others/ leads nowhere"),
-        ('<a href="file.py">', "index.html: file.py leads nowhere"),
-        ('<a href="#there">', "index.html: #there: there is no such heading"),
-        ('<a href="other/#here">', "index.html: other/#here: there is no such heading"),
-        ('<img src="picture.svg">', "index.html: picture.svg leads nowhere"),
-        ('<script src="https://example.org/x.js">', "index.html: https://example.org/x.js is fetched from elsewhere"),
-        ('<link rel="stylesheet" href="//example.org">', "index.html: //example.org is fetched from elsewhere"),
+        ('<a href="others/">', "index.html: others/ does not exist"),
+        ('<a href="file.py">', "index.html: file.py does not exist"),
+        ('<a href="#there">', "index.html: #there: the page has no such heading"),
+        ('<a href="other/#here">', "index.html: other/#here: the page has no such heading"),
+        ('<img src="picture.svg">', "index.html: picture.svg does not exist"),
+        (
+            '<script src="https://example.org/x.js">',
+            "index.html: https://example.org/x.js is fetched from another host",
+        ),
+        ('<link rel="stylesheet" href="//example.org">', "index.html: //example.org is fetched from another host"),
     ],
 )
 def test_what_leads_nowhere_or_is_fetched_from_elsewhere_is_a_fault(tmp_path: Path, body: str, fault: str) -> None:

@@ -1,1 +1,1 @@
-"""The command line: one module reads it, one carries each command out, and the rest belong to single commands."""
+"""The command line: `parser` reads it, `actions` runs the commands, and each other module serves one command."""

@@ -1,4 +1,4 @@
-"""What each command of the command line does. What the user has to mend is raised as a `TrichatError`."""
+"""The commands of the command line. They raise a `TrichatError` for every problem that the user can fix."""
 
 import argparse
 import logging
@@ -54,16 +54,17 @@ def _config_file(arguments: argparse.Namespace) -> Path | None:
 
 
 def serve_chat(arguments: argparse.Namespace) -> bool:
-    """Run the server until it stops; return whether somebody has stopped it, and not the failure of a plugin."""
-    # It would end the process. Until the server takes it over, all that a reload reads anew is still to be read.
+    """Run the server until it stops. Return whether it was stopped on purpose rather than by a failing plugin."""
+    # Until the server handles SIGHUP, the signal would end the process. Ignoring it loses nothing: everything that a
+    # reload reads is still to be read.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    # Without a standard error (`2>&-`), its descriptor is that of some other file.
+    # If standard error is closed (`2>&-`), another file may have its descriptor.
     log = logging.NullHandler() if sys.stderr is None else LogThread(sys.stderr.fileno())
     _log_to(log, logging.DEBUG if arguments.verbose else logging.INFO)
     try:
         return _serve_chat(arguments)
     finally:
-        # Before the last words on standard error, which say what went wrong.
+        # The error message that main() prints must come after the log.
         log.flush()
 
 
@@ -72,7 +73,7 @@ def _serve_chat(arguments: argparse.Namespace) -> bool:
     names = [f"{each.name} (in shadow)" if each.policy.shadow else each.name for each in choices if each.enabled]
     about = [f"configuration: {config.source}", f"plugins: {', '.join(names)}"]
     versions = Versions(partial(_read_config, arguments), config, arguments.plugin, plugins)
-    # Only now: what a reload compares is what the file says.
+    # Versions must keep the configuration of the file, because a reload compares the file with it.
     config = msgspec.structs.replace(config, server=as_many_as_descriptors(config.server))
     return serve(Server(config, plugins=plugins), versions, about)
 
@@ -87,14 +88,14 @@ def _build(arguments: argparse.Namespace) -> tuple[Config, list[Choice], dict[st
 
 
 def check_config(arguments: argparse.Namespace) -> None:
-    """Say that the configuration is good."""
+    """Check the configuration, and say that it is good."""
     config, _, plugins = _build(arguments)
-    Server(config, plugins=plugins)  # which refuses what is wrong with a plugin itself
+    Server(config, plugins=plugins)  # raises an error if a plugin cannot be registered
     print(f"{config.source}: good; plugins: {', '.join(plugins)}")
 
 
 def print_config(arguments: argparse.Namespace) -> None:
-    """Print all of the configuration that is in effect."""
+    """Print the whole configuration in effect."""
     from trichat._cli.config_dump import render  # only this command needs it
 
     faults: list[str] = []
@@ -105,7 +106,7 @@ def print_config(arguments: argparse.Namespace) -> None:
 
 
 def show_plugins(arguments: argparse.Namespace) -> None:
-    """Print a table of the plugins, or all about one."""
+    """Print a table of the plugins, or the details of one."""
     from trichat._cli.plugin_table import take_inventory  # only this command needs it
 
     faults: list[str] = []
@@ -118,18 +119,18 @@ def show_plugins(arguments: argparse.Namespace) -> None:
 
 
 def ask_server(arguments: argparse.Namespace) -> bool:
-    """Ask a server that runs, and return whether all went well there."""
-    from trichat._ops.control_client import ANSWER_TIMEOUT, ask  # which a server never needs
+    """Send a request to a running server, print its answer, and return whether the request succeeded."""
+    from trichat._ops.control_client import ANSWER_TIMEOUT, ask  # a server never needs it
 
     is_named = any(setting.keys == ("server", "control") for setting in arguments.settings)
-    # A server that is named can be asked whatever is wrong with the file.
+    # If the user names the control socket, a faulty configuration file does not matter.
     control = _load_config(arguments, None if is_named else _config_file(arguments)).server.control
     if not control:
-        raise ControlError("this server has no control socket: its `control` is empty")
+        raise ControlError("this server has no control socket: `control` is empty in its configuration")
     is_trace = arguments.request == "trace"
     answer = ask(Path(control), arguments.request, *arguments.words, timeout=None if is_trace else ANSWER_TIMEOUT)
     went_well = True
-    # Ctrl-C is how a trace ends; whoever has typed anything else has broken it off.
+    # Ctrl-C is the normal end of a trace. For any other request it is an interruption.
     with suppress(KeyboardInterrupt) if is_trace else nullcontext():
         for text, failed in answer if is_trace else list(answer):
             went_well = went_well and not failed
@@ -138,10 +139,10 @@ def ask_server(arguments: argparse.Namespace) -> bool:
 
 
 def replay_log(arguments: argparse.Namespace) -> None:
-    """Print what a plugin would have made of a chat log."""
+    """Print what a plugin would have done with the messages in a chat log."""
     from trichat._cli.log_replay import LogReplay  # only this command needs it
 
-    # Its failures are in the report.
+    # The report lists the failures of the plugin.
     _log_to(logging.StreamHandler(), logging.CRITICAL)
     config = _load_config(arguments, _config_file(arguments))
     print(LogReplay(arguments.plugin, config, arguments.log).run())
@@ -152,12 +153,12 @@ def write_plugin(arguments: argparse.Namespace) -> None:
     from trichat._cli.scaffold import new_plugin  # only this command needs it
 
     folder = new_plugin(arguments.name, Path())
-    print(f"{folder}: a plugin with its test; try `cd {folder} && pytest`, and go on with its README.md")
+    print(f"{folder}: created a plugin and its test; run `cd {folder} && pytest`, then read README.md there")
 
 
 def play_transcripts(arguments: argparse.Namespace) -> bool:
-    """Play transcripts, and return whether everybody heard what they say."""
-    from trichat.testing import Mismatch, Transcript, play_file, play_over_tcp  # which a server never needs
+    """Play transcripts, and return whether all clients heard what the transcripts say."""
+    from trichat.testing import Mismatch, Transcript, play_file, play_over_tcp  # a server never needs them
 
     went_well = True
     for path in arguments.file:
@@ -177,8 +178,8 @@ def play_transcripts(arguments: argparse.Namespace) -> bool:
 
 
 def try_plugin(arguments: argparse.Namespace) -> bool:
-    """Try a plugin, and return whether it is good."""
-    from trichat.testing import Subject, check_plugin  # which a server never needs
+    """Run all checks on a plugin, and return whether it passed them."""
+    from trichat.testing import Subject, check_plugin  # a server never needs them
 
     config = _load_config(arguments, arguments.config)
     subject = Subject(arguments.plugin, config, arguments.say, arguments.only)
@@ -199,5 +200,5 @@ def _log_to(handler: logging.Handler, level: int) -> None:
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler])
-    # What no line shows need not be looked up for each.
+    # The format does not use these fields. Without them, logging does not look them up for each record.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False

@@ -15,7 +15,7 @@ from trichat._plugins.loader import Choice
 
 
 def render(config: Config, choices: Sequence[Choice]) -> str:
-    """Return `config` as TOML that, read again, is the same configuration."""
+    """Return `config` as TOML. Reading the result gives the same configuration."""
     lines = ["[server]", *_keys(config.server)]
     for choice in choices:
         name = f"plugins.{_key(choice.name)}"
@@ -32,7 +32,7 @@ def _keys(options: Options) -> Iterator[str]:
 
 
 def keys(options: Options) -> dict[str, list[str]]:
-    """Return the lines of each key that is no table: comments, and last its value."""
+    """Return the lines of each key that is not a table: its comments, and its value last."""
     found: dict[str, list[str]] = {}
     for field in msgspec.structs.fields(options):
         value = getattr(options, field.name)
@@ -43,14 +43,17 @@ def keys(options: Options) -> dict[str, list[str]]:
 
 
 def _chosen(policy: Policy) -> Iterator[str]:
-    """The keys that every table may have, where they differ from their defaults: they would drown the others."""
+    """Yield the common keys of all plugins, but only those that differ from their defaults.
+
+    In every table, all of them would hide the plugin's own options.
+    """
     for key, lines in keys(policy).items():
         if key != "enabled" and getattr(policy, key) != getattr(Policy(), key):
             yield from lines
 
 
 def _tables(options: Options, parent: str) -> Iterator[str]:
-    """The options that are tables themselves: behind all keys, which would otherwise be theirs."""
+    """Yield the options that are tables. They must follow all keys, or TOML would read the keys as theirs."""
     for field in msgspec.structs.fields(options):
         value = getattr(options, field.name)
         if isinstance(value, Mapping):
@@ -72,7 +75,7 @@ def _assignment(key: str, value: object) -> str:
 
 
 def _key(key: str) -> str:
-    """Quote a key where TOML wants it quoted."""
+    """Quote a key if TOML requires it."""
     return tomli_w.dumps({key: 0}).removesuffix(" = 0\n")
 
 

@@ -1,7 +1,7 @@
-"""`trichat replay`: what a plugin would have made of the messages in a chat log.
+"""`trichat replay`: reports what a plugin would have done with the messages in a chat log.
 
-Only `on_message` is asked, one message after the other: nobody is there who could hear an answer. Each sender is a
-stand-in of the same name, in the room of the message, and what is sent to it is noted.
+It calls only `on_message`, with one message at a time, since nobody is connected. Each sender is a stand-in client
+with the same name, in the room of the message. The report counts what the plugin would have sent to it.
 """
 
 import math
@@ -35,29 +35,28 @@ from trichat._plugins.log_path import log_path_of
 from trichat._plugins.shadow import shadowing, shown
 from trichat._server import Server, core_of
 
-# Examples of each kind that are kept.
+# The report shows so many examples of each kind.
 EXAMPLES = 3
 
-# A line of the log is no longer: a message of the largest `max_line_bytes`, its name and its date. What is longer was
-# written by no server.
+# The longest line that a server writes: a message of the largest `max_line_bytes`, with its sender and its date.
 LONGEST_LINE = 2 * 1024 * 1024
 
-# Senders whose stand-ins are kept, with what the plugin has put into their `data`.
+# The replay keeps the stand-ins of so many senders, with what the plugin has put into their `data`.
 SENDERS = 10_000
 
-# What the stand-in of a sender has instead of an address: the log has none.
+# The address of every stand-in, because the log has no addresses.
 NO_ADDRESS = "0.0.0.0"
 
 
 @dataclass
 class Tally:
-    """How often something came about, and how it was the first times."""
+    """How often something happened, with the first few examples."""
 
     count: int = 0
     examples: list[str] = field(default_factory=list)
 
     def add(self, message: Message | None, outcome: str = "") -> None:
-        """Count one more: what became of a message, or without one, what a task in the background did."""
+        """Count one more outcome: of a message, or, if it is `None`, of a background task of the plugin."""
         self.count += 1
         if len(self.examples) < EXAMPLES:
             said = "in the background"
@@ -68,27 +67,27 @@ class Tally:
 
 @dataclass
 class Report:
-    """What became of the messages so far."""
+    """What the plugin has done with the messages so far."""
 
     plugin: str
     log: Path
     messages: int = 0
     others: int = 0
-    """Lines of the log that are no messages: written by nobody we know, or not to their end."""
+    """Lines of the log that are not messages: lines in another format, or cut off in the middle."""
     interrupted: bool = False
     refused: Tally = field(default_factory=Tally)
     changed: Tally = field(default_factory=Tally)
     handled: Tally = field(default_factory=Tally)
     acted: Tally = field(default_factory=Tally)
-    """What it would have done besides answering: sent, said, kicked."""
+    """What the plugin would have done besides answering: sent, said, kicked."""
     failed: Tally = field(default_factory=Tally)
 
     def __str__(self) -> str:
         lines = [f"{self.plugin}: {self.messages} messages of {self.log}"]
         if self.interrupted:
-            lines.append("interrupted: this is not all of it")
+            lines.append("interrupted: the report covers only part of the log")
         if self.others:
-            lines.append(f"lines that are no messages: {self.others}")
+            lines.append(f"lines that are not messages: {self.others}")
         for tally, title in (
             (self.refused, "would have refused"),
             (self.changed, "would have changed"),
@@ -103,14 +102,14 @@ class Report:
 
 
 class _Outcome:
-    """What the one plugin answers to a message, or what it fails with."""
+    """The plugin's answer to one message, or its failure."""
 
     def __init__(self) -> None:
         self.answer: object = None
         self.failure: BaseException | None = None
 
     def begin(self, plugin: str, message: Message) -> None:
-        """Nothing is to be noted yet."""
+        """Record nothing: the plugin has not answered yet."""
 
     def answered(self, answer: object) -> None:
         self.answer = answer
@@ -120,7 +119,7 @@ class _Outcome:
 
 
 class _NoTransport(Transport):
-    """The way to a stand-in: nothing arrives, and nothing comes back."""
+    """The transport of a stand-in: it drops what is sent, and nothing ever arrives."""
 
     address = NO_ADDRESS
 
@@ -143,10 +142,10 @@ class _NoTransport(Transport):
 
 
 class LogReplay:
-    """A plugin, and the log that it is played.
+    """Plays a log to a plugin.
 
-    `plugin` is the name of an installed plugin or of one in `plugins_dir`, a `.py` file or a module. Without `log`, it
-    is the one that `config` names. Raises `TrichatError` if there is no such plugin or log.
+    `plugin` is the name of an installed plugin or of one in `plugins_dir`, a `.py` file or a module. Without `log`,
+    the replay reads the log that `config` names. Raises `TrichatError` if there is no such plugin or log.
     """
 
     def __init__(self, plugin: str, config: Config, log: Path | None = None) -> None:
@@ -160,19 +159,23 @@ class LogReplay:
         _open(self.report.log).close()
         self._senders: OrderedDict[str, Connection] = OrderedDict()
         self._wire = LineWire(config.server.max_line_bytes)
-        # A call has real time, as it may wait for the network; in between, it is the time that the log says.
+        # During a call the clock runs in real time, since the call may wait for the network. Between calls it jumps to
+        # the time in the log.
         self._clock = MockClock(rate=1.0)
         self._first: int | None = None
 
     def run(self) -> Report:
-        """Play the log, to its end or to Ctrl-C. Raises `TrichatError` if the plugin cannot be asked or start."""
+        """Play the log to its end, or until Ctrl-C.
+
+        Raises `TrichatError` if the plugin cannot start or has no `on_message`.
+        """
         with TemporaryDirectory(prefix="trichat-") as folder:
-            # What the plugin keeps of this is not to be found among what it keeps of the chat.
+            # The plugin must not mix what it stores here with what it has stored about the real chat.
             options = msgspec.structs.replace(self._config.server, data_dir=folder)
             config = msgspec.structs.replace(self._config, server=options)
             server = Server(config, plugins=self._plugins, listeners=[])
             if not core_of(server).plugins.active.implements(hookspecs.on_message):
-                raise PluginError(f"plugin {self.report.plugin!r} has no on_message: there is nothing to ask it")
+                raise PluginError(f"plugin {self.report.plugin!r} has no on_message, so there is nothing to replay")
             with one_for_all():
                 trio.run(self._play, server, clock=self._clock)
         return self.report
@@ -180,7 +183,7 @@ class LogReplay:
     async def _play(self, server: Server) -> None:
         with trio.open_signal_receiver(signal.SIGINT) as signals:
             async with trio.open_nursery() as serving:
-                # Its tasks in the background are in shadow, too.
+                # The plugin's background tasks run in shadow, too.
                 with shadowing(partial(self.report.acted.add, None)):
                     await serving.start(server.serve)
                 async with trio.open_nursery() as nursery:
@@ -193,7 +196,7 @@ class LogReplay:
         async for number in signals:
             self.report.interrupted = True
             scope.cancel()
-            # A plugin that does not end is ended by the second one.
+            # If the plugin does not end, a second Ctrl-C ends the process.
             signal.signal(number, signal.SIG_DFL)
 
     async def _ask_all(self, server: Server) -> None:
@@ -203,12 +206,12 @@ class LogReplay:
                 if message is None:
                     self.report.others += 1
                 elif message.kind == "said":
-                    self._go_on_to(message.id)
+                    self._advance_clock_to(message.id)
                     await self._ask(server, message)
-                # For Ctrl-C, and for tasks of the plugin whose time has come.
+                # Lets Ctrl-C and the plugin's tasks in.
                 await trio.lowlevel.checkpoint()
 
-    def _go_on_to(self, id: int) -> None:
+    def _advance_clock_to(self, id: int) -> None:
         if self._first is None:
             self._first = id - int(1_000_000 * trio.current_time())
         self._clock.jump(max(0.0, (id - self._first) / 1_000_000 - trio.current_time()))
@@ -216,7 +219,7 @@ class LogReplay:
     async def _ask(self, server: Server, message: Message) -> None:
         report = self.report
         report.messages += 1
-        asked = message.with_id(0)  # as it is live: its place in the order comes later
+        asked = message.with_id(0)  # as in a running server, where a message gets its id after on_message
         outcome = _Outcome()
         plugins = core_of(server).plugins
         with shadowing(partial(report.acted.add, message)), plugins.deadlines.calls() as calls:
@@ -245,11 +248,11 @@ class LogReplay:
 
 
 def _alone(plugin: str, config: Config) -> tuple[str, Config, list[str]]:
-    """Return the plugin's name, what `config` says of it alone, and what to look for besides."""
+    """Return the plugin's name, `config` reduced to this plugin, and the plugin as an extra unless it is installed."""
     installed = plugin in {found.name for found in find_plugins(config.server.plugins_dir)}
     name = plugin if installed else name_of(plugin)
     options = config.server if installed else msgspec.structs.replace(config.server, plugins_dir="")
-    # What it does when it fails, and whether it runs, is for the server.
+    # Whether it runs, and what its failure does, matters only to a server.
     own = {
         key: value for key, value in config.plugins.get(name, {}).items() if key not in KEYS or key == "hook_timeout"
     }
@@ -257,7 +260,7 @@ def _alone(plugin: str, config: Config) -> tuple[str, Config, list[str]]:
 
 
 def _log_of(config: Config) -> Path:
-    """Return where the server of this configuration keeps its log. What is wrong with other plugins does not matter."""
+    """Return where the server with this configuration keeps its log. Faults of other plugins do not matter."""
     faults: list[str] = []
     for found in find_plugins(config.server.plugins_dir):
         if is_wanted(found, config):
@@ -266,11 +269,11 @@ def _log_of(config: Config) -> Path:
                 return path
     if faults:
         raise ConfigError(faults)
-    raise StartError("no plugin keeps a log, or it is turned off; name one with --log FILE")
+    raise StartError("no plugin keeps a log, or that plugin is turned off; name a log with --log FILE")
 
 
 def _built(found: Found, config: Config, faults: list[str]) -> Collection[object]:
-    """Make one plugin, if it is on, or add to `faults` why it cannot be made."""
+    """Build one plugin if it is turned on, or add to `faults` why it cannot be built."""
     try:
         choice = choose(found, config, faults)
         return build_plugins([] if choice is None else [choice], faults).values()

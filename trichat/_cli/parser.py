@@ -15,7 +15,7 @@ from trichat._cli.subcommands import Run, find_subcommands
 from trichat._config.settings import Setting, parse_setting
 from trichat._version import __version__
 
-# What a fault of the user ends with, as argparse does; and what was tried and failed.
+# Exit statuses: the user must fix something (argparse uses the same status), or the command ran and failed.
 USAGE_ERROR = 2
 FAILED = 1
 
@@ -23,7 +23,7 @@ _Add = Callable[[argparse.ArgumentParser], None]
 
 
 def main() -> NoReturn:
-    """Run the command line, and exit: 0 when all went well, 1 when what was tried failed, 2 when the user must act."""
+    """Run the command line, and exit: with 0 on success, 1 if the command failed, 2 if the user must fix something."""
     try:
         parser = _parser(sys.argv[1:])
         arguments = parser.parse_args()
@@ -35,7 +35,7 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:
-        # Whoever reads the output has seen enough, as `| head` has; Python would complain when it flushes the rest.
+        # The reader of the output has closed it, as `| head` does. Python would complain when it flushes the rest.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
     except TrichatError as error:
@@ -50,8 +50,8 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"trichat {__version__}")
     parser.set_defaults(command=None)
     used = words[0] if words else ""
-    # To make the parser of each takes three milliseconds, and to look for installed ones longer still. Only help and
-    # complaints need another parser than that of the command.
+    # Building a parser for every command takes three milliseconds, and looking for installed ones takes even longer.
+    # Only help and usage errors need more than the parser of the command that was typed.
     built_in: Iterable[str] = [used] if used in COMMANDS else COMMANDS
     installed = [] if used in COMMANDS else find_subcommands(COMMANDS)
     usable = [each for each in installed if not each.is_built_in]
@@ -79,7 +79,7 @@ def _add_config_file(command: argparse.ArgumentParser, about: str) -> None:
         default=[],
         type=_setting,
         metavar="TABLE.KEY=VALUE",
-        help="set any key of the configuration: --set plugins.stop.enabled=false",
+        help="set any key of the configuration, as in --set plugins.stop.enabled=false",
     )
 
 
@@ -91,7 +91,7 @@ def _add_alias(
     about: str,
     converted: Callable[[str], object] = str,
 ) -> None:
-    """Add an option that is short for `--set KEY=VALUE`."""
+    """Add an option that stands for `--set KEY=VALUE`."""
     keys = tuple(key.split("."))
     command.add_argument(
         option,
@@ -104,7 +104,7 @@ def _add_alias(
 
 
 def _add_configuration(command: argparse.ArgumentParser) -> None:
-    _add_config_file(command, f"the configuration (default: {actions.DEFAULT_CONFIG}, if it is there)")
+    _add_config_file(command, f"the configuration file (default: {actions.DEFAULT_CONFIG}, if it exists)")
     command.add_argument(
         "--plugin",
         action="append",
@@ -112,28 +112,26 @@ def _add_configuration(command: argparse.ArgumentParser) -> None:
         metavar="PLUGIN",
         help="add a plugin: an installed one, a .py file or a module",
     )
-    _add_alias(
-        command, "--plugins-dir", "server.plugins_dir", "DIR", "add the plugins in a folder: all of its .py files"
-    )
+    _add_alias(command, "--plugins-dir", "server.plugins_dir", "DIR", "add all .py files in a folder as plugins")
     _add_alias(command, "--host", "server.host", "HOST", "the address to listen on", _host)
     _add_alias(command, "--port", "server.port", "PORT", "the TCP port; 0 picks a free one", _port)
-    _add_alias(command, "--chat-log", "plugins.chat_log.path", "FILE", "the file that keeps what is said")
-    _add_alias(command, "--control", "server.control", "PATH", "the socket at which it can be asked; empty for none")
+    _add_alias(command, "--chat-log", "plugins.chat_log.path", "FILE", "the file that the chat log is written to")
+    _add_alias(command, "--control", "server.control", "PATH", "the path of the control socket; empty for none")
 
 
 def _add_serve(command: argparse.ArgumentParser) -> None:
     _add_configuration(command)
-    command.add_argument("-v", "--verbose", action="store_true", help="log more of what happens")
+    command.add_argument("-v", "--verbose", action="store_true", help="log more details")
 
 
 def _add_plugins(command: argparse.ArgumentParser) -> None:
     _add_configuration(command)
-    command.add_argument("name", nargs="?", metavar="NAME", help="the one to show")
+    command.add_argument("name", nargs="?", metavar="NAME", help="show the details of this plugin")
 
 
 def _add_ask(command: argparse.ArgumentParser) -> None:
-    command.add_argument("request", metavar="NAME", help="the request; an unknown one is answered with all names")
-    command.add_argument("words", nargs="*", metavar="WORD", help="what the request takes")
+    command.add_argument("request", metavar="NAME", help="the request; an unknown name lists all requests")
+    command.add_argument("words", nargs="*", metavar="WORD", help="an argument of the request")
     _add_server(command)
 
 
@@ -143,7 +141,7 @@ def _add_request(request: str, command: argparse.ArgumentParser) -> None:
 
 
 def _add_server(command: argparse.ArgumentParser) -> None:
-    _add_config_file(command, "the configuration of the server")
+    _add_config_file(command, "the configuration file of the server")
     _add_alias(command, "--control", "server.control", "PATH", "the server's control socket (default: as configured)")
 
 
@@ -151,12 +149,12 @@ def _add_replay(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--plugin", required=True, metavar="PLUGIN", help="an installed plugin, a .py file or a module"
     )
-    command.add_argument("--log", type=Path, metavar="FILE", help="the chat log (default: that of the configuration)")
-    _add_config_file(command, "where its options are")
+    command.add_argument("--log", type=Path, metavar="FILE", help="the chat log (default: as configured)")
+    _add_config_file(command, "the configuration file with its options")
 
 
 def _add_new_plugin(command: argparse.ArgumentParser) -> None:
-    command.add_argument("name", metavar="NAME", help="the plugin's name, and the folder's")
+    command.add_argument("name", metavar="NAME", help="the name of the plugin and its folder")
 
 
 def _add_transcript(command: argparse.ArgumentParser) -> None:
@@ -165,15 +163,15 @@ def _add_transcript(command: argparse.ArgumentParser) -> None:
         "--connect",
         type=_place,
         metavar="HOST:PORT",
-        help="play it on a server that runs already, rather than on one in memory and in virtual time",
+        help="play it on this running server (default: on a server in memory, in virtual time)",
     )
 
 
 def _add_check_plugin(command: argparse.ArgumentParser) -> None:
     command.add_argument("plugin", metavar="PLUGIN", help="an installed plugin, a .py file or a module")
-    _add_config_file(command, "where its options are")
-    command.add_argument("--say", action="append", default=[], metavar="LINE", help="a line to say that it acts on")
-    command.add_argument("--only", default="", metavar="CASE", help="play the one case that a failure has named")
+    _add_config_file(command, "the configuration file with its options")
+    command.add_argument("--say", action="append", default=[], metavar="LINE", help="a line that the plugin acts on")
+    command.add_argument("--only", default="", metavar="CASE", help="run only this case; a failure names its case")
 
 
 def _setting(text: str) -> Setting:
@@ -198,41 +196,45 @@ def _place(text: str) -> tuple[str, int]:
 
 def _host(text: str) -> str:
     if not text:
-        raise argparse.ArgumentTypeError("it is empty")
+        raise argparse.ArgumentTypeError("the address is empty; use 0.0.0.0 to listen on all addresses")
     return text
 
 
 COMMANDS: Mapping[str, tuple[Run, _Add, str]] = {
     "serve": (actions.serve_chat, _add_serve, "run the server"),
-    "check": (actions.check_config, _add_configuration, "say whether a configuration is good"),
+    "check": (actions.check_config, _add_configuration, "validate a configuration without starting a server"),
     "config": (actions.print_config, _add_configuration, "print the whole configuration in effect, as TOML"),
-    "plugins": (actions.show_plugins, _add_plugins, "show the plugins that there are, or all about one"),
+    "plugins": (actions.show_plugins, _add_plugins, "list all plugins, or show the details of one"),
     "tasks": (
         actions.ask_server,
         partial(_add_request, "tasks"),
-        "show what a running server does: its tasks, and where each waits",
+        "show the tasks of a running server, and where each one waits",
     ),
     "trace": (
         actions.ask_server,
         partial(_add_request, "trace"),
-        "show what each plugin makes of each message, until Ctrl-C",
+        "show what each plugin does with each message, until Ctrl-C",
     ),
     "reload": (
         actions.ask_server,
         partial(_add_request, "reload"),
-        "let a running server take new versions of its plugins, and open its files anew",
+        "have a running server load new versions of its plugins and reopen its files",
     ),
-    "ask": (actions.ask_server, _add_ask, "ask a running server for what one of its plugins answers"),
-    "replay": (actions.replay_log, _add_replay, "say what a plugin would have made of the messages in a chat log"),
+    "ask": (actions.ask_server, _add_ask, "send a request to a plugin of a running server"),
+    "replay": (actions.replay_log, _add_replay, "show what a plugin would have done with the messages in a chat log"),
     "new-plugin": (
         actions.write_plugin,
         _add_new_plugin,
-        "write a plugin that works, with its test, into a new folder",
+        "create a folder with a working plugin and its test",
     ),
     "transcript": (
         actions.play_transcripts,
         _add_transcript,
-        "play a dialogue, and say whether people heard what it says",
+        "play a transcript, and check that people hear what it says",
     ),
-    "check-plugin": (actions.try_plugin, _add_check_plugin, "try everything on a plugin that it has to survive"),
+    "check-plugin": (
+        actions.try_plugin,
+        _add_check_plugin,
+        "test that a plugin survives everything that a server does to it",
+    ),
 }

@@ -1,4 +1,4 @@
-"""What `trichat plugins` shows: every plugin that was found, and those that cannot be used with the reason."""
+"""`trichat plugins`: shows every plugin that was found, and says why if one cannot be used."""
 
 import inspect
 from collections.abc import Iterator, Sequence
@@ -18,29 +18,29 @@ from trichat._plugins.loader import Choice, build_plugins, choose, is_wanted
 
 
 class Item(NamedTuple):
-    """A plugin, and what becomes of it."""
+    """A plugin, and whether it runs."""
 
     found: Found
     state: str
     """`on`, `off`, `shadow` or `broken`."""
     choice: Choice | None
-    """What it is; `None` where it was not imported, or could not be."""
+    """The plugin as loaded; `None` if it was not imported, or could not be."""
     hooks: Sequence[str] = ()
-    """The hooks that it has, if it runs."""
+    """The hooks that it implements, if it runs."""
     commands: Sequence[str] = ()
-    """How its slash commands are typed, if it runs."""
+    """The usage of each of its slash commands, if it runs."""
     faults: Sequence[str] = ()
     """Why it is broken."""
 
     @property
     def version(self) -> str:
-        """That of its package, or its own."""
+        """The version of its package, or else the module's own `__version__`."""
         module = inspect.getmodule(self.choice.factory) if self.choice else None
         return self.found.version or str(getattr(module, "__version__", "-"))
 
 
 class Inventory(NamedTuple):
-    """All plugins, and the order in which those that are on are called."""
+    """All plugins, and the order in which each hook calls those that run."""
 
     items: Sequence[Item]
     plugins: Plugins
@@ -56,10 +56,10 @@ class Inventory(NamedTuple):
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         order = [f"{hook}: {', '.join(names)}" for hook, names in self.plugins.active.order().items() if names]
-        return "\n".join([*lines, "", "In each hook they are called in this order:", *order])
+        return "\n".join([*lines, "", "Each hook calls them in this order:", *order])
 
     def details(self, name: str) -> str:
-        """Return all there is to say of one plugin. Raises `PluginError` if there is none of this name."""
+        """Return the details of one plugin. Raises `PluginError` if no plugin has this name."""
         item = next((item for item in self.items if item.found.name == name), None)
         if item is None:
             names = [item.found.name for item in self.items]
@@ -68,9 +68,9 @@ class Inventory(NamedTuple):
 
 
 def take_inventory(config: Config, extra: Extra = ()) -> Inventory:
-    """Look at every plugin. Nothing that is wrong with one keeps the others from being shown.
+    """Look at every plugin. A faulty plugin does not hide the others.
 
-    Raises `PluginError` if two have one name, or if there is no folder of plugins where there should be one.
+    Raises `PluginError` if two plugins have the same name, or if `plugins_dir` does not exist.
     """
     plugins = Plugins(config.server.hook_timeout)
     return Inventory(
@@ -135,7 +135,7 @@ def _default(field: Any) -> str:
 
 
 def _type_text(annotation: Any) -> str:
-    """Name a type as people write it: without what stands beside it."""
+    """Return a type as people write it, without the metadata of `Annotated`."""
     if get_origin(annotation) is Annotated:
         return _type_text(get_args(annotation)[0])
     if annotation is type(None):

@@ -1,4 +1,4 @@
-"""`trichat new-plugin NAME`: a folder with a plugin that works, its test, and what it takes to install it."""
+"""`trichat new-plugin NAME`: creates a folder with a working plugin, its test, and the files to install it."""
 
 import importlib.util
 import re
@@ -10,27 +10,27 @@ from trichat._plugins.discovery import find_plugins
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
-# So long that nothing made of it is too long for a file system, or for a line.
+# With a name of this length, no file name and no line of code becomes too long.
 LONGEST_NAME = 25
 
-# The plugin is a module: a class would need a name, and each one may be taken.
+# The plugin is a module. A class would need a name, and any name might clash with one in the file.
 _FILES = {
     "trichat_$name.py": '''\
-"""$name: who says `!$name` is answered, and nobody else hears of it."""
+"""$name: answers anyone who says `!$name`, without showing it to the room."""
 
 from trichat import Client, Handled, Message, hookimpl
 
 
 @hookimpl
 def on_message(client: Client, message: Message) -> Handled | None:
-    """Answer what is for this plugin, and let everything else go on."""
+    """Answer `!$name`, and pass on every other message."""
     if message.text != "!$name":
         return None
     client.send(f"hello, {client.name}: $name is here")
     return Handled()
 ''',
     "test_trichat_$name.py": '''\
-"""The plugin in a chat: what people say and hear, and what it survives."""
+"""Test the plugin in a chat: what people say and hear, and that cancellation does no harm."""
 
 import pytest
 from trichat.testing import Chat, cancel_everywhere
@@ -45,7 +45,7 @@ def chat_plugins() -> dict[str, object]:
     return {**PLUGINS}
 
 
-async def test_who_says_it_is_answered_and_nobody_else_hears_of_it(chat: Chat) -> None:
+async def test_it_answers_the_sender_and_nobody_else(chat: Chat) -> None:
     alice, bob = await chat.join("alice"), await chat.join("bob")
     await alice.hears("* bob joined")
     await bob.say("!$name", "hello")
@@ -90,7 +90,7 @@ only-include = ["trichat_$name.py"]
     "README.md": """\
 # $name
 
-A plugin for trichat: who says `!$name` is answered, and nobody else hears of it.
+A plugin for trichat. It answers anyone who says `!$name`; nobody else sees the question or the answer.
 
 ```console
 $$ pytest
@@ -99,22 +99,22 @@ $$ trichat plugins $name
 $$ trichat check-plugin $name
 ```
 
-Tests need `trichat[testing]`. It is installed for a server by `pip install .` in the server's environment, and runs
-when `trichat.toml` has its table:
+The tests need `trichat[testing]`. To use the plugin, run `pip install .` in the server's environment, and add its
+table to `trichat.toml`:
 
 ```toml
 [plugins.$name]
 ```
 
-What else a plugin can do is in trichat's `docs/writing-plugins.md` and `docs/hooks.md`.
+To learn what else a plugin can do, read `docs/writing-plugins.md` and `docs/hooks.md` of trichat.
 """,
 }
 
 
 def new_plugin(name: str, parent: Path) -> Path:
-    """Write a plugin into a new folder of its name in `parent`, and return the folder.
+    """Write a plugin into a new folder with its name in `parent`, and return the folder.
 
-    Raises `PluginError`, and has written nothing then, if there is something of this name or it cannot be one.
+    Raises `PluginError`, and writes nothing, if the name is taken or invalid.
     """
     _check(name)
     folder = parent / name
@@ -124,7 +124,7 @@ def new_plugin(name: str, parent: Path) -> Path:
         for path, text in _FILES.items():
             (folder / Template(path).substitute(words)).write_text(Template(text).substitute(words), encoding="utf-8")
     except FileExistsError:
-        raise PluginError(f"{str(folder)!r} is there already; choose another name, or another place") from None
+        raise PluginError(f"{str(folder)!r} exists already; choose another name or another folder") from None
     except OSError as error:
         raise PluginError(f"{str(folder)!r} cannot be written: {error.strerror}") from None
     return folder
@@ -133,12 +133,12 @@ def new_plugin(name: str, parent: Path) -> Path:
 def _check(name: str) -> None:
     if not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
         raise PluginError(
-            f"{name!r} cannot be the name of a new plugin: it is of small letters and digits, with single `_` in "
-            f"between, and of {LONGEST_NAME} at most, like 'word_filter'"
+            f"{name!r} cannot be the name of a new plugin: begin with a letter, and use at most {LONGEST_NAME} "
+            "lower-case letters, digits and single `_` in between, like 'word_filter'"
         )
     for plugin in find_plugins():
         if plugin.name == name:
             raise PluginError(f"there is a plugin {name!r} already ({plugin.origin}); choose another name")
     module = f"trichat_{name}"
     if importlib.util.find_spec(module) is not None:
-        raise PluginError(f"{name!r} cannot be the name of a new plugin: there is a module {module} already")
+        raise PluginError(f"there is a module {module!r} already; choose another name than {name!r}")

@@ -1,8 +1,9 @@
-"""Subcommands of `trichat` that other packages bring, by entry points of the group `trichat.subcommands`.
+"""Subcommands of `trichat` that other packages add, by entry points of the group `trichat.subcommands`.
 
 An entry point names a function `add(parser)`. It adds the arguments of the subcommand to an `argparse.ArgumentParser`,
-and returns what runs it: a function that takes the parsed arguments, and returns `False` if what was tried has failed.
-The text of a `TrichatError` that it raises is told to the user. Nothing is imported before the subcommand is used.
+and returns the function that runs the subcommand. That function takes the parsed arguments, and returns `False` if it
+has failed. If it raises a `TrichatError`, the user sees the error's text. Nothing is imported before the subcommand is
+used.
 """
 
 import argparse
@@ -17,29 +18,31 @@ from trichat._base.failures import pass_on, with_place
 GROUP = "trichat.subcommands"
 
 Run = Callable[[argparse.Namespace], bool | None]
-"""Carries a subcommand out. `False` says that what was tried has failed."""
+"""Runs a command. It returns `False` if the command has failed."""
 
 
 class Subcommand(NamedTuple):
-    """A subcommand, and the packages that bring one of this name: one, unless somebody has to decide."""
+    """A subcommand, with the entry points of this name. It can be used only if there is exactly one."""
 
     name: str
     points: Sequence[EntryPoint]
     is_built_in: bool
-    """Whether trichat itself has one of this name, which is the one that runs."""
+    """Whether trichat itself has a command of this name; that one is used."""
 
     @property
     def about(self) -> str:
-        """What the help says of it."""
+        """The line about it in the help."""
         origin = f"from {self._packages}"
         if self.is_built_in:
-            return f"{origin}: not used, trichat itself has one of this name"
-        return origin if len(self.points) == 1 else f"{origin}: not used, only one of them may have this name"
+            return f"{origin}: not used, because trichat itself has a command of this name"
+        return origin if len(self.points) == 1 else f"{origin}: not used, because only one of them may have this name"
 
     def add(self, parser: argparse.ArgumentParser) -> Run:
         """Import it, let it add its arguments, and return what runs it. Raises `PluginError`."""
         if len(self.points) > 1:
-            raise PluginError(f"the packages {self._packages} have the subcommand {self.name!r}: uninstall all but one")
+            raise PluginError(
+                f"the packages {self._packages} all have the subcommand {self.name!r}; uninstall all but one"
+            )
         try:
             run = self.points[0].load()(parser)
         except BaseException as error:
@@ -60,7 +63,7 @@ class Subcommand(NamedTuple):
 
 
 def find_subcommands(built_in: Collection[str]) -> list[Subcommand]:
-    """Return those that are installed, in the order of their names. It reads files of each package, imports none."""
+    """Return the installed subcommands, sorted by name. Reads the metadata of all packages, but imports none."""
     found = defaultdict[str, list[EntryPoint]](list)
     for point in entry_points(group=GROUP):
         found[point.name].append(point)

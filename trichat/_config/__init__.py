@@ -1,1 +1,1 @@
-"""The configuration: one TOML file, typed, with every fault named by its place."""
+"""The configuration: one TOML file, with a type for every key. Each fault is reported with its place."""

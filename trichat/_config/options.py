@@ -1,4 +1,4 @@
-"""The configuration: one TOML file, typed, with every fault named by its place."""
+"""The configuration: one TOML file, with a type for every key. Each fault is reported with its place."""
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import lru_cache
@@ -12,27 +12,27 @@ from trichat._base.addresses import Network
 from trichat._base.errors import ConfigError
 from trichat._config.settings import Keys, Place, Setting, with_settings
 
-# What to call a configuration without a file.
+# The name of a configuration without a file.
 DEFAULTS = "the defaults"
 
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
-"""A time limit in seconds, of at most a day: no wait is without end."""
+"""A time limit in seconds, of at most a day. Infinity is not allowed, so every wait ends."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The base of a plugin's options: one annotated field per key of its table, with a default.
 
-    The string in a field's `Annotated[int, "..."]` is what `trichat config` prints above it; limits go beside it, as
-    msgspec's `Meta(ge=0)`.
+    `trichat config` prints the string in a field's `Annotated[int, "..."]` above the key. Limits go next to that
+    string, as msgspec's `Meta(ge=0)`.
     """
 
     @classmethod
     def for_trial(cls, folder: Path) -> Mapping[str, object]:  # noqa: ARG003 - for those that override it
-        """Return keys with their values for a trial of the plugin, by the test kit or `trichat check-plugin`.
+        """Return keys and values for a trial of the plugin, by the test kit or `trichat check-plugin`.
 
         A value that is a `Path` is a file in `folder`. `check-plugin` uses it even if the configuration names another
         file, so that a trial never writes to the files of a real server. All other values are defaults that suit a
-        trial, such as not to wait for the disk: the configuration goes first.
+        trial, such as not waiting for the disk; a value in the configuration overrides them.
         """
         return {}
 
@@ -45,52 +45,52 @@ class ServerOptions(Options, frozen=True, kw_only=True):
     )
     port: Annotated[int, Meta(ge=0, le=65535), "The TCP port; 0 picks a free one."] = 1024
     operators: Annotated[
-        tuple[Network, ...], "From where people may do what not everyone may: addresses and networks."
+        tuple[Network, ...], "The addresses and networks from which people may use operators' commands."
     ] = (Network("127.0.0.0/8"), Network("::1"))
     plugins_dir: Annotated[
-        str, "A folder whose .py files are plugins, all of them; relative to where the server was started."
+        str, "A folder of plugins: each of its .py files is one. Relative to the folder where the server starts."
     ] = ""
     data_dir: Annotated[
         str,
         Meta(min_length=1),
-        "Where plugins keep what survives a restart, each in a folder of its own that is made when it needs it; "
-        "relative to where the server was started.",
+        "Where plugins store what survives restarts, each in a folder of its own; created when a plugin first stores "
+        "something. Relative to the folder where the server starts.",
     ] = "trichat_data"
     control: Annotated[
         str,
-        "The Unix socket at which trichat tasks, trace and reload reach the server, for its own user alone; empty for "
-        "none; relative to where the server was started.",
+        "The Unix socket through which trichat tasks, trace, reload and ask reach the server; only for the server's "
+        "own user; empty for none. Relative to the folder where the server starts.",
     ] = "trichat.sock"
     max_clients: Annotated[int, Meta(ge=1), "Connections at a time."] = 10_000
     max_clients_per_address: Annotated[int, Meta(ge=1), "Connections at a time from one address."] = 1_000
     max_line_bytes: Annotated[
-        int, Meta(ge=64, le=1_048_576), "The longest line that is taken, in bytes without its end."
+        int, Meta(ge=64, le=1_048_576), "The longest line that is accepted, in bytes, without its end."
     ] = 4096
     backlog_bytes: Annotated[
-        int, Meta(ge=4096), "What may wait for a client that does not read, before it is disconnected."
+        int, Meta(ge=4096), "Bytes that may wait for a client that does not read; with more, it is disconnected."
     ] = 1_048_576
-    name_timeout: Annotated[Seconds, "Seconds that a new client has to give a name."] = 30.0
-    send_timeout: Annotated[Seconds, "Seconds that a client may take nothing of what waits for it."] = 60.0
+    name_timeout: Annotated[Seconds, "Seconds that a new client has, in all, to give a name."] = 30.0
+    send_timeout: Annotated[Seconds, "Seconds that a client may accept nothing of what waits for it."] = 60.0
     hook_timeout: Annotated[Seconds, "Seconds that one call of a plugin may take before it is cancelled."] = 5.0
-    shutdown_timeout: Annotated[Seconds, "Seconds within which a stop is done, whatever clients and plugins do."] = 5.0
+    shutdown_timeout: Annotated[Seconds, "Seconds that a stop may take, whatever clients and plugins do."] = 5.0
 
     @classmethod
     def for_trial(cls, folder: Path) -> Mapping[str, object]:
-        """Plugins keep their data in `folder`."""
+        """Plugins store their data in `folder`."""
         return {"data_dir": folder / "trichat_data"}
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole configuration. The tables of the plugins are typed later, when the plugins are known."""
+    """A whole configuration. The tables of the plugins get their types later, when the plugins are known."""
 
     server: ServerOptions = ServerOptions()
     plugins: Mapping[str, Mapping[str, object]] = {}
     source: str = DEFAULTS
-    """What to call it in a fault: the name of the file."""
+    """Its name in a fault: that of the file."""
     trial_folder: Path | None = None
-    """The folder of a trial: what a table does not say is as `Options.for_trial` says. `None` outside of trials."""
+    """The folder of a trial, in which `Options.for_trial` completes each table. `None` outside of trials."""
     given: Set[Keys] = frozenset()
-    """What is not from the file, but from the command line."""
+    """The keys that come from the command line, and not from the file."""
 
     @classmethod
     def from_tables(cls, tables: Mapping[str, object], source: str = "configuration") -> "Config":
@@ -102,7 +102,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return config
 
     def place(self, *keys: str) -> Place:
-        """Return what to call one of its tables or values in a fault."""
+        """Return the place of one of its tables or values, for a fault."""
         return Place(self.source, keys, self.given)
 
 
@@ -116,23 +116,24 @@ def load_config(path: Path) -> Config:
 
 
 def read_config(path: Path | None, faults: list[str], settings: Sequence[Setting] = ()) -> Config:
-    """Read a configuration file, if there is one, with `settings` in place of what it says.
+    """Read a configuration file, if there is one. `settings` override it.
 
-    Each fault is added to `faults`, and its default stands in for what is wrong.
+    Each fault is added to `faults`; the default replaces the wrong value.
     """
     tables = {} if path is None else _read(path, faults)
     return _from_tables(tables, DEFAULTS if path is None else str(path), faults, settings)
 
 
 def _read(path: Path, faults: list[str]) -> Mapping[str, object]:
-    import tomllib  # a server without a file does not need it
+    import tomllib  # not needed by a server without a file
 
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         faults.append(f"{path}: cannot be read ({error.strerror})")
     except (ValueError, RecursionError) as error:
-        # Besides its own errors, tomllib lets out those of numbers that are too long, and of what is nested too deep.
+        # Besides its own errors, tomllib raises ValueError for numbers with too many digits, and RecursionError for
+        # tables that are nested too deeply.
         faults.append(f"{path}: is not TOML ({error})")
     return {}
 
@@ -147,7 +148,7 @@ def _from_tables(
             kind = "table" if isinstance(table, dict) else "key"
             faults.append(f"{root.at(key)}: unknown {kind}{suggestion(key, ['server', 'plugins'])}")
     table = _table(tables, "server", root, faults)
-    # What is right in it counts, even if the rest is wrong: `plugins_dir` says which tables of plugins there may be.
+    # Valid values count even if others are wrong: `plugins_dir` decides which tables of plugins may exist.
     server = ServerOptions(**_values(ServerOptions, table, root.at("server"), faults))
     plugins = _table(tables, "plugins", root, faults)
     return Config(
@@ -167,7 +168,7 @@ def _table(tables: Mapping[str, object], key: str, place: Place, faults: list[st
 
 
 def in_trial(cls: type[Options], table: Mapping[str, object], folder: Path) -> Mapping[str, object]:
-    """Return `table`, completed by what the options `cls` say of a trial in `folder`."""
+    """Return `table`, completed by what `cls.for_trial` returns for a trial in `folder`."""
     defaults = cls.for_trial(folder)
     return {**{key: str(value) if isinstance(value, Path) else value for key, value in defaults.items()}, **table}
 
@@ -178,9 +179,9 @@ OptionsType = TypeVar("OptionsType", bound=Options)
 def to_options(
     cls: type[OptionsType], table: Mapping[str, object], place: Place, faults: list[str], others: Sequence[str] = ()
 ) -> OptionsType | None:
-    """Convert `table` to `cls`. Each fault is added to `faults`, after its `place`; `None` if there was one.
+    """Convert `table` to `cls`, or return `None` if it has faults. Each fault is added to `faults`, with its `place`.
 
-    `others` are keys that the table may have besides these: a misspelled one may have been meant for one of them.
+    `others` are keys that the table may have besides these. A suggestion for a misspelled key may name one of them.
     """
     fields = _fields(cls)
     before = len(faults)
@@ -192,10 +193,10 @@ def to_options(
 def _values(
     cls: type[Options], table: Mapping[str, object], place: Place, faults: list[str], others: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Return the values in `table` that are right, and add a fault for each of the others."""
+    """Return the valid values in `table`, and add a fault for each of the others."""
     fields = _fields(cls)
     values = {}
-    # Key by key, because msgspec stops at the first fault and whoever wrote the file wants to see all of them.
+    # Key by key, because msgspec stops at the first fault, and the author of the file wants to see all of them.
     for key, value in table.items():
         before = len(faults)
         if key in fields:
@@ -209,7 +210,7 @@ def _values(
 
 @lru_cache
 def _fields(cls: type[Options]) -> Mapping[str, msgspec.structs.FieldInfo]:
-    """Return the fields of `cls` by name: looking them up takes long, and tests start many servers."""
+    """Return the fields of `cls` by name. They are cached because the look-up is slow and tests start many servers."""
     return {field.name: field for field in msgspec.structs.fields(cls)}
 
 
@@ -233,7 +234,7 @@ def _convert(value: object, wanted: Any, place: str, faults: list[str]) -> Any:
 
 
 def _choices(wanted: Any) -> Iterator[str]:
-    """Name what an option may be that has fixed words among its values: msgspec only says what it may not."""
+    """Yield the values that are allowed for an option with a `Literal` type; msgspec's error does not list them."""
     if get_origin(wanted) is Literal:
         yield from map(repr, get_args(wanted))
     elif get_origin(wanted) in (Annotated, Union):
@@ -244,8 +245,8 @@ def _choices(wanted: Any) -> Iterator[str]:
 
 
 def suggestion(word: str, known: list[str]) -> str:
-    """Return ` (did you mean '...'?)` where something known looks like `word`, or nothing."""
-    import difflib  # only what is misspelled needs it
+    """Return ` (did you mean '...'?)` if a known word looks like `word`, or else an empty string."""
+    import difflib  # needed only for a misspelled word
 
     close = difflib.get_close_matches(word, known, n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,25 +1,25 @@
-"""What the command line sets over the file: `--set TABLE.KEY=VALUE`, and where a fault says that a value is from."""
+"""Settings of the command line (`--set TABLE.KEY=VALUE`), which override the file; and the places named in faults."""
 
 from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 Keys = tuple[str, ...]
-"""The way from the whole configuration to a value: `("plugins", "stop", "allow")`."""
+"""The keys that lead to a value of the configuration: `("plugins", "stop", "allow")`."""
 
 
 class Setting(NamedTuple):
-    """A value of the configuration, and what it is to be."""
+    """A key of the configuration, and its new value."""
 
     keys: Keys
     value: object
 
 
 def parse_setting(text: str) -> Setting:
-    """Read `TABLE.KEY=VALUE`. The value is TOML, or else a string. Raises `ValueError`."""
+    """Parse `TABLE.KEY=VALUE`. A value that is not TOML is a string. Raises `ValueError`."""
     dotted, equals, value = text.partition("=")
     keys = _keys(dotted)
     if not equals or len(keys) < 2:
-        raise ValueError(f"{text!r} is not TABLE.KEY=VALUE, such as server.port=2048")
+        raise ValueError(f"{text!r} is not of the form TABLE.KEY=VALUE, such as server.port=2048")
     return Setting(keys, _value(value))
 
 
@@ -38,7 +38,7 @@ def _value(text: str) -> object:
 
 
 def _toml(text: str) -> dict[str, Any] | None:
-    import tomllib  # nobody needs it who sets nothing and has no file
+    import tomllib  # not needed without settings and without a file
 
     try:
         return tomllib.loads(text)
@@ -47,7 +47,7 @@ def _toml(text: str) -> dict[str, Any] | None:
 
 
 def with_settings(tables: Mapping[str, object], settings: Sequence[Setting]) -> tuple[dict[str, object], Set[Keys]]:
-    """Return `tables` with the settings in them, and the keys that are not as in `tables`. The last setting wins."""
+    """Return `tables` with the settings applied, and the keys that were set. The last setting of a key wins."""
     result = dict(tables)
     given = set[Keys]()
     for setting in settings:
@@ -64,12 +64,12 @@ def with_settings(tables: Mapping[str, object], settings: Sequence[Setting]) -> 
 
 
 class Place(NamedTuple):
-    """Where a value of the configuration is, for people to read: `trichat.toml: server.port`, `--set server.port`."""
+    """The origin of a value, as people read it: `trichat.toml: server.port` or `--set server.port`."""
 
     source: str
     keys: Keys
     given: Set[Keys] = frozenset()
-    """What is from the command line."""
+    """The keys that come from the command line."""
 
     def at(self, key: str) -> "Place":
         """Return the place of a key in this table."""

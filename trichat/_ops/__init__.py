@@ -1,1 +1,1 @@
-"""A server in a process of its own: signals, the control socket, reloads, and what watches over it."""
+"""`trichat serve` as a process: signals, the control socket, reloads, the log and the watchdog."""

@@ -1,4 +1,4 @@
-"""What `trichat serve` prints when the server listens: where it is, what it is, and how to connect."""
+"""The lines that `trichat serve` prints once it listens: the addresses, the configuration, and how to connect."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ HOOK = hookspecs.announcements.__name__
 
 
 class Announcement(trio.TaskStatus[list[Address]]):
-    """Prints where a server listens as soon as it does, then the lines `about` it, and those of its plugins."""
+    """Prints, as soon as a server listens, its addresses, the lines `about` it, and the lines of its plugins."""
 
     def __init__(self, core: Core, about: Sequence[str]) -> None:
         self._core = core
@@ -32,15 +32,15 @@ class Announcement(trio.TaskStatus[list[Address]]):
     def started(self, value: list[Address] | None = None) -> None:
         addresses = value or []
         if not addresses:
-            return  # it was stopped before
+            return  # the server was stopped before it listened
         where = f"trichat listens on {', '.join(map(str, addresses))}"
         how = [f"connect with: nc {_reachable(address.host)} {address.port}" for address in addresses]
         try:
             print(where, *self._about, *self._of_plugins(), *how, sep="\n", flush=True)
         except OSError as error:
-            # The disk is full, or the reader is gone: no reason for a chat not to start.
-            logger.warning("%s, which standard output does not take: %s", where, error.strerror)
-            # Otherwise Python would try what is left in the buffer again at its end, and complain.
+            # The disk is full, or the reader is gone. Neither is a reason not to start.
+            logger.warning("%s, but standard output cannot be written to: %s", where, error.strerror)
+            # Otherwise Python would try to write the rest of the buffer at exit, and complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _of_plugins(self) -> Iterator[str]:
@@ -59,11 +59,11 @@ class Announcement(trio.TaskStatus[list[Address]]):
 
 
 def _reachable(host: str) -> str:
-    """Return an address at which others reach a socket that is bound to `host`."""
+    """Return an address at which other machines reach a socket that is bound to `host`."""
     family, probe = (socket.AF_INET6, "2001:db8::1") if ":" in host else (socket.AF_INET, "192.0.2.1")
     if host not in ("0.0.0.0", "::"):
         return host
-    # Connecting a datagram socket sends nothing; it only lets the kernel choose the address that it would send from.
+    # Connecting a datagram socket sends nothing. The kernel only chooses the address that it would send from.
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
         try:
             sock.connect((probe, 1))

@@ -1,7 +1,7 @@
-"""Names the plugin that keeps the whole server waiting: with synchronous work that takes long, while it takes it.
+"""Names a plugin that blocks the whole server with synchronous work, while it blocks.
 
-No deadline helps against a function that does not return. So a thread looks at the stack again and again, and when it
-sees a plugin there, it asks the loop to answer. If the loop does not, that plugin holds it up.
+No deadline helps against a function that does not return. A thread therefore samples the stack of the loop. If it sees
+a plugin there, it asks the loop to answer. If the loop does not answer, that plugin blocks it.
 """
 
 import logging
@@ -15,14 +15,14 @@ from trichat._base.loop_observer import LONGEST, LoopObserver, Stack, frames_of
 
 logger = logging.getLogger("trichat.plugins")
 
-# Seconds between two looks.
+# Seconds between two samples of the stack.
 PERIOD = 0.05
 
 
 class Watchdog(LoopObserver):
-    """Logs an error for each call of a plugin that holds up the loop. To be made in a task of that loop.
+    """Logs an error for each call of a plugin that blocks the loop. Create it in a task of that loop.
 
-    `plugins` returns the names of the plugins that there are now, by their file.
+    `plugins` returns the names of the current plugins, by file.
     """
 
     def __init__(self, plugins: Callable[[], Mapping[str, str]]) -> None:
@@ -33,29 +33,32 @@ class Watchdog(LoopObserver):
         """How often the loop has answered."""
 
     def identify(self, stack: Stack) -> object:
-        """Return the plugin's outermost call and the answers so far: a coroutine keeps its frame from turn to turn."""
+        """Return the plugin's outermost call, with the number of answers so far.
+
+        The frame alone is not enough: a coroutine that awaits keeps its frame, and does not block.
+        """
         own = frames_of(self._find_plugins(), stack)
         return (self._answers, own[-1]) if own else None
 
     def begin(self) -> None:
-        """Ask the loop to answer. Asked at each look, an idle loop would not be left in peace."""
+        """Ask the loop to answer. This is done only when a plugin is seen, so that an idle loop is never woken."""
         self._token.run_sync_soon(self._answer, idempotent=True)
 
     def _answer(self) -> None:
         self._answers += 1
 
     def report(self, stack: Stack) -> None:
-        """Log the plugin's innermost line, and the stack from its outermost one."""
+        """Log the plugin's innermost line, and the stack from its outermost line on."""
         plugins = self._find_plugins()
         own = frames_of(plugins, stack)
         code, line = own[0].f_code, own[0].f_lineno
         inner = stack[: stack.index(own[-1]) + 1]
-        # Without the sources: to read those files would let the loop go on before all is collected.
+        # Without the source lines: reading those files takes time, and the loop could continue before this is done.
         summary = traceback.StackSummary.extract(
             ((frame, frame.f_lineno) for frame in reversed(inner)), lookup_lines=False
         )
         logger.error(
-            "plugin %r keeps everybody waiting, for more than %g s by now, at %s\n%s",
+            "plugin %r has blocked the whole server for more than %g s, at %s\n%s",
             plugins[code.co_filename],
             LONGEST,
             shown_line(code.co_filename, line, code.co_qualname),

@@ -1,4 +1,4 @@
-"""The other side of the control socket: asks a server that runs, for `trichat tasks`, `trace`, `reload` and `ask`."""
+"""The client of the control socket: `trichat tasks`, `trace`, `reload` and `ask` use it to ask a running server."""
 
 import shlex
 import socket
@@ -10,7 +10,7 @@ from typing import BinaryIO, NamedTuple
 from trichat._base.errors import ControlError
 from trichat._base.text import printable
 
-# Seconds for the whole of a short answer to come. A reload waits for plugins.
+# Seconds to wait for each part of an answer. A reload waits for plugins.
 ANSWER_TIMEOUT = 60.0
 
 
@@ -19,13 +19,14 @@ class Line(NamedTuple):
 
     text: str
     failed: bool
-    """Whether it says what has failed."""
+    """Whether it reports a failure."""
 
 
 def ask(path: Path, request: str, *words: str, timeout: float | None = ANSWER_TIMEOUT) -> Iterator[Line]:
-    """Send a request, with `words`, to the server at `path`, and yield the answer as it comes. Raises `ControlError`.
+    """Send a request, with `words`, to the server at `path`, and yield its answer line by line. Raises `ControlError`.
 
-    `timeout` is for each wait, in seconds; without it whoever waits has to have a way out.
+    `timeout` limits each wait, in seconds. With `None` a wait has no limit, and the caller must be able to interrupt
+    it.
     """
     line = shlex.join([request, *words])
     if "\n" in line:
@@ -40,12 +41,12 @@ def ask(path: Path, request: str, *words: str, timeout: float | None = ANSWER_TI
 
 def _lines(file: BinaryIO) -> Iterator[Line]:
     for line in file:
-        # The server has seen to it already; but whatever else may listen there has not.
+        # The server sends only printable text, but another program may listen there.
         text = printable(line.decode(errors="replace").removesuffix("\n"))
         if text == ".":
             return
         yield Line(text[2:], failed=text.startswith("! "))
-    raise ControlError("the server has gone in the middle of its answer")
+    raise ControlError("the server closed the connection in the middle of its answer")
 
 
 @contextmanager
@@ -58,11 +59,11 @@ def _translated(path: Path, timeout: float | None) -> Iterator[None]:
         ) from None
     except ConnectionRefusedError:
         if not path.is_socket():
-            raise ControlError(f"{str(path)!r} is no socket; name that of the server with --control") from None
-        raise ControlError(f"no server here: nobody listens at {str(path)!r} any more") from None
+            raise ControlError(f"{str(path)!r} is not a socket; name the control socket with --control") from None
+        raise ControlError(f"no server here: nothing listens on {str(path)!r} any more") from None
     except PermissionError:
-        raise ControlError(f"{str(path)!r} is for whoever runs the server; ask as that user") from None
+        raise ControlError(f"only the user that runs the server may use {str(path)!r}; ask as that user") from None
     except TimeoutError:
-        raise ControlError(f"the server at {str(path)!r} does not answer within {timeout:g} seconds") from None
+        raise ControlError(f"the server at {str(path)!r} did not answer within {timeout:g} seconds") from None
     except OSError as error:
         raise ControlError(f"cannot ask the server at {str(path)!r}: {error.strerror or error}") from None

@@ -1,13 +1,13 @@
-"""The control socket: whoever runs the server asks it what goes on, and has it reload.
+"""The control socket: the user that runs the server asks it what it is doing, and has it reload.
 
-A client sends one line, the name of a request and words that it takes, quoted as in a shell. It gets lines until the
-connection ends. Each begins with what it is:
+A client sends one line: the name of a request and its words, quoted as in a shell. It receives lines until the
+connection ends. Each begins with its kind:
 
     = TEXT      a line of the answer
-    ! SENTENCE  something has failed
-    .           that was all; without it the answer was cut off
+    ! SENTENCE  a failure
+    .           the end; an answer without it was cut off
 
-A line holds nothing that a terminal would obey.
+No line contains terminal escape sequences.
 """
 
 import logging
@@ -31,24 +31,24 @@ from trichat._ops.unix_socket import private_socket
 
 logger = logging.getLogger("trichat.control")
 
-# Clients at a time: a few people and a monitor.
+# Clients at a time: enough for a few people and a monitor.
 MAX_CLIENTS = 16
 
 # The longest request, in bytes.
 MAX_REQUEST = 4096
 
-# Seconds for the request to come, and for a client to take what is sent to it.
+# Seconds within which the request must arrive, and within which a client must take what is sent to it.
 REQUEST_TIMEOUT = 5.0
 SEND_TIMEOUT = 60.0
 
-# How many lines of a long answer are made and sent in one go.
+# So many lines of a long answer are built and sent at a time.
 LINES_AT_ONCE = 100
 
 
 class Control:
-    """Answers requests about a server at the Unix socket `path`: its own, and those of plugins.
+    """Answers requests about a server on the Unix socket `path`: the built-in ones, and those of plugins.
 
-    Raises `PluginError` if a plugin has a request that it cannot have.
+    Raises `PluginError` if a plugin contributes an invalid request.
     """
 
     def __init__(self, path: Path, core: Core, reloader: Reloader) -> None:
@@ -64,13 +64,13 @@ class Control:
         self._of_plugins = PluginRequests(core, self._requests)
 
     async def serve(self, *, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED) -> None:
-        """Listen, and answer until cancelled; the clients are cancelled with it. Raises `StartError`."""
+        """Listen, and answer until cancelled, which also cancels the clients. Raises `StartError`."""
         with private_socket(self._path) as sock:
             listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
             await trio.serve_listeners(self._talk, [listener], task_status=task_status)
 
     async def _talk(self, stream: trio.SocketStream) -> None:
-        """Serve one client. Nothing but cancellation gets out of here: a client is never worth a server."""
+        """Serve one client. Only cancellation is raised: no client may bring the server down."""
         self._clients += 1
         try:
             async with stream:
@@ -85,11 +85,11 @@ class Control:
     async def _answer(self, stream: trio.SocketStream) -> None:
         answer = Answer(stream)
         if self._clients > MAX_CLIENTS:
-            await answer.fail(f"too many ask at the same time; there is room for {MAX_CLIENTS}")
+            await answer.fail(f"too many clients: the control socket serves at most {MAX_CLIENTS} at a time; try again")
         else:
             request = await _request(stream)
             if request is None:
-                await answer.fail(f"a request has at most {MAX_REQUEST} bytes")
+                await answer.fail(f"the request is too long; send at most {MAX_REQUEST} bytes")
             elif request in self._requests:
                 trio.lowlevel.current_task().name = f"control {request}"
                 logger.debug("the control socket is asked for: %s", request)
@@ -113,13 +113,13 @@ class Control:
             await answer.tell(*result.splitlines())
 
     async def _tasks(self, answer: "Answer") -> None:
-        # The tree of a full server takes a while to build: others get their turn in between.
+        # Building the tree of a full server takes a while. Other tasks run in between.
         lines = task_lines()
         while some := [*islice(lines, LINES_AT_ONCE)]:
             await answer.tell(*some)
 
     async def _reload(self, answer: "Answer") -> None:
-        # It goes on when the client is gone. How long it takes is for the hooks' deadlines to say.
+        # The reload continues if the client goes away. The deadlines of the hooks limit how long it takes.
         reload = self._reloader.ask()
         await reload.done.wait()
         await answer.tell(*reload.news)
@@ -130,17 +130,20 @@ class Control:
 
     async def _trace(self, answer: "Answer") -> None:
         with self._tracer.watching() as watcher:
-            asked = ", ".join(self._tracer.asked) or "nobody"
+            asked = ", ".join(self._tracer.asked) or "no plugin"
             await answer.tell(f"watching; asked about each message, in this order: {asked}")
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_cancel_at_end, answer.stream, nursery.cancel_scope)
                 while True:
-                    # One message each time: under load the watcher falls behind, and not the server.
+                    # One message at a time: under load the watcher falls behind, and not the server.
                     await answer.tell(*await watcher.next())
 
 
 class Answer:
-    """The way to one client. Its methods raise `BrokenResourceError` or `TooSlowError` when nobody takes it."""
+    """Sends an answer to one client.
+
+    Its methods raise `BrokenResourceError` if the client is gone, and `TooSlowError` if it does not read.
+    """
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self.stream = stream
@@ -150,11 +153,11 @@ class Answer:
         await self._send("".join(f"= {printable(line)}\n" for line in lines))
 
     async def fail(self, *sentences: str) -> None:
-        """Send what has failed."""
+        """Send failures, a sentence each."""
         await self._send("".join(f"! {printable(sentence)}\n" for sentence in sentences))
 
     async def end(self) -> None:
-        """Say that this was all."""
+        """Send the end of the answer."""
         await self._send(".\n")
 
     async def _send(self, text: str) -> None:
@@ -163,7 +166,7 @@ class Answer:
 
 
 async def _request(stream: trio.SocketStream) -> str | None:
-    """Receive a line, or what there is of it when the other side says no more; `None` if it is too long."""
+    """Receive a line and return it, or `None` if it is too long. The end of the stream also ends the line."""
     received = b""
     with trio.fail_after(REQUEST_TIMEOUT):
         while True:
@@ -176,7 +179,7 @@ async def _request(stream: trio.SocketStream) -> str | None:
 
 
 async def _cancel_at_end(stream: trio.SocketStream, scope: trio.CancelScope) -> None:
-    """Cancel `scope` when the other side hangs up, or says anything more. Until then there is nothing to wait for."""
+    """Cancel `scope` when the client hangs up or sends anything more."""
     with suppress(trio.BrokenResourceError):
         await stream.receive_some(1)
     scope.cancel()

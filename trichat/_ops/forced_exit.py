@@ -1,7 +1,7 @@
 """Ends the process when a stop takes too long.
 
-No deadline helps against a plugin that never returns, or that shields itself from cancellation. Whoever stops a server
-must not have to look for its process.
+No deadline helps against a plugin that never returns, or that shields itself from cancellation. Without this module,
+somebody would have to find the process and kill it.
 """
 
 import logging
@@ -14,10 +14,10 @@ from queue import Empty, SimpleQueue
 
 logger = logging.getLogger("trichat")
 
-# Seconds beyond the time limit of a stop, for a machine that is slow.
+# Seconds beyond the time limit of a stop, for a slow machine.
 SPARE = 5.0
 
-# Seconds that the log may take to say so.
+# Seconds that writing the log line about it may take.
 LOG_TIMEOUT = 1.0
 
 
@@ -26,15 +26,15 @@ class ForcedExit:
 
     def __init__(self, limit: float) -> None:
         self._limit = limit
-        # Two items: the stop has begun, and it is over. A signal handler may have interrupted anything: there it is
-        # safe to put something into this queue and to take the next number, and nothing else that tells a thread.
+        # The queue gets two items: the stop has begun, and it is over. A signal handler may interrupt any code. Putting
+        # into this kind of queue and taking the next number are safe there; other ways to notify a thread are not.
         self._events: SimpleQueue[None] = SimpleQueue()
         self._times_armed = count()
         self._thread = threading.Thread(target=self._watch, name="forced exit", daemon=True)
 
     @contextmanager
     def within(self) -> Iterator[None]:
-        """Hold it ready in the block; after it there is nothing left to end."""
+        """Watch for a stop in the block. Leaving the block ends the watch."""
         self._thread.start()
         try:
             yield
@@ -43,7 +43,7 @@ class ForcedExit:
             self._events.put(None)
 
     def arm(self) -> None:
-        """Note that the stop has begun. Safe to repeat, and to call where nothing else works: in a signal handler."""
+        """Note that the stop has begun. It is safe to repeat this, and to call it in a signal handler."""
         if next(self._times_armed) == 0:
             self._events.put(None)
 
@@ -56,7 +56,8 @@ class ForcedExit:
 
     def _end(self) -> None:
         try:
-            # Whatever hangs may have a lock of the log in its hands, and the log may have nobody who reads it.
+            # The code that hangs may hold a lock of the log, or nothing may read the log. So another thread writes to
+            # it, and this one does not wait for long.
             saying = threading.Thread(target=self._say, daemon=True)
             saying.start()
             saying.join(LOG_TIMEOUT)
@@ -65,7 +66,7 @@ class ForcedExit:
 
     def _say(self) -> None:
         logger.critical(
-            "the stop has not come to its end within shutdown_timeout (%g s) and %g s more; the process is ended",
+            "the stop did not finish within shutdown_timeout (%g s) and %g s more; ending the process",
             self._limit,
             SPARE,
         )

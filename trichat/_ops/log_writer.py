@@ -1,6 +1,7 @@
-"""The log of `trichat serve`, written by a thread: a terminal may be halted (Ctrl-S), a pipe have nobody who reads it.
+"""The log of `trichat serve`, written by a thread.
 
-Whoever logs waits for neither. So many lines wait instead; those that come then are dropped, and counted.
+A terminal may be halted (Ctrl-S), and nothing may read from a pipe. Code that logs waits for neither: lines wait in a
+queue for the thread. When the queue is full, further lines are dropped and counted.
 """
 
 import logging
@@ -11,24 +12,28 @@ import traceback
 from contextlib import suppress
 from queue import SimpleQueue
 
-# Lines that may wait to be written: more than are logged before the thread has its turn, however busy the server is.
+# Lines that may wait to be written: more than a busy server logs before the thread gets its turn.
 WAITING = 10_000
 
-# Seconds that they have at the end.
+# Seconds that `flush` waits for them.
 PATIENCE = 1.0
 
 
 class LogThread(logging.Handler):
-    """Writes lines to a descriptor, and not to `sys.stderr`, whose lock others may need, be it at the end of Python."""
+    """Writes lines to a descriptor.
+
+    It does not write to `sys.stderr`, because a thread that hangs in there would keep its lock, which Python needs at
+    exit.
+    """
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()
         self._descriptor = descriptor
-        # This kind of queue has no lock that a finalizer could wait for which logs in the middle of `put`.
+        # `put` of this kind of queue is reentrant: a finalizer that runs in the middle of it may log, too.
         self._lines: SimpleQueue[str | threading.Event | None] = SimpleQueue()
-        """And whoever waits for those before it; `None` is the end."""
+        """The lines; an event, which is set once all lines before it are written; `None` at the end."""
         self._missing = 0
-        """How many were dropped since the last one that was not."""
+        """The number of lines dropped since the last one that was queued."""
         threading.Thread(target=self._write_all, name="log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -39,24 +44,24 @@ class LogThread(logging.Handler):
         try:
             line = self.format(record)
         except Exception:
-            line = f"{record.pathname}:{record.lineno}: this line of the log cannot be made\n{traceback.format_exc()}"
+            line = f"{record.pathname}:{record.lineno}: cannot format this log line\n{traceback.format_exc()}"
         self._lines.put(line)
 
     def flush(self) -> None:
-        """Wait until all that was logged is written, for a second at most."""
+        """Wait until everything logged so far is written, for at most a second."""
         self._tell_what_is_missing()
         done = threading.Event()
         self._lines.put(done)
         done.wait(PATIENCE)
 
     def close(self) -> None:
-        """Let the thread end, when it has written what there is. Nothing that is logged later is written."""
+        """Let the thread end once it has written the lines so far. It does not write anything logged later."""
         self._lines.put(None)
         super().close()
 
     def _tell_what_is_missing(self) -> None:
         if self._missing:
-            self._lines.put(f"({self._missing} lines are missing here: nobody took those before them)")
+            self._lines.put(f"({self._missing} lines are missing here: the log was read too slowly)")
             self._missing = 0
 
     def _write_all(self) -> None:
@@ -64,7 +69,7 @@ class LogThread(logging.Handler):
             if isinstance(line, threading.Event):
                 line.set()
                 continue
-            # The reader has gone, or the disk is full: there is nowhere to say so.
+            # The reader is gone, or the disk is full. There is no place left to report that.
             with suppress(OSError):
                 self._write(f"{line}\n".encode(errors="backslashreplace"))
 
@@ -73,5 +78,5 @@ class LogThread(logging.Handler):
             try:
                 data = data[os.write(self._descriptor, data) :]
             except BlockingIOError:
-                # Whoever shares the terminal may have made it so.
+                # Another process that shares the terminal may have made it non-blocking.
                 select.select([], [self._descriptor], [])

@@ -1,4 +1,4 @@
-"""The requests of the control socket that plugins answer. Each is a call of its plugin, with a deadline."""
+"""The requests of the control socket that plugins answer. Each one calls its plugin, with a deadline."""
 
 import inspect
 import re
@@ -25,10 +25,10 @@ class _Request(NamedTuple):
 
 
 class PluginRequests:
-    """The requests of the plugins of one server. None may have a name that is `reserved`.
+    """The requests of the plugins of one server. No request may have a `reserved` name.
 
-    Raises `PluginError`, as all of its methods do, if a plugin has a reserved name, if two plugins have the same name,
-    or if a plugin contributes something other than requests.
+    The constructor and all methods raise `PluginError` if a request has a reserved name, if two plugins have the same
+    request, or if a plugin contributes something other than requests.
     """
 
     def __init__(self, core: Core, reserved: Collection[str]) -> None:
@@ -37,24 +37,24 @@ class PluginRequests:
         self._requests()
 
     def verbs(self) -> list[str]:
-        """Return the names of the requests that there are now."""
+        """Return the names of the current requests."""
         return sorted(self._requests())
 
     async def answer(self, verb: str, words: Sequence[str]) -> str | Refuse | None:
-        """Let the plugin that has this request answer it; `None` if there is no such request.
+        """Have the plugin that contributed this request answer it; `None` if there is no such request.
 
-        A plugin that fails is named in the log, and then this is refused.
+        If the plugin fails, the log names it, and the request is refused.
         """
         request = self._requests().get(verb)
         while request is not None and request.owner.gate is not None:
-            await request.owner.gate.wait()  # for the version that replaces this plugin
+            await request.owner.gate.wait()  # until the new version has replaced this plugin
             request = self._requests().get(verb)
         return None if request is None else await self._call_while_it_runs(request, verb, words)
 
     async def _call_while_it_runs(self, request: _Request, verb: str, words: Sequence[str]) -> str | Refuse:
         if not self._core.takes_clients:
-            return Refuse("the server is not running yet, or not any more; ask again when it is")
-        # A stop leaves the plugin's lifespan, which may hold what it needs for the answer.
+            return Refuse("the server is still starting, or is stopping; ask again when it is running")
+        # A stop leaves the plugin's lifespan. The plugin may need something from it for the answer.
         answer: str | Refuse = Refuse("the server is stopping")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_cancel_at, self._core.shutdown.requested, nursery.cancel_scope)
@@ -71,25 +71,25 @@ class PluginRequests:
                     if inspect.isawaitable(answer):
                         answer = await calls.wait_for(answer, request.owner, what)
                     if not isinstance(answer, (str, Refuse)):
-                        raise Misbehaved(f"{answer!r} is not an answer to a request")
+                        raise Misbehaved(f"{answer!r} is not an answer to a request; return a string or Refuse")
                     return answer
             except Exception as error:
                 log_failure(name, what, error)
                 return Refuse(f"the plugin {name!r} failed")
 
     def _requests(self) -> Mapping[str, _Request]:
-        """Ask for them again: a plugin may have been replaced, or have crashed."""
+        """Collect the requests again, because a plugin may have been replaced, or have crashed."""
         plugins = self._core.plugins
         requests: dict[str, _Request] = {}
         for name, contribution in plugins.contributions(hookspecs.control_requests, self._core.server):
             owner = plugins.active.registry[name]
-            # A plugin in shadow has none, as it has no slash commands: people who ask would wait for an effect.
+            # A plugin in shadow has no requests, as it has no slash commands: people would expect an effect.
             for verb, answer in () if owner.policy.shadow else _checked(name, contribution):
                 if verb in self._reserved:
-                    raise PluginError(f"plugin {name!r} has the request {verb!r}, which trichat itself has")
+                    raise PluginError(f"plugin {name!r} has the request {verb!r}, which is built in; rename it")
                 if verb in requests:
                     other = requests[verb].owner.name
-                    raise PluginError(f"plugins {other!r} and {name!r} both have the request {verb!r}")
+                    raise PluginError(f"plugins {other!r} and {name!r} both have the request {verb!r}; turn one off")
                 requests[verb] = _Request(owner, answer)
         return requests
 
@@ -104,10 +104,13 @@ def _checked(plugin: str, contribution: object) -> Collection[tuple[str, hookspe
     if contribution is None:
         return ()
     if not isinstance(contribution, Mapping):
-        raise PluginError(f"plugin {plugin!r} contributes {contribution!r}, not functions by the name of their request")
+        raise PluginError(
+            f"plugin {plugin!r} contributes {contribution!r}, not a mapping of request names to functions"
+        )
     for verb, answer in contribution.items():
         if not isinstance(verb, str) or not _VERB.fullmatch(verb) or not callable(answer):
             raise PluginError(
-                f"plugin {plugin!r} contributes {verb!r}: {answer!r}; a request has a name like 'backup' and a function"
+                f"plugin {plugin!r} contributes {verb!r}: {answer!r}; a request needs a name like 'backup' and a "
+                "function"
             )
     return contribution.items()

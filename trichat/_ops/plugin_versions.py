@@ -1,4 +1,4 @@
-"""Which plugins of a running server have another version: in their files, or in what the configuration says of them."""
+"""Finds the plugins of a running server that have a new version: changed files, or a changed configuration table."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
@@ -15,29 +15,29 @@ from trichat._plugins.loader import build_plugins, choose, is_wanted, unknown_ta
 
 
 class Version(NamedTuple):
-    """What a plugin is made of."""
+    """The files and the table of a plugin."""
 
     files: Mapping[str, tuple[int, int] | None]
-    """Of each file, when it was changed, in nanoseconds, and how long it is; `None` if it is not there."""
+    """For each file the time of its last change, in nanoseconds, and its size; `None` if it does not exist."""
     table: Mapping[str, object]
     """Its table in the configuration."""
 
 
 class Changed(NamedTuple):
-    """A plugin that has another version than the one that runs."""
+    """A plugin that has a newer version than the one that runs."""
 
     found: Found
     config: Config
     version: Version
 
     def build(self) -> tuple[object, Policy]:
-        """Import it, and make it. Raises `ConfigError` or `PluginError`. That belongs into a thread."""
+        """Import and build the plugin, which may block: call it in a thread. Raises `ConfigError` or `PluginError`."""
         faults: list[str] = []
         try:
             choice = choose(self.found, self.config, faults)
             plugins = build_plugins([] if choice is None else [choice], faults)
         except (KeyboardInterrupt, GeneratorExit, BaseExceptionGroup) as error:
-            # In a thread nobody has typed Ctrl-C: the plugin has raised it, and must not end the server by that.
+            # Ctrl-C never raises KeyboardInterrupt in this thread. The plugin raised it, and must not end the server.
             raise PluginError(f"plugin {self.found.name!r} cannot be made: {with_place(error)}") from error
         if faults or choice is None:
             raise ConfigError(faults)
@@ -45,20 +45,21 @@ class Changed(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What there is to do for a reload."""
+    """What a reload has to do."""
 
     changed: list[Changed]
     remarks: list[str]
-    """What takes a restart."""
+    """The changes that need a restart."""
     faults: list[str]
-    """What is wrong with the configuration; then nothing is to be done."""
+    """The faults of the configuration. If there are any, the reload replaces nothing."""
 
 
 class Versions:
-    """The versions of the plugins that run.
+    """The versions of the running plugins.
 
-    `read` reads the configuration, and adds each of its faults to the list that it is given; `config` is what it was,
-    and `extra` the plugins that were named besides. `running` are the names of those that run.
+    `read` reads the configuration again, and adds each fault to the list that it is given. `config` is the
+    configuration at the start, `extra` has the plugins named on the command line, and `running` has the names of the
+    running plugins.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Versions:
         self._versions = {each.name: _version(each, config) for each in self._find(config) if each.name in running}
 
     def look(self) -> Look:
-        """Look at the configuration and the files. That takes a while, and belongs into a thread."""
+        """Look at the configuration and the files. Call it in a thread, since it blocks."""
         faults: list[str] = []
         try:
             config = self._read(faults)
@@ -90,7 +91,7 @@ class Versions:
         )
 
     def note(self, changed: Changed) -> None:
-        """Note that this version runs now."""
+        """Note that this version is running now."""
         self._versions[changed.found.name] = changed.version
 
     def _find(self, config: Config) -> list[Found]:
@@ -99,13 +100,13 @@ class Versions:
     def _remarks(self, found: list[Found], config: Config) -> Iterator[str]:
         now = {each.name for each in found if _is_on(each, config)}
         for name in sorted(now - self._versions.keys()):
-            yield f"plugin {name!r} is new: it takes part after a restart"
+            yield f"plugin {name!r} is new: restart the server to run it"
         for name in sorted(self._versions.keys() - now):
-            yield f"plugin {name!r} is turned off: it takes part until a restart"
+            yield f"plugin {name!r} is turned off: it keeps running until the server restarts"
         before, after = (msgspec.structs.asdict(each.server) for each in (self._config, config))
         keys = [key for key in before if before[key] != after[key]]
         if keys:
-            yield f"server.{', server.'.join(keys)}: takes effect after a restart"
+            yield f"server.{', server.'.join(keys)}: restart the server to apply the change"
 
 
 def _is_on(found: Found, config: Config) -> bool:

@@ -1,4 +1,4 @@
-"""`trichat serve`: a server in the foreground of a process, with its signals and its words to whoever started it."""
+"""`trichat serve`: runs a server in the foreground, handles signals, and tells the user where it listens."""
 
 import logging
 import resource
@@ -25,16 +25,16 @@ from trichat._server import Server, core_of
 
 logger = logging.getLogger("trichat")
 
-# Descriptors that the process needs besides one for each client.
+# File descriptors that the process needs in addition to one for each client.
 SPARE_DESCRIPTORS = 64
 
 
 def serve(server: Server, versions: Versions, about: Sequence[str]) -> bool:
-    """Run `server` until it stops, telling on standard output where it is and, with the lines `about`, what it is.
+    """Run `server` until it stops. Print where it listens, and the lines `about` it.
 
-    SIGINT and SIGTERM stop it gracefully, a second SIGINT ends the process at once, SIGHUP reloads; plugins that have
-    another version than in `versions` are replaced then. If a stop does not come to its end, the process does.
-    Returns whether it was stopped by somebody, and not by the failure of a plugin. Raises what `Server.serve` raises.
+    SIGINT and SIGTERM stop it gracefully; a second SIGINT ends the process at once. SIGHUP reloads, which replaces
+    plugins that have a newer version than in `versions`. If a stop does not finish, the process ends itself. Returns
+    whether the server was stopped on purpose rather than by a failing plugin. Raises what `Server.serve` raises.
     """
     with one_for_all():
         trio.run(_serve, server, versions, Announcement(core_of(server), about))
@@ -50,23 +50,24 @@ async def _serve(server: Server, versions: Versions, announcement: Announcement)
         watchdog.watching(),
         forced_exit.within(),
         trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals,
-        _heeded_at_once(forced_exit),
+        _handled_at_once(forced_exit),
     ):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_obey, signals, server, reloader, name="signals")
+            nursery.start_soon(_handle_signals, signals, server, reloader, name="signals")
             nursery.start_soon(_arm_at_stop, core, forced_exit, name="forced exit")
             nursery.start_soon(reloader.run, name="reload")
             if server.options.control:
-                # Before the server and until after it: one that hangs at its start or its end can still be asked.
+                # It starts before the server and ends after it, so it answers even if the server hangs while it starts
+                # or stops.
                 await nursery.start(Control(Path(server.options.control), core, reloader).serve, name="control")
             await server.serve(task_status=announcement)
             nursery.cancel_scope.cancel()
 
 
-async def _obey(signals: AsyncIterator[int], server: Server, reloader: Reloader) -> None:
+async def _handle_signals(signals: AsyncIterator[int], server: Server, reloader: Reloader) -> None:
     async for number in signals:
         if number == signal.SIGHUP:
-            # Plugins may take their time over it, and a stop must not wait for them.
+            # Not awaited: plugins may take long, and a stop must not wait for them.
             reloader.ask()
             continue
         server.stop(f"got {signal.Signals(number).name}")
@@ -78,17 +79,17 @@ async def _arm_at_stop(core: Core, forced_exit: ForcedExit) -> None:
 
 
 @contextmanager
-def _heeded_at_once(forced_exit: ForcedExit) -> Iterator[None]:
-    """Do what a signal asks for beside a stop even if a plugin keeps the loop, so that nothing receives it."""
+def _handled_at_once(forced_exit: ForcedExit) -> Iterator[None]:
+    """Arm the forced exit at a signal, and let a second SIGINT end the process, even if a plugin blocks the loop."""
 
     def handle(number: int, frame: FrameType | None) -> None:
         forced_exit.arm()
         if number == signal.SIGINT:
-            # Nothing is lost by ending at the next one: what anyone saw is in the log.
+            # The next SIGINT ends the process. That loses nothing that anyone saw: all of it is in the chat log.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         receiving[number](number, frame)
 
-    # Trio's own, which hands a signal to the loop and puts back what was there before.
+    # Trio's handlers, which pass a signal to the loop. Trio restores the previous handlers itself.
     receiving: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in receiving:
         signal.signal(number, handle)
@@ -96,7 +97,7 @@ def _heeded_at_once(forced_exit: ForcedExit) -> Iterator[None]:
 
 
 def as_many_as_descriptors(options: ServerOptions) -> ServerOptions:
-    """Raise the limit of open files to what `max_clients` takes; where that may not be, lower `max_clients`."""
+    """Raise the limit of open files as `max_clients` requires; if that is not allowed, lower `max_clients`."""
     needed = options.max_clients + SPARE_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
@@ -105,10 +106,10 @@ def as_many_as_descriptors(options: ServerOptions) -> ServerOptions:
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     if allowed == needed:
         return options
-    # With all of them taken nothing could be opened any more: no log that was rotated, no control socket.
+    # If clients used all descriptors, nothing else could be opened: neither a rotated log nor the control socket.
     clients = max(1, allowed - SPARE_DESCRIPTORS)
     logger.warning(
-        "max_clients is %d, but this process may open only %d files: it lets in %d clients, and keeps %d for the rest",
+        "max_clients is %d, but this process may open only %d files: it admits %d clients, and keeps %d for the rest",
         *(options.max_clients, allowed, clients, allowed - clients),
     )
     return msgspec.structs.replace(options, max_clients=clients)

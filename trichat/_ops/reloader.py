@@ -1,4 +1,4 @@
-"""Reloading, one at a time and to its end, whoever asks and whether they wait for it or not."""
+"""Reloads a server. One reload runs at a time, and it always finishes, even if nobody waits for it."""
 
 import logging
 from contextlib import ExitStack
@@ -14,25 +14,26 @@ from trichat._plugins.discovery import imported_anew
 
 logger = logging.getLogger("trichat")
 
-# Threads that may hang in a plugin's import, until a restart is the only way to load another one.
+# Threads that may hang in a plugin's import. After that many, no plugin can be loaded without a restart.
 THREADS = 10
 
 
 class Reload:
-    """A reload that was asked for. Once it is done, each list has what there is to say, a sentence each."""
+    """A requested reload. Once it is done, its lists have the results, a sentence each."""
 
     def __init__(self) -> None:
         self.done = trio.Event()
         self.news: list[str] = []
-        """What has changed, and what takes a restart."""
+        """What has changed, and what needs a restart."""
         self.failures: list[str] = []
-        """What has failed, and what becomes of it."""
+        """What has failed, and with what effect."""
 
 
 class Reloader:
     """Reloads a server in a task of its own, which neither a signal nor a client that hangs up can cancel.
 
-    Plugins that have another version, as `versions` says, are replaced; then all are told to open their files anew.
+    A reload replaces the plugins that have a new version according to `versions`. Then it tells all plugins to reopen
+    their files.
     """
 
     def __init__(self, core: Core, versions: Versions | None = None) -> None:
@@ -44,40 +45,40 @@ class Reloader:
         self._asked = trio.Event()
 
     def ask(self) -> Reload:
-        """Ask for a reload that begins after this; all who ask before it begins share it."""
+        """Request a reload, which begins after this call. All requests made before it begins share it."""
         self._asked.set()
         return self._next
 
     async def run(self) -> None:
-        """Reload whenever somebody asks, until cancelled. There is no deadline but those of each step."""
+        """Reload on request, until cancelled. Each step has its own deadline; the whole has none."""
         while True:
             await self._asked.wait()
             reload, self._next, self._asked = self._next, Reload(), trio.Event()
             if self._versions is not None:
                 await self._replace_changed(self._versions, reload)
-            # Whatever is wrong with the configuration: who rotates logs relies on this.
-            reload.failures += [f"{failure}; it goes on with what it had" for failure in await self._server.reload()]
+            # Even if the configuration is wrong: log rotation relies on this.
+            reload.failures += [f"{failure}; it keeps what it had" for failure in await self._server.reload()]
             reload.done.set()
 
     async def _replace_changed(self, versions: Versions, reload: Reload) -> None:
         look = await self._look(versions)
         for fault in look.faults:
-            self._fail(reload, f"{fault}; all plugins go on as they are")
+            self._fail(reload, f"{fault}; no plugin is replaced")
         for changed in look.changed:
             try:
                 await self._replace(changed)
             except BaseException as error:  # noqa: ASYNC103
                 pass_on(error)
-                # Whatever it is, it is that of a new version, and not worth the server.
+                # The new version raised this. Whatever it is, it must not end the server.
                 crashed = changed.found.name in self._core.plugins.active.crashed
                 why = "; ".join((str(error) or repr(error)).splitlines())
-                self._fail(reload, why if crashed else f"{why}; the one before it goes on")
+                self._fail(reload, why if crashed else f"{why}; the previous version keeps running")
             else:
                 versions.note(changed)
-                reload.news.append(f"plugin {changed.found.name!r}: another version has taken its place")
+                reload.news.append(f"plugin {changed.found.name!r}: replaced by its new version")
         tried = {changed.found.name for changed in look.changed}
         for name in sorted(self._core.plugins.active.crashed - tried):
-            reload.news.append(f"plugin {name!r} has crashed: it takes another version, or a restart, to be back")
+            reload.news.append(f"plugin {name!r} has crashed: change it and reload, or restart the server")
         reload.news += look.remarks
 
     async def _look(self, versions: Versions) -> Look:
@@ -86,9 +87,9 @@ class Reloader:
             with trio.move_on_after(timeout):
                 return await self._threads.run(versions.look)
         except Exception as error:
-            # Whatever it is, it is not worth the server.
-            return Look([], [], [f"the configuration and the plugins cannot be looked at: {error!r}"])
-        return Look([], [], [f"the configuration and the plugins cannot be looked at within {timeout:g} seconds"])
+            # No error in a file may end the server.
+            return Look([], [], [f"the configuration and the plugins cannot be read: {error!r}"])
+        return Look([], [], [f"the configuration and the plugins cannot be read within {timeout:g} seconds"])
 
     def _fail(self, reload: Reload, sentence: str) -> None:
         logger.error("%s", sentence)
@@ -101,7 +102,7 @@ class Reloader:
             if module:
                 stack.enter_context(imported_anew(module))
             with trio.move_on_after(timeout) as scope:
-                # What a module does when it is imported is nobody's business but its own, and may take long.
+                # Importing a module runs its code, which may take long.
                 plugin, policy = await self._threads.run(changed.build)
             if scope.cancelled_caught:
                 raise PluginError(f"plugin {name!r} cannot be imported within {timeout:g} seconds")

@@ -1,4 +1,4 @@
-"""A Unix socket that nobody but its owner can ever connect to, at a path that only one living server has."""
+"""A Unix socket that only its owner can connect to, at a path that only one running server uses."""
 
 import fcntl
 import os
@@ -10,33 +10,34 @@ from pathlib import Path
 
 from trichat._base.errors import StartError
 
-# Whoever comes while this many wait is told at once that the server is busy.
+# Connections that may wait to be accepted. If more come, their clients learn at once that the server is busy.
 BACKLOG = 16
 
 
 @contextmanager
 def private_socket(path: Path) -> Iterator[socket.socket]:
-    """Listen at `path` for this user alone, and remove it at the end.
+    """Listen on `path` for this user alone, and remove the socket at the end.
 
-    What a crashed server left there is replaced. Raises `StartError` if another server has it, or if it cannot be made.
+    A socket left by a crashed server is replaced. Raises `StartError` if another server uses the path, or if the socket
+    cannot be created.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.setblocking(False)
         try:
             with _alone_at(path):
                 _remove_stale(path)
-                # Linux gives the file the mode that the socket has when it is bound (less the umask, which can only
-                # take away): there is no moment in which it is wider, and the umask of the process stays as it is.
+                # On Linux the file gets the mode that the socket has when it is bound, minus the umask. So there is no
+                # moment when others may connect, and the umask of the process stays as it is.
                 os.fchmod(sock.fileno(), 0o600)
                 sock.bind(str(path))
                 ours = _identity(path)
                 sock.listen(BACKLOG)
         except OSError as error:
-            raise StartError(f"cannot make the control socket {str(path)!r}: {error.strerror or error}") from error
+            raise StartError(f"cannot create the control socket {str(path)!r}: {error.strerror or error}") from error
         try:
             yield sock
         finally:
-            # Somebody may have removed it, and another server may have taken the place.
+            # Somebody may have removed it, and another server may use the path by now.
             with suppress(OSError):
                 if _identity(path) == ours:
                     path.unlink()
@@ -44,25 +45,28 @@ def private_socket(path: Path) -> Iterator[socket.socket]:
 
 @contextmanager
 def _alone_at(path: Path) -> Iterator[None]:
-    """Keep other servers from looking at the same path at the same moment, and replacing what we have just made.
+    """Keep other servers from checking the same path at the same moment, and replacing the socket just created.
 
-    The lock is that of a file beside it, for which nobody else has a use: whoever works in the folder may lock that.
+    It locks a file of its own next to the socket. The folder itself would not do, because other programs may lock it.
     """
     lock = path.with_name(f"{path.name}.lock")
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         if not _is_locked(descriptor, lock):
-            raise StartError(f"another server is being started with the control socket {str(path)!r}; try again")
+            raise StartError(f"another server is starting with the control socket {str(path)!r}; try again")
         try:
             yield
         finally:
-            lock.unlink()  # as long as it is ours
+            lock.unlink()  # while this process still holds the lock
     finally:
         os.close(descriptor)
 
 
 def _is_locked(descriptor: int, lock: Path) -> bool:
-    """Lock an open file, and return whether that went, and is of use: whoever had the lock has removed the file."""
+    """Lock an open file; return whether that worked and `lock` is still that file.
+
+    The previous holder of the lock may have removed the file.
+    """
     with suppress(BlockingIOError, FileNotFoundError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return os.path.samestat(os.fstat(descriptor), lock.lstat())
@@ -70,13 +74,13 @@ def _is_locked(descriptor: int, lock: Path) -> bool:
 
 
 def _remove_stale(path: Path) -> None:
-    """Make room at `path`, unless somebody listens there. Raises `StartError` or `OSError`."""
+    """Remove the socket at `path`, unless a server listens on it. Raises `StartError` or `OSError`."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise StartError(f"cannot make the control socket {str(path)!r}: there is a file of this name")
+        raise StartError(f"cannot create the control socket {str(path)!r}: a file with this name exists")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
@@ -85,9 +89,9 @@ def _remove_stale(path: Path) -> None:
             path.unlink()
             return
         except BlockingIOError:
-            pass  # it listens, and does not come to us
+            pass  # a server listens, but its queue of connections is full
     raise StartError(
-        f"another server has the control socket {str(path)!r}; stop it, or name another one with --control"
+        f"another server uses the control socket {str(path)!r}; stop it, or name another socket with --control"
     )
 
 
