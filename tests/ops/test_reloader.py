@@ -15,6 +15,7 @@ from thread_kit import all_threads_taken
 from trio.testing import wait_all_tasks_blocked
 
 from trichat import Server, hookimpl
+from trichat._base.task_tree import task_tree
 from trichat._config.options import Config
 from trichat._ops.plugin_versions import Versions
 from trichat._ops.reloader import Reload, Reloader
@@ -177,6 +178,21 @@ async def test_a_plugin_whose_file_was_written_again_is_replaced(served: Served)
         await alice.say("hello")
         await alice.hears(f"alice: hello{mark}")
     assert (await served.reloaded()).news == []
+
+
+async def test_where_a_new_version_waits_is_shown_by_its_own_code(served: Served) -> None:
+    def waits(seconds: int) -> str:
+        body = f"async def on_message():\n    await trio.sleep({seconds})\n"
+        return f"import trio\nfrom trichat import hookimpl\n@hookimpl\n{body}"
+
+    alice = await served.chat.join("alice")
+    for seconds in (1, 2):
+        served.write(waits(seconds))
+        await served.reloaded()
+        await alice.say("hello")
+        await trio.sleep(0.5)
+        assert f"await trio.sleep({seconds})" in task_tree()
+        await alice.hears("alice: hello")
 
 
 async def test_it_needs_no_thread_that_plugins_may_hang_in(served: Served) -> None:

@@ -36,3 +36,14 @@ def test_a_cycle_is_shown() -> None:
 def test_what_are_no_names_is_refused(wish: object) -> None:
     with pytest.raises(PluginError, match=r"plugin 'a': before is .*; expected a list of the names of plugins"):
         in_order({"a": Wish(before=wish)})
+
+
+def test_a_cycle_is_shown_without_those_who_only_wait_for_it() -> None:
+    plugins = {
+        "waiting": Wish(after=["one"]),
+        "one": Wish(before=["other"]),
+        "other": Wish(before=["one"]),
+    }
+    with pytest.raises(PluginError) as refused:
+        in_order(plugins)
+    assert "waiting" not in str(refused.value)
