@@ -1,4 +1,4 @@
-"""Clients without a session, for tests of what is done with them."""
+"""Clients without a session, for tests of code that handles clients."""
 
 from typing import cast
 
@@ -13,7 +13,7 @@ WIRE = LineWire(4096)
 
 
 def new_outbox() -> Outbox:
-    """An outbox whose other side takes everything."""
+    """Return an outbox whose other side takes everything."""
     transport = MemoryTransport(Pipe(), Pipe(), "127.0.0.1")
     return Outbox(transport, limit=1 << 20, send_timeout=60, give_up=lambda _: None)
 
@@ -21,19 +21,19 @@ def new_outbox() -> Outbox:
 def new_connection(
     server: Server | None = None, address: str = "127.0.0.1", *, wire: Wire = WIRE, outbox: Outbox | None = None
 ) -> Connection:
-    """What the core keeps of a client; without a server where none is needed."""
+    """Return what the core keeps of a client. Pass a server only if the test needs one."""
     return Connection(cast("Server", server), address, wire, outbox or new_outbox())
 
 
 def new_client(server: Server | None = None, address: str = "127.0.0.1", *, name: str = "") -> Client:
-    """A client as plugins see it."""
+    """Return a client as plugins see it."""
     connection = new_connection(server, address)
     connection.name = name
     return connection.client
 
 
 class ListeningClient(Client):
-    """A client that notes what it is told."""
+    """A client that keeps what it is sent."""
 
     def __init__(self, server: Server, name: str, address: str = "127.0.0.1") -> None:
         connection = new_connection(server, address)

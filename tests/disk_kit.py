@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def disk_full_at(size: int) -> Iterator[None]:
-    """Let no file grow past `size` bytes: the kernel writes up to there and then refuses, as on a full disk."""
+    """Inside the block, no file can grow past `size` bytes. The kernel writes that much and then fails, as if full."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

@@ -1,4 +1,4 @@
-"""A virtual environment of its own for a test that installs something, without the network."""
+"""A virtual environment for tests that install something, without the network."""
 
 import sys
 import sysconfig
@@ -9,10 +9,9 @@ import pytest
 
 
 def make_environment(folder: Path) -> Path:
-    """Make an environment that has all that this one has, and return the folder of its programs.
+    """Make an environment with everything that this one has, and return the folder of its programs.
 
-    Its `pip` takes what is there already, and fetches nothing: so it needs a build backend, and without one the test
-    is skipped.
+    Its `pip` downloads nothing, so this environment must have the build backend. Without it, the test is skipped.
     """
     pytest.importorskip("hatchling", reason="pip needs hatchling here; the group `test` has it")
     venv.create(folder, with_pip=False, symlinks=True)

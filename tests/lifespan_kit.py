@@ -1,4 +1,4 @@
-"""Lifespans that note what happens to them, and what holds them."""
+"""Lifespans that record what happens to them, and a way to enter and leave them."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -18,7 +18,7 @@ async def nothing() -> None:
 
 
 async def hang() -> None:
-    # Not for ever, so that a test fails where nobody cancels it.
+    # Not forever, so that a test fails if nobody cancels it.
     await trio.sleep(600)
 
 
@@ -38,7 +38,7 @@ async def noting(
     entering: Callable[[], Awaitable[None]] = nothing,
     leaving: Callable[[], Awaitable[None]] = nothing,
 ) -> AsyncIterator[None]:
-    """A lifespan that notes in `events` when it is entered and left."""
+    """A lifespan that records in `events` when it is entered and left."""
     await entering()
     events.append(f"{name} in")
     try:

@@ -1,4 +1,4 @@
-"""Plugins made of functions, for tests of those who call them."""
+"""Plugins made of functions, for tests of code that calls hooks."""
 
 from collections.abc import Callable, Mapping
 from typing import TypedDict
@@ -9,7 +9,7 @@ Hook = Callable[..., object]
 
 
 class Place(TypedDict, total=False):
-    """Where a plugin wants to be in the order."""
+    """The place that a plugin asks for in the order of calls."""
 
     tryfirst: bool
     trylast: bool

@@ -1,4 +1,4 @@
-"""Pages of the documentation, to be run: their files are written, their commands typed, their outputs compared."""
+"""Runs pages of the documentation: writes their files, runs their commands, and compares the output."""
 
 import os
 import re
@@ -19,14 +19,14 @@ BIN = Path(sys.executable).parent
 
 
 class Block(NamedTuple):
-    """A block of a page, between two fences."""
+    """A block of code in a page, between two fences."""
 
     line: int
     section: str
-    """The heading of the second level that it is under."""
+    """The second-level heading above it."""
     language: str
     file: str
-    """What the text before it calls it; empty if it is no file."""
+    """The name that the text before it gives it; empty if it is not a file."""
     text: str
 
     def __str__(self) -> str:
@@ -38,16 +38,16 @@ class Block(NamedTuple):
 
     @property
     def commands(self) -> list[tuple[str, str]]:
-        """Each command of a block of the console, with the output that it shows."""
+        """The commands of a console block, each with the output that the page shows."""
         parts = re.split(r"^\$ (.*)\n", self.text, flags=re.MULTILINE)
         return list(zip(parts[1::2], parts[2::2], strict=True))
 
 
 class Page:
-    """A page, block by block; each heading of the second level is a scene.
+    """A page, block by block. The blocks under one second-level heading are a scene.
 
-    The commands in `not_run` are only there to be read: they need the network, never end, or tell how fast the machine
-    is. Programs are looked for in `bin` first, and then where this Python is.
+    Commands that begin with one of `not_run` are not run: they need the network, never end, or print the speed of the
+    machine. Programs are looked up in `bin` first, and then in the folder of this Python.
     """
 
     def __init__(self, path: Path, not_run: Sequence[str] = ()) -> None:
@@ -60,7 +60,7 @@ class Page:
         self.commands = [command for block in self.blocks for command in block.commands]
 
     def enter(self, scene: str, folder: Path) -> None:
-        """Write the files that the scenes before this one have left, but for their tests: they were run there."""
+        """Write the files of the scenes before this one, except their tests, which ran there."""
         for section, found in self.scenes.items():
             if section == scene:
                 return
@@ -68,8 +68,8 @@ class Page:
                 if block.file and not block.file.startswith("test_"):
                     (folder / block.file).write_text(block.text, encoding="utf-8")
 
-    def run(self, scene: str, folder: Path, bin: Path = BIN) -> None:  # noqa: A002 - that is what it is called
-        """Write the files of a scene, run its commands, and compare what they print. Its tests pass in any case."""
+    def run(self, scene: str, folder: Path, bin: Path = BIN) -> None:  # noqa: A002 - the usual name of such a folder
+        """Write the files of a scene, run its commands, and compare the output. Tests without a command must pass."""
         self.enter(scene, folder)
         waiting: dict[str, Path] = {}
         for block in self.scenes[scene]:
@@ -96,7 +96,7 @@ class Page:
         play_file(folder / block.file)
 
     def is_used(self, block: Block) -> bool:
-        """Whether the page does something with a block of Python: a command, a transcript or another file names it."""
+        """Whether the page uses a block of Python: a command, a transcript or another file names it."""
         module = block.file.removesuffix(".py")
         is_imported = any(re.search(rf"^from {module} import", other.text, re.MULTILINE) for other in self.files)
         is_played = any(f'"{block.file}"' in other.text for other in self.files if other is not block)
@@ -119,18 +119,18 @@ def _blocks(text: str) -> Iterator[Block]:
         elif line.strip():
             before = f"{before} {line}"
         else:
-            # What a name stands in is a paragraph, and the block comes behind it.
+            # The name of a file is in the paragraph right before its block, which ends with a colon.
             before = before if before.endswith(":") else ""
 
 
 def bash(command: str, folder: Path, bin: Path = BIN) -> str:  # noqa: A002
-    """Run a command as somebody would type it who has activated the environment, and return what it prints."""
+    """Run a command as in a shell with the environment activated, and return the output."""
     surroundings = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
     surroundings |= {
         "PATH": os.pathsep.join([str(bin), str(BIN), os.environ["PATH"]]),
         "COLUMNS": "80",
         "PYTEST_ADDOPTS": "-p no:cacheprovider",
-        # A file that is written twice within a second would be taken for the old one.
+        # Python would not notice a file that is rewritten within a second.
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     done = subprocess.run(
@@ -147,9 +147,9 @@ def bash(command: str, folder: Path, bin: Path = BIN) -> str:  # noqa: A002
 
 
 def shown(output: str) -> re.Pattern[str]:
-    """What matches an output like the one that is shown: `...` stands for whatever was left out.
+    """Return a pattern for outputs like the one on the page, where `...` stands for anything.
 
-    Counts and durations may differ, as they do with each change of the server.
+    Counts and durations may differ, because they change whenever the server does.
     """
     pattern = ""
     for line in output.splitlines():
@@ -168,13 +168,13 @@ def shown(output: str) -> re.Pattern[str]:
 
 
 def assert_shown(command: str, output: str, real: str) -> None:
-    """Compare what a command has printed with what the page shows."""
+    """Compare the output of a command with the one on the page."""
     real = "".join(f"{on_one_line(line)}\n" for line in real.splitlines())
     assert shown(output).fullmatch(real), f"$ {command}\n{real}\n\nbut the page shows\n\n{output}"
 
 
 def assert_talk(page: Page, scene: str, folder: Path) -> None:
-    """Start the server that a scene starts, as alice type what it shows, and read what it shows."""
+    """Start the server of a scene, type the lines of alice, and read the lines that the page shows."""
     [(serve, banner), (_, dialogue)] = [command for block in page.scenes[scene] for command in block.commands]
     for block in page.scenes[scene]:
         if block.file:
@@ -190,5 +190,5 @@ def assert_talk(page: Page, scene: str, folder: Path) -> None:
 
 
 def on_one_line(text: str) -> str:
-    """Without what only breaks or aligns."""
+    """Return the text with each run of white space as one space."""
     return " ".join(text.split())

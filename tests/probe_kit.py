@@ -8,7 +8,7 @@ from trichat.testing._probing.checkpoint_probe import PROBE, Probe
 
 
 def probed(async_fn: Callable[[], Awaitable[object]], strike: str = "") -> Probe:
-    """Run a function under a probe, with a strike or without one, and return the probe."""
+    """Run a function under a probe, with or without a strike, and return the probe."""
     probe = Probe(Strike.parse(strike) if strike else None)
 
     async def main() -> None:
@@ -22,5 +22,5 @@ def probed(async_fn: Callable[[], Awaitable[object]], strike: str = "") -> Probe
 def struck(async_fn: Callable[[], Awaitable[object]], strike: str) -> Part:
     """Run a function with a strike, and return the part that was cancelled."""
     part = probed(async_fn, strike).struck
-    assert part is not None, "it never came to that"
+    assert part is not None, "the part was not struck"
     return part

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-# Seconds after which a test gives up on a process; never something that is waited for.
+# Seconds after which a test gives up on a process. A test that passes never waits this long.
 PATIENCE = 20.0
 
 TRICHAT = str(Path(sys.executable).with_name("trichat"))
@@ -54,17 +54,17 @@ class Served:
         self.port = int(re.findall(r"\d+$", self.banner[-1])[0])
 
     def errors(self) -> str:
-        """What it has written to standard error so far, in all runs in this folder."""
+        """Return what it has written to standard error so far, in all runs in this folder."""
         return (self.folder / "stderr.txt").read_text()
 
     def logs(self, text: str) -> None:
-        """Expect something in its log, which it may write a moment after all else."""
+        """Expect a text in its log, which it may write a moment later than everything else."""
         deadline = time.monotonic() + PATIENCE
         while text not in self.errors():
             assert time.monotonic() < deadline, f"{text!r} is not in {self.errors()}"
 
     def log(self) -> list[str]:
-        """What is in the chat log, without the dates."""
+        """Return the lines of the chat log, without the dates."""
         lines = (self.folder / "chat_log.txt").read_text().splitlines()
         return [line.partition(" ")[2] for line in lines]
 
@@ -75,22 +75,22 @@ class Served:
         return caller
 
     def join(self, name: str, address: str = "127.0.0.1") -> "Caller":
-        """Connect, give a name and read on to the welcome."""
+        """Connect, give a name, and read up to the welcome."""
         caller = self.connect(address)
         caller.say(name)
         caller.reads_to("* welcome, ")
         return caller
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
+        """Send the process a signal."""
         self.process.send_signal(number)
 
     def ends(self) -> int:
-        """Wait until it has ended, and return its exit status."""
+        """Wait until the process has ended, and return its exit status."""
         return self.process.wait(PATIENCE)
 
     def close(self) -> None:
-        """Make sure that it has ended, and hang up."""
+        """Hang up all callers, and make sure that the process has ended."""
         for caller in self._callers:
             caller.hang_up()
         with contextlib.suppress(ProcessLookupError):
@@ -103,9 +103,9 @@ class Served:
 
 @contextlib.contextmanager
 def served(folder: Path, *arguments: str, stderr: int | None = None, shell: str = ":") -> Iterator[Served]:
-    """Run `trichat serve` in `folder`, on a free port of 127.0.0.1; its log goes to a file, or to `stderr`.
+    """Run `trichat serve` in `folder`, on a free port of 127.0.0.1. Its log goes to a file, or to `stderr`.
 
-    It is started by a shell that has done what `shell` says, and is that process.
+    A shell runs the command `shell` first, and then becomes the server.
     """
     server = Served(folder, *arguments, stderr=stderr, shell=shell)
     try:
@@ -136,20 +136,20 @@ class Caller:
         return line[:-1].decode() if line else None
 
     def reads(self, *lines: str) -> None:
-        """Read as many lines and expect these."""
+        """Expect these lines, one after the other."""
         assert [self.line() for _ in lines] == list(lines)
 
     def reads_to(self, start: str) -> list[str]:
-        """Read until a line begins with `start`, and return all."""
+        """Read until a line begins with `start`, and return all lines."""
         lines: list[str] = []
         while not lines or not lines[-1].startswith(start):
             line = self.line()
-            assert line is not None, f"{start!r} did not come, but {lines}"
+            assert line is not None, f"no line begins with {start!r}: {lines}"
             lines.append(line)
         return lines
 
     def waits_for(self, condition: Callable[[], bool]) -> None:
-        """Talk to the server until something is so; every answer is a sign that it went on."""
+        """Talk to the server until `condition` holds. Each answer shows that the server has kept running."""
         for _ in range(2000):
             if condition():
                 return
@@ -157,7 +157,7 @@ class Caller:
             self.reads(
                 "* not sent: there is no command /nothing; /help shows those there are, a space in front makes it text"
             )
-        raise AssertionError("it did not come about")
+        raise AssertionError("the condition never held")
 
     def rest(self) -> list[str]:
         """Read to the end of the connection."""
@@ -169,29 +169,29 @@ class Caller:
         self.socket.close()
 
     def reset(self) -> None:
-        """Break the connection, as a machine does that was switched off and on."""
+        """Break the connection, like a machine that was switched off and on."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         self.hang_up()
 
     def send_eof(self) -> None:
-        """Say no more, as `nc -N` does at the end of its input."""
+        """Send nothing more but keep reading, like `nc -N` at the end of its input."""
         self.socket.shutdown(socket.SHUT_WR)
 
 
 def trichat(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command of `trichat` to its end."""
+    """Run a command of `trichat`, and wait until it ends."""
     return subprocess.run([TRICHAT, *arguments], cwd=cwd, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def without_date(line: str) -> str:
-    """A line of the history, without its date."""
+    """Return a line of the history without its date."""
     date, _, rest = line.partition("] ")
     assert re.fullmatch(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", date), line
     return rest
 
 
 def is_root() -> bool:
-    """Whether permissions do not hold for us."""
+    """Whether the tests run as root, for whom file permissions do not apply."""
     return os.geteuid() == 0
 
 

@@ -1,4 +1,4 @@
-"""What the code of the server has to look like, where no linter says so."""
+"""Rules for the server's code that no linter checks."""
 
 import ast
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 MODULES = sorted(path for base in ("trichat", "plugins", "examples") for path in (ROOT / base).rglob("*.py"))
 
-# What the standard library offers under such a name.
+# Names with an underscore that the standard library offers for use.
 OFFERED = {"sys._current_frames", "os._exit"}
 OFFERED_METHODS = {"_replace", "_asdict"}  # of named tuples
 
 
 def own_names(tree: ast.Module) -> set[str]:
-    """What a module defines: functions, classes, and attributes that its classes set."""
+    """Return the names that a module defines: functions, classes, and attributes that its classes set."""
     names: set[str] = set()
     for node in ast.walk(tree):
         match node:
@@ -31,7 +31,7 @@ def own_names(tree: ast.Module) -> set[str]:
 
 
 def private_names_of_others(source: str) -> Iterator[str]:
-    """The private names in a module that another one defines, each with its line."""
+    """Yield each private name in a module that another module defines, with its line."""
     tree = ast.parse(source)
     own = own_names(tree)
     for node in ast.walk(tree):
@@ -68,7 +68,7 @@ def test_what_counts_as_reaching_for_it(line: str, found: list[str]) -> None:
 
 
 def attributes_set_late(source: str) -> Iterator[str]:
-    """Attributes that a class declares without a value in its `__init__`: `self.name: Type`."""
+    """Return the attributes that a class declares in its `__init__` without a value: `self.name: Type`."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef) and node.name == "__init__":
             for each in ast.walk(node):

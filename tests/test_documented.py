@@ -1,4 +1,4 @@
-"""What the documentation has to say, held against the code."""
+"""Compares the documentation with the code: everything that it must mention is there."""
 
 import ast
 import inspect
@@ -31,16 +31,16 @@ LABELS = ["Fires", "Task", "Answer", "Failure", "Cancellation"]
 
 # Modules that need no test module of their own, and why.
 UNTESTED = {
-    "trichat/hookspecs.py": "it is held here, and each hook by the tests that name it",
+    "trichat/hookspecs.py": "this module checks it, and other tests call each hook",
     "trichat/__main__.py": "tests/cli/test_parser.py runs it",
-    "trichat/_base/errors.py": "it only names what can go wrong",
+    "trichat/_base/errors.py": "it only defines errors",
     "trichat/_chat/context.py": "it only holds what sessions share",
     "trichat/_chat/core.py": "tests/test_server.py tests what a server does, through its facade",
     "trichat/_chat/turns.py": "tests/chat/test_broadcaster.py has people who speak alone and at the same time",
     "trichat/_chat/teardown.py": "tests/chat/test_session.py and tests/test_promises.py end sessions in every way",
     "trichat/_cli/actions.py": "tests/cli and tests/ops/test_process.py run each",
     "trichat/_fronts/line/decoder.py": "tests/fronts/line/test_wire.py tests both directions",
-    "trichat/_fronts/wire.py": "it only says what a wire has; tests/fronts/line/test_wire.py tests one",
+    "trichat/_fronts/wire.py": "it is only a protocol class; tests/fronts/line/test_wire.py tests an implementation",
     "trichat/_version.py": "it is one string",
     "trichat/testing/_conformance/checks.py": "tests/testing/conformance/test_runner.py has one bad plugin for each",
 }
@@ -63,7 +63,7 @@ class Snippet(NamedTuple):
 
 
 def snippets(page: Path) -> Iterator[Snippet]:
-    """The blocks of Python in the page, each with the heading that it is under."""
+    """Yield the blocks of Python in a page, each with the heading above it."""
     heading = ""
     block: list[str] | None = None
     for number, line in enumerate(text_of(page).splitlines(), 1):
@@ -84,13 +84,13 @@ def text_of(page: Path) -> str:
 
 
 def anchors(page: Path) -> set[str]:
-    """What a link to a heading of the page may be."""
+    """Return the anchors of a page's headings."""
     headings = re.findall(r"^#+ (.*)", text_of(page), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def links() -> Iterator[tuple[Path, str]]:
-    """The links of all pages to pages and files."""
+    """Yield the links of all pages to pages and files."""
     for page in [*PAGES, *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md"))]:
         prose = re.sub(r"^```.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
         for link in sorted(set(re.findall(r"\]\(([^)\s]+)\)", prose))):
@@ -106,7 +106,7 @@ PLUGINS = [snippet for snippet in SNIPPETS if snippet.page == HOOKS_PAGE and sni
 
 
 def signature(hook: str) -> str:
-    """The signature as it is written in the source, on one line and without the quotes of forward references."""
+    """Return the signature from the source, on one line and without the quotes of forward references."""
     (definition,) = ast.parse(inspect.getsource(getattr(hookspecs, hook))).body
     assert isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef)
     assert definition.returns is not None
@@ -115,13 +115,13 @@ def signature(hook: str) -> str:
 
 
 def docstring(hook: str) -> dict[str, str]:
-    """The docstring by label, each a paragraph; what comes before the first one has the label ``""``."""
+    """Return the paragraphs of the docstring by label. Text before the first label has the label ``""``."""
     parts = re.split(rf"\n\n({'|'.join(LABELS)}):", inspect.getdoc(getattr(hookspecs, hook)) or "")
     return {label: on_one_line(text) for label, text in zip(["", *parts[1::2]], parts[::2], strict=True)}
 
 
 def section(title: str) -> str:
-    """What is on the hooks' page under this heading, on one line."""
+    """Return the text under a heading of the hooks' page, on one line."""
     parts = re.split(r"^#+ (.*)\n", text_of(HOOKS_PAGE), flags=re.MULTILINE)
     return on_one_line(dict(zip(parts[1::2], parts[2::2], strict=True)).get(title, ""))
 
@@ -171,7 +171,7 @@ def test_each_snippet_of_python_compiles(snippet: Snippet) -> None:
 
 
 def built(snippet: Snippet, folder: Path) -> dict[str, object]:
-    """The plugin in the snippet, made as from a file that somebody has pasted it into."""
+    """Make the plugin in the snippet, as if from a file."""
     name = f"snippet_in_line_{snippet.line}"
     path = folder / f"{name}.py"
     path.write_text(snippet.code, encoding="utf-8")
@@ -229,7 +229,7 @@ def test_each_member_that_the_design_names_is_there(owner: str, member: str) -> 
 
 
 def public_names() -> Iterator[tuple[str, object]]:
-    """The public names of `trichat` that can have a docstring, with the methods and properties of its classes."""
+    """Yield the public names of `trichat` that can have a docstring, with methods and properties of classes."""
     for name, value in vars(trichat).items():
         if name.startswith("_") or not (inspect.isclass(value) or inspect.isroutine(value) or inspect.ismodule(value)):
             continue
@@ -243,13 +243,13 @@ def public_names() -> Iterator[tuple[str, object]]:
 def test_each_public_name_has_a_docstring() -> None:
     def is_written(name: str, value: object) -> bool:
         docstring = getattr(value, "__doc__", None) or ""
-        generated = f"{name}("  # as dataclasses and named tuples have it
+        generated = f"{name}("  # the docstring that dataclasses and named tuples generate
         return bool(docstring.strip()) and not docstring.startswith(generated)
 
     assert [name for name, value in public_names() if not is_written(name, value)] == []
 
 
-# What a plugin is given, and what the hooks' page calls it.
+# The objects that a plugin gets, and their names on the hooks' page.
 GIVEN = {trichat.Client: "client", trichat.Server: "server", trichat.Storage: "storage", trichat.Message: "message"}
 
 
@@ -307,7 +307,7 @@ def test_the_api_reference_has_each_public_name(page: str, module: ModuleType) -
 
 
 def keys() -> dict[str, list[str]]:
-    """The keys of each table."""
+    """Return the keys of each table."""
     found = {"server": [field.name for field in msgspec.structs.fields(ServerOptions)]}
     for choice in choose_plugins(Config(), (), []):
         fields = () if choice.options is None else msgspec.structs.fields(choice.options)
@@ -316,7 +316,7 @@ def keys() -> dict[str, list[str]]:
 
 
 def text_by_table() -> dict[str, str]:
-    """What the configuration's page says of each table: all that follows a line that begins with its name."""
+    """Return the text about each table on the configuration's page: what follows a line that begins with its name."""
     parts = re.split(r"^[#\s|*`]*\[(server|plugins\.\w+)\]", text_of(CONFIGURATION_PAGE), flags=re.MULTILINE)
     tables: dict[str, str] = {}
     for table, text in zip(parts[1::2], parts[2::2], strict=True):
@@ -345,7 +345,7 @@ def test_each_table_of_the_configuration_is_documented_and_how_a_plugin_is_turne
 
 
 def modules() -> list[str]:
-    """Every module but for the `__init__.py` of packages: they hold no code of their own."""
+    """Return every module except the `__init__.py` of packages, which have no code of their own."""
     found = [*(ROOT / "trichat").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
     return sorted(str(path.relative_to(ROOT)) for path in found if path.name != "__init__.py")
 

@@ -1,4 +1,4 @@
-"""`docs/embedding.md`: each of its programs is run, and prints what the page shows."""
+"""Runs each program in `docs/embedding.md`. It must print what the page shows."""
 
 import re
 import socket
@@ -41,7 +41,7 @@ def test_the_program_with_tls_serves_a_client_and_ends_when_it_is_stopped(tmp_pa
 
 
 def talk(port: int, context: ssl.SSLContext) -> list[str]:
-    """Say something over TLS, stop the server, and return all that came."""
+    """Say something over TLS, stop the server, and return everything received."""
     with (
         socket.create_connection(("127.0.0.1", port), PATIENCE) as plain,
         context.wrap_socket(plain, server_hostname="127.0.0.1") as secured,

@@ -1,4 +1,4 @@
-"""`docs/limits.md`, held against the code: each number, and that none is missing."""
+"""Compares `docs/limits.md` with the code: every number is right, and none is missing."""
 
 import importlib
 import re

@@ -1,4 +1,4 @@
-"""`docs/operating.md`: what it shows was asked of a server that runs."""
+"""Runs the commands of `docs/operating.md` on a server, and compares the output with the page."""
 
 import re
 import shlex
@@ -23,7 +23,7 @@ SERVE = "trichat serve"
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Served]:
-    """The server that the page begins with."""
+    """The server that the page starts."""
     for block in PAGE.files:
         (tmp_path / block.file).write_text(block.text, encoding="utf-8")
     before = [command for command, _ in PAGE.scenes[""][-1].commands if not command.startswith(SERVE)]

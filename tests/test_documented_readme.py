@@ -1,4 +1,4 @@
-"""`README.md`: what it shows was run, and what it compares was measured."""
+"""Runs the examples of `README.md`, and compares its figures with the benchmark's results."""
 
 import re
 from pathlib import Path
@@ -32,7 +32,7 @@ RESULTS = (ROOT / "benchmarks" / "results.md").read_text(encoding="utf-8")
 
 
 def measured(row: str, server: str) -> list[str]:
-    """The cells of a server in a row of the results: figures, each with its ratios."""
+    """Return the cells of a server in a table of the results: figures, each with its ratios."""
     table = RESULTS.partition(f"### {row}: ")[2].partition("\n### ")[0]
     [cells] = re.findall(rf"^\| {server} \|(.*)\|$", table, re.MULTILINE)
     return [cell.strip() for cell in cells.split("|")]

@@ -1,4 +1,4 @@
-"""`docs/testing.md`, held against the kit: each of its files is written, each command run, each output compared."""
+"""Compares `docs/testing.md` with the kit: writes its files, runs its commands, and compares the output."""
 
 import ast
 import inspect
@@ -20,7 +20,7 @@ from trichat.testing._exploring.strategies import TARGETS
 
 PAGE = Page(ROOT / "docs" / "testing.md", ["pip install", "trichat serve", ".venv/bin/python benchmarks/"])
 
-# Members that have to be public for the kit's own modules alone.
+# Members that are public only for the kit's own modules.
 INTERNAL = {"Person.connected", "Person.arrived", "Run.probe"}
 
 
@@ -94,12 +94,12 @@ def test_a_transcript_is_played_against_a_server_that_runs(tmp_path: Path) -> No
 
 
 def tables() -> str:
-    """The rows of all tables."""
+    """Return the rows of all tables."""
     return "\n".join(line for line in PAGE.text.splitlines() if line.startswith("|"))
 
 
 def public_names() -> list[str]:
-    """What `trichat.testing` passes on."""
+    """Return the names that `trichat.testing` exports."""
     tree = ast.parse(inspect.getsource(testing))
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     return sorted({alias.asname for node in imports for alias in node.names if alias.asname})
@@ -116,7 +116,7 @@ def test_each_public_name_is_mentioned(name: str) -> None:
 
 
 def members(*classes: type) -> Iterator[str]:
-    """The public methods, properties and attributes of the classes."""
+    """Yield the public methods, properties and attributes of the classes."""
     for each in classes:
         names = {name for name in vars(each) if not name.startswith("_")}
         names |= set(re.findall(r"self\.([a-z]\w*)\b[^=\n]* = ", inspect.getsource(each)))

@@ -1,4 +1,4 @@
-"""`docs/troubleshooting.md`: what it says that one sees is what the code says."""
+"""Checks that the code has each message that `docs/troubleshooting.md` quotes."""
 
 import ast
 import errno
@@ -11,13 +11,13 @@ from page_kit import ROOT
 
 TEXT = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 
-# What is quoted, and was said by somebody else: the shell, the kernel, a terminal.
+# Quotes that are not from trichat: from the shell, the kernel, a terminal.
 OF_OTHERS = {"nc", "bye", "/", "^[[A", "�", "trichat reload", "Connection refused"}
 
 
 @cache
 def said() -> str:
-    """All that the code says, and the system's words for what can go wrong; a line for each piece without a gap."""
+    """Return all strings in the code and the system's error messages. Each placeholder becomes a line break."""
     words = [os.strerror(number) for number in errno.errorcode]
     sources = [
         path.read_text(encoding="utf-8") for folder in ("trichat", "plugins") for path in (ROOT / folder).rglob("*.py")
@@ -34,7 +34,7 @@ def symptoms() -> list[str]:
 
 @pytest.mark.parametrize("symptom", symptoms())
 def test_what_one_sees_is_what_the_code_says(symptom: str) -> None:
-    # Where the code puts a name, and where it joins two sentences.
+    # Split at each place where the code inserts a name or joins two sentences.
     pieces = re.split(r"\.\.\.|'\w+'|: |; | \(", symptom)
     words = [piece.strip(" ();:") for piece in pieces]
     assert [piece for piece in words if piece not in said()] == []

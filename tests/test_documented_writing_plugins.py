@@ -1,4 +1,4 @@
-"""`docs/writing-plugins.md`: each of its files is written, each command typed, each output compared."""
+"""Runs `docs/writing-plugins.md`: writes its files, runs its commands, and compares the output."""
 
 import re
 from pathlib import Path
@@ -55,7 +55,7 @@ def test_the_first_plugin_has_about_ten_lines() -> None:
 
 
 def rows() -> list[str]:
-    """The rows of the table of what one may want to do."""
+    """Return the rows of the table "I want to"."""
     table = PAGE.text.partition("| I want to … |")[2].partition("\n\n")[0]
     return [line for line in table.splitlines()[2:] if line.startswith("| ")]
 

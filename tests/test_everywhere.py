@@ -1,7 +1,7 @@
 """The server under the test kit: a cancellation at every checkpoint, a fault at every send, many schedules.
 
-Each scenario is a stretch of a server's life in which something could be left half done. What has to hold afterwards,
-whatever went wrong, are the invariants of the kit.
+In each scenario, the server could leave something half done. The invariants of the kit must hold afterwards, whatever
+went wrong.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -20,7 +20,7 @@ Scenario = Callable[[Chat], Awaitable[None]]
 
 
 class Attendant:
-    """A plugin with something to lose everywhere: it waits in every hook, and has a task of its own."""
+    """A plugin that can be interrupted everywhere: it waits in every hook, and has a task of its own."""
 
     def __init__(self) -> None:
         self.here: set[Client] = set()
@@ -69,7 +69,7 @@ class Attendant:
 
 
 async def meets_and_talks(chat: Chat) -> None:
-    """Two people meet, talk and part."""
+    """Two people meet and talk, and one leaves."""
     alice = await chat.join("alice")
     bob = await chat.join("bob")
     await alice.hears("* bob joined")
@@ -82,7 +82,7 @@ async def meets_and_talks(chat: Chat) -> None:
 
 
 async def come_at_once(chat: Chat) -> None:
-    """Several people come at the same time, one of them with a name that is taken."""
+    """Several people join at the same time, one of them with a name that is taken."""
     people = [chat.connect_silently(name=name) for name in ("alice", "bob", "bob2")]
     for person, name in zip(people, ("alice", "bob", "bob"), strict=True):
         await person.say(name, "hello")
@@ -91,7 +91,7 @@ async def come_at_once(chat: Chat) -> None:
 
 
 async def is_refused(chat: Chat) -> None:
-    """Somebody is refused a name, gives another one, and breaks off."""
+    """Somebody is refused a name, gives another one, and their connection breaks."""
     mallory = chat.connect_silently(name="mallory")
     await mallory.say("mallory", "mal")
     await mallory.hears_up_to("* welcome, ")
@@ -100,7 +100,7 @@ async def is_refused(chat: Chat) -> None:
 
 
 async def is_kicked(chat: Chat) -> None:
-    """Somebody is thrown out while saying something."""
+    """Somebody is kicked while saying something."""
     alice = await chat.join("alice")
     bob = await chat.join("bob")
     await bob.say("one", "two")
@@ -112,7 +112,7 @@ async def is_kicked(chat: Chat) -> None:
 
 
 async def stops(chat: Chat) -> None:
-    """Somebody stops the server while another one is coming in."""
+    """Somebody stops the server while another client is joining."""
     alice = await chat.join("alice")
     chat.connect_silently(name="bob")
     await alice.say("last words", "stop")
@@ -133,7 +133,7 @@ async def does_not_read(chat: Chat) -> None:
     sloth.stop_reading()
     await alice.hears("* sloth joined")
     (there,) = (member for member in chat.server.members() if member.name == "sloth")
-    there.send("x" * 60_000)  # nearly all that its kernel holds
+    there.send("x" * 60_000)  # nearly as much as its kernel holds
     for _ in range(6):  # the rest of that, and more than its backlog
         await alice.say("x" * 4000)
         await trio.sleep(0.1)  # time for alice to take it, on any network
@@ -141,7 +141,7 @@ async def does_not_read(chat: Chat) -> None:
 
 
 async def has_a_plugin_replaced(chat: Chat) -> None:
-    """Another plugin takes the place of one in the middle of a dialogue."""
+    """A plugin is replaced in the middle of a dialogue."""
     alice, bob = await chat.join("alice"), await chat.join("bob")
     await alice.say("one")
     await bob.say("two")
@@ -153,7 +153,7 @@ async def has_a_plugin_replaced(chat: Chat) -> None:
 
 SCENARIOS = [meets_and_talks, come_at_once, is_refused, is_kicked, stops, is_greeted, does_not_read]
 
-# What is on the way, and by which path, depends on these.
+# These options determine how much is on its way, and by which path.
 CONFIGS: dict[str, Any] = {
     "default": {"server": {"backlog_bytes": 4096}},
     "synced": {"server": {"backlog_bytes": 4096}, "plugins": {"chat_log": {"fsync": "always", "replay": "all"}}},
@@ -161,18 +161,18 @@ CONFIGS: dict[str, Any] = {
 
 
 def nobody_is_remembered(run: Run) -> None:
-    """A plugin that notes who comes is told of everybody who goes."""
+    """A plugin that notes who connects is told of everybody who disconnects."""
     assert run.chat is not None
     attendant = run.chat.plugins["attendant"]
     assert isinstance(attendant, Attendant)
-    # One whose lifespan was cancelled is told nothing any more, and one that is cancelled while it is told cannot know.
+    # If its lifespan was cancelled, it is told nothing more. If on_disconnect itself was cancelled, it cannot know.
     silenced = run.struck is not None and "attendant" in run.struck.label and "on_disconnect" in run.struck.label
     crashed = run.struck is not None and run.struck.label == "lifespan attendant"
     assert silenced or crashed or not attendant.here
 
 
 def attendants() -> list[object]:
-    """A new plugin for each run."""
+    """Return a new plugin for each run."""
     return [Attendant()]
 
 
@@ -191,7 +191,7 @@ def test_a_cancellation_anywhere_leaves_the_server_whole(scenario: Scenario, con
 
 
 def test_a_cancellation_beside_somebody_who_does_not_read_leaves_the_server_whole() -> None:
-    # There are too many checkpoints in it to try them all each time.
+    # The scenario has too many checkpoints to try them all each time.
     cancel_everywhere(does_not_read, plugins=attendants, config=CONFIGS["default"], targets=["client"])
 
 
@@ -211,7 +211,7 @@ def test_a_fault_anywhere_leaves_the_server_whole(scenario: Scenario, config: st
 
 
 def test_a_plugin_that_is_replaced_leaves_the_server_whole_whatever_happens_meanwhile() -> None:
-    # The other targets are the same code as in the other scenarios.
+    # The other targets run the same code in the other scenarios.
     cancel_everywhere(has_a_plugin_replaced, plugins=attendants, targets=["lifespan", "scenario"])
     fault_everywhere(has_a_plugin_replaced, plugins=attendants)
     explore(has_a_plugin_replaced, 25, plugins=attendants)
@@ -229,7 +229,7 @@ TestDialogues.settings = hypothesis.settings(
 
 
 class SlowDiskMachine(ChatMachine):
-    """The same, where messages wait for the disk, and little may wait for people."""
+    """The same, but messages wait for the disk, and backlogs are small."""
 
     config = CONFIGS["synced"]
     lines = st.one_of(ChatMachine.lines, st.just("x" * 2000))

@@ -1,4 +1,4 @@
-"""The examples: each is run as its docstring says, and talked to; here, or in `examples/`."""
+"""Runs each example as its docstring says, and talks to it. More tests are in `tests/examples/`."""
 
 import inspect
 import json
@@ -35,20 +35,20 @@ PLUGINS = [name for name in NAMES if "trichat serve --plugin" in read(name)]
 
 @pytest.fixture
 def packages(name: str) -> None:
-    """Those that an example asks for in its docstring; where one is missing, the test is skipped."""
+    """Skip the test if a package is missing that the example's docstring asks for."""
     for package in re.findall(r"`pip install (\w+)`", read(name)):
         pytest.importorskip(package, reason=f"{name} needs {package}, which the group `test` has")
 
 
 def plugin(name: str, options: Mapping[str, object] | None = None) -> dict[str, object]:
-    """The example, made by trichat as it makes any plugin file."""
+    """Return the example as a plugin, loaded like any plugin file."""
     stem = name.removesuffix(".py")
     config = Config.from_tables({"plugins": {stem: options or {}}})
     return {stem: load_plugins(config, extra=[str(EXAMPLES / name)])[stem]}
 
 
 class Recorder:
-    """Keeps all messages, as they were sent."""
+    """Keeps all messages that were sent."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -105,7 +105,7 @@ async def test_a_plugin_lets_the_server_stop_without_a_wait(name: str, tmp_path:
 
 @contextmanager
 def started(program: str, *arguments: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Run a program of the virtual environment and read on to where it listens. It is ended in any case."""
+    """Run a program of the virtual environment, and read its output up to the port. It ends with the block."""
     command = [str(Path(sys.executable).with_name(program)), *arguments]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
         deadline = threading.Timer(PATIENCE, process.kill)
@@ -114,7 +114,7 @@ def started(program: str, *arguments: str, folder: Path) -> Iterator[tuple[subpr
             assert process.stdout is not None
             told = (re.fullmatch(r".* with: nc 127\.0\.0\.1 (\d+)\n", line) for line in process.stdout)
             port = next(filter(None, told), None)
-            assert port is not None, "it did not start"
+            assert port is not None, "the program did not start"
             yield process, int(port[1])
         finally:
             deadline.cancel()
@@ -283,7 +283,7 @@ async def test_a_file_that_cannot_be_opened_refuses_the_start(tmp_path: Path) ->
 async def test_joins_that_come_faster_than_the_disk_are_dropped_with_one_line_in_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    # Nobody writes before the lifespan is entered: that is the slowest disk there is.
+    # The lifespan is not entered, so nothing is written, as on an infinitely slow disk.
     plugins = Plugins(hook_timeout=5)
     plugins.register("join_notifier", plugin("join_notifier.py")["join_notifier"])
     joined = [Message(f"n{id} joined", f"n{id}", kind="joined", id=id) for id in range(1500)]
@@ -296,7 +296,9 @@ async def test_a_full_disk_silences_the_notifier_and_nobody_else(
 ) -> None:
     async with running(plugin("join_notifier.py", {"path": "/dev/full"})) as chat:
         alice = await chat.join("alice")
-        await alice.hears("* the plugin 'join_notifier': it crashed; it is told nothing any more")  # as an operator
+        await alice.hears(
+            "* the plugin 'join_notifier': it crashed; it is told nothing any more"
+        )  # because she is an operator
         assert any("crashed" in line for line in caplog.messages)
         await alice.say("hello")
         await alice.hears("alice: hello")

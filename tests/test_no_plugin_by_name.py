@@ -1,4 +1,4 @@
-"""The core knows no plugin by name: what a built-in plugin does, any other one can do in its place."""
+"""The core knows no plugin by name, so any plugin can do what a built-in one does, and replace it."""
 
 import ast
 import re
@@ -9,12 +9,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 BUILT_IN = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["trichat"]
 
-# A string that is the name of a plugin, or the place of its table or of one of its options.
+# A string that names a plugin, its table, or one of its options.
 NAMES_PLUGIN = re.compile(rf"(?:plugins\.)?({'|'.join(map(re.escape, BUILT_IN))})(?:\.\w+)*")
 
 ALIAS = ("trichat/_cli/parser.py", "plugins.chat_log.path")
 
-# Other things that have the same word for a name.
+# Strings that are equal to the name of a plugin, but mean something else.
 OTHER_THINGS = {
     ("trichat/_cli/parser.py", "commands"): "the title in the help",
     ("trichat/_config/plugin_policy.py", "stop"): "a value of on_error",
@@ -30,7 +30,7 @@ OTHER_THINGS = {
 
 
 def strings(source: str) -> Iterator[str]:
-    """Yield the strings in a module, also those that are parts of others, but for docstrings."""
+    """Yield the strings in a module, including parts of f-strings, but not docstrings."""
     tree = ast.parse(source)
     docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):

@@ -1,4 +1,4 @@
-"""What is released: the wheel has all that a server needs and nothing else, and anyone can build the same bytes."""
+"""The release: the wheel has everything that a server needs and nothing else, and builds are reproducible."""
 
 import os
 import shutil
@@ -15,15 +15,15 @@ from process_kit import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 
-# What the build reads, of all that may lie around in a checkout.
+# The files of a checkout that the build reads.
 SOURCES = ["LICENSE", "README.md", "plugins", "pyproject.toml", "trichat"]
 
 
 def build(checkout: Path, folder: Path, *targets: str) -> Path:
-    """Build what `make dist` builds, or only some of its targets, into `folder`, and return that."""
+    """Build like `make dist`, or only some of its targets, into `folder`. Returns `folder`."""
     pytest.importorskip("hatchling", reason="hatchling builds trichat; the group `test` has it")
     command = [sys.executable, "-m", "hatchling", "build", "--directory", str(folder), *targets]
-    # Where this is set, it would hide that a build takes the time of the files, or that of the clock.
+    # If it were set, it would hide that a build uses the time of a file or of the clock.
     surroundings = {key: value for key, value in os.environ.items() if key != "SOURCE_DATE_EPOCH"}
     subprocess.run(command, cwd=checkout, env=surroundings, timeout=PATIENCE * 3, check=True, capture_output=True)
     return folder

@@ -1,4 +1,4 @@
-"""How a page of the documentation is read, and how an output is compared with the one that it shows."""
+"""How the kit reads a page of the documentation, and compares an output with the page."""
 
 from pathlib import Path
 

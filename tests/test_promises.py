@@ -1,4 +1,4 @@
-"""The promises of the server, each with what would break it. tests/ops/test_process.py has those of a process."""
+"""The promises of the server, each under conditions that could break it. tests/ops/test_process.py tests a process."""
 
 import random
 from collections import Counter
@@ -16,7 +16,7 @@ from trichat.testing._chat.memory_transport import KERNEL_BUFFER
 
 
 def said_in(lines: Iterable[str]) -> list[str]:
-    """What people said among what somebody saw, without dates and notices."""
+    """Return the lines that people said, from the lines that somebody saw, without dates and notices."""
     texts = (line.partition("] ")[2] if line.startswith("[") else line for line in lines)
     return [text for text in texts if not text.startswith("* ")]
 
@@ -104,7 +104,7 @@ async def test_a_client_that_does_not_read_is_cut_off_and_delays_nobody(chat: Ch
     sloth.stop_reading()
     line = "alice: " + "x" * 1000
     before = trio.current_time()
-    # What the kernel keeps, the line that is half sent, four in the backlog, and one too many.
+    # The lines that the kernel keeps, the one that is half sent, four in the backlog, and one too many.
     for _ in range(KERNEL_BUFFER // len(line) + 6):
         assert len(chat.server.members()) == 2
         await alice.say("x" * 1000)
@@ -119,7 +119,7 @@ async def test_a_client_that_does_not_read_is_cut_off_and_delays_nobody(chat: Ch
 @pytest.mark.chat(config={"server": {"backlog_bytes": 4096}})
 async def test_a_client_over_a_stream_that_takes_nothing_is_cut_off_and_delays_nobody(chat: Chat) -> None:
     alice = await chat.join("alice")
-    sloth, theirs = lockstep_stream_pair()  # which takes nothing that nobody reads
+    sloth, theirs = lockstep_stream_pair()  # this stream takes only data that is being read
     chat.server.attach(theirs, "127.0.0.1")
     await sloth.send_all(b"sloth\n")
     heard = b""
@@ -141,7 +141,7 @@ async def test_a_client_over_a_stream_that_takes_nothing_is_cut_off_and_delays_n
 
 
 class Witness:
-    """Notes the life of every connection."""
+    """Records when clients connect and disconnect."""
 
     def __init__(self) -> None:
         self.connected: Counter[Client] = Counter()
@@ -156,7 +156,7 @@ class Witness:
     async def on_disconnect(self, client: Client, reason: str) -> None:
         self.disconnected[client] += 1
         self.reasons.append(reason)
-        await trio.sleep(0.1)  # its work is not cut short by what ended the client
+        await trio.sleep(0.1)  # the end of the client does not cancel this
 
     def is_balanced(self, clients: int = 1) -> bool:
         once = all(count == 1 for count in [*self.connected.values(), *self.disconnected.values()])
@@ -164,7 +164,7 @@ class Witness:
 
 
 class Kicker:
-    """Kicks whoever says `kick me`."""
+    """Kicks a client that says `kick me`."""
 
     @hookimpl
     def on_message(self, client: Client, message: Message) -> Handled | None:
@@ -271,7 +271,7 @@ async def test_when_the_server_has_stopped_nothing_of_it_is_left(virtual_time: o
 
 
 class Stuck:
-    """Holds the broadcaster up until it is let go."""
+    """Blocks the broadcaster until `let_go` is set."""
 
     def __init__(self) -> None:
         self.let_go = trio.Event()
@@ -353,7 +353,7 @@ class Bad:
 async def test_a_plugin_that_fails_is_named_and_the_server_goes_on(
     virtual_time: object, caplog: pytest.LogCaptureFixture, hook: str, heard: str, hangs: bool
 ) -> None:
-    # Without the chat log, which would be asked for the history first.
+    # No chat log: the server would ask it for the history first.
     async with running([Bad(hook, hangs=hangs)], {"plugins": {"chat_log": {"enabled": False}}}) as chat:
         for _ in range(2):
             alice = chat.connect_silently()
@@ -363,7 +363,7 @@ async def test_a_plugin_that_fails_is_named_and_the_server_goes_on(
 
 
 class Fragile:
-    """Has a background task that raises `error` when it is told to, and a hook in which a task does."""
+    """Has a background task that raises `error` on request, and a hook with a task that does."""
 
     def __init__(self, error: BaseException) -> None:
         self._error = error
@@ -400,12 +400,12 @@ async def test_a_background_task_that_crashes_takes_down_only_its_plugin(
 ) -> None:
     fragile = Fragile(error)
     async with running([fragile]) as chat:
-        alice = await chat.join("alice", address="10.0.0.7")  # no operator
+        alice = await chat.join("alice", address="10.0.0.7")  # not an operator
         fragile.crash.set()
         await chat.settled()
         assert "plugin 'fragile': it crashed" in caplog.text
         await alice.say("still here?")
-        await alice.hears("* not sent: the plugin 'fragile' failed")  # asking it fails closed
+        await alice.hears("* not sent: the plugin 'fragile' failed")  # a question to a crashed plugin counts as refused
         await alice.say("bye")
         assert await alice.rest() == ["* goodbye, alice"]
         assert fragile.told == ["alice joined"]
@@ -416,7 +416,7 @@ async def test_a_hook_whose_task_crashes_has_failed_and_the_server_goes_on(
     virtual_time: object, caplog: pytest.LogCaptureFixture, error: BaseException
 ) -> None:
     async with running([Fragile(error)]) as chat:
-        alice = await chat.join("alice", address="10.0.0.7")  # no operators
+        alice = await chat.join("alice", address="10.0.0.7")  # not an operator
         bob = await chat.join("bob", address="10.0.0.8")
         await alice.hears("* bob joined")
         await alice.say("fail in a nursery")
@@ -426,7 +426,7 @@ async def test_a_hook_whose_task_crashes_has_failed_and_the_server_goes_on(
 
 
 class Untidy:
-    """Fails in its cleanup, when it is cancelled."""
+    """Fails in its cleanup after a cancellation."""
 
     @hookimpl
     async def on_message(self, message: Message) -> None:

@@ -1,4 +1,4 @@
-"""The files around the code agree with each other: the Makefile, the hooks, the workflows and pyproject.toml."""
+"""Checks that the Makefile, the pre-commit hooks, the workflows and pyproject.toml agree with each other."""
 
 import os
 import re
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 MAKEFILE = (ROOT / "Makefile").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-# The group `lint` has what these need; each is a target of its own, so that a hook can run it.
+# Each checker is a Makefile target of its own, so that a hook can run it. The group `lint` has its dependencies.
 LINT = next(iter(re.findall(r"^LINT := (.+)$", MAKEFILE, re.MULTILINE))).split()
 TARGETS = {*re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.MULTILINE)}
 
@@ -116,7 +116,7 @@ def test_the_update_bot_looks_after_packages_and_actions() -> None:
     assert [update["package-ecosystem"] for update in updates] == ["pip", "github-actions"]
 
 
-# 3. What the Makefile does besides calling a tool
+# 3. Scripts of the Makefile
 
 
 def commit(folder: Path, subject: str, date: str) -> None:
@@ -180,7 +180,7 @@ def test_the_suite_runs_on_each_python_that_there_is(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     machine.has("bin/make", 'echo "$@"')
     machine.has("bin/python3.11")
-    machine.has("bin/python3.12", "exit 127")  # pyenv's, for a version that is not chosen
+    machine.has("bin/python3.12", "exit 127")  # pyenv's stand-in for a version that is not selected
     of_pyenv = machine.has("pyenv/versions/3.12.1/bin/python")
     assert machine.tests_all() == (
         0,

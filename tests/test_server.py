@@ -1,4 +1,4 @@
-"""The server as a whole, as a program that embeds it sees it."""
+"""The server as a whole, from the view of a program that embeds it."""
 
 import socket
 from collections.abc import AsyncIterator, Sequence
@@ -64,7 +64,7 @@ async def test_a_server_that_cannot_listen_says_so_in_one_exception_and_leaves_i
 
 
 class Living:
-    """Notes its lifespan."""
+    """Records its lifespan."""
 
     def __init__(self, events: list[str], name: str = "") -> None:
         self._events = events
@@ -79,7 +79,7 @@ class Living:
 
 
 class Slow:
-    """Takes a minute to be entered, and has the server stopped after a second of it."""
+    """Takes a minute to start, and stops the server after a second of that."""
 
     def __init__(self, events: list[str]) -> None:
         self._events = events
@@ -127,7 +127,7 @@ async def test_a_stop_before_it_starts_enters_no_plugin() -> None:
 
 
 class Unready(Listener):
-    """A listener that never gets ready: its host's name is being looked up."""
+    """A listener that never gets ready, because it is still looking up its host's name."""
 
     async def serve(self, accept: Accept, *, task_status: trio.TaskStatus[list[Address]]) -> None:
         await trio.sleep_forever()
@@ -205,7 +205,7 @@ async def test_who_is_attached_by_a_plugin_is_no_part_of_it(virtual_time: object
     found: list[str] = []
 
     class Door:
-        """Lets somebody in when it knocks."""
+        """Attaches a client when `knocked` is set."""
 
         def __init__(self) -> None:
             self.knocked = trio.Event()
@@ -223,7 +223,7 @@ async def test_who_is_attached_by_a_plugin_is_no_part_of_it(virtual_time: object
             server.attach(self.inside, "10.0.0.7")
 
     class Misled:
-        """Starts a task where it cannot."""
+        """Starts a task where that is not allowed."""
 
         @hookimpl
         def on_message(self, client: Client) -> None:
@@ -313,7 +313,7 @@ async def test_a_notice_may_be_for_one_room(chat: Chat) -> None:
 
 
 class Echo:
-    """Answers each `!ping` from within `on_broadcast`, as often as it was told to."""
+    """Answers each `!ping` from within `on_broadcast`, `times` times."""
 
     def __init__(self, times: int = 1) -> None:
         self._times = times
@@ -352,7 +352,7 @@ async def test_a_flood_of_answers_is_refused_and_holds_up_nobody(virtual_time: o
         await alice.say("!ping")
         await alice.hears("alice: !ping")
         taken = 2000 - echo.refused
-        # The broadcaster itself may take one more, if it waits.
+        # The broadcaster may take one more itself, if it is waiting.
         assert CAPACITY <= taken <= CAPACITY + 1
         await alice.hears(*(f"* pong {number}" for number in range(taken)))
         await alice.say("thanks")

@@ -1,4 +1,4 @@
-"""The threads that Trio lends to whoever names no limiter."""
+"""Takes all worker threads of Trio's default limiter."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import trio
 
 @contextmanager
 def all_threads_taken() -> Iterator[None]:
-    """In the block no thread is left, as where some plugin hangs in all of them."""
+    """Inside the block, no worker thread is free, as if a plugin hung in all of them."""
     limiter = trio.to_thread.current_default_thread_limiter()
     hung = [object() for _ in range(int(limiter.available_tokens))]
     for each in hung:

@@ -1,4 +1,4 @@
-"""A batch: what is in it, and in which order."""
+"""A batch: its contents, and their order."""
 
 from client_kit import new_connection
 

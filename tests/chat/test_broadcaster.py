@@ -37,7 +37,7 @@ class Box(Outbox):
 
 
 class Recorder:
-    """Required like the chat log: notes every batch, and fails or waits if it is told to."""
+    """A required plugin like the chat log. It records every batch, and fails or waits on request."""
 
     required = True
 
@@ -60,7 +60,7 @@ class Recorder:
 
 
 class QuickRecorder(Recorder):
-    """One that never waits."""
+    """A recorder that never waits."""
 
     @hookimpl
     def on_broadcast(self, messages: Sequence[Message]) -> None:  # type: ignore[override]
@@ -70,7 +70,7 @@ class QuickRecorder(Recorder):
 
 
 class Setup:
-    """A broadcaster that runs, and what it needs."""
+    """A running broadcaster, with its parts."""
 
     def __init__(self, recorder: Recorder | None = None) -> None:
         self.recorder = recorder or Recorder()
@@ -180,7 +180,7 @@ async def test_a_joiners_live_messages_begin_where_its_history_ends(setup: Setup
         setup.recorder.held.set()
     await setup.broadcaster.inbox.publish(Message("after", "alice"))
     await setup.broadcaster.inbox.flush()
-    # Those that joined come last in their batch, so that all else in it is history to them.
+    # Joins come last in a batch, so everything else in the batch is history for the joiner.
     assert setup.recorder.texts == [
         "before",
         "in the same batch",
@@ -291,7 +291,7 @@ async def test_saying_something_in_on_broadcast_never_waits_for_itself(setup: Se
     setup.add("chatterbox", Chatterbox())
     await setup.broadcaster.inbox.publish(Message("start"))
     await setup.broadcaster.inbox.flush()
-    await setup.broadcaster.inbox.flush()  # what was said in the first batch is in the second
+    await setup.broadcaster.inbox.flush()  # messages that were said during the first batch are in the second
     assert outcomes == ["the channel is full; say it from a task of your own, not in on_broadcast"]
     assert setup.recorder.texts == ["start", *["more"] * CAPACITY]
 
@@ -342,7 +342,7 @@ def test_many_who_speak_at_the_same_time_are_gathered_in_whatever_order_they_run
     setup = Setup(QuickRecorder())
 
     class Clock:
-        """Says something at the end of each batch."""
+        """Says something after each batch."""
 
         @hookimpl
         def on_broadcast(self) -> None:
@@ -585,7 +585,7 @@ async def test_who_speak_alone_at_the_same_time_are_gathered(quick_setup: Setup,
 
 
 class Steps(trio.abc.Instrument):
-    """Looks at something whenever a task lets others go on."""
+    """Collects the results of `look` after each step of a task."""
 
     def __init__(self, look: Callable[[], int]) -> None:
         self._look = look

@@ -1,4 +1,4 @@
-"""The history alone: what is short is asked for once, what is long is read page by page."""
+"""The history alone: a short one is asked for once, a long one is read page by page."""
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +20,7 @@ WIRE = LineWire(4096)
 
 
 class Archive:
-    """Keeps a history in one of the ways in which a plugin may."""
+    """A plugin with a history, in one of the forms that a plugin may return."""
 
     def __init__(self, history: Iterable[Message] | None) -> None:
         self.history_kept = history
@@ -36,7 +36,7 @@ class Archive:
 
 
 class Receiver:
-    """Where the history goes."""
+    """Receives the history."""
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
@@ -161,7 +161,7 @@ async def test_a_long_history_is_read_no_faster_than_it_is_sent() -> None:
 
 
 class SlowArchive(Archive):
-    """Its history is read as slowly as from a disk that hangs, but for a joiner who wants it from 7 on."""
+    """Reading its history hangs like a disk, except for a joiner that asks for messages after 7."""
 
     def __init__(self) -> None:
         super().__init__(None)
@@ -185,7 +185,7 @@ async def test_three_pages_that_hang_with_the_disk_keep_no_other_joiner_waiting(
         for _ in range(3):
             nursery.start_soon(history.send, Receiver().send, WIRE, "lobby", 0, 100)
         await trio.testing.wait_all_tasks_blocked()
-        with trio.fail_after(2):  # a page that hangs is given up after 5
+        with trio.fail_after(2):  # a page that hangs times out after 5
             await history.send(receiver.send, WIRE, "lobby", 7, 100)
         archive.released.set()
     assert receiver.texts == ["text 1"]

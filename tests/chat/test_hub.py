@@ -1,4 +1,4 @@
-"""The hub: who is here, under which name, in which room."""
+"""The hub: its clients, their names and their rooms."""
 
 import pytest
 from client_kit import WIRE, new_connection
@@ -10,7 +10,7 @@ from trichat._fronts.line.wire import LineWire
 
 
 def connection(address: str = "10.0.0.1") -> Connection:
-    """Somebody at an address; the hub does not look at the server."""
+    """Return a client with this address. It needs no server, because the hub does not use it."""
     return new_connection(address=address)
 
 
@@ -205,7 +205,7 @@ def test_who_comes_hears_what_is_said_next_and_who_leaves_does_not(hub: Hub) -> 
     before = hub.audience("lobby")
     hub.enter(bob, "lobby")
     assert hub.audience("lobby") == {WIRE: [alice.outbox, bob.outbox]}
-    assert before == {WIRE: [alice.outbox]}, "a fan-out goes through it, and others come and go in between"
+    assert before == {WIRE: [alice.outbox]}, "a fan-out iterates over it while clients join and leave"
     hub.enter(alice, "kitchen")
     assert hub.audience("lobby") == {WIRE: [bob.outbox]}
     hub.leave(bob)

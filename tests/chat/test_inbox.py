@@ -1,4 +1,4 @@
-"""The inbox alone: what is put into it, and the batch that it gathers."""
+"""The inbox alone: the items that are put in, and the batch that it gathers."""
 
 from collections.abc import Callable, Sequence
 
@@ -64,7 +64,7 @@ PUTTING: Sequence[Callable[[Inbox], None]] = [
     Inbox.wake,
     Inbox.close,
     lambda inbox: inbox.publish_nowait(HELLO),
-    lambda inbox: inbox.flush().send(None),  # as far as it goes without waiting
+    lambda inbox: inbox.flush().send(None),  # run up to its first wait
 ]
 
 
@@ -80,7 +80,7 @@ async def test_it_is_not_idle_from_the_moment_that_something_is_put(inbox: Inbox
 async def test_it_is_not_idle_while_somebody_takes_what_was_there(inbox: Inbox) -> None:
     inbox.publish_nowait(HELLO)
     waiting = inbox.wait()
-    waiting.send(None)  # as far as the channel, which lets others run before it gives anything
+    waiting.send(None)  # run up to the channel, which has a checkpoint before it returns an item
     assert not inbox.idle
     waiting.close()
 

@@ -31,7 +31,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def take(order: Order, count: int = 1) -> list[int]:
-    """Take so many ids, and return them."""
+    """Take `count` ids, and return them."""
     first = order.take(count)
     return list(range(first, first + count))
 

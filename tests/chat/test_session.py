@@ -1,4 +1,4 @@
-"""A session, where it is more than the transcripts and test_promises.py show."""
+"""A session: behaviour that neither the transcripts nor test_promises.py show."""
 
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -58,7 +58,7 @@ async def test_a_line_may_come_in_pieces_and_the_pieces_slowly(chat: Chat) -> No
 
 
 class Batches:
-    """Notes how many messages each batch has."""
+    """Records the number of messages in each batch."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
@@ -78,7 +78,7 @@ async def test_lines_in_one_piece_are_sent_in_one_batch(virtual_time: object) ->
 
 
 class Hold:
-    """Holds a batch up, if it is told to."""
+    """Blocks a batch on request."""
 
     def __init__(self) -> None:
         self.held: trio.Event | None = None
@@ -90,13 +90,13 @@ class Hold:
 
 
 class HeldUp(NamedTuple):
-    """A chat in which alice has said "one", and nobody hears it before `hold` is released."""
+    """A chat in which alice has said "one", and nobody hears it before `release` is called."""
 
     chat: Chat
     alice: Person
     bob: Person
     sizes: list[int]
-    """Of the batches from then on."""
+    """The sizes of the batches from then on."""
     release: Callable[[], None]
 
 
@@ -120,7 +120,7 @@ async def test_lines_said_one_by_one_while_a_fan_out_is_under_way_are_sent_toget
         await chat.settled()
     release()
     await alice.hears("alice: one", "bob: two", "bob: three", "bob: four")
-    assert sizes == [1, 3], "what bob said meanwhile goes in one batch"
+    assert sizes == [1, 3], "everything that bob said meanwhile goes in one batch"
 
 
 async def test_who_said_as_much_as_is_received_in_one_go_is_read_on(held_up: HeldUp) -> None:
@@ -137,7 +137,7 @@ async def test_who_said_as_much_as_is_received_in_one_go_is_read_on(held_up: Hel
 
 async def test_who_waits_for_room_in_the_channel_waits_for_no_other_fan_out(chat: Chat) -> None:
     alice = await chat.join("alice")
-    await alice.send(b"x\n" * (CAPACITY + 1))  # the last one finds no room
+    await alice.send(b"x\n" * (CAPACITY + 1))  # the last line finds no room
     await alice.hears(*["alice: x"] * (CAPACITY + 1))
     await alice.say("and another")
     await alice.hears("alice: and another")
@@ -145,7 +145,7 @@ async def test_who_waits_for_room_in_the_channel_waits_for_no_other_fan_out(chat
 
 async def test_who_says_something_and_gives_a_command_in_one_piece_waits_for_no_other_fan_out(chat: Chat) -> None:
     alice = await chat.join("alice")
-    await alice.send(b"hello\n/who\n")  # while the command is awaited, what was said before it is sent
+    await alice.send(b"hello\n/who\n")  # the line is sent while the command runs
     assert sorted([await alice.next_line() or "" for _ in range(2)]) == ["* here: alice", "alice: hello"]
     await alice.say("and another")
     await alice.hears("alice: and another")
@@ -156,7 +156,7 @@ async def test_who_says_something_and_gives_a_command_in_one_piece_waits_for_no_
     [b"guest%d\n" + b"hi\n" * 1000, b"guest%d\n" + b"hi\n" * RECEIVE_BYTES],
     ids=["with the name", "afterwards, too"],
 )
-@pytest.mark.chat(config={"plugins": {"chat_log": {"enabled": False}}})  # which remembers what was said
+@pytest.mark.chat(config={"plugins": {"chat_log": {"enabled": False}}})  # the chat log keeps messages in memory
 async def test_a_silent_client_takes_no_memory_for_what_it_has_said(chat: Chat, sent: bytes) -> None:
     decoded = tracemalloc.Filter(True, "*/trichat/_fronts/*")
     tracemalloc.start()
@@ -242,7 +242,7 @@ async def test_a_web_page_cannot_make_a_browser_say_anything(chat: Chat, request
     browser = chat.connect_silently()
     await browser.say(f"{request_line}\r", "\r", "eve", "stop")
     assert (await browser.rest())[-1] == "* this is a chat, and no web server; connect with nc"
-    await alice.say("POST / HTTP/1.1")  # said by somebody who is here, it is a line like any other
+    await alice.say("POST / HTTP/1.1")  # from a client that has joined, this is a line like any other
     await alice.hears("alice: POST / HTTP/1.1")
 
 
@@ -287,7 +287,7 @@ async def test_a_full_house_is_not_listed_whole(chat: Chat) -> None:
 
 
 class Greeter:
-    """Greets everyone in the two hooks that tell of a joining; and nobody may be called mallory."""
+    """Greets everyone in both hooks that report a join, and refuses the name mallory."""
 
     @hookimpl
     def on_join(self, client: Client) -> Refuse | None:
@@ -304,7 +304,7 @@ class Greeter:
 
 
 class Hinting:
-    """Has a command that anyone may give, one for operators, and one that needs no hint."""
+    """Has a command for everyone, one for operators, and one without a hint."""
 
     @command("dice", help="roll dice", hint="dice rolls")
     def dice(self, client: Client) -> None: ...
@@ -422,7 +422,7 @@ async def test_a_server_that_stops_waits_only_a_moment_for_who_does_not_close(vi
 
 
 class Careless:
-    """Gives what is no sentence where a sentence is asked for."""
+    """Passes something other than a string where a string is required."""
 
     def __init__(self, hook: str) -> None:
         self._hook = hook
@@ -482,7 +482,7 @@ async def test_a_chunk_full_of_commands_does_not_hold_the_others_up(chat: Chat) 
 async def test_a_chunk_full_of_blank_lines_does_not_hold_the_others_up(chat: Chat, line: bytes) -> None:
     alice, mallory = await chat.join("alice"), await chat.join("mallory")
     await alice.hears("* mallory joined")
-    # Trio wakes tasks in any order: the right order of one round may be chance.
+    # Trio wakes tasks in any order, so one round in the right order may be chance.
     for _ in range(10):
         await mallory.send(line * 500 + b"end\n")
         await alice.say("hello")
@@ -490,7 +490,7 @@ async def test_a_chunk_full_of_blank_lines_does_not_hold_the_others_up(chat: Cha
 
 
 class Duel:
-    """Whoever says so first throws all others out; a batch may be held up."""
+    """The first client that says "out with you" kicks all others. It can also block a batch."""
 
     def __init__(self) -> None:
         self.asked_after_the_end: list[str] = []

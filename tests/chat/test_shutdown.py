@@ -1,4 +1,4 @@
-"""The end of a server: asked for once, by the first reason."""
+"""The end of a server: it is requested once, and the first reason counts."""
 
 import trio
 import trio.testing

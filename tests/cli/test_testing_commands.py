@@ -102,7 +102,7 @@ def test_a_case_with_a_neighbour_is_played_alone(tmp_path: Path) -> None:
     case = "a neighbour that raises in on_connect, first"
     ended = check_plugin(bad("assumes_on_connect"), "--only", case, cwd=tmp_path)
     failed = [row.partition("  ")[0] for row in ended.stdout.splitlines() if row[28:34] == "FAILED"]
-    assert failed == ["beside one that raises"]
+    assert failed == ["another plugin raises"]
     assert "2 cases, 1 of them broken" in ended.stdout
     assert (ended.returncode, ended.stderr) == (1, "")
 
@@ -286,7 +286,7 @@ def test_one_that_is_not_true_shows_the_difference_and_the_others_are_played(fol
     ("text", "fault"),
     [
         ("alice says hello\n", "faulty.txt:1: not a line of a transcript: 'alice says hello'"),
-        ("alice< hello\n", "faulty.txt: it begins with what somebody hears, but nobody has done anything"),
+        ("alice< hello\n", "faulty.txt: it begins with a line that somebody hears; begin with an action"),
         ("| [server\n", "faulty.txt: the configuration is not TOML ("),
         ("| [server]\n| prot = 3\nalice+\n", "server.prot: unknown key (did you mean 'port'?)"),
         ('| plugin = ["nowhere.py"]\nalice+\n', "plugin 'nowhere.py': there is no such file"),

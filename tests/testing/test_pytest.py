@@ -1,11 +1,11 @@
-"""The pytest plugin, as projects see it that have nothing but trichat and pytest-trio installed."""
+"""The pytest plugin, in a project that has only trichat and pytest-trio installed."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-# pytest's own plugin for testing plugins; a conftest.py below the root may not ask for it.
+# pytest's own plugin for testing plugins. It is named here because a conftest.py below the root may not name it.
 pytest_plugins = ["pytester"]
 
 PARROT = '''\
@@ -42,7 +42,7 @@ Run = Callable[..., pytest.RunResult]
 
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> Run:
-    """Runs pytest on a test file, in a project with a plugin; the ini file may say more."""
+    """Runs pytest on a test file, in a project with a plugin. The ini file may have more options."""
     pytester.makepyfile(parrot=PARROT, helper=HEARS)
     pytester.syspathinsert()
 
@@ -111,7 +111,7 @@ def test_a_failure_shows_the_dialogue_and_the_tasks(project: Run) -> None:
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "*NotHeard: alice was to hear 'alice: goodbye', but there came 'alice: hello'",
+            "*NotHeard: alice expected 'alice: goodbye', but heard 'alice: hello'",
             "*the dialogue so far:",
             "*alice> hello",
             "*the tasks:",
@@ -345,11 +345,11 @@ def test_a_test_that_is_not_async_is_told_what_it_lacks(project: Run) -> None:
 
 
 def test_the_marker_and_the_fixtures_are_explained(project: Run) -> None:
-    assert "@pytest.mark.chat(plugins=(), config=None): what the server of the fixture" in str(
+    assert "@pytest.mark.chat(plugins=(), config=None): the plugins and the configuration of the fixture" in str(
         project("", "--markers").stdout
     )
     shown = str(project("", "--fixtures").stdout)
-    for text in ("A server in memory and in virtual time", "waiting takes none", "for tests to override"):
+    for text in ("A server in memory and in virtual time", "waiting takes no real time", "Tests may override it"):
         assert text in shown
 
 
@@ -358,7 +358,7 @@ TRANSCRIPTS = "trio_mode = true\ntrichat_transcripts = talks/*.txt"
 
 @pytest.fixture
 def talks(pytester: pytest.Pytester) -> Path:
-    """The folder of the transcripts."""
+    """The folder with the transcripts."""
     folder = pytester.mkdir("talks")
     (folder / "good.txt").write_text(GOOD)
     return folder

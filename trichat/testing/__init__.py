@@ -1,4 +1,4 @@
-"""The kit for testing plugins and servers, in memory and in virtual time. `docs/testing.md` is its tutorial."""
+"""The kit for testing plugins and servers, in memory and in virtual time. `docs/testing.md` is its documentation."""
 
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> object:
-    # Hypothesis takes longer to import than most tests to run.
+    # Importing hypothesis takes longer than most tests.
     if name == "ChatMachine":
         from trichat.testing._exploring.state_machine import ChatMachine
 

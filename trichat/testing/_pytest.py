@@ -1,6 +1,6 @@
 """The pytest plugin, loaded by its entry point: the fixtures `chat` and `virtual_time`, and transcripts as tests.
 
-The names of the fixtures are all that a test needs; nothing of this module is to be imported.
+A test needs only the names of the fixtures. Do not import anything from this module.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
@@ -20,7 +20,7 @@ from trichat.testing._chat.virtual_time import run
 
 TRANSCRIPTS = "trichat_transcripts"
 
-# What a test is ended with, by `pytest.fail` and the like, is no failure of the plugin that it is raised in.
+# `pytest.fail` and the like end the test. If a plugin raises them, that is not a failure of the plugin.
 for _outcome in (pytest.fail.Exception, pytest.skip.Exception, pytest.exit.Exception):
     Interruption.register(_outcome)
 
@@ -32,11 +32,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker."""
-    config.addinivalue_line("markers", "chat(plugins=(), config=None): what the server of the fixture `chat` has")
+    config.addinivalue_line(
+        "markers", "chat(plugins=(), config=None): the plugins and the configuration of the fixture `chat`"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run tests in virtual time that ask for it, also where only one of their fixtures does."""
+    """Run a test in virtual time if it asks for `virtual_time`, or if one of its fixtures does."""
     for item in items:
         if isinstance(item, pytest.Function) and "virtual_time" in item.fixturenames:
             item.add_marker(pytest.mark.trio(run=partial(_run, item)), append=False)
@@ -45,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _run(
     item: pytest.Function,
     test: Callable[[], Awaitable[Any]],
-    clock: trio.abc.Clock | None,  # noqa: ARG001 - it is there only where the test itself asks for it
+    clock: trio.abc.Clock | None,  # noqa: ARG001 - it is given only if the test itself asks for it
     instruments: Sequence[trio.abc.Instrument],
 ) -> None:
     virtual_time = item.funcargs["virtual_time"]
@@ -54,19 +56,19 @@ def _run(
 
 @pytest.fixture
 def virtual_time() -> MockClock:
-    """The test runs in virtual time: waiting takes none."""
+    """The clock of a test in virtual time: waiting takes no real time."""
     return MockClock(autojump_threshold=0)
 
 
 @pytest.fixture
 def chat_plugins() -> Plugins:
-    """The plugins of the fixture `chat` besides the built-in ones, for tests to override."""
+    """The plugins of the fixture `chat`, besides the built-in ones. Tests may override it."""
     return ()
 
 
 @pytest.fixture
 def chat_config() -> Tables:
-    """The configuration of the fixture `chat`, for tests to override."""
+    """The configuration of the fixture `chat`. Tests may override it."""
     return {}
 
 
@@ -78,7 +80,7 @@ async def chat(
     chat_plugins: Plugins,
     chat_config: Tables,
 ) -> AsyncIterator[Chat]:
-    """A server in memory and in virtual time; it writes to `tmp_path`."""
+    """A server in memory and in virtual time. It writes to `tmp_path`."""
     marker = request.node.get_closest_marker("chat")
     plugins, config = _marked(*marker.args, **marker.kwargs) if marker else (None, None)
     plugins = chat_plugins if plugins is None else plugins
@@ -93,7 +95,7 @@ def _marked(plugins: Plugins | None = None, config: Tables | None = None) -> tup
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "TranscriptFile | None":
-    """Collect transcripts."""
+    """Collect the transcripts that the ini option names."""
     patterns: list[str] = parent.config.getini(TRANSCRIPTS)
     if any(file_path.match(pattern) for pattern in patterns):
         return TranscriptFile.from_parent(parent, path=file_path)
@@ -119,11 +121,11 @@ class TranscriptItem(pytest.Item):
         play_file(self.path)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Show the difference alone: the traceback would tell nothing about the chat."""
+        """Show only the difference: the traceback says nothing about the chat."""
         if isinstance(excinfo.value, (Mismatch, TrichatError)):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Where it is."""
+        """Return where the transcript is."""
         return self.path, 0, f"transcript: {self.name}"

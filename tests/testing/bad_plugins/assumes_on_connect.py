@@ -1,4 +1,4 @@
-"""Tells how long somebody stayed. Bad: if another plugin refuses the connection, it was never told of it."""
+"""Logs how long a client stayed. Bad: another plugin may refuse the client before this one has seen it connect."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""Welcomes who is in the guest book. Bad: `except:` catches the cancellation, too."""
+"""Tells clients how often they were here. Bad: `except:` catches the cancellation, too."""
 
 import trio
 

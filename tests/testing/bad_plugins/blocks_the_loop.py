@@ -1,4 +1,4 @@
-"""Keeps a list of links. Bad: it reads a long one anew while everybody waits."""
+"""Keeps a list of links. Bad: on a reload it reads a long file, and the whole server waits."""
 
 import time
 
@@ -8,4 +8,4 @@ from trichat import hookimpl
 class Links:
     @hookimpl
     def on_reload(self) -> None:
-        time.sleep(0.3)  # in its place: what reads the file
+        time.sleep(0.3)  # stands for reading the file

@@ -1,4 +1,4 @@
-"""Greets who has never been here. Bad: who was on another server of this process has been here, too."""
+"""Greets newcomers. Bad: two servers in one process share what it knows."""
 
 from trichat import Client, hookimpl
 

@@ -1,4 +1,4 @@
-"""Writes down what is said. Bad: the file is closed behind `yield`, which a cancellation never reaches."""
+"""Copies messages to a file. Bad: a cancellation at `yield` skips the line that closes the file."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

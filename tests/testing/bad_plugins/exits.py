@@ -1,4 +1,4 @@
-"""Ends at `!quit`. Bad: with `sys.exit`."""
+"""Stops the server at `!quit`. Bad: it calls `sys.exit`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Says the message of the day. Bad: on a reload it takes for granted that there is a file."""
+"""Says the message of the day. Bad: on a reload it assumes that the file exists."""
 
 from pathlib import Path
 

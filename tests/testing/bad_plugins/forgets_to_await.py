@@ -1,4 +1,4 @@
-"""Greets. Bad: what `say` returns is never awaited, so that nobody hears it."""
+"""Greets newcomers. Bad: it never awaits the coroutine of `say`, so nobody hears it."""
 
 from trichat import Client, hookimpl
 

@@ -1,4 +1,4 @@
-"""Counts the minutes. Bad: at the end, its lifespan waits for a task that never ends."""
+"""Counts the minutes. Bad: its lifespan ends by waiting for a task that never ends."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

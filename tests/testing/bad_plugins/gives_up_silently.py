@@ -1,4 +1,4 @@
-"""Translates, and says the line itself. Bad: a line is dropped without a word if its translation is cancelled."""
+"""Says the translation of each line. Bad: if the translation is cancelled, it drops the line and tells nobody."""
 
 import trio
 
@@ -16,5 +16,5 @@ class Translator:
         return Handled()
 
     async def _translated(self, text: str) -> str:
-        await trio.lowlevel.checkpoint()  # in its place: what asks the translator
+        await trio.lowlevel.checkpoint()  # stands for asking the translator
         return text.replace("hello", "servus")

@@ -1,4 +1,4 @@
-"""`!poke` waits until somebody else says something. Bad: nobody may ever."""
+"""`!poke` waits until somebody else says something. Bad: that may never happen."""
 
 import trio
 

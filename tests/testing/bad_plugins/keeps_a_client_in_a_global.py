@@ -1,4 +1,4 @@
-"""Tells who spoke last. Bad: it does so in a global, which outlives the server."""
+"""Tells who spoke last. Bad: it keeps the client in a global, which outlives the server."""
 
 from trichat import Client, Message, command, hookimpl
 

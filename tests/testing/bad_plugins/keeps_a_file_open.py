@@ -1,4 +1,4 @@
-"""Writes down who was here. Bad: nobody closes the file."""
+"""Writes the names of visitors to a file. Bad: nobody closes the file."""
 
 from trichat import Client, hookimpl
 

@@ -1,4 +1,4 @@
-"""Tells everybody the time at noon. Bad: it never forgets who has left."""
+"""Tells everybody the time at noon. Bad: it never forgets clients that have left."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

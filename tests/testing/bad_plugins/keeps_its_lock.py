@@ -1,4 +1,4 @@
-"""`/spell TEXT` asks a spell checker, one at a time. Bad: who is cancelled never lets the others have their turn."""
+"""`/spell TEXT` asks a spell checker, one client at a time. Bad: a cancelled call never releases the semaphore."""
 
 import trio
 
@@ -17,5 +17,5 @@ class SpellChecker:
         return corrected
 
     async def _corrected(self, text: str) -> str:
-        await trio.lowlevel.checkpoint()  # in its place: what asks the spell checker
+        await trio.lowlevel.checkpoint()  # stands for asking the spell checker
         return text.replace("teh", "the")

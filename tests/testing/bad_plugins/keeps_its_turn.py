@@ -1,4 +1,4 @@
-"""Has a spell checker correct every line, one at a time. Bad: if one is cancelled, nobody can say anything any more."""
+"""Corrects each line, one at a time. Bad: a cancelled call never releases the semaphore, and nobody can speak."""
 
 import trio
 
@@ -17,5 +17,5 @@ class SpellChecker:
         return message.with_text(text)
 
     async def _corrected(self, text: str) -> str:
-        await trio.lowlevel.checkpoint()  # in its place: what asks the spell checker
+        await trio.lowlevel.checkpoint()  # stands for asking the spell checker
         return text.replace("teh", "the")

@@ -1,4 +1,4 @@
-"""Reminds who has joined of the rules, a week later. Bad: nobody owns the task that does."""
+"""Reminds each client of the rules after a week. Bad: nobody owns the task that does it."""
 
 import trio
 

@@ -1,4 +1,4 @@
-"""Counts who joins, in a thread. Bad: nothing ends it."""
+"""Counts visitors in a thread. Bad: nothing ends the thread."""
 
 import threading
 from queue import SimpleQueue

@@ -1,4 +1,4 @@
-"""Joins lines that come at once to one. Bad: the lines that one collects are lost if that one is cancelled."""
+"""Merges lines that arrive together. Bad: if the call that collects them is cancelled, lines of others are lost."""
 
 import trio
 
@@ -12,7 +12,7 @@ class Joiner:
     @hookimpl
     async def on_message(self, client: Client, message: Message) -> Handled:
         self._lines.append(f"{client.name}: {message.text}")
-        await trio.lowlevel.checkpoint()  # the others add theirs
+        await trio.lowlevel.checkpoint()  # the others add their lines
         lines, self._lines = self._lines, []
         await trio.lowlevel.checkpoint()
         if lines:

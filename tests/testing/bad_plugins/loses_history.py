@@ -1,4 +1,4 @@
-"""Keeps the last lines in memory, as history. Bad: while it waits they are out of the buffer, and lost if cancelled."""
+"""Keeps the last lines in memory, as history. Bad: it empties the buffer, waits, and loses them if cancelled."""
 
 from collections.abc import Iterable, Sequence
 
@@ -14,7 +14,7 @@ class ShortMemory:
     @hookimpl
     async def on_broadcast(self, messages: Sequence[Message]) -> None:
         recent, self._recent = self._recent, []
-        await trio.lowlevel.checkpoint()  # a turn for everybody else
+        await trio.lowlevel.checkpoint()  # lets other tasks run
         self._recent = [*recent, *messages][-100:]
 
     @hookimpl(tryfirst=True)

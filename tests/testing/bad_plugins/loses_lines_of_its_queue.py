@@ -1,4 +1,4 @@
-"""Slow mode: ten lines a second. Bad: what is in its queue when it ends was taken, and nobody ever hears it."""
+"""Slow mode: ten lines a second. Bad: it has accepted the lines in its queue, but drops them when it ends."""
 
 from collections import deque
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Waits for a bot to vouch for who joins. Bad: it asks in a nursery that it opens by hand and never closes."""
+"""Asks a bot to vouch for each client. Bad: it opens a nursery by hand and never closes it."""
 
 import trio
 

@@ -1,4 +1,4 @@
-"""Joins lines that come at once to one. Bad: if whoever collects them is cancelled, no line is ever passed on."""
+"""Merges lines that arrive together. Bad: if the call that collects them is cancelled, it never says a line again."""
 
 import trio
 
@@ -13,7 +13,7 @@ class Joiner:
     async def on_message(self, client: Client, message: Message) -> Handled:
         self._lines.append(f"{client.name}: {message.text}")
         if len(self._lines) == 1:
-            await trio.lowlevel.checkpoint()  # who comes first lets the others add theirs
+            await trio.lowlevel.checkpoint()  # the first call lets the others add their lines
             lines, self._lines = self._lines, []
             await client.server.say(message.room, " / ".join(lines))
         return Handled()

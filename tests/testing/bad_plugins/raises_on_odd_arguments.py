@@ -1,4 +1,4 @@
-"""`/roll SIDES` rolls a die. Bad: it takes for granted that what follows is a number."""
+"""`/roll SIDES` rolls a die. Bad: it assumes that SIDES is a number."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""`!sum 1 2 3` adds up. Bad: it takes for granted that what follows are numbers."""
+"""`!sum 1 2 3` adds up. Bad: it assumes that numbers follow."""
 
 from trichat import Client, Handled, Message, hookimpl
 

@@ -1,4 +1,4 @@
-"""`/roll SIDES` rolls a die. Bad: there is no die with no sides."""
+"""`/roll SIDES` rolls a die. Bad: SIDES may be 0."""
 
 import random
 

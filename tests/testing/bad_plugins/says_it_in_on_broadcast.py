@@ -1,4 +1,4 @@
-"""Answers every line. Bad: in `on_broadcast`, where nobody can wait, it says something by waiting."""
+"""Answers every line. Bad: it awaits `say` in `on_broadcast`, which the broadcaster waits for."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""Posts every line to a web page. Bad: what was cancelled is tried again for an hour, and nothing ends that."""
+"""Posts every line to a web page. Bad: after a cancellation it retries for an hour, and nothing can end that."""
 
 import trio
 
@@ -17,4 +17,4 @@ class Mirror:
             raise
 
     async def _post(self, text: str) -> None:
-        await trio.lowlevel.checkpoint()  # in its place: what asks the web server
+        await trio.lowlevel.checkpoint()  # stands for asking the web server

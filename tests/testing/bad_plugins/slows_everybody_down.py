@@ -1,4 +1,4 @@
-"""Posts every line to a web page. Bad: in `on_broadcast` everybody waits for that."""
+"""Posts every line to a web page. Bad: it does so in `on_broadcast`, so everybody waits."""
 
 from collections.abc import Sequence
 
@@ -11,4 +11,4 @@ class Mirror:
     @hookimpl
     async def on_broadcast(self, messages: Sequence[Message]) -> None:
         for _ in messages:
-            await trio.sleep(0.2)  # in its place: what asks the web server
+            await trio.sleep(0.2)  # stands for asking the web server

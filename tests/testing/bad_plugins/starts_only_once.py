@@ -1,4 +1,4 @@
-"""Writes down what is said. Bad: it refuses a file that is there already, so that nobody can start it twice."""
+"""Copies messages to a file. Bad: it refuses a file that exists already, so it cannot start twice."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

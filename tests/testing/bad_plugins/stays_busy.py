@@ -1,4 +1,4 @@
-"""Checks one line of each person at a time. Bad: whose check is cancelled can never say anything again."""
+"""Checks one line of each person at a time. Bad: after a cancelled check, that person can never speak again."""
 
 import trio
 
@@ -14,6 +14,6 @@ class OneAtATime:
         if client.name in self._busy:
             return Refuse("your last line is still being checked")
         self._busy.add(client.name)
-        await trio.lowlevel.checkpoint()  # in its place: the check
+        await trio.lowlevel.checkpoint()  # stands for the check
         self._busy.remove(client.name)
         return None

@@ -1,4 +1,4 @@
-"""Puts its title behind a link. Bad: whatever goes wrong, a cancellation included, the line goes on without one."""
+"""Adds its title to a link. Bad: after any error, even a cancellation, it passes the line on without a title."""
 
 import trio
 
@@ -15,5 +15,5 @@ class LinkTitles:
         return message.with_text(f"{message.text} ({title})") if title else None
 
     async def _title_of(self, text: str) -> str:
-        await trio.lowlevel.checkpoint()  # in its place: what asks the web server
+        await trio.lowlevel.checkpoint()  # stands for asking the web server
         return "an example" if text.startswith("http://") else ""

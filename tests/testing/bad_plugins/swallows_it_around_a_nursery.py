@@ -1,4 +1,4 @@
-"""Asks two dictionaries at once. Bad: the cancellation of both is taken for "no answer"."""
+"""Asks two dictionaries at once. Bad: it takes the cancellation of both for "no answer"."""
 
 import trio
 

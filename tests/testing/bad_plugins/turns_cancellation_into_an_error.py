@@ -1,4 +1,4 @@
-"""Asks a spam filter. Bad: whatever goes wrong becomes an error of its own, a cancellation included."""
+"""Asks a spam filter. Bad: it turns every error into one of its own, even a cancellation."""
 
 import trio
 
@@ -19,5 +19,5 @@ class SpamFilter:
         return Refuse("that is spam") if is_spam else None
 
     async def _ask(self, text: str) -> bool:
-        await trio.lowlevel.checkpoint()  # in its place: what asks the filter
+        await trio.lowlevel.checkpoint()  # stands for asking the filter
         return "buy now" in text

@@ -1,4 +1,4 @@
-"""Thanks whoever was here. Bad: its lifespan ends when nobody is there any more, so that nothing can take its place."""
+"""Thanks everyone at the end. Bad: its lifespan waits until no client is left, so the plugin cannot be replaced."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""Measures how long the others take. Bad: trichat calls no wrappers."""
+"""Measures how long the others take. Bad: trichat does not call wrappers."""
 
 import time
 from collections.abc import Generator

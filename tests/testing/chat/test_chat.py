@@ -1,4 +1,4 @@
-"""A server in memory: which plugins and options it has, how it starts, fails and ends."""
+"""A server in memory: its plugins and options, and how it starts, fails and ends."""
 
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -118,7 +118,7 @@ async def test_a_class_gets_its_options_from_the_configuration(virtual_time: obj
 async def test_plugins_come_after_the_built_in_ones_in_the_order_given(virtual_time: object) -> None:
     async with running([Suffix, Parrot]) as chat:
         assert chat.server.plugin_names[-2:] == ["suffix", "parrot"]
-        # The last one is asked first.
+        # Of several plugins, the last one is asked first.
         assert await answer_to_hello(chat) == "alice: hello, hello!"
 
 
@@ -159,7 +159,7 @@ class Homeless:
 
 
 class Hookless:
-    """Has forgotten @hookimpl."""
+    """Lacks @hookimpl."""
 
     def on_message(self, message: Message) -> None: ...
 
@@ -173,7 +173,7 @@ class Hookless:
         (["no_such_file.py"], {}, PluginError, "there is no such file"),
         ([Hookless], {}, PluginError, "'hookless'.*it has no hooks; is @hookimpl missing?"),
         ([Hookless()], {}, PluginError, "'hookless'.*it has no hooks; is @hookimpl missing?"),
-        ([Parrot, Parrot], {}, PluginError, "two plugins of the name 'parrot'"),
+        ([Parrot, Parrot], {}, PluginError, "two plugins named 'parrot'"),
         ({"bye": Parrot}, {}, PluginError, "two plugins of the name 'bye'"),
         ([Homeless], {}, StartError, "plugin 'homeless' cannot start: /no/such/folder/file: No such file"),
         ([Lazy], {}, StartError, "plugin 'lazy' did not start within 5 seconds"),
@@ -188,7 +188,7 @@ async def test_what_keeps_a_server_from_starting_comes_out_as_it_is(
 
 
 async def test_two_plugins_cannot_have_the_same_name(virtual_time: object) -> None:
-    with pytest.raises(PluginError, match="two plugins of the name 'parrot'"):
+    with pytest.raises(PluginError, match="two plugins named 'parrot'"):
         async with running([Parrot(), Parrot()]):
             raise AssertionError("it runs, with one of them")
 
@@ -197,7 +197,7 @@ async def test_two_plugins_cannot_have_the_same_name(virtual_time: object) -> No
     "plugin", ["hello.py", Path("hello.py"), pytest, dict], ids=["name", "path", "module", "class"]
 )
 async def test_one_plugin_in_place_of_a_list_is_named(virtual_time: object, plugin: Any) -> None:
-    with pytest.raises(TypeError, match=r"hello\.py|pytest|dict.* is one plugin: give a list of them"):
+    with pytest.raises(TypeError, match=r"hello\.py|pytest|dict.* is a single plugin; give a list"):
         async with running(plugin):
             pass
 
@@ -209,7 +209,7 @@ async def test_an_instance_cannot_take_the_place_of_a_built_in_plugin(virtual_ti
 
 
 async def tasks_left() -> str:
-    """The tasks of a server that are still there."""
+    """Return the tasks of a server that are still running."""
     await trio.testing.wait_all_tasks_blocked()
     return "\n".join(line for line in task_tree().splitlines() if "broadcaster" in line or "client " in line)
 
@@ -240,7 +240,7 @@ async def test_an_expectation_that_is_not_met_comes_out_as_it_is(virtual_time: o
             alice = await chat.join("alice")
             await alice.hears("bob: hi")
 
-    with pytest.raises(NotHeard, match=r"^alice was to hear 'bob: hi', but there came nothing for 4 s"):
+    with pytest.raises(NotHeard, match=r"^alice expected 'bob: hi', but heard nothing for 4 s"):
         await block()
 
 
@@ -424,7 +424,7 @@ async def test_people_come_from_where_the_test_says(virtual_time: object) -> Non
 
 async def test_a_name_that_is_refused_is_no_join(chat: Chat) -> None:
     await chat.join("alice")
-    with pytest.raises(NotHeard, match=r"^alice was to hear '\* welcome, ...', but there came nothing"):
+    with pytest.raises(NotHeard, match=r"^alice expected '\* welcome, ...', but heard nothing"):
         await chat.join("alice")
 
 
@@ -480,4 +480,4 @@ def test_at_the_end_people_close_the_connection_so_that_the_server_need_not_wait
             begun = trio.current_time()
         return trio.current_time() - begun
 
-    assert run(main) == 0, "it would wait for a second"
+    assert run(main) == 0, "the server waited for people to close their connections"

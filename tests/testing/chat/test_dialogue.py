@@ -1,4 +1,4 @@
-"""The dialogue of a chat, written down as it happens, in the form of a transcript."""
+"""The dialogue of a chat: a record in the form of a transcript."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""A connection in memory: what fits, what waits, how it ends and how it breaks."""
+"""A connection in memory: how much fits, who waits, and how it ends and breaks."""
 
 import pytest
 import trio
@@ -134,7 +134,7 @@ async def test_everybody_who_waits_at_a_pipe_is_told_that_it_was_cut() -> None:
         empty.cut()
         full.cut()
     assert isinstance(reader.error, ConnectionResetError)
-    assert writer.done, "there is room to fail in"
+    assert writer.done, "after a break, a write must not wait for room; it fails"
 
 
 async def test_whoever_waits_for_room_is_told_of_the_end() -> None:
@@ -184,7 +184,7 @@ async def test_a_reader_that_is_cancelled_while_it_waits_leaves_the_data_to_the_
         reader.scope.cancel()
         pipe.write(b"for the next")
         await wait_all_tasks_blocked()
-    # Whether it was cancelled or had the data, no byte went both ways or neither.
+    # The reader got the data, or was cancelled and left it. Either way, each byte is read once.
     assert (reader.result or b"") + pipe.read_nowait(100) == b"for the next"
 
 

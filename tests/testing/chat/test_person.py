@@ -1,4 +1,4 @@
-"""People: what they say, what they expect to hear, and what a failed expectation tells."""
+"""People: what they say, what they expect to hear, and the text of a failed expectation."""
 
 from collections.abc import AsyncIterator, Callable
 
@@ -20,7 +20,7 @@ async def alice(chat: Chat) -> Person:
 
 
 async def failure(expectation: Callable[[], object]) -> str:
-    """What an expectation says that is not met."""
+    """Return the text of an expectation that fails."""
     with pytest.raises(NotHeard) as caught:
         await expectation()  # type: ignore[misc]
     return str(caught.value)
@@ -50,10 +50,10 @@ async def test_another_line_than_the_expected_one_is_told_with_all_that_leads_to
     await alice.say("one", "two", "three", "four")
     text = await failure(lambda: bob.hears("alice: one", "alice: 2"))
     assert text.startswith(
-        "bob was to hear 'alice: 2', but there came 'alice: two'\n"
-        "    it had heard 'alice: one'\n"
-        "    and has not been asked for 'alice: three'\n"
-        "    and has not been asked for 'alice: four'\n"
+        "bob expected 'alice: 2', but heard 'alice: two'\n"
+        "    before that: 'alice: one'\n"
+        "    after that: 'alice: three'\n"
+        "    after that: 'alice: four'\n"
     )
     dialogue = text.partition("the dialogue so far:\n")[2].partition("the tasks:\n")[0]
     assert [line.removeprefix("    ") for line in dialogue.splitlines()] == str(chat.dialogue).splitlines()
@@ -68,14 +68,14 @@ async def test_the_end_of_the_connection_in_place_of_a_line_is_told(alice: Perso
     await alice.say("bye")
     text = await failure(lambda: alice.hears("* goodbye, alice", "see you"))
     assert text.startswith(
-        "alice was to hear 'see you', but there came the end of the connection\n    it had heard '* goodbye, alice'\n"
+        "alice expected 'see you', but heard the end of the connection\n    before that: '* goodbye, alice'\n"
     )
 
 
 async def test_nothing_in_time_is_told_and_takes_as_long_as_anybody_is_patient(alice: Person) -> None:
     before = trio.current_time()
     text = await failure(lambda: alice.hears("bob: hello"))
-    assert text.startswith("alice was to hear 'bob: hello', but there came nothing for 4 s\n")
+    assert text.startswith("alice expected 'bob: hello', but heard nothing for 4 s\n")
     assert trio.current_time() - before == pytest.approx(PATIENCE)
 
 
@@ -83,7 +83,7 @@ async def test_half_a_line_before_the_end_is_no_line(virtual_time: object) -> No
     person = Person("alice", (await _silent_chat()).dialogue, lambda: "")
     person.connected(_Line([b"half a li", b""]))
     assert await failure(lambda: person.hears("half a line")) == (
-        "alice was to hear 'half a line', but there came half a line before the end: b'half a li'"
+        "alice expected 'half a line', but heard half a line before the end: b'half a li'"
     )
 
 
@@ -100,11 +100,11 @@ async def test_what_is_no_text_is_a_line_that_nobody_expects(virtual_time: objec
     person.arrived(b"caf\xe9\n")
     assert person.heard == ["caf\\xe9"]
     text = await failure(lambda: person.hears("caf\u00e9"))
-    assert text == "alice was to hear 'caf\u00e9', but there came 'caf\\\\xe9'"
+    assert text == "alice expected 'caf\u00e9', but heard 'caf\\\\xe9'"
 
 
 class _Line:
-    """A connection on which comes what the test says."""
+    """A connection on which the test decides what arrives."""
 
     def __init__(self, chunks: list[bytes]) -> None:
         self._chunks = chunks
@@ -143,20 +143,20 @@ async def test_hearing_nothing_is_an_expectation_too(alice: Person) -> None:
 async def test_who_was_to_hear_nothing_tells_what_came(alice: Person) -> None:
     await alice.say("hello")
     text = await failure(alice.hears_nothing)
-    assert text.startswith("alice was to hear nothing, but there came 'alice: hello'\nthe dialogue so far:\n")
+    assert text.startswith("alice expected to hear nothing, but heard 'alice: hello'\nthe dialogue so far:\n")
 
 
 async def test_the_end_of_the_connection_is_not_nothing(alice: Person) -> None:
     await alice.say("bye")
     await alice.hears("* goodbye, alice")
     text = await failure(alice.hears_nothing)
-    assert text.startswith("alice was to hear nothing, but there came the end of the connection\n")
+    assert text.startswith("alice expected to hear nothing, but heard the end of the connection\n")
 
 
 async def test_the_end_can_be_expected(alice: Person) -> None:
     await alice.say("bye")
     text = await failure(alice.hears_the_end)
-    assert text.startswith("alice was to hear 'the end of the connection', but there came '* goodbye, alice'\n")
+    assert text.startswith("alice expected 'the end of the connection', but heard '* goodbye, alice'\n")
     await alice.hears_the_end()
 
 
@@ -169,8 +169,8 @@ async def test_reading_up_to_a_line_gives_all_that_came_that_one_included(alice:
 async def test_a_line_that_never_comes_is_waited_for_in_vain(alice: Person) -> None:
     await alice.say("one", "bye")
     text = await failure(lambda: alice.hears_up_to("alice: two"))
-    assert text.startswith("alice was to hear 'alice: two...', but there came the end of the connection\n")
-    assert "    it had heard 'alice: one'\n    it had heard '* goodbye, alice'\n" in text
+    assert text.startswith("alice expected 'alice: two...', but heard the end of the connection\n")
+    assert "    before that: 'alice: one'\n    before that: '* goodbye, alice'\n" in text
 
 
 async def test_the_rest_is_all_up_to_the_end(alice: Person) -> None:
@@ -182,7 +182,7 @@ async def test_the_rest_is_all_up_to_the_end(alice: Person) -> None:
 async def test_a_rest_that_does_not_end_is_a_failure(alice: Person) -> None:
     await alice.say("one")
     text = await failure(alice.rest)
-    assert text.startswith("alice was to hear 'the end of the connection', but there came nothing for 4 s\n")
+    assert text.startswith("alice expected 'the end of the connection', but heard nothing for 4 s\n")
 
 
 async def test_what_was_not_asked_for_can_be_had_without_waiting_for_more(chat: Chat, alice: Person) -> None:
@@ -211,11 +211,11 @@ async def test_all_that_arrived_is_kept_whether_it_was_asked_for_or_not(chat: Ch
 async def test_who_was_disconnected_cannot_say_anything(chat: Chat, alice: Person) -> None:
     await alice.say("bye")
     await chat.settled()
-    await trio.sleep(2)  # while it says goodbye, the server still reads
+    await trio.sleep(2)  # the server keeps reading while it says goodbye
     with pytest.raises(Disconnected) as caught:
         await alice.say("one more thing")
     text = str(caught.value)
-    assert text.startswith("alice is not connected any more\nthe dialogue so far:\n    alice+\n")
+    assert text.startswith("alice is no longer connected\nthe dialogue so far:\n    alice+\n")
     assert "alice> one more thing" in text
 
 
@@ -262,7 +262,7 @@ async def test_who_says_no_more_hears_on_to_the_end(alice: Person) -> None:
 
 @pytest.fixture
 async def small(virtual_time: object) -> AsyncIterator[Chat]:
-    """A chat that keeps little for those who do not read."""
+    """A chat with a small backlog for clients that do not read."""
     async with running(config={"server": {"backlog_bytes": 10_000, "send_timeout": 600}}) as chat:
         yield chat
 
@@ -304,7 +304,7 @@ async def test_it_is_known_what_the_chat_calls_somebody_and_how_long(chat: Chat)
     await guest.hears_up_to("* welcome, ")
     assert guest.chat_name == "Zoë"
     await guest.say("one", "", "two")
-    assert len(guest.said) == 2, "a blank line says nothing"
+    assert len(guest.said) == 2, "a blank line is not said"
     await guest.say("bye")
     await guest.rest()
     assert guest.chat_name == ""

@@ -1,4 +1,4 @@
-"""Schedules: a seed stands for one order in which Trio lets tasks go on."""
+"""Schedules: a seed determines the order in which Trio runs tasks."""
 
 import random
 
@@ -9,7 +9,7 @@ from trichat.testing._chat.schedule import _chance_of_trio, schedule
 
 
 def order(seed: int) -> list[int]:
-    """The order in which ten tasks take five steps each."""
+    """Return the order in which ten tasks take five steps each."""
     steps: list[int] = []
 
     async def walk(number: int) -> None:

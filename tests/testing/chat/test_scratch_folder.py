@@ -1,4 +1,4 @@
-"""Folders for the files of one run."""
+"""Temporary folders for the files of one run."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Trio for code that does not await."""
+"""A run of Trio for synchronous code."""
 
 from collections.abc import Iterator
 

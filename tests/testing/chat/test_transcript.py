@@ -1,4 +1,4 @@
-"""Transcripts: how they are read, played in memory and over TCP, and what a difference looks like."""
+"""Transcripts: how they are read and played, in memory and over TCP, and what a difference looks like."""
 
 import socket
 import time
@@ -43,7 +43,7 @@ bob< * welcome to trichat; type your name and press Enter
 bob< * welcome, bob; here: alice; bye leaves
 """
 
-# A backend is where a transcript is played: `backend(text)`.
+# A backend plays a transcript: `backend(text)`.
 Backend = Callable[[str], None]
 
 
@@ -56,7 +56,7 @@ def over_tcp(text: str) -> None:
 
 
 async def _play_over_tcp(text: str, *plugins: object) -> None:
-    """Play on a server on a free port, in the same run of Trio and in real time."""
+    """Play on a server at a free port, in the same run of Trio and in real time."""
     config = Config.from_tables(
         {"server": {"host": "127.0.0.1", "port": 0}, "plugins": Transcript.parse(NO_LOG).config["plugins"]}
     )
@@ -67,7 +67,7 @@ async def _play_over_tcp(text: str, *plugins: object) -> None:
         ((host, port),) = await nursery.start(server.serve)
         try:
             await play_over_tcp(Transcript.parse(text), host, port)
-        except BaseException as error:  # raised below, as it is  # noqa: ASYNC103
+        except BaseException as error:  # raised below, outside the group  # noqa: ASYNC103
             failure = error
         nursery.cancel_scope.cancel()
     if failure is not None:
@@ -76,7 +76,7 @@ async def _play_over_tcp(text: str, *plugins: object) -> None:
 
 @pytest.fixture(params=[in_memory, over_tcp])
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Backend:
-    """Every promise holds on both stages."""
+    """Each test that uses it runs with both backends."""
     monkeypatch.setattr(transcript, "SILENCE", 0.02)
     monkeypatch.setattr(transcript, "PATIENCE", 0.2)
     found: Backend = request.param
@@ -245,12 +245,12 @@ def test_the_order_of_what_one_person_hears_counts(backend: Backend) -> None:
 
 
 def test_nobody_hears_anything_before_something_was_done(backend: Backend) -> None:
-    with pytest.raises(TranscriptError, match="it begins with what somebody hears"):
+    with pytest.raises(TranscriptError, match="it begins with a line that somebody hears"):
         backend("alice< * welcome to trichat; type your name and press Enter\n")
 
 
 def test_what_is_heard_is_compared_behind_the_action_that_led_to_it(backend: Backend) -> None:
-    # Both lines are heard, but not where the transcript says.
+    # Both lines are heard, but not at the places that the transcript says.
     with pytest.raises(Mismatch):
         backend(f"{ALICE_JOINS}alice> one\nalice> two\nalice< alice: one\nalice< alice: two\n")
 
@@ -314,7 +314,7 @@ async def test_over_tcp_it_is_told_that_there_is_no_server() -> None:
 
 
 class Thoughtful:
-    """Takes its time."""
+    """Takes a moment for each message."""
 
     @hookimpl
     async def on_message(self, message: Message) -> None:
@@ -327,7 +327,7 @@ def test_over_tcp_a_slow_answer_is_waited_for(monkeypatch: pytest.MonkeyPatch) -
 
 
 class Echo:
-    """Comes with a second answer that nobody expects, a moment later."""
+    """Answers at once. The message itself follows a moment later, and the transcript does not expect it."""
 
     @hookimpl
     async def on_message(self, client: Client, message: Message) -> None:
@@ -342,7 +342,7 @@ def test_over_tcp_what_comes_a_moment_too_much_is_a_difference(monkeypatch: pyte
 
 
 async def _shout_at(stream: trio.SocketStream) -> None:
-    """Be no trichat, but whatever else may listen there."""
+    """Serve something that is not trichat."""
     await stream.send_all(b"\x1b]0;owned\x07caf\xe9\n")
     await stream.receive_some()
 

@@ -1,4 +1,4 @@
-"""Virtual time: waiting takes none, and work in threads has all the time that it needs."""
+"""Virtual time: waiting takes no real time, and work in threads has all the time it needs."""
 
 import threading
 import time
@@ -91,7 +91,7 @@ def test_the_clock_stands_still_while_a_thread_works() -> None:
         held = threading.Event()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(patient, held)
-            await wait_all_tasks_blocked(0.01)  # in real time: here a clock that jumps would have jumped
+            await wait_all_tasks_blocked(0.01)  # in real time; a clock that ignores threads would jump here
             held.set()
 
     run(work)
@@ -143,11 +143,11 @@ async def test_idle_lets_no_time_pass(virtual_time: object) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(later)
         before = trio.current_time()
-        for _ in range(20):  # a thread may end at any time while somebody waits for it
+        for _ in range(20):  # repeated, because the thread may end at any moment of the wait
             nursery.start_soon(trio.to_thread.run_sync, time.sleep, 0.0012)
             await idle()
             assert trio.current_time() == before
-            assert not events, "what waits for time to pass is not waited for"
+            assert not events, "idle() waited for a task that waits for time to pass"
 
 
 async def test_whoever_is_idle_can_be_cancelled(virtual_time: object) -> None:

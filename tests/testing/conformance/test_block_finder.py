@@ -1,4 +1,4 @@
-"""What keeps the loop from going on is found while it does, and by whom and where."""
+"""A step that blocks the loop is found while it blocks, with its task and its place."""
 
 import gc
 import threading
@@ -12,15 +12,15 @@ from trichat._base import loop_observer
 from trichat._base.loop_observer import LONGEST
 from trichat.testing._conformance.block_finder import Block, BlockFinder
 
-# Seconds after which a step gives up that waits to be found; never something that is waited for.
+# Seconds after which a step gives up waiting to be found. A test that passes never waits this long.
 PATIENCE = 20.0
 
 
 @pytest.fixture
 def _soon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A step is long after a short time already, where it is about being found."""
+    """Make a short step count as long, for tests that only need it to be found."""
     monkeypatch.setattr(loop_observer, "LONGEST", 0.02)
-    # In a process that has run thousands of tests, collecting the garbage of any step takes as long as that.
+    # After thousands of tests in one process, a garbage collection takes as long as that, in any step.
     gc.disable()
     yield
     gc.enable()
@@ -38,7 +38,7 @@ def block_for(seconds: float) -> None:
 
 
 def block(finder: BlockFinder, count: int = 1) -> None:
-    """Block until so many blocks were found."""
+    """Block until `count` blocks were found."""
     deadline = time.monotonic() + PATIENCE
     while len(finder.blocks) < count and time.monotonic() < deadline:
         time.sleep(0.001)

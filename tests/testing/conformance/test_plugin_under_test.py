@@ -1,4 +1,4 @@
-"""The plugin that a conformance run tries: how it is found, and what its source says may be said to it."""
+"""The plugin that a conformance run tries: how it is found, and which lines its source suggests."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The dialogue of a conformance run: what is said in it, by whom, and in which order."""
+"""The dialogue of a conformance run: who says what, and in which order."""
 
 from pathlib import Path
 from typing import Any, Literal

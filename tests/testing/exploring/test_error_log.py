@@ -1,4 +1,4 @@
-"""Failures that the server logs are noted, with what they came from, and kept from the terminal."""
+"""Failures that the server logs are noted with their origin, and kept from the terminal."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Faults: which there are, where they come about, and how the network and the disk behave then."""
+"""Faults: which ones there are, where they happen, and how the network and the disk behave then."""
 
 import errno
 import os
@@ -33,7 +33,9 @@ def test_a_fault_reads_what_it_has_written(text: str) -> None:
     "text", ["", "send to client 1", "send to client 1 #2", "send to client 1 #x: breaks", "#1: breaks"]
 )
 def test_what_is_no_fault_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="does not name a fault, as 'send to client 1 #2: breaks' does"):
+    with pytest.raises(
+        ValueError, match="is not a case; name a place, a number and a fault, such as 'send to client 1 #2: breaks'"
+    ):
         Fault.parse(text)
 
 
@@ -62,7 +64,7 @@ async def test_only_the_one_that_is_named_goes_wrong() -> None:
     connection = Connection("send to client 1 #2: breaks")
     assert connection.server.send_nowait(b"one") == 3
     assert not connection.faults.happened
-    assert connection.faults.describe() == "send to client 1 #2: breaks: it never came to that"
+    assert connection.faults.describe() == "send to client 1 #2: breaks: this did not happen"
     with pytest.raises(ConnectionLost, match="Connection reset by peer"):
         connection.server.send_nowait(b"two")
     assert connection.faults.happened
@@ -149,7 +151,7 @@ async def test_a_receive_that_is_cancelled_while_it_is_late_loses_nothing(virtua
 
 
 def write(path: Path, data: bytes) -> int:
-    """Write as a log does."""
+    """Append to a file as the chat log does."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         return os.write(fd, data)
@@ -190,7 +192,7 @@ def test_a_disk_that_is_full_takes_a_part_and_then_refuses(tmp_path: Path) -> No
         with pytest.raises(OSError, match="No space left on device") as caught:
             os.write(fd, b"e 7\n")
         assert caught.value.errno == errno.ENOSPC
-        assert os.write(fd, b"e 7\n") == 4, "somebody has made room"
+        assert os.write(fd, b"e 7\n") == 4, "only one write fails"
         os.close(fd)
     assert (tmp_path / "scores.txt").read_bytes() == b"alice 7\n"
 

@@ -1,4 +1,4 @@
-"""A task that waits forever is named, and the run ends all the same."""
+"""A task that waits forever is named, and the run ends nevertheless."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ async def wait_in_vain(event: trio.Event) -> None:
 
 
 def forced(*, shielded: bool) -> tuple[list[str], float]:
-    """Let two tasks wait forever; return what is said of them, and when it was over."""
+    """Let two tasks wait forever. Return the report about them, and the time when the run ended."""
 
     async def main() -> tuple[list[str], float]:
         endless: list[str] = []
@@ -43,8 +43,8 @@ def test_a_shield_keeps_nobody_from_being_ended() -> None:
     assert forced(shielded=True)[1] == DEADLOCK_TIMEOUT
 
 
-# What never ends would keep the tests from ending, too, if it could not be ended: so these are in processes of their
-# own. Each is a scenario that is cancelled everywhere, and whose last words are in its violation.
+# If these tasks could not be ended, they would keep the tests from ending, so each runs in a process of its own. Each
+# is a scenario that is cancelled everywhere, and whose violation is printed.
 
 NEVER_ENDING = """
 import trio

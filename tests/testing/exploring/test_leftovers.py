@@ -1,4 +1,4 @@
-"""What is left behind: each kind is named, and what is not left is not."""
+"""Leftovers: each kind is named, and nothing else is."""
 
 import os
 import threading
@@ -30,7 +30,7 @@ def test_a_file_that_is_left_open_is_named(tmp_path: Path) -> None:
     with leftovers_noted(left):
         opened = os.open(tmp_path / "open.txt", os.O_CREAT | os.O_WRONLY)
     os.close(opened)
-    assert left == [f"the file {tmp_path / 'open.txt'}"]
+    assert left == [f"the file {tmp_path / 'open.txt'} is still open"]
 
 
 def test_a_file_that_only_the_garbage_collector_closes_is_not_left(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_thread_that_is_left_is_named() -> None:
         thread.start()
     ended.set()
     thread.join()
-    assert left == ["the thread counter"]
+    assert left == ["the thread counter is still running"]
 
 
 def test_the_threads_that_trio_keeps_are_its_own() -> None:
@@ -88,7 +88,7 @@ def test_a_thread_that_trio_has_abandoned_may_end_its_work() -> None:
 
 
 async def say() -> None:
-    """Something to forget."""
+    """A coroutine function, for a coroutine that nobody awaits."""
 
 
 def test_a_coroutine_that_nobody_awaited_is_named_with_its_line() -> None:

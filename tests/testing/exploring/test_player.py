@@ -1,4 +1,4 @@
-"""What a survey notes of the cases that were played, and what it says of those that were broken."""
+"""A survey: what it keeps of the cases that were played, and its text about those that were broken."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from trichat.testing._exploring.player import SHOWN, Broken
 
 
 def survey(broken: int, good: int) -> Survey:
-    """A survey of so many cases."""
+    """Return a survey with this many cases."""
     survey = Survey()
     for number in range(good):
         survey.add(f"good {number}", [], "")
@@ -28,4 +28,4 @@ def test_it_says_how_many_cases_there_were_and_tells_the_first_few(broken: int) 
     assert first == f"{broken + 3} cases, {broken} of them broken"
     rest = list(caught.value.broken)[SHOWN:]
     assert told[:SHOWN] == [f"told of {number}" for number in range(min(SHOWN, broken))]
-    assert told[SHOWN:] == ([f"and in {len(rest)} more cases: {', '.join(rest[:20])}"] if rest else [])
+    assert told[SHOWN:] == ([f"and {len(rest)} more broken cases: {', '.join(rest[:20])}"] if rest else [])

@@ -1,4 +1,4 @@
-"""The random network: what it does to a connection is the same for the same seed."""
+"""The random network: the same seed does the same to a connection."""
 
 import random
 
@@ -10,7 +10,7 @@ from trichat.testing._exploring.random_network import RandomNetwork
 
 
 def outcomes_on_network(seed: int) -> list[object]:
-    """What becomes of some sends and receives on the network of a seed, and how long they take."""
+    """Return the results of some sends and receives on the network of a seed, and the time that they take."""
     noted: list[object] = []
 
     async def main() -> None:

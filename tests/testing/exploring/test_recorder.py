@@ -1,4 +1,4 @@
-"""The witness: it sees what the server says of its clients, and what it sends, batch by batch."""
+"""The witness: it records clients, and messages batch by batch."""
 
 import pytest
 

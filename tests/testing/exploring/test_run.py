@@ -1,4 +1,4 @@
-"""A run: what it plays, what it notes, and what comes out of it."""
+"""A run: what it plays, what it records, and what it raises."""
 
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -37,7 +37,7 @@ class Parrot:
 
 
 def played(scenario: Scenario, folder: Path, strike: str = "", plugins: MakePlugins = ()) -> Run:
-    """Play a scenario once, with a strike or without."""
+    """Play a scenario once, with or without a strike."""
     parsed = Strike.parse(strike) if strike else None
     probe = Probe(parsed)
     return play(scenario, Run(folder, probe, PartDisturbance(parsed, probe) if parsed else None, None), plugins=plugins)
@@ -128,7 +128,7 @@ def test_what_the_scenario_raises_comes_out_if_nothing_went_wrong(tmp_path: Path
         alice = await chat.join("alice")
         await alice.hears("bob: hello")
 
-    with pytest.raises(NotHeard, match=r"^alice was to hear 'bob: hello'"):
+    with pytest.raises(NotHeard, match=r"^alice expected 'bob: hello'"):
         played(disappointed, tmp_path)
 
 
@@ -170,7 +170,7 @@ def test_a_strike_that_never_comes_is_no_disturbance(tmp_path: Path) -> None:
     run = played(talk, tmp_path, "client @ 1000")
     assert not run.disturbed
     assert run.disturbance is not None
-    assert run.disturbance.describe() == "client was through before its checkpoint 1000"
+    assert run.disturbance.describe() == "client ended before its checkpoint 1000"
 
 
 def test_what_plugins_do_wrong_is_noted_and_not_printed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -239,7 +239,7 @@ def test_instances_are_refused_because_they_carry_their_state_into_the_next_run(
 
 
 def test_a_refusal_says_what_to_give_instead() -> None:
-    with pytest.raises(TypeError, match=r"Parrot object at .* would carry its state from one run into the next: give "):
+    with pytest.raises(TypeError, match=r"Parrot object at .* would carry its state from one run into the next; give "):
         made([Parrot()])
 
 

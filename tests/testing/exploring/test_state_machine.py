@@ -1,4 +1,4 @@
-"""The state machine of hypothesis: what it finds in a server that keeps no promise, and how it tells."""
+"""The state machine of hypothesis: what it finds in a server that breaks its promises, and how it reports that."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def run(machine: type[ChatMachine]) -> None:
 
 
 class Recorder:
-    """Notes what is said, for an invariant of its own."""
+    """Keeps what is said, for an invariant of the test."""
 
     def __init__(self) -> None:
         self.said: list[str] = []

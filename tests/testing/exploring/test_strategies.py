@@ -1,4 +1,4 @@
-"""cancel_everywhere, fault_everywhere and explore: what they play, what they find, and how they say it."""
+"""cancel_everywhere, fault_everywhere and explore: what they play, what they find, and how they report it."""
 
 import inspect
 import os
@@ -40,7 +40,7 @@ async def talk(chat: Chat) -> None:
 
 
 class Forgetful:
-    """Has a bug that no ordinary test sees: who is cancelled while joining is not known when it leaves."""
+    """Has a bug that no ordinary test sees: if on_connect is cancelled, it does not know the client that leaves."""
 
     def __init__(self) -> None:
         self._moods: dict[Client, str] = {}
@@ -56,7 +56,7 @@ class Forgetful:
 
 
 class Checker:
-    """Has no bug: it waits in a hook, and that is all."""
+    """Has no bug. It only waits in a hook."""
 
     @hookimpl
     async def on_message(self, message: Message) -> None:
@@ -70,7 +70,7 @@ def violation(search: Callable[[], Survey]) -> Violation:
 
 
 def line_of(source: type, text: str) -> int:
-    """The number of the line of a class that has this text."""
+    """Return the number of the line of a class that has this text."""
     lines, first = inspect.getsourcelines(source)
     return first + next(index for index, line in enumerate(lines) if text in line)
 
@@ -92,7 +92,7 @@ def test_a_violation_names_the_part_the_checkpoint_the_task_the_line_the_invaria
         f"  {title(plugins_did_not_fail)}: BROKEN\n"
         "      plugin 'forgetful' failed in on_disconnect: "
     ) in text
-    assert re.search(r"\n  this case alone: cancel_everywhere\(talk, .*only='client @ 1'\)\n", text)
+    assert re.search(r"\n  play this case alone: cancel_everywhere\(talk, .*only='client @ 1'\)\n", text)
     assert "  the dialogue:\n      alice+\n      alice> alice\n" in text
     assert "client @ 1" in found.broken
 
@@ -205,7 +205,10 @@ def test_what_is_broken_although_nothing_went_wrong_is_said_before_anything_is_c
 
     found = violation(lambda: cancel_everywhere(talk, invariants=[never_holds]))
     assert list(found.broken) == [""]
-    assert "in the run in which nothing went wrong\n  never_holds: BROKEN\n      it never does" in str(found)
+    assert (
+        "in the first run, in which nothing goes wrong on purpose\n  never_holds: BROKEN\n      it never does"
+        in str(found)
+    )
     assert "only=" not in str(found)
 
 
@@ -214,7 +217,7 @@ def test_what_the_scenario_raises_when_nothing_is_cancelled_comes_out() -> None:
         alice = await chat.join("alice")
         await alice.hears("bob: hello")
 
-    with pytest.raises(NotHeard, match=r"^alice was to hear 'bob: hello'"):
+    with pytest.raises(NotHeard, match=r"^alice expected 'bob: hello'"):
         cancel_everywhere(wrong)
 
 
@@ -254,7 +257,7 @@ def test_authors_add_invariants_of_their_own() -> None:
 
 
 class Account:
-    """Money that is moved from one purse to another, with a pause in between."""
+    """Moves money from one purse to another, with a pause in between."""
 
     def __init__(self) -> None:
         self.purse, self.chest = 10, 0
@@ -280,7 +283,7 @@ def test_a_plain_function_that_swallows_its_cancellation_is_found() -> None:
 
     found = violation(lambda: cancel_everywhere(careless))
     assert [each.invariant for each in found.broken["scenario @ 1"]] == [title(cancellation_passed)]
-    assert "  this case alone: cancel_everywhere(careless, only='scenario @ 1')" in str(found)
+    assert "  play this case alone: cancel_everywhere(careless, only='scenario @ 1')" in str(found)
     assert "the dialogue" not in str(found)
 
 
@@ -462,7 +465,7 @@ def test_a_plugin_that_does_not_care_how_much_was_written_is_found() -> None:
     (broken,) = found.broken["write ledger.txt #1: full"]
     assert broken.invariant == "the ledger is whole"
     assert "write ledger.txt #1: full\n  the ledger is whole: BROKEN\n" in str(found)
-    line = r"\n  this case alone: fault_everywhere\(talk, .*only='write ledger.txt #1: full'\)\n"
+    line = r"\n  play this case alone: fault_everywhere\(talk, .*only='write ledger.txt #1: full'\)\n"
     assert re.search(line, str(found))
     again = violation(lambda: search("write ledger.txt #1: full"))
     assert list(again.broken) == list(found.broken)
@@ -506,7 +509,7 @@ def test_somebody_who_comes_back_by_the_same_name_after_a_broken_connection_miss
 
 
 class Votes:
-    """Counts votes, and forgets some when two come at once."""
+    """Counts votes, and loses some when two arrive together."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -521,7 +524,7 @@ class Votes:
 async def vote(chat: Chat) -> None:
     alice, bob = await chat.join("alice"), await chat.join("bob")
     await alice.say("aye")
-    await trio.sleep(0.004)  # so that they do not come at once, unless the network is slow
+    await trio.sleep(0.004)  # so that the votes arrive together only if the network is slow
     await bob.say("nay")
     await chat.settled()
 
@@ -548,7 +551,7 @@ def test_a_race_is_found_in_one_of_many_schedules_and_again_by_its_seed() -> Non
     found = violation(survey_of_votes)
     (seed,) = (case.split()[0] for case in found.broken)
     assert f"in the run with seed {seed}\n  all votes count: BROKEN\n" in str(found)
-    assert re.search(rf"\n  this case alone: explore\(vote, .*only={seed}\)\n", str(found))
+    assert re.search(rf"\n  play this case alone: explore\(vote, .*only={seed}\)\n", str(found))
     again = violation(lambda: survey_of_votes(only=int(seed)))
     assert list(again.broken) == [seed]
 
@@ -592,12 +595,12 @@ def test_what_the_scenario_raises_says_in_which_schedule() -> None:
 
 
 def told(error: BaseException) -> str:
-    """All that an error says, in its text and in its notes."""
+    """Return the text of an error, with its notes."""
     return "\n".join([str(error), *getattr(error, "__notes__", [])])
 
 
 class Fragile:
-    """Cannot stand an `x`."""
+    """Fails on a line with an `x`."""
 
     def __init__(self) -> None:
         self.broken = False
@@ -653,7 +656,7 @@ def test_to_choose_nothing_is_no_success() -> None:
     async def scenario(chat: Chat) -> None:
         await chat.join("alice")
 
-    with pytest.raises(ValueError, match="nothing was cancelled: targets and parts choose none of: server, "):
+    with pytest.raises(ValueError, match="nothing was cancelled: targets and parts select none of: server, "):
         cancel_everywhere(scenario, config=NO_LOG, parts=lambda label: label == "hook nobody.on_message")
-    with pytest.raises(ValueError, match="0 seeds play nothing"):
+    with pytest.raises(ValueError, match="seeds must be at least 1, not 0"):
         explore(scenario, 0)

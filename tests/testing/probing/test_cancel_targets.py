@@ -1,4 +1,4 @@
-"""Parts: what they make of a cancellation, and how a strike is written."""
+"""Parts: how they respond to a cancellation, and how a strike is written."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
@@ -13,13 +13,13 @@ from trichat.testing import part, run
 from trichat.testing._probing.cancel_targets import Strike
 from trichat.testing._probing.checkpoint_probe import part_of
 
-# What a piece of code makes of its cancellation. Each is watched, and cancelled while it sleeps.
+# How a piece of code responds to its cancellation. Each piece is watched, and cancelled while it sleeps.
 
 Piece = Callable[[], Awaitable[None]]
 
 
 def judged(piece: Piece, *, fails: type[BaseException] | None = None) -> str:
-    """What is said of a piece of code that was cancelled."""
+    """Return the verdict on a piece of code that was cancelled."""
 
     async def scenario() -> None:
         expected = pytest.raises(fails) if fails else nullcontext()
@@ -96,14 +96,14 @@ def test_who_lets_the_cancellation_through_is_not_reported(piece: Piece) -> None
 
 @pytest.mark.parametrize("piece", [swallows, retries, returns_in_finally])
 def test_who_goes_on_as_if_nothing_had_happened_is(piece: Piece) -> None:
-    assert judged(piece) == "it went on as if it had not been cancelled"
+    assert judged(piece) == "it returned as if it had not been cancelled"
 
 
 @pytest.mark.parametrize(
     ("piece", "error"), [(turns_it_into_an_error, ConnectionError), (fails_while_cleaning_up, KeyError)]
 )
 def test_who_makes_another_error_of_it_is_reported_with_that_error(piece: Piece, error: type[Exception]) -> None:
-    assert judged(piece, fails=error).startswith(f"it came out as {error.__name__}(")
+    assert judged(piece, fails=error).startswith(f"it raised {error.__name__}(")
 
 
 async def guards_with_its_own_deadline() -> None:
@@ -132,7 +132,7 @@ def test_what_is_watched_gives_back_its_result() -> None:
     results: list[object] = []
 
     class Answer:
-        """Something that can be awaited and is no coroutine."""
+        """An awaitable that is not a coroutine."""
 
         def __await__(self) -> Any:
             yield from trio.sleep(1).__await__()  # noqa: ASYNC105
@@ -219,7 +219,7 @@ def test_a_strike_reads_what_it_has_written(label: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "server", "server @ ", "server @ x", "server @ -1", " @ 3"])
 def test_what_is_no_strike_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="does not name a part and a checkpoint, as 'server @ 3' does"):
+    with pytest.raises(ValueError, match="is not a case; name a part and a checkpoint, such as 'server @ 3'"):
         Strike.parse(text)
 
 

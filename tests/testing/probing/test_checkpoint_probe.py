@@ -1,4 +1,4 @@
-"""The probe: whose steps count, and where a strike hits."""
+"""The probe: whose steps it counts, and where a strike hits."""
 
 import inspect
 from collections.abc import Awaitable, Callable
@@ -27,7 +27,7 @@ def test_without_a_probe_a_part_is_nothing() -> None:
 def test_a_part_counts_the_steps_of_its_task() -> None:
     (walk,) = probed(three_steps).parts
     assert walk.label == "part walk"
-    # One from its beginning to its first checkpoint, one from each checkpoint to the next, and one to its end.
+    # One step from the beginning to the first checkpoint, one from each checkpoint to the next, and one to the end.
     assert walk.steps == 4
     assert not walk.was_cancelled
 
@@ -61,7 +61,7 @@ def test_a_part_begins_and_ends_in_time() -> None:
 
 
 class Signals:
-    """Three events that come about one after the other, a second apart: whoever waits for them really waits."""
+    """Three events that are set a second apart, so that a task that waits for one really waits."""
 
     def __init__(self) -> None:
         self.events = [trio.Event() for _ in range(3)]
@@ -73,7 +73,7 @@ class Signals:
 
 
 def with_signals(walk: Callable[[Signals], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-    """A scenario in which a part waits for signals, which are none of its own."""
+    """Return a scenario in which a part waits for signals from outside the part."""
 
     async def scenario() -> None:
         signals = Signals()
@@ -86,7 +86,7 @@ def with_signals(walk: Callable[[Signals], Awaitable[None]]) -> Callable[[], Awa
 
 
 def line_of(function: Callable[..., object], text: str) -> str:
-    """`file.py:12`, for the line of a function that has this text."""
+    """Return `file.py:12`, for the line of a function that has this text."""
     lines, first = inspect.getsourcelines(function)
     return f"{Path(__file__).name}:{first + next(i for i, line in enumerate(lines) if text in line)}"
 
@@ -119,7 +119,7 @@ def test_after_the_last_checkpoint_there_is_nothing_left_to_cancel() -> None:
     async def walk(signals: Signals) -> None:
         await signals.events[0].wait()
 
-    # The last step ends with the part, so that there is no checkpoint for the cancellation to strike at.
+    # The last step ends with the part, so it has no checkpoint to be cancelled at.
     last = probed(with_signals(walk), "part walk @ 2").struck
     assert last is None or not last.scope.cancelled_caught
     assert probed(with_signals(walk), "part walk @ 3").struck is None
@@ -162,7 +162,7 @@ def test_tasks_of_a_nursery_inside_belong_to_a_part() -> None:
 
     cancelled_at = [struck(walk, f"part walk @ {step}") for step in (1, 2, 3)]
     assert sorted(ended[-2:]) == ["one", "two"]
-    # The first step is the part's own, the others are the first ones of its tasks.
+    # The first step is the part's own. The others are the first steps of its tasks.
     assert cancelled_at[0].task is not cancelled_at[1].task
     assert "child: await trio.sleep_forever()" in cancelled_at[1].place
     assert "child: await trio.sleep_forever()" in cancelled_at[2].place
@@ -230,7 +230,7 @@ def test_a_task_that_was_started_with_a_handshake_belongs_to_where_it_goes_on(in
     steps = probe.parts[0].steps
     ended.clear()
     struck(scenario, f"part walk @ {steps - 1}")
-    assert ended == ["by itself"]  # inside, the nursery has waited for it
+    assert ended == ["by itself"]  # if it is inside, the nursery has waited for it
     ended.clear()
     struck(scenario, "part walk @ 2")
     assert ended == (["cancelled"] if inside else ["by itself"])

@@ -1,4 +1,4 @@
-"""The server as the test kit runs it: a part around each client, each awaited call, each lifespan and the whole."""
+"""The server as the test kit runs it: each client, awaited call and lifespan is a part, and so is the whole server."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""The guard against tasks that go on and on without ever waiting."""
+"""The guard against tasks that keep running and never wait for time to pass."""
 
 import pytest
 import trio
@@ -59,7 +59,7 @@ def test_of_several_tasks_it_is_the_busiest() -> None:
 
     with pytest.RaisesGroup(Abandoned):
         run(main, instruments=[guard])
-    assert len(endless) == 1, "the end of one cancels the others"
+    assert len(endless) == 1, "when one is ended, the others are cancelled"
 
 
 def test_as_long_as_time_passes_a_task_may_go_on() -> None:

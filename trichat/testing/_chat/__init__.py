@@ -1,1 +1,1 @@
-"""A chat in memory and in virtual time, and the people who talk in it."""
+"""A chat in memory and in virtual time, with the people who talk in it."""

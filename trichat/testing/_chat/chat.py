@@ -1,4 +1,4 @@
-"""A running server in memory, and the people who talk to it."""
+"""A server that runs in memory, with the people who talk to it."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import ExitStack, asynccontextmanager
@@ -25,21 +25,21 @@ from trichat.testing._chat.scratch_folder import scratch
 from trichat.testing._chat.virtual_time import idle
 from trichat.testing._probing.instrumented_server import ProbedServer
 
-# Seconds that a server has to say goodbye to everybody, before they leave all the same.
+# Seconds that a server has to say goodbye to everybody. After that, they leave in any case.
 GOODBYE = 1.0
 
 Plugins = Mapping[str, object] | Iterable[object]
-"""Plugins, by name or without: instances, classes, modules, or what `--plugin` takes (`"dice.py"`, `"bots.dice"`)."""
+"""Plugins, in a list or by name: instances, classes, modules, or what `--plugin` takes (`"dice.py"`, `"bots.dice"`)."""
 
 Tables = Mapping[str, Mapping[str, object]]
-"""A configuration, as `trichat.toml` has it: `{"server": {...}, "plugins": {"dice": {...}}}`."""
+"""A configuration with the tables of `trichat.toml`: `{"server": {...}, "plugins": {"dice": {...}}}`."""
 
 Connect = Callable[[Pipe, Pipe, str], MemoryTransport]
-"""Makes the server's end of a connection: from the pipe to it, the pipe from it, and the other side's address."""
+"""Makes the server's end of a connection. Takes the pipe to it, the pipe from it, and the client's address."""
 
 
 class MemoryListener:
-    """A listener that people in the same process connect to."""
+    """A listener for people in the same process."""
 
     def __init__(self, wire: Wire, transport: Connect = MemoryTransport) -> None:
         self._wire = wire
@@ -49,7 +49,7 @@ class MemoryListener:
     async def serve(
         self, accept: Accept, *, task_status: trio.TaskStatus[list[Address]] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """Let people connect until cancelled."""
+        """Accept connections until cancelled."""
         self._accept = accept
         task_status.started([])
         try:
@@ -58,7 +58,7 @@ class MemoryListener:
             self._accept = None
 
     def connect(self, address: str, arrived: Callable[[bytes], None]) -> tuple[MemoryLine, MemoryTransport]:
-        """Connect, and return both ends. Raises `ConnectionRefusedError` if the server takes no connections."""
+        """Connect, and return both ends. Raises `ConnectionRefusedError` if the server accepts no connections."""
         if self._accept is None:
             raise ConnectionRefusedError(111, "Connection refused")
         to_server, from_server = Pipe(KERNEL_BUFFER), Pipe(arrived=arrived)
@@ -68,7 +68,7 @@ class MemoryListener:
 
 
 class Chat:
-    """A server that runs in memory, and the way to it."""
+    """A server that runs in memory. Connect people to it with `join`."""
 
     def __init__(
         self,
@@ -83,31 +83,31 @@ class Chat:
         self.plugins: dict[str, object] = dict(plugins)
         """The plugins that it runs, by name."""
         self.folder = folder
-        """Where the chat log is, and whatever else plugins write."""
+        """The folder that plugins write to; it has the chat log."""
         self.dialogue: Dialogue = Dialogue()
         """What was said and heard so far."""
         self.people: list[Person] = []
-        """Everybody who ever connected, in that order."""
+        """Everyone who ever connected, in order."""
         self.transports: list[MemoryTransport] = []
-        """The server's ends of their connections."""
+        """The server's ends of their connections, in the same order."""
         self._listener = listener
         self._make = make
 
     async def join(self, name: str, address: str = "127.0.0.1") -> Person:
-        """Connect, give a name, and hear everything up to the welcome. Raises `NotHeard`."""
+        """Connect, give a name, and read everything up to the welcome. Raises `NotHeard`."""
         person = self.connect_silently(address, name)
         await person.say(name)
         await person.hears_up_to("* welcome, ")
         return person
 
     async def connect(self, address: str = "127.0.0.1", name: str = "") -> Person:
-        """Connect, and hear the greeting. `name` is what the dialogue is to call whom it is about."""
+        """Connect, and read the greeting. `name` is the label of this person in the dialogue."""
         person = self.connect_silently(address, name)
         await person.hears(GREETING)
         return person
 
     def connect_silently(self, address: str = "127.0.0.1", name: str = "") -> Person:
-        """Connect, and hear nothing yet. Raises `ConnectionRefusedError` if the server has stopped."""
+        """Connect, and read nothing yet. Raises `ConnectionRefusedError` if the server has stopped."""
         person = Person(name or f"guest{len(self.people) + 1}", self.dialogue, self.report)
         self.dialogue.note(person, "+")
         line, transport = self._listener.connect(address, person.arrived)
@@ -117,33 +117,34 @@ class Chat:
         return person
 
     async def replace(self, name: str) -> None:
-        """Make a plugin again, and let it take the place of the one that runs, as a reload with another version does.
+        """Create a plugin again and replace the running one, as a reload with a new version does.
 
-        Raises `PluginError` or `StartError` if it cannot; a plugin that was given as an instance cannot be made again.
+        Raises `PluginError` or `StartError` if it cannot. A plugin that was given as an instance cannot be created
+        again.
         """
         plugin = self._make(name)
         await self.server.replace_plugin(name, plugin)
         self.plugins[name] = plugin
 
     async def settled(self) -> None:
-        """Wait until nothing is left to do: everybody waits for somebody else, or for time to pass."""
+        """Wait until there is nothing left to do: every task waits for another one, or for time to pass."""
         await idle()
 
     @property
     def log_path(self) -> Path | None:
-        """The chat log; `None` if no plugin keeps one."""
+        """The path of the chat log; `None` if no plugin keeps one."""
         return log_path_of(self.plugins.values())
 
     @property
     def log(self) -> list[str]:
-        """What is in the chat log, as people see it live: without dates and rooms."""
+        """The lines of the chat log as people see them live: without dates and rooms."""
         if self.log_path is None or not self.log_path.exists():
             return []
         said = [line.split(" ", 2)[2] for line in self.log_path.read_text(encoding="utf-8").splitlines()]
         return [line.removeprefix("*") if line.startswith("** ") else line for line in said]
 
     def report(self) -> str:
-        """Return the dialogue so far and the tree of tasks, for the text of a failure."""
+        """Return the dialogue so far and the tree of tasks, as in the text of a failure."""
         parts = {"the dialogue so far": str(self.dialogue), "the tasks": task_tree()}
         return "".join(f"\n{title}:\n" + _indented(text) for title, text in parts.items() if text)
 
@@ -162,8 +163,8 @@ async def running(
 ) -> AsyncIterator[Chat]:
     """Run a server in memory, and stop it at the end of the block.
 
-    It has the built-in plugins, but for those that `config` turns off, and `plugins`. What they write goes to `folder`,
-    by default one that is gone after the block. `transport` makes the server's ends of connections.
+    The server has `plugins` and the built-in plugins, except those that `config` turns off. They write to `folder`, by
+    default a temporary one. `transport` makes the server's ends of connections.
     Raises `ConfigError`, `PluginError` or `StartError`, as `trichat serve` does.
     """
     with ExitStack() as stack:
@@ -188,7 +189,7 @@ async def serving(chat: Chat) -> AsyncIterator[None]:
             except BaseException as error:  # noqa: ASYNC103 - it is raised below
                 if is_cancelled(error):
                     raise
-                # Raised below, so that it comes out as it is, and not as one of a group.
+                # It is raised below, so that it does not become part of an exception group.
                 failure = error
                 nursery.cancel_scope.cancel()
     if failure is not None:
@@ -196,7 +197,7 @@ async def serving(chat: Chat) -> AsyncIterator[None]:
 
 
 async def _leave_when_told(chat: Chat) -> None:
-    """Let everybody close the connection when the server has, as people's programs do: it waits for that."""
+    """Close everybody's end of the connection once the server has said goodbye, as clients do. It waits for that."""
     with trio.move_on_after(GOODBYE):
         await idle()
     for person in chat.people:
@@ -204,7 +205,7 @@ async def _leave_when_told(chat: Chat) -> None:
 
 
 def is_cancelled(error: BaseException) -> bool:
-    """Whether there is a cancellation in an error, which has to pass."""
+    """Whether an error contains a cancellation, which must pass."""
     return any(isinstance(leaf, trio.Cancelled) for leaf in leaves(error))
 
 
@@ -212,12 +213,12 @@ def make_chat(plugins: Plugins, config: Tables | None, folder: Path, transport: 
     """Return a chat whose server does not run yet. Raises `ConfigError` or `PluginError`."""
     tables = config or {}
     server: object = tables.get("server", {})
-    if isinstance(server, Mapping):  # otherwise it is refused
+    if isinstance(server, Mapping):  # anything else is refused below
         tables = {**tables, "server": in_trial(ServerOptions, server, folder)}
     full = msgspec.structs.replace(Config.from_tables(tables), trial_folder=folder)
     named = by_name(plugins)
     factories = {name: plugin for name, plugin in named.items() if is_factory(plugin)}
-    # The table of a plugin that is there already is for the server alone: there are no options to make it with.
+    # An instance exists already, so its table is not for options. Only the server reads it.
     to_load = {name: table for name, table in full.plugins.items() if name in factories or name not in named}
     loaded = msgspec.structs.replace(full, plugins=to_load)
     found = load_plugins(loaded, factories)
@@ -225,20 +226,22 @@ def make_chat(plugins: Plugins, config: Tables | None, folder: Path, transport: 
     given = {name: plugin for name, plugin in named.items() if name in found or not is_factory(plugin)}
     for name in found:
         if name in given and not is_factory(given[name]):
-            raise PluginError(f"there are two plugins of the name {name!r}; rename the one that you add")
+            raise PluginError(f"there are two plugins named {name!r}; rename the one that you add")
     ordered = {**built_in, **{name: found.get(name, plugin) for name, plugin in given.items()}}
     listener = MemoryListener(LineWire(full.server.max_line_bytes), transport)
 
     def make(name: str) -> object:
         if name in ordered and name not in found:
-            raise PluginError(f"the plugin {name!r} was given as an instance, so that nobody knows how to make another")
+            raise PluginError(
+                f"the plugin {name!r} was given as an instance and cannot be created again; give its class"
+            )
         return load_plugin(name, loaded, factories)
 
     return Chat(ProbedServer(full, plugins=ordered, listeners=[listener]), ordered, listener, folder, make)
 
 
 def by_name(plugins: Plugins) -> dict[str, object]:
-    """Return plugins by name, in their order. Raises `PluginError` if two have the same, `TypeError` for only one."""
+    """Return plugins by name, in order. Raises `PluginError` if two share a name, `TypeError` if it is not a list."""
     refuse_single(plugins)
     if isinstance(plugins, Mapping):
         return dict(plugins)
@@ -246,13 +249,13 @@ def by_name(plugins: Plugins) -> dict[str, object]:
     for plugin in plugins:
         if name_of(plugin) in named:
             raise PluginError(
-                f"there are two plugins of the name {name_of(plugin)!r}; give a dictionary with other names"
+                f"there are two plugins named {name_of(plugin)!r}; give them different names in a dictionary"
             )
         named[name_of(plugin)] = plugin
     return named
 
 
 def refuse_single(plugins: object) -> None:
-    """Raise `TypeError` for one plugin in place of a list: a string would be taken for a list of letters."""
+    """Raise `TypeError` for a single plugin instead of a list. A string would pass for a list of letters."""
     if is_factory(plugins):
-        raise TypeError(f"{plugins!r} is one plugin: give a list of them")
+        raise TypeError(f"{plugins!r} is a single plugin; give a list")

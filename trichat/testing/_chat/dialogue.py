@@ -1,4 +1,4 @@
-"""What was said and heard in a chat, written down as it happened, in the form of a transcript."""
+"""A record of what was said and heard in a chat, in the form of a transcript."""
 
 import re
 from typing import TYPE_CHECKING
@@ -10,25 +10,25 @@ if TYPE_CHECKING:
 
 _DATE = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\]")
 
-# Characters of a line that are shown to whoever reads a whole dialogue.
+# Characters that are shown of a line when a whole dialogue is printed.
 WIDTH = 200
 
-# Lines of a dialogue that are shown: a quarter of them from its beginning.
+# Lines that are shown of a dialogue: a quarter from its beginning, the rest from its end.
 LENGTH = 80
 
 
 def without_date(line: str) -> str:
-    """The line with `[date]` for its date, if it is one of the history: no test can know what it will be."""
+    """Return a line of the history with `[date]` for its date, which no test can know; other lines as they are."""
     return _DATE.sub("[date]", line, count=1) if line.startswith("[") else line
 
 
 def shortened(line: str) -> str:
-    """The beginning of a long line: there is nothing to be seen in the rest of it."""
+    """Return the line, or the beginning of a long one."""
     return line if len(line) <= WIDTH else f"{line[:WIDTH]}..."
 
 
 def visible(line: str) -> str:
-    """The line with what a terminal obeys or hides as escapes: who compares it with another has to see that."""
+    """Return the line with escapes for characters that a terminal obeys or hides, so that a difference shows."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
 
 
@@ -36,21 +36,21 @@ class Dialogue:
     """The lines of one chat, in the order in which they happened."""
 
     def __init__(self) -> None:
-        # With the person rather than the name, which is known only after the first lines.
+        # They hold the person and not the name, which is known only after the first lines.
         self._entries: list[tuple[Person | None, str]] = []
         self._now: float | None = None
         self.last_speaker: Person | None = None
-        """Who connected or said something last."""
+        """The person who connected or said something last."""
 
     def note(self, person: "Person", what: str) -> None:
-        """Write down `what` somebody did or heard: `> hi`, `< alice: hi`, `+`, `!`."""
+        """Add `what` somebody did or heard: `> hi`, `< alice: hi`, `+`, `!`."""
         self._note_time()
         self._entries.append((person, what))
         if what.startswith((">", "+")):
             self.last_speaker = person
 
     def take_back(self, person: "Person", what: str) -> None:
-        """Strike out what was noted last of this: it did not happen."""
+        """Remove the last entry that is equal to this, because it did not happen."""
         place = max(index for index, entry in enumerate(self._entries) if entry == (person, what))
         del self._entries[place]
 
@@ -58,7 +58,7 @@ class Dialogue:
         now = trio.current_time()
         if self._now is None:
             self._now = now
-        # Whole seconds; what is left over, or was given too early, counts with what follows.
+        # Whole seconds; the remainder counts towards the next entry.
         seconds = round(now - self._now)
         if seconds > 0:
             self._entries.append((None, f"--- {seconds}s"))
@@ -72,7 +72,7 @@ class Dialogue:
         return [f"{person.name}{what}" if person else what for person, what in self._entries[since:]]
 
     def __str__(self) -> str:
-        """Return all of it, or of a long one the beginning and the end, as text."""
+        """Return the dialogue as text; of a long one, the beginning and the end."""
         lines = [shortened(line) for line in self.lines()]
         if len(lines) > LENGTH:
             lines[LENGTH // 4 : -LENGTH * 3 // 4] = [f"# ... {len(lines) - LENGTH} lines ..."]

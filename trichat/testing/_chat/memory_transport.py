@@ -1,4 +1,4 @@
-"""A connection in memory: the server's end is a transport like that of a socket, the other one a `MemoryLine`."""
+"""A connection in memory: the server's end is a `Transport`, as for a socket; the client's end is a `MemoryLine`."""
 
 import math
 from collections.abc import Callable
@@ -9,14 +9,14 @@ from trichat._base.addresses import canonical_address
 from trichat._base.errors import ConnectionLost
 from trichat._net.transport import RECEIVE_BYTES, Bytes, Transport
 
-# What a kernel takes for a client that does not read: about as much as for a socket on this machine.
+# Bytes that a kernel takes for a client that does not read: about as many as Linux takes for a socket.
 KERNEL_BUFFER = 65_536
 
 
 class Pipe:
-    """Bytes on their way in one direction. It takes what fits into `capacity`.
+    """Bytes on their way in one direction, at most `capacity` of them.
 
-    `arrived` is called with all that is written, and with `b""` at the end.
+    `arrived` is called with everything that is written, and with `b""` at the end.
     """
 
     def __init__(self, capacity: float = math.inf, arrived: Callable[[bytes], None] = lambda _: None) -> None:
@@ -32,7 +32,7 @@ class Pipe:
 
     @property
     def has_room(self) -> bool:
-        """Whether `write` would take something, or fail."""
+        """Whether `write` would take data, or fail."""
         return self._broken or self._ended or len(self._data) < self.capacity
 
     @property
@@ -41,7 +41,7 @@ class Pipe:
         return bool(self._data) or self._ended or self._broken
 
     def write(self, data: Bytes) -> int:
-        """Take what fits of `data`, and return how many bytes that is. Raises `BrokenPipeError` if nobody reads."""
+        """Take as much of `data` as fits, and return the number of bytes. Raises `BrokenPipeError` after the end."""
         if self._broken or self._ended:
             raise BrokenPipeError(32, "Broken pipe")
         taken = data[: max(0, int(min(len(data), self.capacity - len(self._data))))]
@@ -52,8 +52,8 @@ class Pipe:
         return len(taken)
 
     async def room(self) -> None:
-        """Wait until `write` takes something, or fails."""
-        # One checkpoint where one wait is enough, as with a socket: each is another place to be cancelled at.
+        """Wait until `write` takes data, or fails."""
+        # Exactly one checkpoint if nothing has to be waited for, as with a socket: `cancel_everywhere` tries each.
         if self.has_room:
             await trio.lowlevel.checkpoint()
         while not self.has_room:
@@ -68,7 +68,7 @@ class Pipe:
         return self.read_nowait(most)
 
     def read_nowait(self, most: int) -> bytes:
-        """Return what is there, at most `most` bytes. Raises `ConnectionResetError`."""
+        """Return the data that is there, at most `most` bytes. Raises `ConnectionResetError`."""
         if self._broken:
             raise ConnectionResetError(104, "Connection reset by peer")
         data = bytes(self._data[:most])
@@ -77,19 +77,19 @@ class Pipe:
         return data
 
     def widen(self) -> None:
-        """Take everything from now on."""
+        """Remove the limit."""
         self.capacity = math.inf
         self._tell()
 
     def end(self) -> None:
-        """Let the reader find the end behind what is on its way."""
+        """End the stream. The reader first gets the data that is on its way."""
         if not self._ended and not self._broken:
             self._ended = True
             self._tell()
             self._arrived(b"")
 
     def cut(self) -> None:
-        """Break it: what is on its way is lost."""
+        """Break the pipe. Data that is on its way is lost."""
         self._broken = True
         self._data.clear()
         self._tell()
@@ -108,18 +108,18 @@ class MemoryTransport(Transport):
         self.closed = False
 
     async def receive(self) -> bytes:
-        """Wait for data and return it; `b""` when the other side says no more."""
+        """Wait for data and return it; `b""` when the other side has sent its last."""
         return await self.receive_at_most(RECEIVE_BYTES)
 
     async def receive_at_most(self, most: int) -> bytes:
-        """Wait for data and return it, at most `most` bytes of it."""
+        """Wait for data and return it, at most `most` bytes."""
         try:
             return await self.incoming.read(most)
         except OSError as error:
             raise ConnectionLost(f"connection lost: {error.strerror}") from error
 
     def receive_nowait(self) -> bytes | None:
-        """Return what `receive` would if it is there already, otherwise `None`."""
+        """Return what `receive` would return without waiting, otherwise `None`."""
         if not self.incoming.has_news:
             return None
         try:
@@ -128,26 +128,26 @@ class MemoryTransport(Transport):
             raise ConnectionLost(f"connection lost: {error.strerror}") from error
 
     def send_nowait(self, data: Bytes) -> int:
-        """Send what goes without waiting, and return how many bytes did."""
+        """Send what can be sent without waiting, and return the number of bytes."""
         try:
             return self.outgoing.write(data)
         except OSError as error:
             raise ConnectionLost(f"connection lost: {error.strerror}") from error
 
     async def send_some(self, data: Bytes) -> int:
-        """Wait until at least one byte could be sent, and return how many were."""
+        """Wait until at least one byte can be sent, send, and return the number of bytes."""
         await self.outgoing.room()
         return self.send_nowait(data)
 
     async def send_eof(self) -> None:
-        """Say that nothing more will come."""
+        """Tell the other side that nothing more will come."""
         await trio.lowlevel.checkpoint()
         self.outgoing.end()
 
     async def close(self) -> None:
         """Close at once, even under cancellation. Safe to repeat.
 
-        Closing over unread input takes back what is on its way to the other side, as the reset of a kernel may.
+        If some input was not read, data on its way to the other side is lost, as in a reset by the kernel.
         """
         if not self.closed:
             self.closed = True
@@ -175,7 +175,7 @@ class MemoryLine:
         return await self.incoming.read(RECEIVE_BYTES)
 
     def send_eof(self) -> None:
-        """Say no more, and read on."""
+        """Send nothing more, but keep reading."""
         self.outgoing.end()
 
     def close(self) -> None:
@@ -184,14 +184,14 @@ class MemoryLine:
         self.incoming.cut()
 
     def reset(self) -> None:
-        """Break the connection: what is on its way is lost."""
+        """Break the connection. Data that is on its way is lost."""
         self.outgoing.cut()
         self.incoming.cut()
 
     def stop_reading(self, buffer: int = KERNEL_BUFFER) -> None:
-        """Take no more than `buffer` bytes from now on."""
+        """Stop reading: from now on, at most `buffer` bytes are taken."""
         self.incoming.capacity = buffer
 
     def read_on(self) -> None:
-        """Take everything again."""
+        """Read everything again."""
         self.incoming.widen()

@@ -1,4 +1,4 @@
-"""Somebody in a chat: says lines, and expects to hear others."""
+"""Somebody in a chat, who says lines and expects to hear others."""
 
 import re
 from collections import deque
@@ -9,13 +9,13 @@ import trio
 
 from trichat.testing._chat.dialogue import Dialogue, shortened, without_date
 
-# How long to wait for what has to come, in seconds: shorter than the server's timeouts, to tell the two apart.
+# Seconds to wait for an expected line: fewer than the server's timeouts, to tell the two apart.
 PATIENCE = 4.0
 
-# How long nothing has to come, until it counts as nothing.
+# Seconds without a line that count as hearing nothing.
 SILENCE = 0.5
 
-# How long to look at what has arrived: in virtual time, until everybody has done all there was to do.
+# Seconds to wait for lines that have arrived already: in virtual time, until there is nothing left to do.
 _GLANCE = 0.001
 
 GREETING = "* welcome to trichat; type your name and press Enter"
@@ -24,11 +24,11 @@ _WELCOME = re.compile(r"\* welcome, (.*?); (?:here: |you are the first here)")
 
 
 class NotHeard(AssertionError):
-    """Somebody did not hear what was expected. The text says what came instead, and how it came to that."""
+    """A person did not hear what was expected. The text has what came instead, the dialogue so far, and the tasks."""
 
 
 class Disconnected(AssertionError):
-    """Somebody wanted to say something, but the server had closed the connection."""
+    """A person could not say something, because the server had closed the connection."""
 
 
 class Line(Protocol):
@@ -41,7 +41,7 @@ class Line(Protocol):
         """Wait for data and return it; `b""` at the end. Raises `OSError` if it breaks."""
 
     def send_eof(self) -> None:
-        """Say no more, and read on."""
+        """Send nothing more, but keep reading."""
 
     def close(self) -> None:
         """Close the connection in both directions."""
@@ -50,32 +50,32 @@ class Line(Protocol):
         """Break the connection."""
 
     def stop_reading(self) -> None:
-        """Take no more than the kernel does for somebody who does not read."""
+        """Stop reading. Only as much arrives as a kernel would keep."""
 
     def read_on(self) -> None:
-        """Take everything again."""
+        """Read everything again."""
 
 
 class Person:
-    """Somebody at the other end of a connection, who hears line by line. `[date]` stands for the date of a line.
+    """Somebody at the other end of a connection. Expectations are checked line by line, in the order of arrival.
 
-    All waiting is done in virtual time, if the chat runs in it.
+    `[date]` in an expectation stands for the date of a line. If the chat runs in virtual time, so does all waiting.
     """
 
     def __init__(self, name: str, dialogue: Dialogue, report: Callable[[], str]) -> None:
         self.name = name
-        """What the test calls it; not necessarily what the chat does."""
+        """The label in the test, which is not necessarily the name in the chat."""
         self.heard: list[str] = []
-        """All lines that have arrived, whether a test has asked for them or not."""
+        """All lines that have arrived, whether an expectation has taken them or not."""
         self.reads: bool = True
-        """Whether it takes what is sent to it: no more after `stop_reading`."""
+        """Whether it is reading: `False` after `stop_reading`."""
         self.chat_name: str = ""
-        """What the chat calls it, from its welcome until the connection ends; empty before and after."""
+        """The name in the chat, from the welcome until the connection ends; empty before and after."""
         self.said: list[str] = []
-        """The lines that it has said meanwhile."""
+        """The lines that it has said since the welcome."""
         self._dialogue = dialogue
         self._report = report
-        """What to add to a failure."""
+        """Returns text to add to a failure."""
         self._connection: Line | None = None
         self._lines: deque[str] = deque()
         self._unread = b""
@@ -85,7 +85,7 @@ class Person:
         return f"<Person {self.name}>"
 
     def connected(self, line: Line) -> None:
-        """Be at this end of a connection."""
+        """Use `line` as the connection."""
         self._connection = line
 
     @property
@@ -94,7 +94,7 @@ class Person:
         return self._connection
 
     def arrived(self, data: bytes) -> None:
-        """Write down what arrives, when it does: it may be read much later."""
+        """Record data at its arrival. The test may read it much later."""
         if not data:
             self.chat_name = ""
             self._dialogue.note(self, "<")
@@ -106,28 +106,28 @@ class Person:
             self._dialogue.note(self, f"< {without_date(self.heard[-1])}")
 
     async def say(self, *lines: str) -> None:
-        """Type lines, all at once. Raises `Disconnected`."""
+        """Type lines, all at once. Raises `Disconnected` if the server has closed the connection."""
         for line in lines:
             self._dialogue.note(self, f"> {line}")
         is_in = self.chat_name != ""
         try:
             await self.send("".join(f"{line}\n" for line in lines).encode())
         except trio.Cancelled:
-            # Who is kept from saying something has not said it.
+            # It was cancelled before it could say them.
             for line in lines:
                 self._dialogue.take_back(self, f"> {line}")
             raise
         self.said += [line.strip() for line in lines if is_in and line.strip()]
 
     async def send(self, data: bytes) -> None:
-        """Send bytes that are no whole lines, or not even text. Raises `Disconnected`."""
+        """Send bytes, not necessarily whole lines or even text. Raises `Disconnected`."""
         try:
             await self._line.send(data)
         except OSError:
-            raise Disconnected(f"{self.name} is not connected any more{self._report()}") from None
+            raise Disconnected(f"{self.name} is no longer connected{self._report()}") from None
 
     async def hears(self, *lines: str) -> None:
-        """Expect these lines, one after the other, and nothing between. Raises `NotHeard`."""
+        """Expect these lines, one after the other with nothing in between. Raises `NotHeard`."""
         heard: list[str] = []
         for expected in lines:
             line = await self._next(expected, PATIENCE)
@@ -138,11 +138,11 @@ class Person:
             heard.append(line)
 
     async def hears_nothing(self, seconds: float = SILENCE) -> None:
-        """Expect that nothing comes for so long. Raises `NotHeard`."""
+        """Expect that nothing arrives in this time. Raises `NotHeard`."""
         with trio.move_on_after(seconds):
             line = await self.next_line(seconds * 2)
             came = "the end of the connection" if line is None else repr(line)
-            raise NotHeard(f"{self.name} was to hear nothing, but there came {came}{self._report()}")
+            raise NotHeard(f"{self.name} expected to hear nothing, but heard {came}{self._report()}")
 
     async def hears_the_end(self) -> None:
         """Expect the end of the connection, and nothing before it. Raises `NotHeard`."""
@@ -151,7 +151,7 @@ class Person:
             raise self._not_heard("the end of the connection", repr(line), [])
 
     async def next_line(self, patience: float = PATIENCE) -> str | None:
-        """Return the next line; `None` at the end of the connection, however it ended. Raises `NotHeard`."""
+        """Return the next line; `None` at the end of the connection, in whatever way it ended. Raises `NotHeard`."""
         return await self._next("a line", patience)
 
     async def _next(self, expected: str, patience: float) -> str | None:
@@ -177,7 +177,7 @@ class Person:
             self._lines += map(_decoded, lines)
 
     async def hears_up_to(self, start: str, patience: float = PATIENCE) -> list[str]:
-        """Read until a line begins with `start`, and return all, that one included. Raises `NotHeard`."""
+        """Read until a line begins with `start`, and return all lines, including that one. Raises `NotHeard`."""
         lines: list[str] = []
         while not lines or not lines[-1].startswith(start):
             line = await self._next(f"{start}...", patience)
@@ -187,14 +187,14 @@ class Person:
         return lines
 
     async def rest(self, patience: float = PATIENCE) -> list[str]:
-        """Read to the end of the connection, and return what came. Raises `NotHeard` if it does not end."""
+        """Read to the end of the connection, and return the lines. Raises `NotHeard` if it does not end."""
         lines: list[str] = []
         while (line := await self._next("the end of the connection", patience)) is not None:
             lines.append(line)
         return lines
 
     async def unheard(self) -> list[str]:
-        """Return what has arrived by now and was not asked for, without waiting for more."""
+        """Return the lines that have arrived by now and no expectation has taken, without waiting for more."""
         lines: list[str] = []
         while True:
             with trio.move_on_after(_GLANCE):
@@ -211,32 +211,32 @@ class Person:
         self._line.close()
 
     def reset(self) -> None:
-        """Break the connection, as a machine does that was switched off: what is on its way is lost."""
+        """Break the connection, like a machine that is switched off. Data that is on its way is lost."""
         self._dialogue.note(self, "!!")
         self.chat_name = ""
         self._line.reset()
 
     def send_eof(self) -> None:
-        """Say no more, and go on hearing, as `nc -N` does at the end of its input."""
+        """Send nothing more but keep reading, like `nc -N` at the end of its input."""
         self._line.send_eof()
 
     def stop_reading(self) -> None:
-        """Take nothing any more, but for what a kernel keeps for somebody who does not read."""
+        """Stop reading. Only as much arrives as a kernel would keep: 64 KiB in memory."""
         self.reads = False
         self._line.stop_reading()
 
     def read_on(self) -> None:
-        """Take everything again, after `stop_reading`."""
+        """Read everything again, after `stop_reading`."""
         self.reads = True
         self._line.read_on()
 
     def _not_heard(self, expected: str, instead: str, before: list[str]) -> NotHeard:
-        lines = [f"{self.name} was to hear {shortened(expected)!r}, but there came {shortened(instead)}"]
-        lines += [f"    it had heard {shortened(line)!r}" for line in before[-5:]]
-        lines += [f"    and has not been asked for {shortened(line)!r}" for line in list(self._lines)[:5]]
+        lines = [f"{self.name} expected {shortened(expected)!r}, but heard {shortened(instead)}"]
+        lines += [f"    before that: {shortened(line)!r}" for line in before[-5:]]
+        lines += [f"    after that: {shortened(line)!r}" for line in list(self._lines)[:5]]
         return NotHeard("\n".join(lines) + self._report())
 
 
 def _decoded(line: bytes) -> str:
-    """Return a line as text. What is none is nothing that was expected, and as such to be seen."""
+    """Return a line as text. Bytes that are not UTF-8 become escapes, so that they show in a failure."""
     return line.decode(errors="backslashreplace")

@@ -1,7 +1,7 @@
-"""The order in which Trio lets tasks go on, made repeatable by a seed.
+"""Makes the order in which Trio runs tasks repeatable, by a seed.
 
-Trio shuffles what is ready to run, so that nobody relies on an order. It registers the source of that chance with
-hypothesis, and takes nothing else into account from then on: that is its one published way to repeat a schedule.
+Trio shuffles the tasks that are ready to run, so that nobody relies on an order. It registers its source of randomness
+with hypothesis, and from then on nothing else determines the order. That is its one published way to repeat a schedule.
 """
 
 import random
@@ -16,9 +16,9 @@ from typing import cast
 
 @contextmanager
 def schedule(seed: int) -> Iterator[None]:
-    """Let Trio run inside in the one order that belongs to `seed`, and `random` give its one sequence.
+    """Inside the block, let `seed` determine the order in which Trio runs tasks, and what `random` returns.
 
-    From the first use on, Trio orders the tasks of the whole process by that chance alone.
+    From the first use on, the order of tasks in the whole process depends on that source of randomness alone.
     """
     chance = _chance_of_trio()
     before, before_of_all = chance.getstate(), random.getstate()
@@ -36,7 +36,7 @@ def _chance_of_trio() -> random.Random:
     registered: list[random.Random] = []
     (setup,) = entry_points(group="hypothesis", name="trio")
     real = sys.modules.pop("hypothesis", None)
-    # It takes longer to import than ten runs, and is not needed for this.
+    # Importing hypothesis takes longer than ten runs, and Trio needs only this function of it.
     sys.modules["hypothesis"] = cast(ModuleType, SimpleNamespace(register_random=registered.append))
     try:
         setup.load()()

@@ -1,14 +1,14 @@
-"""Folders for the files of one run."""
+"""Temporary folders for the files of one run."""
 
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-# Where Linux keeps files in memory: a disk that is busy would make every run slower, and tell nothing about the chat.
+# Linux keeps the files of this folder in memory, so a busy disk does not slow the runs down.
 _MEMORY = Path("/dev/shm")
 
 
 def scratch() -> TemporaryDirectory[str]:
-    """Return a new folder that is gone after the `with` block, in memory where the system has such a place."""
+    """Return a new folder that is removed after the `with` block. It is in memory if the system supports that."""
     place = _MEMORY if os.access(_MEMORY, os.W_OK | os.X_OK) else None
     return TemporaryDirectory(prefix="trichat-", dir=place, ignore_cleanup_errors=True)

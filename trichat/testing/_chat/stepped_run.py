@@ -1,4 +1,4 @@
-"""A run of Trio that code without `await` takes on, one call at a time."""
+"""A run of Trio for synchronous code, which makes one call at a time."""
 
 import queue
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,9 +16,9 @@ _Call = tuple[Callable[..., Awaitable[Any]], tuple[Any, ...], list[outcome.Outco
 
 
 class SteppedRun:
-    """Trio as the guest of a loop that turns only while a call is made. Between calls, no time passes.
+    """Trio as the guest of a loop that runs only during a call. No time passes between calls.
 
-    All calls are made in one task, so that one may enter what a later one leaves.
+    All calls are made in one task, so one call can enter a context manager and a later one can leave it.
     """
 
     def __init__(self, instruments: Sequence[trio.abc.Instrument] = ()) -> None:
@@ -39,7 +39,7 @@ class SteppedRun:
             done.append(await outcome.acapture(call, *arguments))
 
     def do(self, call: Callable[..., Awaitable[R]], *arguments: Any) -> R:
-        """Make a call, and return what it returns, or raise what it raises."""
+        """Make a call, and return its result or raise its error."""
         done: list[outcome.Outcome[R]] = []
         self._turns.put(lambda: self._send.send_nowait((call, arguments, done)))
         while not done and not self._ended:

@@ -19,7 +19,7 @@ class SocketLine:
 
     @classmethod
     async def connect(cls, host: str, port: int) -> "SocketLine":
-        """Connect. Raises `OSError`, that of the first address if there are several."""
+        """Connect. Raises `OSError`; if there are several addresses, that of the first."""
         try:
             return cls((await trio.open_tcp_stream(host, port)).socket)
         except OSError as error:
@@ -40,7 +40,7 @@ class SocketLine:
             return b""
 
     def send_eof(self) -> None:
-        """Say no more, and read on."""
+        """Send nothing more, but keep reading."""
         self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
@@ -49,16 +49,16 @@ class SocketLine:
         self._socket.close()
 
     def reset(self) -> None:
-        """Break the connection, as a machine does that was switched off and on."""
+        """Break the connection, like a machine that was switched off and on."""
         if not self.closed:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             self.close()
 
     def stop_reading(self) -> None:
-        """Take no more than the kernel does for somebody who does not read."""
+        """Stop reading. Only as much arrives as the kernel keeps."""
         if self._reads.is_set():
             self._reads = trio.Event()
 
     def read_on(self) -> None:
-        """Take everything again."""
+        """Read everything again."""
         self._reads.set()

@@ -1,9 +1,9 @@
-"""Transcripts: dialogues as people see them, which are played and compared.
+"""Transcripts: dialogues as people see them, which the kit plays and compares.
 
     | [plugins.stop]                a line of the configuration, at the top
-    | plugin = ["dice.py"]          more plugins, as for --plugin; files are found beside the transcript
+    | plugin = ["dice.py"]          more plugins, as for --plugin; files are next to the transcript
     # a comment
-    alice> hello                    alice connects, if she has not yet, and types `hello`
+    alice> hello                    alice types `hello`; she connects first, if necessary
     alice+                          alice only connects
     bob< alice: hello               bob hears this line; `[date]` stands for any date
     bob<                            bob hears the end of the connection
@@ -11,8 +11,8 @@
     alice!!                         the connection breaks
     --- 30s                         time passes
 
-What people hear after an action is given right behind it, each person's lines in their order; nothing may be missing or
-left over.
+Write what people hear after the action that causes it. Each person's lines are in order; none may be missing or left
+over.
 """
 
 import re
@@ -37,33 +37,33 @@ _LINE = re.compile(
     r"(?P<who>\w+)(?:> ?(?P<says>.*)|(?P<hears><)(?: (?P<heard>.*))?|(?P<does>\+|!!|!))|--- (?P<seconds>\d+(?:\.\d+)?)s"
 )
 
-# Over TCP, seconds to wait for lines that have to come, and to see that no others do.
+# Over TCP: seconds to wait for expected lines, and seconds in which no other line may come.
 PATIENCE = 5.0
 SILENCE = 0.2
 
 
 class TranscriptError(TrichatError):
-    """A transcript cannot be read; the text names the line."""
+    """A transcript cannot be read. The text names the line."""
 
 
 class Mismatch(AssertionError):
-    """People did not hear what the transcript says; the text is the difference."""
+    """People did not hear what the transcript says. The text is the difference."""
 
 
 class Entry(NamedTuple):
-    """A line of a transcript: what somebody does or hears, or time that passes."""
+    """A line of a transcript: something that somebody does or hears, or time that passes."""
 
     text: str
     match: re.Match[str]
 
     @property
     def is_heard(self) -> bool:
-        """Whether it says what somebody hears, rather than something to do."""
+        """Whether it is something that somebody hears, and not something to do."""
         return bool(self.match["hears"])
 
 
 class Transcript(NamedTuple):
-    """A dialogue, and the server that it takes place on."""
+    """A dialogue, and the plugins and configuration of its server."""
 
     name: str
     config: dict[str, dict[str, object]]
@@ -72,7 +72,7 @@ class Transcript(NamedTuple):
 
     @classmethod
     def parse(cls, text: str, name: str = "transcript", folder: Path | None = None) -> "Transcript":
-        """Read a transcript; its plugin files are in `folder`. Raises `TranscriptError`."""
+        """Parse a transcript whose plugin files are in `folder`. Raises `TranscriptError`."""
         header: list[str] = []
         entries: list[Entry] = []
         for number, line in enumerate(text.splitlines(), 1):
@@ -95,7 +95,7 @@ class Transcript(NamedTuple):
 
     @classmethod
     def read(cls, path: Path) -> "Transcript":
-        """Read a file. Raises `TranscriptError`."""
+        """Read a transcript from a file. Raises `TranscriptError`."""
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -116,9 +116,9 @@ async def play(transcript: Transcript) -> None:
 
 
 async def play_over_tcp(transcript: Transcript, host: str, port: int) -> None:
-    """Play a transcript on a server that runs already; its configuration is that server's own.
+    """Play a transcript on a server that is already running. The transcript's configuration is ignored.
 
-    Raises `Mismatch`, and `OSError` if there is no server.
+    Raises `Mismatch`, and `OSError` if it cannot connect.
     """
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
@@ -126,7 +126,7 @@ async def play_over_tcp(transcript: Transcript, host: str, port: int) -> None:
         try:
             await _play(transcript, backend)
         except (AssertionError, TrichatError, OSError) as error:
-            # Raised below, so that it comes out as it is, and not as one of a group.
+            # It is raised below, so that it does not become part of an exception group.
             failure = error
         finally:
             backend.close()
@@ -136,14 +136,14 @@ async def play_over_tcp(transcript: Transcript, host: str, port: int) -> None:
 
 
 class _Backend(Protocol):
-    """The server that a transcript is played on, and the way to it."""
+    """The server that a transcript is played on."""
 
     dialogue: Dialogue
 
     async def connect(self, name: str) -> Person: ...
 
     async def wait_for(self, expected: Sequence[str], since: int) -> None:
-        """Wait until everybody has heard what there is to hear, of which `expected` is known."""
+        """Wait until everybody has heard everything, including the lines in `expected`."""
 
 
 class _InMemory:
@@ -189,7 +189,7 @@ class _OverTcp:
     async def wait_for(self, expected: Sequence[str], since: int) -> None:
         with trio.move_on_after(PATIENCE):
             await self._arrival_of(len(expected), since)
-        # That nothing else comes cannot be known, only waited for.
+        # Wait whether anything else comes.
         await trio.sleep(SILENCE)
 
     async def _arrival_of(self, count: int, since: int) -> None:
@@ -207,17 +207,17 @@ async def _play(transcript: Transcript, backend: _Backend) -> None:
     expected: list[str] = []
     played: list[str] = []
     entries = list(transcript.entries)
-    # An action, and what is heard behind it, however little.
+    # Alternate groups: actions, and the lines that are heard after them.
     groups = [list(group) for _, group in groupby(entries, key=lambda entry: entry.is_heard)]
     if groups and groups[0][0].is_heard:
-        raise TranscriptError(f"{transcript.name}: it begins with what somebody hears, but nobody has done anything")
+        raise TranscriptError(f"{transcript.name}: it begins with a line that somebody hears; begin with an action")
     for group, heard in _pairs(groups):
         for entry in group:
-            behind = heard if entry is group[-1] else []
+            expected_now = heard if entry is group[-1] else []
             since = len(backend.dialogue)
             await _act(entry, people, backend)
-            await backend.wait_for(behind, since)
-            expected += [entry.text, *_by_person(behind)]
+            await backend.wait_for(expected_now, since)
+            expected += [entry.text, *_by_person(expected_now)]
             played += [entry.text, *_by_person(_heard(backend.dialogue, since))]
     if expected != played:
         difference = unified_diff(expected, played, transcript.name, "played", lineterm="")
@@ -247,7 +247,7 @@ async def _act(entry: Entry, people: dict[str, Person], backend: _Backend) -> No
     elif match["does"] == "!!":
         people[who].reset()
     elif match["says"] is not None:
-        with suppress(AssertionError):  # whoever is disconnected hears it, which is what counts
+        with suppress(AssertionError):  # a disconnected person hears the end, and the comparison shows that
             await people[who].say(match["says"])
 
 
@@ -256,5 +256,5 @@ def _heard(dialogue: Dialogue, since: int) -> list[str]:
 
 
 def _by_person(lines: Sequence[str]) -> list[str]:
-    """The same lines, each person's together: who of two people hears something first, nobody can tell."""
+    """Return the lines sorted by person. Which of two people hears a line first is not defined."""
     return sorted(lines, key=lambda line: line.partition("<")[0])

@@ -1,7 +1,7 @@
 """Virtual time: a clock that jumps to the next deadline as soon as there is nothing left to do.
 
-Trio's `MockClock` does the jumping. It does not know of worker threads, though: while one of them reads a file, every
-task is blocked, and the clock would jump over the deadline of whoever waits for it. So it stands still meanwhile.
+Trio's `MockClock` does the jumping, but it knows nothing of worker threads. While a thread reads a file, all tasks are
+blocked, and the clock would jump past the deadline of the task that waits for it. So this module holds the clock.
 """
 
 import math
@@ -23,21 +23,21 @@ def run(
     guard: LivelockGuard | None = None,
     instruments: Sequence[trio.abc.Instrument] = (),
 ) -> R:
-    """Do what `trio.run` does, in virtual time: a wait of an hour takes no time, and a worker thread all that it needs.
+    """Do what `trio.run` does, in virtual time. Waiting for an hour takes no time; a worker thread has all it needs.
 
-    `clock` and `guard` are there for those who keep hold of them; without a clock, a new one starts at 0.
+    Pass a `clock` to move it yourself, or a `guard` to ask it afterwards. Without a clock, a new one starts at 0.
     """
     clock = clock or MockClock(autojump_threshold=0)
     return trio.run(async_fn, *args, clock=clock, instruments=[*guarded(clock, guard), *instruments])
 
 
 def guarded(clock: MockClock, guard: LivelockGuard | None = None) -> Sequence[trio.abc.Instrument]:
-    """Return the instruments that a run with this clock needs."""
+    """Return the instruments that a run in virtual time needs."""
     return [_ThreadGuard(clock), guard or LivelockGuard()]
 
 
 async def idle() -> None:
-    """Wait until no task can go on and nobody waits for a worker thread, without any time passing."""
+    """Wait until every task is blocked and no worker thread is running. No virtual time passes."""
     await wait_all_tasks_blocked()
     while active_thread_count():
         await wait_all_threads_completed()
@@ -45,7 +45,7 @@ async def idle() -> None:
 
 
 class _ThreadGuard(trio.abc.Instrument):
-    """Holds the clock while somebody waits for a worker thread."""
+    """Holds the clock while a worker thread is running."""
 
     def __init__(self, clock: MockClock) -> None:
         self._clock = clock

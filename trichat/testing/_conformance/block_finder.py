@@ -8,7 +8,7 @@ from trio.lowlevel import Task
 from trichat._base.code_location import shown_line
 from trichat._base.loop_observer import LoopObserver, Stack, frames_of
 
-# Seconds between two looks: by so much a step may be longer than is allowed without being found.
+# Seconds between two looks. A step that is too long by less than this may not be found.
 PERIOD = 0.01
 
 
@@ -17,11 +17,11 @@ class Block(NamedTuple):
 
     task: str
     place: str
-    """The innermost line of the file, as people are shown it."""
+    """The innermost line of the file, in the form that reports use."""
 
 
 class BlockFinder(LoopObserver, trio.abc.Instrument):
-    """An instrument for one `trio.run`: inside `watching`, `blocks` gets each step that holds up the loop in `file`.
+    """An instrument for one `trio.run`. Inside `watching`, `blocks` gets each step that blocks the loop in `file`.
 
     A step is what a task does from one checkpoint to the next.
     """
@@ -32,7 +32,7 @@ class BlockFinder(LoopObserver, trio.abc.Instrument):
         self._files = {file}
         self._steps = 0
         self._task: Task | None = None
-        """The task that takes a step now."""
+        """The task that is taking a step now."""
 
     def before_task_step(self, task: Task) -> None:
         self._steps += 1
@@ -42,11 +42,11 @@ class BlockFinder(LoopObserver, trio.abc.Instrument):
         self._task = None
 
     def identify(self, stack: Stack) -> object:  # noqa: ARG002
-        """Return the step, if there is one."""
+        """Return the number of the step, or `None` between two steps."""
         return None if self._task is None else self._steps
 
     def report(self, stack: Stack) -> None:
-        """Note the step, if code of the file is at work in it."""
+        """Note the step, if it is running code of the file."""
         task, own = self._task, frames_of(self._files, stack)
         if task is not None and own:
             code, line = own[0].f_code, own[0].f_lineno

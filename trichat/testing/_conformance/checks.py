@@ -1,4 +1,4 @@
-"""The checks of a conformance run: each tries one thing, says what it tried, and raises what it found."""
+"""The checks of a conformance run. Each tries one thing, returns what it tried, and raises what it found."""
 
 import gc
 from collections.abc import Mapping, Sequence
@@ -25,22 +25,22 @@ from trichat.testing._exploring.strategies import PartDisturbance, strike_everyw
 from trichat.testing._probing.cancel_targets import Part
 from trichat.testing._probing.checkpoint_probe import Probe
 
-# Lines that are sent at once, by somebody who pastes.
+# Lines that are sent at once, as by somebody who pastes them.
 FLOOD = 1000
 
-# Cases that break something, until a check has seen enough of them: the rest would say the same.
+# A check stops after this many broken cases. More of them would say the same.
 ENOUGH = 10
 
-# The hooks in which a neighbour fails.
+# The hooks in which another plugin fails.
 HOOKS = ("on_connect", "on_join", "on_message", "on_broadcast", "on_disconnect", "history", "on_reload")
 
 
 class NoSuchCase(TrichatError):
-    """There is no such case among those of a plugin; nothing was tried."""
+    """The plugin has no such case, so nothing was tried."""
 
 
 def _player(subject: Subject, scenario: Scenario | None = None, tables: Tables | None = None) -> Player:
-    """Return what plays a scenario, by default the dialogue, with the plugin and `tables` for others beside it."""
+    """Return a player of a scenario, by default the dialogue. `tables` configures other plugins."""
     scenario = scenario or partial(dialogue, subject=subject)
     plugins = {**subject.config["plugins"], **(tables or {})}
     config = {**subject.config, "plugins": plugins} if takes_chat(scenario) else None
@@ -55,18 +55,18 @@ def _player(subject: Subject, scenario: Scenario | None = None, tables: Tables |
 
 
 def a_call_costs_its_own_line(run: Run) -> None:
-    """A call that is cancelled costs no more than its own line."""
+    """A cancelled call loses no more than its own line."""
     if run.before is None or run.struck is None:
         return
     kind, _, hook = run.struck.label.partition(" ")
     if (kind == "hook" and ".on_broadcast" not in hook) or kind == "client":
         fates = [(fate, run.before.fates[name]) for name, fate in run.fates.items() if name in run.before.fates]
         lost = [line for now, before in fates for line in now.lost(before)]
-        assert len(lost) <= (kind == "hook"), f"these lines were not passed on afterwards: {lost}"
+        assert len(lost) <= (kind == "hook"), f"these lines were not passed on after the cancellation: {lost}"
 
 
 def _undisturbed(player: Player, subject: Subject, extra: Mapping[str, object] | None = None) -> Run:
-    """Play it once, and raise what there is to say."""
+    """Play the scenario once with nothing going wrong, and raise `AssertionError` if something does."""
     run = player.play(Probe(), extra=extra)
     player.survey.verdict()
     failures = [failure for failure in run.failures if f"plugin {subject.name!r}" in failure]
@@ -103,26 +103,26 @@ def cancelled(kind: str, subject: Subject) -> str:
 
 def _counted(player: Player) -> str:
     checkpoints = len(player.survey.cases) - 1
-    return f"{checkpoints} checkpoints" if checkpoints else "nothing of it waits there"
+    return f"{checkpoints} checkpoints" if checkpoints else "it never waits there"
 
 
 def _own_parts(run: Run, kind: str, subject: Subject) -> list[Part]:
-    """Return the parts of a kind. Of calls of hooks and lifespans, those of the plugin that is tried."""
+    """Return the parts of a kind. Calls of hooks and lifespans are those of the plugin under test alone."""
     whose = [f"{kind} {subject.name}.", f"{kind} {subject.name} "] if kind in ("hook", "lifespan") else [kind]
     commands = run.chat.server.commands.values() if run.chat is not None else ()
     if kind == "hook" and any(command.plugin == subject.name for command in commands):
-        whose.append("hook commands.")  # which calls them
+        whose.append("hook commands.")  # this plugin calls them
     return [part for part in run.probe.parts if f"{part.label} ".startswith(tuple(whose))]
 
 
 def _see_case(player: Player) -> None:
-    """Raise `NoSuchCase` if the one case that was asked for is not among those of this check."""
+    """Raise `NoSuchCase` if `only` named a case that this check does not have."""
     if player.only and not player.survey.happened:
         raise NoSuchCase(player.only)
 
 
 class _HangUp(PartDisturbance):
-    verb = "was left by its client"
+    verb = "lost its client"
     excused = ()
 
 
@@ -134,7 +134,7 @@ def hang_up(subject: Subject) -> str:
         await dialogue(chat, subject)
 
     def reset_speaker(_: Part) -> None:
-        # What is going on is about what was said last.
+        # The hook call is about the line that was said last.
         if (speaker := chats[-1].dialogue.last_speaker) is not None:
             speaker.reset()
 
@@ -157,7 +157,7 @@ class _Quiet:
 
 
 class _Neighbour:
-    """A plugin that fails in one hook, as a disturbance of others."""
+    """Another plugin, which fails in one hook."""
 
     def __init__(self, hook: str, *, hangs: bool, first: bool) -> None:
         self._text = f"a neighbour that {'hangs' if hangs else 'raises'} in {hook}, {'first' if first else 'last'}"
@@ -177,14 +177,14 @@ class _Neighbour:
         return self._text
 
     def describe(self) -> str:
-        return f"beside {self._text}"
+        return f"with {self._text}"
 
     def excuses(self, failure: str) -> bool:
         return "plugin 'neighbour'" in failure
 
 
-def beside(subject: Subject, *, hangs: bool) -> str:
-    # Each line may run into the deadline: with the usual one, the end would be far away. And it never has enough.
+def another_plugin(subject: Subject, *, hangs: bool) -> str:
+    # Each line may run into the deadline, so a short one keeps the dialogue short. The neighbour is never quarantined.
     neighbours = {"neighbour": {"hook_timeout": 1.0, "quarantine_after": 0}}
     player = _player(subject, tables=neighbours)
     _undisturbed(player, subject, {"neighbour": _Quiet()})
@@ -212,12 +212,12 @@ def slow_reader(subject: Subject) -> str:
         took.append(trio.current_time() - before)
         reached = sum(len(line) for line in alice.heard)
         slow = [member.name for member in chat.server.members() if member.name == "sloth"]
-        assert reads or not slow or reached < 80_000, "who does not read was not disconnected"
+        assert reads or not slow or reached < 80_000, "the server did not disconnect the client that reads nothing"
 
     for reads in (True, False):
         _undisturbed(_player(subject, partial(scenario, reads=reads)), subject)
     late = took[1] - took[0]
-    assert late <= 0.001, f"the others waited for {late:g} s because of one who does not read"
+    assert late <= 0.001, f"the other clients waited {late:g} s because one client reads nothing"
     return "100 lines of 1000 characters"
 
 
@@ -247,7 +247,7 @@ def reload(subject: Subject) -> str:
                         await chat.replace(subject.name)
 
     _undisturbed(_player(subject, scenario), subject)
-    return "twice, replaced twice, and a restart in the same folder"
+    return "reloads, replacements, and a restart in the same folder"
 
 
 def two_servers(subject: Subject) -> str:
@@ -255,7 +255,7 @@ def two_servers(subject: Subject) -> str:
 
     async def play(*, servers: int) -> None:
         async with AsyncExitStack() as stack:
-            # Imported once for all of them, and not what others have used.
+            # Imported once for all servers here, and new: earlier runs must not have used it.
             plugins = {subject.name: subject.load()} if subject.extra else {}
             chats: list[Chat] = []
             for _ in range(servers):
@@ -276,7 +276,10 @@ def two_servers(subject: Subject) -> str:
         _undisturbed(_player(subject, scenario), subject)
     alone, *both = heard
     for each in both:
-        assert each == alone, f"alone, alice, bob and carol hear {alone} lines; beside another server, {each}"
+        assert each == alone, (
+            f"alice, bob and carol hear {alone} lines on a single server, but {each} if two run in one process; "
+            "keep state in the plugin's instance, not in its module or class"
+        )
     return "the same dialogue on both"
 
 
@@ -297,22 +300,23 @@ def keeps_nothing(subject: Subject) -> str:
             async with running(subject.extra, subject.config, folder=Path(folder)) as chat:
                 await dialogue(chat, subject)
 
-    before = _clients()  # and they stay, so that no later one is taken for one of them by its id
+    before = _clients()  # kept, so that no later client can have the id of one of them
     seen: dict[str, str] = {}
     _undisturbed(_player(subject, everybody_leaves), subject)
     _undisturbed(_player(subject, the_server_ends), subject)
     seen["the server has ended"] = _clients_since(before, subject)
     for when, kept in seen.items():
-        assert not kept, f"after {when}, {kept}"
+        assert not kept, f"after {when}, {kept}; drop them in on_disconnect"
     return "all clients are forgotten"
 
 
 def _clients_since(before: Sequence[Client], subject: Subject) -> str:
-    """Return what to say of later clients that there still are; nothing if there are none."""
+    """Return what still refers to clients that are not in `before`; empty if nothing does."""
     gc.collect()
     known = set(map(id, before))
     kept = [client for client in _clients() if id(client) not in known]
-    return f"{len(kept)} of the clients are still referred to, {_holder(subject, kept)}" if kept else ""
+    clients = "1 client" if len(kept) == 1 else f"{len(kept)} clients"
+    return f"{_holder(subject, kept)} still refers to {clients}" if kept else ""
 
 
 def _clients() -> list[Client]:
@@ -323,12 +327,12 @@ def _holder(subject: Subject, kept: list[Client]) -> str:
     module = subject.module
     for name, value in vars(module).items() if module else ():
         if any(client in gc.get_referents(value) for client in kept):
-            return f"by {name} of {subject.file}"
-    return "by something that outlives it"
+            return f"{name} of {subject.file}"
+    return "something"
 
 
 def does_not_block(subject: Subject) -> str:
-    # A busy machine may hold anything up once; what happens twice is the plugin's doing.
+    # A busy machine may delay any step once. If it happens twice, the plugin is the cause.
     for _ in range(2):
         finder = BlockFinder(subject.file)
         with finder.watching():
@@ -336,4 +340,7 @@ def does_not_block(subject: Subject) -> str:
             player.play(Probe(), instruments=[finder])
         if not finder.blocks:
             return f"no step took longer than {LONGEST:g} s"
-    raise AssertionError(f"it blocked the loop for more than {LONGEST:g} s at {finder.blocks[0].place}")
+    raise AssertionError(
+        f"it blocked the whole server for more than {LONGEST:g} s; move this to trio.to_thread.run_sync:\n"
+        f"  {finder.blocks[0].place}"
+    )

@@ -1,4 +1,4 @@
-"""The plugin that a conformance run tries, and what is said to it."""
+"""The plugin that a conformance run tries, and the lines that the run says to it."""
 
 import ast
 import inspect
@@ -14,11 +14,11 @@ from trichat._plugins.discovery import Factory, find_plugins, name_of
 from trichat._plugins.loader import Choice, choose_plugins
 from trichat.testing._chat.chat import Tables
 
-# Words out of a plugin's own source that are tried as lines, because they may be what it waits for.
+# The number of words from a plugin's own source that are said as lines, because the plugin may wait for one of them.
 OWN_WORDS = 12
 LONGEST_WORD = 30
 
-# Said last: they end the dialogue.
+# Said last, because they end the dialogue.
 _LAST_WORDS = ("bye", "stop", "/bye", "/stop")
 
 ORDINARY = (
@@ -34,13 +34,13 @@ ORDINARY = (
 
 
 class Subject:
-    """The plugin that is tried. Raises `TrichatError` if it cannot even be found."""
+    """The plugin to try. Raises `TrichatError` if it cannot be found."""
 
     def __init__(self, plugin: str, config: Config | None = None, say: Sequence[str] = (), only: str = "") -> None:
-        """`plugin` is what `--plugin` takes, or the name of an installed one; `config` has its options.
+        """`plugin` is what `--plugin` takes, or the name of an installed plugin; `config` has its options.
 
-        `say` are lines to try besides the usual ones and those that its source suggests; `only` is the one case to play
-        of checks that have many.
+        `say` has lines to say besides the usual ones and those that the plugin's source suggests. `only` names one case
+        to play, in the checks that have cases.
         """
         self.only = only
         self.plugin = plugin
@@ -49,11 +49,13 @@ class Subject:
         self.extra: dict[str, object] = extra
         table = dict((config or Config()).plugins.get(self.name, {}))
         if table.get("enabled") is False:
-            raise ConfigError([f"{config.source if config else ''}: the plugin {self.name!r} is turned off"])
+            raise ConfigError(
+                [f"{config.source if config else ''}: the plugin {self.name!r} is turned off; remove `enabled = false`"]
+            )
         self.config: Tables = {"server": {"backlog_bytes": 8192}, "plugins": {self.name: table}}
         choice = self._choose()
         for key in _files(type(choice.options)) if choice.options is not None else ():
-            table.pop(key, None)  # a trial has files of its own
+            table.pop(key, None)  # a trial writes to files of its own
         factory = choice.factory
         self.file: str = inspect.getsourcefile(factory) or ""
         words = [*_own_words(Path(self.file)), *say]
@@ -61,7 +63,7 @@ class Subject:
         self.last_words: list[str] = [word for word in words if word in _LAST_WORDS]
 
     def load(self) -> Factory:
-        """Import it, anew if it is a file. Raises `TrichatError`."""
+        """Import the plugin; if it is a file, again each time. Raises `TrichatError`."""
         return self._choose().factory
 
     def _choose(self) -> Choice:
@@ -73,7 +75,7 @@ class Subject:
 
     @property
     def module(self) -> ModuleType | None:
-        """The module that it is from."""
+        """The module that the plugin is in, if it was imported."""
         found = (m for m in list(sys.modules.values()) if getattr(m, "__file__", None) == self.file)
         return next(found, None)
 
@@ -87,12 +89,12 @@ def _find(plugin: str) -> tuple[str, dict[str, object]]:
 
 
 def _files(options: type[Options]) -> Iterator[str]:
-    """Yield the options that name a file."""
+    """Yield the keys of the options that name a file."""
     return (key for key, value in options.for_trial(Path()).items() if isinstance(value, Path))
 
 
 def _own_words(file: Path) -> Iterator[str]:
-    """Yield words that a plugin compares with, or may do: short strings in its source."""
+    """Yield words that a plugin may compare lines with: the first short strings in its source."""
     with suppress(OSError, SyntaxError):
         tree = ast.parse(file.read_text(encoding="utf-8"))
         found = (

@@ -1,4 +1,4 @@
-"""The conformance run: everything that a plugin has to survive in production, tried on one plugin."""
+"""The conformance run: tries on one plugin everything that it must survive in production."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ from trichat.testing._probing.livelock_guard import Abandoned
 
 
 class Result(NamedTuple):
-    """How a check ended."""
+    """The result of one check."""
 
     check: str
     failure: str
@@ -26,20 +26,20 @@ class Result(NamedTuple):
 
 
 class Check(NamedTuple):
-    """One row of the table."""
+    """One check: a row of the table."""
 
     name: str
     run: Callable[[Subject], str]
     """Returns what was tried; raises `AssertionError` or `TrichatError`."""
     has_cases: bool = False
-    """Whether `only` can choose among them."""
+    """Whether it has cases, of which `only` can name one."""
 
 
 def check_plugin(subject: Subject) -> Iterator[Result]:
-    """Try everything, and yield each result as soon as it is there. If the plugin cannot be used, that ends it.
+    """Run all checks, and yield each result as soon as its check has ended. Stops if the plugin does not even load.
 
-    What its dialogues write goes to folders of their own, unless the plugin was told another place by its options.
-    Raises `NoSuchCase`.
+    Each dialogue has a folder of its own for what the plugin writes, unless the plugin's options name another place.
+    Raises `NoSuchCase` if `subject.only` names a case that there is not.
     """
     if subject.only:
         yield from _the_one_case(subject)
@@ -58,7 +58,9 @@ def _the_one_case(subject: Subject) -> Iterator[Result]:
             yield _try(check, subject)
             found = True
     if not found:
-        raise NoSuchCase(f"{subject.only!r} is no case of the plugin {subject.name!r}, or never came about")
+        raise NoSuchCase(
+            f"the plugin {subject.name!r} has no case {subject.only!r}; copy one from the text of a failure"
+        )
 
 
 def _try(check: Check, subject: Subject) -> Result:
@@ -84,7 +86,7 @@ def _try(check: Check, subject: Subject) -> Result:
 
 
 def _told(error: BaseException) -> str:
-    """Return what to say of an error: for our own, its sentence is enough."""
+    """Return the text for an error. The text of our own errors is enough; others need their type and place."""
     if isinstance(error, (AssertionError, TrichatError, Abandoned)):
         return str(error)
     return f"{raised_at(error)}\n  {error}"
@@ -99,8 +101,8 @@ CHECKS: Sequence[Check] = (
     Check("cancelled in a lifespan", partial(checks.cancelled, "lifespan"), has_cases=True),
     Check("cancelled with the server", partial(checks.cancelled, "server"), has_cases=True),
     Check("hang-up in a hook", checks.hang_up, has_cases=True),
-    Check("beside one that raises", partial(checks.beside, hangs=False), has_cases=True),
-    Check("beside one that hangs", partial(checks.beside, hangs=True), has_cases=True),
+    Check("another plugin raises", partial(checks.another_plugin, hangs=False), has_cases=True),
+    Check("another plugin hangs", partial(checks.another_plugin, hangs=True), has_cases=True),
     Check("a slow reader", checks.slow_reader),
     Check("a flood", checks.flood),
     Check("reload and restart", checks.reload),

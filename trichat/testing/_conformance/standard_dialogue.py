@@ -1,4 +1,4 @@
-"""The dialogue of a conformance run. Everything happens in it; it expects nothing: what has to hold are invariants."""
+"""The dialogue of a conformance run. It lets everything happen, and expects nothing: the invariants do the checking."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,7 +12,7 @@ from trichat.testing._chat.chat import Chat
 from trichat.testing._chat.person import Person
 from trichat.testing._conformance.plugin_under_test import Subject
 
-# Words that are tried for a parameter of a command, by its type; for all others, names and what is no name.
+# Words to try for a parameter of a command, by its type. Parameters of any other type get `_WORDS`.
 _ODD_WORDS: dict[Any, tuple[str, ...]] = {
     int: ("0", "-1", "1", "1" + "0" * 30),
     float: ("0", "-1", "0.5", "nan", "inf", "1e308"),
@@ -26,14 +26,14 @@ _WORDS = ("bob", "nobody", "0", "x" * 200)
 
 
 async def dialogue(chat: Chat, subject: Subject, *, odd: bool = False, at_once: bool = True) -> None:
-    """Three people meet, say all there is to say, alone and at once, and one of them leaves.
+    """Three people meet, say every line alone and some at once, and one of them leaves.
 
-    Of the commands, those of the plugin are tried; if it is to be `odd`, all of them, also with whatever their
-    parameters may be. If nothing is to be said `at_once`, it is the same dialogue in every order in which tasks go on.
+    The dialogue has the plugin's own commands. If it is `odd`, it has all commands, also with odd values for their
+    parameters. If nothing is said `at_once`, the dialogue is the same in every order in which Trio runs tasks.
     """
     alice = await enter(chat, "alice")
     bob = await enter(chat, "bob")
-    # In a dialogue that is played hundreds of times, each line makes it longer, and one more place to be cancelled at.
+    # The dialogue is played hundreds of times. Each line makes it longer, and adds checkpoints to be cancelled at.
     commands = [each for each in chat.server.commands.values() if odd or each.plugin == subject.name]
     for line in (*subject.lines, *chain.from_iterable(map(_usual_lines, commands))):
         await speak(chat, alice, line)
@@ -53,15 +53,15 @@ async def dialogue(chat: Chat, subject: Subject, *, odd: bool = False, at_once: 
 
 
 async def enter(chat: Chat, name: str) -> Person:
-    """Let somebody connect and give a name."""
+    """Connect a client, and let it give a name."""
     person = chat.connect_silently(name=name)
     await speak(chat, person, name)
     return person
 
 
 async def speak(chat: Chat, person: Person, *lines: str) -> None:
-    """Let somebody say lines, and wait until nothing is left to do."""
-    with suppress(AssertionError):  # a plugin may well have thrown somebody out
+    """Let a client say lines, and wait until nothing is left to do."""
+    with suppress(AssertionError):  # a plugin may have disconnected the client
         await person.say(*lines)
     await chat.settled()
 
@@ -78,7 +78,7 @@ def _usual_lines(command: Command) -> Iterator[str]:
 
 
 def odd_lines(command: Command) -> Iterator[str]:
-    """Yield lines with which a command is called with each odd value of each of its parameters."""
+    """Yield lines that call a command with each odd value of each of its parameters."""
     if command.name in _ENDING:
         return
     words = [_odd_words(each) for each in parameter_types(command)]

@@ -1,1 +1,1 @@
-"""Plays a scenario again and again, with something going wrong at another place each time."""
+"""Plays a scenario again and again. Each time, something goes wrong at another place."""

@@ -1,4 +1,4 @@
-"""What the server logs as errors during a run, with the exception and the line that it came from."""
+"""The errors that the server logs during a run, each with the exception and the line that raised it."""
 
 import logging
 import traceback
@@ -10,7 +10,7 @@ from trichat._base.code_location import owner_of, shown_line
 
 @contextmanager
 def failures_logged(failures: list[str]) -> Iterator[None]:
-    """Add to `failures` what the server logs as errors, and keep it from the terminal: there are hundreds of runs."""
+    """Add the errors that the server logs to `failures`, and keep its log from the terminal for hundreds of runs."""
     handler = _Failures(failures)
     logger = logging.getLogger("trichat")
     before = logger.propagate
@@ -35,7 +35,7 @@ class _Failures(logging.Handler):
 
 
 def raised_at(error: BaseException) -> str:
-    """Return the type of an error, and the innermost line of its traceback that is neither Trio's nor Python's own."""
+    """Return the type of an error, and the innermost line of its traceback that is not in Trio or Python."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     places = [

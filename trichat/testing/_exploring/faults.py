@@ -1,4 +1,4 @@
-"""Faults of the network and of the disk, each at one place of a run."""
+"""Faults of the network and of the disk, each at one place in a run."""
 
 import errno
 import os
@@ -16,17 +16,17 @@ from trichat._net.transport import Bytes
 from trichat.testing._chat.memory_transport import MemoryTransport, Pipe
 from trichat.testing._probing.checkpoint_probe import Probe
 
-# What can go wrong where.
+# What can go wrong, by kind of place.
 STREAM_FAULTS = ("breaks", "one byte", "late", "ends")
 WRITE_FAULTS = ("full", "fails")
 SYNC_FAULTS = ("fails",)
 
-# Virtual seconds that "late" is late: more than a test waits for a line, and than a hook may take.
+# Virtual seconds that "late" is late: longer than a test waits for a line, and longer than a hook may take.
 LATE = 10.0
 
 
 class Fault(NamedTuple):
-    """What goes wrong, where, and at which time of the many that this is done."""
+    """One fault: the place, the number of the operation there, and what goes wrong in it."""
 
     place: str
     number: int
@@ -34,11 +34,13 @@ class Fault(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Fault":
-        """Read what `str` has written. Raises `ValueError`."""
+        """Parse the output of `str`. Raises `ValueError`."""
         place, _, what = text.partition(": ")
         place, _, number = place.rpartition(" #")
         if not place or not what or not number.isdecimal():
-            raise ValueError(f"{text!r} does not name a fault, as 'send to client 1 #2: breaks' does")
+            raise ValueError(
+                f"{text!r} is not a case; name a place, a number and a fault, such as 'send to client 1 #2: breaks'"
+            )
         return cls(place, int(number), what)
 
     def __str__(self) -> str:
@@ -46,31 +48,31 @@ class Fault(NamedTuple):
 
 
 class Faults:
-    """Counts what could fail in a run, and lets one of it fail."""
+    """Counts the operations of a run that could fail, and lets one of them fail."""
 
     def __init__(self, fault: Fault | None = None) -> None:
         self._fault = fault
         self._done: Counter[str] = Counter()
         self._connections = 0
         self.happened = False
-        """Whether it came to that."""
+        """Whether the fault happened."""
         self.probe: Probe | None = None
-        """What the run looks with; nothing fails while it does not look."""
+        """The probe of the run. While it is not looking, nothing fails and nothing is counted."""
 
     def __str__(self) -> str:
         return str(self._fault)
 
     def describe(self) -> str:
-        """Say what happened where."""
-        return f"{self._fault}" if self.happened else f"{self._fault}: it never came to that"
+        """Return the fault, and whether it happened."""
+        return f"{self._fault}" if self.happened else f"{self._fault}: this did not happen"
 
     def excuses(self, failure: str) -> bool:
-        """Whether a failure that was logged is no more than what the disk did."""
+        """Whether a logged failure is only the fault of the disk."""
         on_disk = self._fault is not None and self._fault.place.startswith(("write ", "sync "))
         return on_disk and any(os.strerror(number) in failure for number in (errno.ENOSPC, errno.EIO))
 
     def possible(self) -> Iterator[Fault]:
-        """Yield all that could have gone wrong in the run that was counted."""
+        """Yield every fault that could have happened in the counted run."""
         for place, count in self._done.items():
             kinds = {"write": WRITE_FAULTS, "sync": SYNC_FAULTS}.get(place.partition(" ")[0], STREAM_FAULTS)
             for number in range(1, count + 1):
@@ -78,7 +80,7 @@ class Faults:
                     yield Fault(place, number, what)
 
     def next(self, place: str) -> str:
-        """Return what goes wrong now, at `place`; nearly always nothing."""
+        """Count an operation at `place`, and return what goes wrong in it: nearly always nothing."""
         if self.probe is not None and not self.probe.is_looking:
             return ""
         self._done[place] += 1
@@ -88,13 +90,13 @@ class Faults:
         return self._fault.what
 
     def transport(self, incoming: Pipe, outgoing: Pipe, address: str) -> MemoryTransport:
-        """Make the server's end of a connection, on which things may go wrong."""
+        """Make the server's end of a connection, which may fail."""
         self._connections += 1
         return _FaultyTransport(incoming, outgoing, address, self, f"client {self._connections}")
 
     @contextmanager
     def on_disk(self, folder: Path) -> Iterator[None]:
-        """Let things go wrong inside with the files in `folder` that are written with `os.write`."""
+        """Inside the block, let writes and syncs of the files in `folder` fail. Only `os.write` and the like can."""
         write, fsync, fdatasync = os.write, os.fsync, os.fdatasync
         full: set[int] = set()
         place = str(folder.resolve())
@@ -108,7 +110,7 @@ class Faults:
                 full.remove(fd)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if what == "full":
-                # As the kernel does: what still fits is written, and only the next call says no.
+                # The kernel, too, writes what still fits, and fails only in the next call.
                 full.add(fd)
                 return write(fd, data[: (len(data) + 1) // 2])
             return write(fd, data)
@@ -131,7 +133,7 @@ class Faults:
 
 
 def _file_in(folder: str, fd: int) -> str:
-    """The name of the file in `folder` that is open as `fd`; empty if it is none of them."""
+    """Return the name of the file in `folder` that is open as `fd`; empty if `fd` is not one of these files."""
     with suppress(OSError):
         parent, name = os.path.split(os.readlink(f"/proc/self/fd/{fd}"))
         if parent == folder:
@@ -161,7 +163,7 @@ class _FaultyTransport(MemoryTransport):
         return await super().receive()
 
     def receive_nowait(self) -> bytes | None:
-        return None  # so that what is received comes through `receive`, and its faults
+        return None  # so that everything comes through `receive` and its faults
 
     def send_nowait(self, data: Bytes) -> int:
         match self._faults.next(f"send to {self._who}"):

@@ -18,21 +18,21 @@ _REASON = "trichat.testing: it would wait forever"
 
 
 async def force_end(endless: list[str], everything: trio.CancelScope) -> None:
-    """When nothing but waiting is left, add each task that waits to `endless`, and end all of them.
+    """If a run has waited too long, add each waiting task to `endless`, and end all of them.
 
-    `everything` is the scope around the run.
+    `everything` is the cancel scope around the run.
     """
     await trio.sleep(DEADLOCK_TIMEOUT)
     root = trio.lowlevel.current_root_task()
     assert root is not None
     stuck = [task for task in tasks_below(root) if _is_leaf(task) and is_of_run(task)]
-    # The server's own tasks wait for whoever it is.
+    # The server's own tasks only wait for the culprits.
     culprits = [task for task in stuck if not _is_at_server_code(task)]
     endless += [f"it would have waited forever: {described(task)}" for task in culprits or stuck]
     everything.cancel(_REASON)
     for _ in range(100):
-        # What holds a cancellation off is a shield: without one, everything that waits ends. Trio gives nobody the
-        # scopes that a task is in (`Task._cancel_status` is private); only those of nurseries can be reached.
+        # Only a shield keeps a waiting task from being cancelled. Trio does not tell which scopes a task is in
+        # (`Task._cancel_status` is private), except for those of nurseries, so the garbage collector has to.
         for scope in gc.get_objects():
             if type(scope) is trio.CancelScope and scope.shield:
                 scope.shield = False
@@ -44,7 +44,7 @@ async def force_end(endless: list[str], everything: trio.CancelScope) -> None:
 
 
 def is_of_run(task: Task) -> bool:
-    """Whether a task is neither Trio's own nor the one of `force_end`."""
+    """Whether a task is neither Trio's own nor that of `force_end`."""
     return not task.name.startswith(("trio._", "<", f"{force_end.__module__}.{force_end.__name__}"))
 
 
@@ -53,7 +53,7 @@ def _is_leaf(task: Task) -> bool:
 
 
 def _is_at_server_code(task: Task) -> bool:
-    """Whether what a task waits for is written in the server itself."""
+    """Whether the line where a task waits is in the server's own code."""
     owners = [owner_of(frame.f_code.co_filename) for frame, _ in task.iter_await_frames()]
     innermost = [owner for owner in owners if owner not in ("python", "trio")][-1:]
     return innermost == ["trichat"]

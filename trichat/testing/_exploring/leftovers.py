@@ -1,4 +1,4 @@
-"""What is still there when a run is over, and should not be: tasks, threads, files, coroutines that nobody awaited."""
+"""What a run should not leave: tasks, threads, open files, and coroutines that nobody awaited."""
 
 import gc
 import os
@@ -15,10 +15,10 @@ from trio.lowlevel import Task
 
 from trichat._base.task_tree import tasks_below, waiting_at
 
-# Those that Trio keeps for the next call of to_thread.run_sync.
+# The names of threads that Trio keeps for the next call of to_thread.run_sync.
 _TRIO_THREAD = "Trio thread "
 
-# Seconds of real time that a thread has to end, and in how many looks.
+# Seconds of real time that a thread has to end, and how often the kit looks in that time.
 GRACE = 0.5
 LOOKS = 50
 
@@ -26,20 +26,20 @@ _NEVER_AWAITED = r"coroutine .* was never awaited"
 
 
 def described(task: Task) -> str:
-    """Return what to call a task that should not be there."""
+    """Return a name for a task that should not be there, and the line where it waits."""
     place = waiting_at(task)
     return f"the task {task.name}{f' at {place}' if place else ''}"
 
 
 def all_tasks() -> Iterator[Task]:
-    """Yield all tasks that there are."""
+    """Yield all tasks of this run of Trio."""
     root = trio.lowlevel.current_root_task()
     return iter(()) if root is None else tasks_below(root)
 
 
 @contextmanager
 def leftovers_noted(left: list[str]) -> Iterator[None]:
-    """Add to `left` what the block leaves in this process: open files, threads, coroutines that nobody awaited."""
+    """Add to `left` what the block leaves in this process: open files, threads, and unawaited coroutines."""
     files, threads = _open_files(), set(_threads())
     with _never_awaited_noted(left):
         yield
@@ -47,12 +47,16 @@ def leftovers_noted(left: list[str]) -> Iterator[None]:
     if more:
         gc.collect()
         more = _open_files() - files
-    left += [f"the file {file}" for file in more.elements()]
-    left += [f"the thread {thread.name}" for thread in _threads() if thread not in threads and not _ends(thread)]
+    left += [f"the file {file} is still open" for file in more.elements()]
+    left += [
+        f"the thread {thread.name} is still running"
+        for thread in _threads()
+        if thread not in threads and not _ends(thread)
+    ]
 
 
 def _open_files() -> Counter[str]:
-    """What this process has open, by name; nothing where the system does not tell."""
+    """Return the open files of this process, by name. Nothing where the system has no `/proc`."""
     found: Counter[str] = Counter()
     with suppress(OSError):
         for fd in os.listdir("/proc/self/fd"):
@@ -66,7 +70,7 @@ def _threads() -> list[threading.Thread]:
 
 
 def _ends(thread: threading.Thread) -> bool:
-    """Whether a thread ends soon, or is done with what it was to do: Trio has abandoned it, or it was told to stop."""
+    """Whether a thread ends soon, or has become one of Trio's idle threads."""
     for _ in range(LOOKS):
         thread.join(GRACE / LOOKS)
         if not thread.is_alive() or thread.name.startswith(_TRIO_THREAD):

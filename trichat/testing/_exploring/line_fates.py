@@ -1,4 +1,4 @@
-"""What became of the lines that people said: they were passed on, or whoever said them was told something instead."""
+"""What became of the lines that people said: they were passed on, or their author was told something instead."""
 
 import re
 from collections import Counter
@@ -15,30 +15,30 @@ _NOT_SENT = re.compile(r"\* (\d+) messages were not sent")
 
 
 class LineFates(NamedTuple):
-    """What became of the lines of one person, all together."""
+    """What became of the lines of one person."""
 
     said: frozenset[str]
     passed_on: frozenset[str]
-    """Those of them that the person has heard again, in whatever form."""
+    """The lines that the person has heard again, in any form."""
     answers: Counter[str]
-    """What the person alone was told, and for how many lines."""
+    """What only this person was told, each with the number of lines that it answers."""
 
     @property
     def unanswered(self) -> int:
-        """How many lines at least have become of nothing."""
+        """The least number of lines that were neither passed on nor answered."""
         return max(0, len(self.said) - len(self.passed_on) - self.answers.total())
 
     def lost(self, before: "LineFates") -> frozenset[str]:
-        """The lines that were passed on `before`, and now are not."""
+        """Return the lines that were passed on in `before`, but not in this run."""
         return (before.passed_on & self.said) - self.passed_on
 
     def told(self, before: "LineFates") -> int:
-        """For how many lines there is an answer that there was not `before`."""
+        """Return the number of lines with an answer that `before` does not have."""
         return (self.answers - before.answers).total()
 
 
 def fates_of(person: Person, sent: Iterable[Message]) -> LineFates:
-    """Return what became of the lines that somebody has said since the welcome, if `sent` is what all were told."""
+    """Return what became of the lines that somebody has said since the welcome. `sent` is what everyone was told."""
     told = {as_heard(message) for message in sent}
     welcome = next(i for i, line in enumerate(person.heard) if line.startswith("* welcome, "))
     heard = person.heard[welcome + 1 :]

@@ -1,4 +1,4 @@
-"""Plays one scenario as often as it is told to, checks each run, and keeps what was broken."""
+"""Plays one scenario as often as asked, checks the invariants after each run, and keeps what was broken."""
 
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,19 +14,19 @@ from trichat.testing._exploring.invariants import INVARIANTS, Invariant, title
 from trichat.testing._exploring.run import ENDS_WITHIN, Disturbance, MakePlugins, Run, Scenario, play
 from trichat.testing._probing.checkpoint_probe import Probe
 
-# Violations that are told in full; the same fault mostly shows at many checkpoints.
+# The number of broken cases that are shown in full. One fault mostly shows at many checkpoints.
 SHOWN = 3
 
 
 class Broken(NamedTuple):
-    """An invariant that did not hold."""
+    """An invariant that did not hold, and what it said."""
 
     invariant: str
     what: str
 
 
 class Violation(AssertionError):
-    """Invariants were broken. `broken` has them by the case that breaks them, as `only` takes it."""
+    """Invariants were broken. `broken` has them, by the case that breaks them; pass a case as `only` to play it."""
 
     def __init__(self, text: str, broken: dict[str, list[Broken]]) -> None:
         super().__init__(text)
@@ -34,22 +34,22 @@ class Violation(AssertionError):
 
 
 class Survey:
-    """What a scenario was put through."""
+    """The cases of a scenario that were played, and those that were broken."""
 
     def __init__(self) -> None:
         self.cases: list[str] = []
-        """Every case that was played, as `only` takes it."""
+        """Every case that was played, in the form that `only` takes."""
         self.broken: dict[str, list[Broken]] = {}
         """The invariants that did not hold, by case."""
         self.happened = 0
-        """In how many of them something did go wrong."""
+        """The number of cases in which the cancellation or fault did happen."""
         self._told: list[str] = []
 
     def __str__(self) -> str:
         return f"{len(self.cases)} cases, {len(self.broken)} of them broken"
 
     def add(self, case: str, broken: list[Broken], told: str) -> None:
-        """Note a case, and how it ended."""
+        """Add a case, the invariants that it broke, and the text about them."""
         self.cases.append(case)
         if broken:
             self.broken[case] = broken
@@ -61,12 +61,12 @@ class Survey:
             told = "\n\n".join(self._told[:SHOWN])
             more = list(self.broken)[SHOWN:]
             if more:
-                told += f"\n\nand in {len(more)} more cases: {', '.join(more[:20])}"
+                told += f"\n\nand {len(more)} more broken cases: {', '.join(more[:20])}"
             raise Violation(f"{self}\n\n{told}", self.broken)
 
 
 class Player:
-    """Plays one scenario, and checks each run."""
+    """Plays one scenario, and checks the invariants after each run."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Player:
     ) -> None:
         self._ends_within = ends_within
         self.only = only
-        """The one case to play; all if it is empty."""
+        """The one case to play; if empty, all are played."""
         self.survey = Survey()
         self._call = call
         self._scenario = scenario
@@ -101,7 +101,7 @@ class Player:
         instruments: Sequence[trio.abc.Instrument] = (),
         seed: int | None = None,
     ) -> Run:
-        """Play it once, with the plugins in `extra` besides its own, and note what was broken."""
+        """Play the scenario once, with the plugins in `extra` besides its own, and note what was broken."""
         with scratch() as folder:
             run = Run(Path(folder), probe, disturbance, self._first, self._ends_within)
             faults = faults or Faults()
@@ -126,20 +126,22 @@ class Player:
         return run
 
     def check_only(self, known: Iterable[str]) -> None:
-        """Raise `ValueError` if `only` named a case that there is not: nothing was tried then."""
+        """Raise `ValueError` if there is no case of the name in `only`, so that nothing was tried."""
         if self.only and not self.survey.happened:
-            raise ValueError(f"{self.only!r} never came about; there are: {', '.join(known)}")
+            raise ValueError(f"the case {self.only!r} did not happen; this scenario has: {', '.join(known)}")
 
     def _tell(self, run: Run, case: str, broken: list[Broken]) -> str:
         if not broken:
             return ""
         happened = (
-            run.disturbance.describe() if run.disturbance is not None else "in the run in which nothing went wrong"
+            run.disturbance.describe()
+            if run.disturbance is not None
+            else "in the first run, in which nothing goes wrong on purpose"
         )
         lines = [happened]
         lines += [f"  {each.invariant}: BROKEN\n{textwrap.indent(each.what, '      ')}" for each in broken]
         if case:
-            lines.append(f"  this case alone: {self._call(case)}")
+            lines.append(f"  play this case alone: {self._call(case)}")
         if run.chat is not None:
             lines.append("  the dialogue:\n" + textwrap.indent(str(run.chat.dialogue), "      "))
         return "\n".join(lines)
@@ -150,7 +152,10 @@ def _broken(run: Run, invariants: Iterable[Invariant]) -> Iterator[Broken]:
         try:
             invariant(run)
         except AssertionError as error:
-            # pytest adds to an assertion what the values were, in words that differ from run to run.
+            # pytest adds the values to the text of an assertion, and they may differ from run to run.
             yield Broken(title(invariant), str(error).partition("\nassert ")[0])
         except Exception as error:
-            yield Broken(title(invariant), f"it could not be looked at: {error!r}")
+            yield Broken(
+                title(invariant),
+                f"the invariant failed with {error!r}; correct it, or raise AssertionError with a text",
+            )

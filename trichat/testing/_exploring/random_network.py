@@ -1,4 +1,4 @@
-"""A random but repeatable environment: a network that cuts and delays what is sent, and a plugin that is slow."""
+"""A random but repeatable environment: a network that splits and delays data, and a plugin that is slow."""
 
 import random
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from trichat.testing._exploring.faults import Faults
 
 
 class RandomNetwork(Faults):
-    """A network that cuts and delays what is sent at random, and a slow plugin. One `seed` stands for one behaviour."""
+    """A network that splits and delays data at random, and a slow plugin. The same `seed` gives the same behaviour."""
 
     def __init__(self, seed: int, drawn: Mapping[str, object]) -> None:
         super().__init__()
@@ -20,13 +20,13 @@ class RandomNetwork(Faults):
         self._drawn = drawn
         self._chance = random.Random(seed)
         self.plugins: Mapping[str, object] = {"slow_plugin": SlowPlugin(self._chance)}
-        """What to run in addition to the plugins of the scenario."""
+        """The plugins to run in addition to those of the scenario."""
 
     def __str__(self) -> str:
         return str(self._seed)
 
     def describe(self) -> str:
-        """Say which run it was."""
+        """Return which run it was."""
         drawn = "".join(f", {name}={value!r}" for name, value in self._drawn.items())
         return f"in the run with seed {self._seed}{drawn}"
 
@@ -57,13 +57,13 @@ class _RandomTransport(MemoryTransport):
         return super().send_nowait(data[: self._chance.choice((1, 7, len(data)))])
 
     async def _pass(self) -> None:
-        """Let a moment pass, or none."""
+        """Let a moment pass, at random."""
         if self._chance.random() < 0.3:
             await trio.sleep(self._chance.random() * 0.01)
 
 
 class SlowPlugin:
-    """A plugin whose hooks take a moment, at random."""
+    """A plugin whose hooks take time, at random."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance

@@ -1,4 +1,4 @@
-"""A plugin that sees what the server says of its clients and what it sends, for invariants to look at."""
+"""A plugin that records clients and messages for the invariants."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,31 +9,31 @@ from trichat.hookspecs import hookimpl
 
 
 class Witness:
-    """Sees what the server says of its clients and what it sends. First where it asks, last where not."""
+    """Records the clients that connect and disconnect, and the messages that are sent."""
 
-    # Called before all others in on_connect, and at the end in on_broadcast: what it has seen there was not held back.
+    # It is called first in on_connect and last in on_broadcast, so no other plugin can stop what it records.
     def __init__(self) -> None:
         self.connected: Counter[Client] = Counter()
         self.disconnected: Counter[Client] = Counter()
         self.batches: list[Sequence[Message]] = []
-        """What was sent, batch by batch."""
+        """The messages that were sent, batch by batch."""
 
     @property
     def sent(self) -> list[Message]:
-        """All messages that were sent, in that order."""
+        """All messages that were sent, in their order."""
         return [message for batch in self.batches for message in batch]
 
     @hookimpl(tryfirst=True)
     def on_connect(self, client: Client) -> None:
-        """Count."""
+        """Count the client."""
         self.connected[client] += 1
 
     @hookimpl(trylast=True)
     def on_broadcast(self, messages: Sequence[Message]) -> None:
-        """Note."""
+        """Keep the batch."""
         self.batches.append(messages)
 
     @hookimpl
     def on_disconnect(self, client: Client) -> None:
-        """Count."""
+        """Count the client."""
         self.disconnected[client] += 1

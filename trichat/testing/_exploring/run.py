@@ -1,4 +1,4 @@
-"""One run of a scenario: played with a strike or a fault, stopped, and looked at from all sides."""
+"""One run of a scenario: it is played with a cancellation or a fault, and stopped, and its results are collected."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -37,43 +37,43 @@ from trichat.testing._probing.checkpoint_probe import PROBE, Probe, part_of
 from trichat.testing._probing.livelock_guard import Abandoned, LivelockGuard
 
 Scenario = Callable[..., Awaitable[object]]
-"""Plays a dialogue with the chat that it is given; or takes nothing, and is any code on Trio."""
+"""An `async def` that plays a dialogue in the `Chat` that it is given, or takes no argument and is any Trio code."""
 
 MakePlugins = Plugins | Callable[[], Plugins]
-"""The plugins of a scenario: factories, or a function that makes them, because each run needs new ones."""
+"""The plugins of a scenario: factories, or a function that makes plugins. Each run needs new ones."""
 
-# Virtual seconds that a part may take to end after it was cancelled, unless somebody says otherwise.
+# Virtual seconds that a part may take to end after it was cancelled, by default.
 ENDS_WITHIN = 6.0
 
-# Steps without any time passing, after which a run counts as a livelock.
+# A run that takes this many steps while no time passes is a livelock.
 LIVELOCK_STEPS = 10_000
 
-# Virtual seconds after which nothing of a disturbance is under way any more.
+# Virtual seconds after which the effects of a disturbance are over.
 AFTERMATH = 60.0
 
-# Virtual seconds in which somebody who comes then has been let in and heard, even if every hook runs into its deadline.
+# Virtual seconds in which a newcomer can join and be heard, even if every hook runs into its deadline.
 VISIT = 120.0
 
 
 class Disturbance(Protocol):
-    """What goes wrong in a run: a cancellation, a fault."""
+    """What goes wrong in a run: a cancellation or a fault."""
 
     def __str__(self) -> str:
-        """What to name it to play it again."""
+        """Return the name of the case, as `only` takes it."""
 
     @property
     def happened(self) -> bool:
-        """Whether it came to that."""
+        """Whether it did happen."""
 
     def describe(self) -> str:
-        """Say what happened where, in a sentence."""
+        """Return a sentence that says what happened where."""
 
     def excuses(self, failure: str) -> bool:
-        """Whether a failure that was logged is no more than what went wrong on purpose."""
+        """Whether a logged failure is only what went wrong on purpose."""
 
 
 class Run:
-    """What a run of a scenario has come to, for invariants to look at."""
+    """The results of one run of a scenario, for invariants to check."""
 
     def __init__(
         self,
@@ -84,38 +84,38 @@ class Run:
         ends_within: float = ENDS_WITHIN,
     ) -> None:
         self.ends_within = ends_within
-        """Virtual seconds that a part may take to end after it was cancelled; more where the server grants more."""
+        """Virtual seconds that a part may take to end after it was cancelled, unless the server grants it more."""
         self.folder = folder
-        """Where the chat log is, and whatever else plugins wrote."""
+        """The folder of the run, with the chat log and everything else that plugins wrote."""
         self.probe = probe
         self.disturbance = disturbance
-        """What went wrong in it, on purpose; `None` in the first run, in which nothing does."""
+        """What was to go wrong, on purpose; `None` in the first run, in which nothing does."""
         self.before = before
-        """The first run."""
+        """The first run; `None` in the first run itself."""
         self.chat: Chat | None = None
-        """The chat, whose server has stopped by now, if it ever started; `None` for a scenario without one."""
+        """The chat, whose server has stopped by now; `None` for a scenario without a chat."""
         self.has_started = False
-        """Whether its server came to take connections."""
+        """Whether its server ever accepted connections."""
         self.witness: Witness = Witness()
-        """What the server said of its clients, and what it sent."""
+        """A plugin that recorded the clients and the messages that were sent."""
         self.failures: list[str] = []
-        """What the server logged as a failure of a plugin or of its own."""
+        """What the server logged as errors: failures of plugins, and its own."""
         self.present: dict[Person, int] = {}
-        """Who was there at the end of the scenario, and how many messages had been sent by then."""
+        """The people present at the end of the scenario, with the number of messages that had been sent by then."""
         self.fates: dict[str, LineFates] = {}
-        """What had become by then of the lines of those who were there, if they read what they are sent."""
+        """What had become of the lines of these people by then, by name. Those who do not read are left out."""
         self.newcomer: list[str] = []
-        """What somebody heard who came then, said a line and left; empty if nobody could come any more."""
+        """What a newcomer heard, who then joined, said a line and left; empty if nobody could connect any more."""
         self.left_behind: list[str] = []
-        """Tasks, threads and files that were still there afterwards, and coroutines that nobody awaited."""
+        """Tasks, threads and open files left afterwards, and coroutines that nobody awaited."""
         self.crashes: list[str] = []
-        """Errors that came out of the server."""
+        """Errors that the server raised."""
         self.endless: list[str] = []
-        """Tasks that waited or ran forever, and were forced to end."""
+        """Tasks that waited or ran forever, and were ended by force."""
 
     @property
     def log(self) -> str:
-        """What is in the chat log; empty if there is none."""
+        """The text of the chat log; empty if there is none."""
         if self.chat is None or self.chat.log_path is None:
             return ""
         path = self.folder / self.chat.log_path
@@ -123,17 +123,17 @@ class Run:
 
     @property
     def disturbed(self) -> bool:
-        """Whether something went wrong in it, on purpose."""
+        """Whether the cancellation or fault did happen."""
         return self.disturbance is not None and self.disturbance.happened
 
     @property
     def struck(self) -> Part | None:
-        """The part that was cancelled."""
+        """The part that was cancelled, if one was."""
         return self.probe.struck
 
 
 def takes_chat(scenario: Scenario) -> bool:
-    """Whether a scenario is about a chat: it has a parameter for one."""
+    """Whether a scenario has a parameter for a chat."""
     return any(
         each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) and each.default is each.empty
         for each in inspect.signature(scenario).parameters.values()
@@ -151,9 +151,9 @@ def play(
     instruments: Sequence[trio.abc.Instrument] = (),
     seed: int = 0,
 ) -> Run:
-    """Play a scenario, and return `run`, filled. What the scenario raises comes out, unless it was disturbed.
+    """Play a scenario, and return `run` with the results. Raises what the scenario raises, unless it was disturbed.
 
-    It is played in the folder of the run, so that what a plugin writes there goes with it.
+    The working directory is the folder of the run, so that files that a plugin writes there are removed with it.
     """
     _check(scenario)
     named = {**made(plugins), **(extra or {})}
@@ -165,17 +165,17 @@ def play(
 
 
 def _check(scenario: Scenario) -> None:
-    """Raise what tells whoever mistook something, before Trio raises something else."""
+    """Refuse a wrong call with an error that says so, before Trio raises a less helpful one."""
     if trio.lowlevel.in_trio_run():
-        raise RuntimeError("this runs Trio again and again itself: call it from a plain def, not from an async def")
+        raise RuntimeError("this function runs Trio itself; call it from a plain def, not from an async def")
     function = scenario.func if isinstance(scenario, partial) else scenario
     if not inspect.iscoroutinefunction(function) and not inspect.iscoroutinefunction(type(function).__call__):
-        raise TypeError(f"{scenario!r} is no scenario: a scenario is an async def")
+        raise TypeError(f"{scenario!r} is not a scenario; a scenario is an async def")
 
 
 def made(plugins: MakePlugins) -> dict[str, object]:
-    """Return plugins for one run, by name. Raises `TypeError` for those that have been in use before."""
-    refuse_single(plugins)  # a class can be called, and makes a plugin
+    """Return plugins for one run, by name. Raises `TypeError` for instances, which earlier runs have used."""
+    refuse_single(plugins)  # a single class is callable, so it would pass for a function that makes plugins
     new = plugins if isinstance(plugins, (Mapping, Sequence)) or not callable(plugins) else plugins()
     named = by_name(new)
     for name, plugin in named.items():
@@ -183,8 +183,8 @@ def made(plugins: MakePlugins) -> dict[str, object]:
             named[name] = Path(plugin).absolute()
         if new is plugins and not is_factory(plugin):
             raise TypeError(
-                f"{plugin!r} would carry its state from one run into the next: give its class, or a function that "
-                "makes the plugins anew"
+                f"{plugin!r} would carry its state from one run into the next; give its class, or a function that "
+                "makes new plugins"
             )
     return named
 
@@ -204,12 +204,11 @@ async def _play(
                 with part_of("scenario", "") as part:
                     await part.watching(scenario())
     except BaseException as error:  # noqa: ASYNC103 - the run is over
-        # The run is over: what came out of it is what is looked at.
         if not _is_a_result(error) or not (run.disturbed or run.endless):
             raise
         unforeseen = [leaf for leaf in leaves(error) if not isinstance(leaf, (StartError, Abandoned, trio.Cancelled))]
-        # What raises when it is cancelled as a whole is looked at elsewhere; what raises because a part of it was, has
-        # found something.
+        # A scenario that raises because a part of it was cancelled has found something. If it was cancelled as a whole,
+        # `cancellation_passed` checks what it raises.
         is_whole = run.struck is not None and run.struck.label == "scenario"
         run.crashes += [repr(leaf) for leaf in unforeseen if not is_whole]
     finally:
@@ -217,7 +216,7 @@ async def _play(
 
 
 def _is_a_result(error: BaseException) -> bool:
-    """Whether an error is the run's, and not that of whoever pressed Ctrl-C."""
+    """Whether an error is a result of the run, and not a Ctrl-C or an exit."""
     return not any(isinstance(leaf, (KeyboardInterrupt, SystemExit, GeneratorExit)) for leaf in leaves(error))
 
 
@@ -231,10 +230,10 @@ async def _play_chat(
         try:
             await scenario(chat)
         except BaseException as error:  # noqa: ASYNC103 - a cancellation is raised
-            # Whatever it expected, it expected of a chat in which nothing goes wrong.
+            # The scenario's expectations only apply when nothing goes wrong.
             if not run.disturbed or not _is_a_result(error) or is_cancelled(error):
                 raise
-        # What was late, or had to time out, has come by then.
+        # By then, late data has arrived and timeouts have passed.
         await trio.sleep(AFTERMATH)
         await chat.settled()
         run.present = present(run)
@@ -243,16 +242,16 @@ async def _play_chat(
 
 
 def present(run: Run) -> dict[Person, int]:
-    """Return who is in the chat now, and how many messages have been sent by now."""
+    """Return the people who are in the chat now, with the number of messages sent by now."""
     assert run.chat is not None
-    # Of two who gave one name, the one who came later has it: the other one's connection broke.
+    # If two people gave the same name, the later one has it: the connection of the earlier one broke.
     latest = {person.chat_name: person for person in run.chat.people if person.chat_name}
     members = (latest.get(member.name) for member in run.chat.server.members())
     return {person: len(run.witness.sent) for person in members if person is not None}
 
 
 async def _visit(chat: Chat, run: Run) -> None:
-    # Whoever looks is not part of what is looked at.
+    # The visit checks the run and is not a part of it.
     run.probe.is_looking = False
     with suppress(AssertionError, OSError):
         newcomer = chat.connect_silently(name="newcomer")

@@ -1,6 +1,6 @@
-"""A state machine of hypothesis: people come, talk, go and break off in any order, and the promises hold all the time.
+"""A state machine of hypothesis: people come, talk, leave and break off in any order, and the promises always hold.
 
-When one does not, hypothesis looks for the shortest dialogue in which it does not.
+If one does not hold, hypothesis looks for the shortest dialogue that breaks it.
 """
 
 from contextlib import AsyncExitStack, ExitStack
@@ -23,17 +23,17 @@ from trichat.testing._exploring.random_network import RandomNetwork
 from trichat.testing._exploring.run import MakePlugins, Run, made, present
 from trichat.testing._probing.checkpoint_probe import Probe
 
-# Virtual seconds after which everything that was begun is over, however bad the network is.
+# Virtual seconds in which everything that has begun ends, however bad the network is.
 SETTLING = 60.0
 
 
 def _of_machine(strategy: str) -> st.SearchStrategy[Any]:
-    """The strategy that a machine has as an attribute, so that a subclass can have another one."""
+    """Return the strategy that is an attribute of the machine, so that a subclass can replace it."""
     return st.runner().flatmap(lambda machine: getattr(machine, strategy))
 
 
 class ChatMachine(RuleBasedStateMachine):
-    """Any dialogue on one server, for subclasses to say what is different; their `TestCase` is the test.
+    """Draws any dialogue on one server. A subclass says what is different, and its `TestCase` is the test.
 
     class DiceMachine(ChatMachine):
         plugins = [Dice]
@@ -45,7 +45,7 @@ class ChatMachine(RuleBasedStateMachine):
     plugins: ClassVar[MakePlugins] = ()
     config: ClassVar[Tables | None] = None
     invariants_of_its_own: ClassVar[tuple[Invariant, ...]] = ()
-    """What has to hold when the server has stopped, besides what always has to."""
+    """Further invariants to check after the server has stopped."""
     names: ClassVar[st.SearchStrategy[str]] = st.sampled_from(["alice", "bob", "ALICE", "Zoë", ":", "stop"])
     lines: ClassVar[st.SearchStrategy[str]] = st.one_of(
         st.sampled_from(["hello", "/who", "/help", "/seen bob", "/nothing", "// no command", " "]),
@@ -64,17 +64,17 @@ class ChatMachine(RuleBasedStateMachine):
         self._log = ExitStack()
         self._log.enter_context(failures_logged(self._run.failures))
         self._before: set[Task] = set()
-        """The tasks that there were before the start."""
+        """The tasks from before the start."""
 
     @property
     def chat(self) -> Chat:
-        """The chat, once it has started."""
+        """The chat, after its start."""
         assert self._run.chat is not None
         return self._run.chat
 
     @initialize(seed=st.integers(0, 2**16))
     def start(self, seed: int) -> None:
-        """Start the server, on a network that `seed` makes more or less bad."""
+        """Start the server on a network whose behaviour `seed` determines."""
         self._trio.do(self._start, RandomNetwork(seed, {}))
 
     async def _start(self, network: RandomNetwork) -> None:
@@ -85,7 +85,7 @@ class ChatMachine(RuleBasedStateMachine):
 
     @rule(target=people, name=_of_machine("names"))
     def connect(self, name: str) -> Any:
-        """Somebody comes and gives a name, which may not be had."""
+        """Somebody connects and gives a name, which the server may refuse."""
         if len(self.chat.people) >= 10:
             return multiple()
         person = self.chat.connect_silently(name=f"guest{len(self.chat.people) + 1}")
@@ -114,35 +114,35 @@ class ChatMachine(RuleBasedStateMachine):
 
     @rule(person=people, line=_of_machine("lines"))
     def break_off(self, person: Person, line: str) -> None:
-        """A connection breaks, while something is on its way."""
+        """A connection breaks while a line is on its way."""
         self._trio.do(_say, person, line)
         self._trio.do(_now, person.reset)
 
     @rule(person=people)
     def stop_reading(self, person: Person) -> None:
-        """Somebody takes nothing any more."""
+        """Somebody stops reading."""
         self._trio.do(_now, person.stop_reading)
 
     @rule(place=st.integers(0, 3))
     def kick(self, place: int) -> None:
-        """A plugin throws somebody out."""
+        """A plugin kicks somebody."""
         members = self.chat.server.members()
         if place < len(members):
             self._trio.do(_now, members[place].kick, "kicked")
 
     @rule(seconds=st.sampled_from([0.001, 0.01, 1, 31, 100]))
     def wait(self, seconds: float) -> None:
-        """Time passes: until then, everything happens at once."""
+        """Time passes. Without this rule, everything happens at the same time."""
         self._trio.do(trio.sleep, seconds)
 
     @rule()
     def reload(self) -> None:
-        """Files are opened anew."""
+        """The server reloads: files are reopened."""
         self._trio.do(self.chat.server.reload)
 
     @rule()
     def settle(self) -> None:
-        """Everybody waits until there is nothing left to do; then the promises have to hold."""
+        """Wait until there is nothing left to do, and check the promises that must hold at any time."""
         if self._run.chat is not None:
             self._trio.do(trio.sleep, SETTLING)
             self._run.present = present(self._run)
@@ -153,7 +153,7 @@ class ChatMachine(RuleBasedStateMachine):
         self._trio.do(_say, person, *lines)
 
     def teardown(self) -> None:
-        """Stop the server, and see that nothing is left."""
+        """Stop the server, and check that nothing is left."""
         try:
             if self._run.chat is not None:
                 self.settle()

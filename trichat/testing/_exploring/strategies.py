@@ -1,4 +1,4 @@
-"""Plays a scenario again and again, and lets something go wrong in another place each time."""
+"""The public strategies: each plays a scenario again and again, and lets something go wrong at another place."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
@@ -20,11 +20,11 @@ TARGETS: Sequence[Target] = ("client", "hook", "lifespan", "server", "scenario",
 
 
 class PartDisturbance:
-    """What goes wrong at one checkpoint of a part: by default, the part is cancelled there."""
+    """Something that goes wrong at one checkpoint of a part. By default, the part is cancelled there."""
 
     verb = "was cancelled"
     excused: Sequence[str] = (CANCELLED, "is told nothing any more", "crashed")
-    """A lifespan that is cancelled ends by itself, and its plugin refuses what it is asked from then on."""
+    """Texts of failures that the disturbance explains. A cancelled lifespan ends, so its plugin counts as crashed."""
 
     def __init__(self, strike: Strike, probe: Probe) -> None:
         self._strike = strike
@@ -40,7 +40,7 @@ class PartDisturbance:
     def describe(self) -> str:
         part = self._probe.struck
         if part is None or part.task is None:
-            return f"{self._strike.part} was through before its checkpoint {self._strike.step}"
+            return f"{self._strike.part} ended before its checkpoint {self._strike.step}"
         place = part.place or "the end of a step"
         where = "on its way to" if self._strike.early else "at"
         return (
@@ -55,7 +55,7 @@ class PartDisturbance:
 def _call(
     function: str, scenario: Scenario, plugins: MakePlugins, config: Tables | None, seed: int = 0
 ) -> Callable[[str], str]:
-    """Return what gives the one line of code that plays a case alone."""
+    """Return a function from a case to the line of code that plays it alone."""
     arguments = [getattr(scenario, "__name__", repr(scenario))]
     if plugins:
         arguments.append(f"plugins={_code(plugins)}")
@@ -67,7 +67,7 @@ def _call(
 
 
 def _code(plugins: object) -> str:
-    """Write down plugins, or what makes them, by the names that they have in a program."""
+    """Return the code for plugins, or for a function that makes them, by their names in a program."""
     if isinstance(plugins, Mapping):
         return f"{{{', '.join(f'{name!r}: {_code(plugin)}' for name, plugin in plugins.items())}}}"
     if isinstance(plugins, (list, tuple)):
@@ -87,23 +87,26 @@ def cancel_everywhere(
     only: str = "",
     seed: int = 0,
 ) -> Survey:
-    """Play a scenario again and again, each time cancelled at another checkpoint, and check the invariants.
+    """Play a scenario again and again, cancel it at another checkpoint each time, and check the invariants.
 
     `scenario` is an async function. If it takes an argument, it gets a chat with `plugins` and `config`, as from
-    `running`; otherwise it is any code on Trio, and as a whole what is cancelled. `targets` are the kinds of parts to
-    cancel: the task of a client, a call of a hook, a plugin's lifespan, the server; the whole scenario and each `part`
-    of it. Of these, `parts` chooses by label (`"hook dice.on_message"`). Each is cancelled at its first checkpoint, at
-    its second, and so on, until it runs through: once on its way there, and once while it waits. `invariants` are
-    checked besides those of the kit; `ends_within` is how many (virtual) seconds a part may take to end, where the
-    server does not grant it more. `only` plays one case alone, named as in the text of a violation. `seed` chooses the
-    order in which Trio lets tasks go on.
+    `running`. Otherwise it is any code on Trio, and is cancelled as a whole.
 
-    Returns what was played. Raises `Violation`, and whatever the scenario raises when nothing is cancelled;
-    `ValueError` for an `only` or a target that there is not, and if targets and parts choose nothing.
+    `targets` are the kinds of parts to cancel: the task of a client, a call of a hook, a plugin's lifespan, the server,
+    the whole scenario, and each `part` of it. `parts` selects some of these by label (`"hook dice.on_message"`). Each
+    part is cancelled at its first checkpoint, at its second, and so on, until it has no further one. Each checkpoint
+    is tried twice: the part is cancelled while it waits there, and on its way there.
+
+    `invariants` are checked besides those of the kit. `ends_within` is how many (virtual) seconds a part may take to
+    end, unless the server grants it more. `only` plays one case alone, named as in the text of a violation. `seed`
+    sets the order in which Trio runs tasks.
+
+    Returns what was played. Raises `Violation`, and whatever the scenario raises when nothing is cancelled. Raises
+    `ValueError` if there is no such case or target, and if `targets` and `parts` select nothing.
     """
     unknown = [target for target in targets if target not in TARGETS]
     if unknown:
-        raise ValueError(f"there are no targets {unknown}; there are: {', '.join(TARGETS)}")
+        raise ValueError(f"unknown targets {unknown}; choose from: {', '.join(TARGETS)}")
     if only:
         Strike.parse(only)
     call = _call("cancel_everywhere", scenario, plugins, config, seed)
@@ -113,7 +116,7 @@ def cancel_everywhere(
     chosen = [part for part in first.probe.parts if part.label.partition(" ")[0] in targets and parts(part.label)]
     if targets and not chosen:
         labels = ", ".join(part.label for part in first.probe.parts)
-        raise ValueError(f"nothing was cancelled: targets and parts choose none of: {labels}")
+        raise ValueError(f"nothing was cancelled: targets and parts select none of: {labels}")
     for part in chosen:
         strike_everywhere(part.label, player)
     player.check_only(part.label for part in first.probe.parts)
@@ -127,7 +130,7 @@ def strike_everywhere(
     act: Callable[[Part], None] = Part.cancel,
     disturbance: type[PartDisturbance] = PartDisturbance,
 ) -> None:
-    """Strike a part at its first checkpoint, at its second, and so on, until it runs through."""
+    """Strike a part at its first checkpoint, at its second, and so on, until it has no further one."""
     strikes = (Strike(part, step, early) for step in count(1) for early in (True, False))
     if player.only:
         strikes = (strike for strike in Strike.named(player.only) if strike.part == part)
@@ -147,13 +150,14 @@ def fault_everywhere(
     only: str = "",
     seed: int = 0,
 ) -> Survey:
-    """Play a scenario again and again, each time with a fault in another place, and check the invariants.
+    """Play a scenario again and again, with a fault at another place each time, and check the invariants.
 
-    At each receive and send of the server, the connection breaks, gives or takes a single byte, is late by ten seconds,
-    or ends; at each `os.write` to a file in the chat's folder, as those of the chat log are, the disk is full or fails,
-    and at each sync it fails. The arguments are those of `cancel_everywhere`; `only` plays one case alone. Returns what
-    was played. Raises `Violation`, and whatever the scenario raises when nothing goes wrong; `ValueError` for an `only`
-    that there is not.
+    At each receive and send of the server, the connection breaks, gives or takes a single byte, is ten seconds late,
+    or ends. At each `os.write` to a file in the chat's folder, such as the chat log, the disk is full or fails. At each
+    sync of such a file, the disk fails.
+
+    The arguments are those of `cancel_everywhere`. Returns what was played. Raises `Violation`, and whatever the
+    scenario raises when nothing goes wrong. Raises `ValueError` if there is no case of the name in `only`.
     """
     call = _call("fault_everywhere", scenario, plugins, config, seed)
     player = Player(call, scenario, plugins, config, invariants, seed, only)
@@ -182,15 +186,16 @@ def explore(
 ) -> Survey:
     """Play a scenario in many schedules, and check the invariants.
 
-    Each seed, from 0 on, stands for one order in which Trio lets tasks go on, and for one way in which the network cuts
-    and delays what is sent; the same seed gives the same run. `strategies` are hypothesis strategies, by the names of
-    the scenario's other parameters: hypothesis draws a value for each then, and looks for the simplest that breaks an
-    invariant. The other arguments are those of `cancel_everywhere`; `only` plays one seed alone.
+    The seeds count from 0. Each determines the order in which Trio runs tasks, and how the network splits and delays
+    data; the same seed gives the same run. `strategies` are hypothesis strategies, by the names of the scenario's other
+    parameters. If there are any, hypothesis draws the values, and looks for the simplest ones that break an invariant.
+    The other arguments are those of `cancel_everywhere`; `only` plays one seed alone.
 
-    Returns what was played. Raises `Violation`, and whatever the scenario raises; `ValueError` for no seeds at all.
+    Returns what was played. Raises `Violation`, and whatever the scenario raises. Raises `ValueError` if `seeds` is
+    less than 1.
     """
     if seeds < 1:
-        raise ValueError(f"{seeds} seeds play nothing")
+        raise ValueError(f"seeds must be at least 1, not {seeds}")
     survey = Survey()
     call = _call("explore", scenario, plugins, config)
 
@@ -201,13 +206,13 @@ def explore(
         try:
             player.play(Probe(), network, faults=network, extra=network.plugins, seed=seed)
         except Exception as error:
-            error.add_note(f"{network.describe()}; this case alone: {call(str(network))}")
+            error.add_note(f"{network.describe()}; play this case alone: {call(str(network))}")
             raise
         survey.cases.append(str(seed))
         player.survey.verdict()
 
     def prepared(scenario: Scenario) -> Player:
-        """Play it once on a network that does nothing, to compare with."""
+        """Return a player that has played the scenario once on a good network, to compare with."""
         player = Player(call, scenario, plugins, config, invariants)
         player.play(Probe())
         player.survey.verdict()
@@ -218,7 +223,7 @@ def explore(
         for seed in range(seeds) if only is None else [only]:
             search(seed)
         return survey
-    import hypothesis  # which takes longer to import than most tests to run
+    import hypothesis  # imported late: that takes longer than most tests
 
     chosen = hypothesis.strategies.integers(0, 2**16) if only is None else hypothesis.strategies.just(only)
     settings = hypothesis.settings(

@@ -1,1 +1,1 @@
-"""The server with a cancel scope around each of its parts, and what strikes one of them."""
+"""A server with a cancel scope around each of its parts, and the probe that cancels one of them."""

@@ -1,7 +1,7 @@
 """The probe: an instrument that counts the steps of the parts of a run, and strikes one of them.
 
-A task runs from one checkpoint to the next; Trio tells an instrument of each such step, before it is taken and after.
-Cancelled after its k-th step, a part waits at its k-th checkpoint; cancelled before, it is on its way there.
+A step is what a task does from one checkpoint to the next. Trio tells an instrument before and after each step. After
+its k-th step, a part waits at its k-th checkpoint; cancelled before this step, it is cancelled on its way there.
 """
 
 from collections import Counter
@@ -18,27 +18,27 @@ from trichat.testing._probing.cancel_targets import Part, Strike, Unwatched
 class Probe(trio.abc.Instrument):
     """Knows the parts of one run, counts their steps, and strikes the part of `strike` at its checkpoint.
 
-    To strike is to `act` on it: by default, to cancel it.
+    To strike a part is to call `act` with it; by default, that cancels it.
     """
 
     def __init__(self, strike: Strike | None = None, act: Callable[[Part], None] = Part.cancel) -> None:
         self.parts: list[Part] = []
-        """All that were entered, in that order."""
+        """All parts that were entered, in order."""
         self.struck: Part | None = None
-        """The one that was struck."""
+        """The part that was struck, once it was."""
         self.is_looking = True
-        """Whether steps count, and parts that are entered are noted."""
+        """Whether steps are counted, and entered parts are noted."""
         self._strike = strike
         self._act = act
         self._seen: Counter[str] = Counter()
         self._inside: dict[Task, tuple[trio.Nursery | None, list[Part]]] = {}
-        """The parts that a task belongs to, as long as it is in this nursery."""
+        """The parts that a task belongs to, as long as it is in the given nursery."""
         self._waiting_for: tuple[Part, Task] | None = None
-        """What to strike as soon as this task waits."""
+        """The part to strike as soon as the given task waits."""
 
     @contextmanager
     def entered(self, kind: str, name: str) -> Iterator[Part]:
-        """Make the block a part."""
+        """Make the block a part of the run."""
         label = _label(kind, name)
         self._seen[label] += 1
         part = Part(label if self._seen[label] == 1 else f"{label} #{self._seen[label]}")
@@ -62,7 +62,7 @@ class Probe(trio.abc.Instrument):
             return 0.0  # the run was given up
 
     def _parts_of(self, task: Task) -> list[Part]:
-        """The parts that a task belongs to now: `nursery.start` moves a task to another nursery."""
+        """Return the parts that a task belongs to now. `nursery.start` moves a task to another nursery."""
         nursery, parts = self._inside.get(task, (None, ()))
         if nursery is not task.parent_nursery and task.parent_nursery is not None:
             parent = task.parent_nursery.parent_task
@@ -72,7 +72,7 @@ class Probe(trio.abc.Instrument):
         return [part for part in parts if part.ended_at is None]
 
     def _begin(self, part: Part, task: Task) -> None:
-        """Count a step that begins."""
+        """Count a step of the part that begins in `task`."""
         if not self.is_looking:
             return
         part.steps += 1
@@ -90,7 +90,7 @@ class Probe(trio.abc.Instrument):
         self._act(part)
 
     def task_spawned(self, task: Task) -> None:
-        # Who waits for a nursery to end is not sent a cancellation: it comes out of the children.
+        # Trio sends no cancellation to a task that waits for its nursery. The children raise it.
         nursery = task.parent_nursery
         if nursery is not None and nursery.parent_task is not None:
             for part in self._inside.get(nursery.parent_task, (None, ()))[1]:
@@ -110,7 +110,7 @@ class Probe(trio.abc.Instrument):
             if part.ended_at is None:
                 self._hit(part, task)
         elif self.struck is not None and not self.struck.place and task is self.struck.task:
-            # On its way there, the place is where it comes to wait, unless it leaves the part before.
+            # It was struck on its way to a checkpoint. Its place is where it now waits, unless it has left the part.
             self.struck.place = waiting_at(task) if self.struck.ended_at is None else ""
 
 
@@ -123,7 +123,7 @@ def _label(kind: str, name: str) -> str:
 
 @contextmanager
 def part_of(kind: str, name: str) -> Iterator[Part]:
-    """Make the block a part of the scenario that may be cancelled alone, if there is a probe; otherwise do nothing."""
+    """Make the block a part of the scenario that can be cancelled alone. Does nothing if there is no probe."""
     probe = PROBE.get()
     if probe is None or not probe.is_looking:
         yield Unwatched(_label(kind, name))
@@ -134,9 +134,9 @@ def part_of(kind: str, name: str) -> Iterator[Part]:
 
 @contextmanager
 def part(name: str) -> Iterator[Part]:
-    """Make the block a part of the scenario that `cancel_everywhere` cancels alone; elsewhere it does nothing.
+    """Make the block a part of the scenario that `cancel_everywhere` cancels alone. Does nothing outside it.
 
-    Only what is awaited through `watching` of what it yields is checked for letting the cancellation through.
+    Yields the `Part`. Whatever you await through its `watching` is also checked for letting the cancellation pass.
     """
     with part_of("part", name) as entered:
         yield entered

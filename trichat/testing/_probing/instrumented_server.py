@@ -1,4 +1,4 @@
-"""The server as the test kit runs it: each part of it that can be cancelled alone is in a scope of its own."""
+"""The server as the test kit runs it: each part that can be cancelled alone has a cancel scope of its own."""
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
@@ -22,15 +22,15 @@ from trichat.testing._probing.checkpoint_probe import part_of
 
 
 class ProbedActiveHooks(ActiveHooks):
-    """Each awaited call of a hook is a part."""
+    """Makes each awaited call of a hook a part."""
 
     def resolved(self) -> Mapping[str, Sequence[Implementation]]:
-        """Return who is called in each hook now."""
+        """Return the implementations that each hook calls now."""
         return {hook: [_probed(hook, each) for each in found] for hook, found in super().resolved().items()}
 
 
 class ProbedPlugins(Plugins):
-    """Each awaited call of a hook is a part, and so is each lifespan."""
+    """Makes each awaited call of a hook a part, and each lifespan."""
 
     active_hooks_class = ProbedActiveHooks
 
@@ -51,7 +51,7 @@ def _probed(hook: str, implementation: Implementation) -> Implementation:
 async def _probed_call(hook: str, plugin: str, answer: Awaitable[Any]) -> Any:
     with part_of("hook", f"{plugin}.{hook}") as part:
         result = await part.watching(answer)
-        # As with a deadline: who asks takes no answer that came after it, and what was told is done.
+        # As after a deadline: a late answer to a question is discarded, and a call that only tells something is done.
         if not part.was_cancelled or hook not in ASKING:
             return result
     raise Misbehaved(CANCELLED)
@@ -65,7 +65,7 @@ async def _probed_lifespan(name: str, lifespan: AbstractAsyncContextManager[None
 
 
 class ProbedCore(Core):
-    """Each session is a part."""
+    """Makes each session a part."""
 
     plugins_class = ProbedPlugins
 
@@ -76,7 +76,7 @@ class ProbedCore(Core):
 
 
 class ProbedServer(Server):
-    """The whole is a part, too."""
+    """Makes the whole server a part."""
 
     _core_class = ProbedCore
 
@@ -86,11 +86,11 @@ class ProbedServer(Server):
         with part_of("server", "") as part:
             await part.watching(super().serve(task_status=started))  # type: ignore[arg-type]
         if part.was_cancelled and not started.called:
-            raise StartError("the start was cancelled by the test")
+            raise StartError("the test cancelled the start")
 
 
 class _Started:
-    """Passes on that the server has started, and remembers it."""
+    """Reports that the server has started, and remembers it."""
 
     def __init__(self, task_status: trio.TaskStatus[list[Address]]) -> None:
         self._task_status = task_status

@@ -1,4 +1,4 @@
-"""Ends tasks that run on and on without ever waiting. No virtual time passes meanwhile, so the test would hang."""
+"""Ends tasks that keep running and never wait for time to pass. Virtual time stands still then: the test would hang."""
 
 import ctypes
 from collections import Counter
@@ -9,10 +9,10 @@ from trio.lowlevel import Task
 from trichat._base.failures import Interruption
 from trichat._base.task_tree import waiting_at
 
-# Steps of all tasks without any time passing, after which it counts as a livelock: more than in a test of big numbers.
+# If all tasks take this many steps while no time passes, it is a livelock. Tests with many clients stay below it.
 LIVELOCK_STEPS = 100_000
 
-# Steps that are looked at together.
+# The guard looks once in this many steps.
 _WINDOW = 1_000
 
 
@@ -21,15 +21,15 @@ class Abandoned(Interruption):
 
 
 class LivelockGuard(trio.abc.Instrument):
-    """Ends the busiest tasks, one after the other, when far too much happens while no time passes."""
+    """Ends the busiest tasks, one after the other, when too many steps are taken while no time passes."""
 
     def __init__(self, endless: list[str] | None = None, limit: int = LIVELOCK_STEPS) -> None:
-        """`endless` gets a sentence for each task that was ended; `limit` is the number of steps after which one is."""
+        """`endless` gets a sentence for each task that was ended. `limit` is the number of steps that are allowed."""
         self._endless = [] if endless is None else endless
         self._limit = limit
         self._steps = 0
         self._still_since = 0
-        """How many steps had been taken when time last passed."""
+        """The number of steps that had been taken when time last passed."""
         self._time = -1.0
         self._busy: Counter[Task] = Counter()
 
@@ -54,7 +54,7 @@ class LivelockGuard(trio.abc.Instrument):
 
 
 class _AbandonedCoroutine:
-    """What stands in for a coroutine that does not end by any other means."""
+    """Replaces a coroutine that cannot be ended in any other way."""
 
     cr_frame = cr_await = None
     cr_running = cr_suspended = False
@@ -67,8 +67,8 @@ class _AbandonedCoroutine:
 
 
 def _abandon(task: Task, what: str) -> None:
-    """Let a task take no further step: its run is over anyway."""
-    # Python closes a coroutine when nobody holds it any more, and this one may ignore that as well, with a complaint on
-    # standard error. A list would hold it only until Python ends and clears all modules: one reference too many holds.
+    """Let a task take no further step. Its run is over anyway."""
+    # Python closes a coroutine that nothing refers to any more. This one may ignore that too, and Python then complains
+    # on standard error. A list would keep it only until Python exits and clears all modules, so leak one reference.
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(task.coro))
     task.coro = _AbandonedCoroutine(what)  # type: ignore[assignment]
