@@ -233,10 +233,9 @@ class Plugins:
             except (trio.Cancelled, BaseExceptionGroup) as error:  # noqa: ASYNC103
                 if implementation.required:
                     raise  # nobody may see what it did not keep
+                # Raised below. Ctrl-C comes only once, so it takes precedence over a cancellation.
                 if cancelled is None or isinstance(cancelled, trio.Cancelled):
-                    cancelled = (
-                        error  # raised below; Ctrl-C comes only once, so it takes precedence over a cancellation
-                    )
+                    cancelled = error
         if cancelled is not None:
             raise cancelled
         return failures
@@ -286,7 +285,7 @@ class Plugins:
             if inspect.isawaitable(answer):
                 answer = await calls.wait_for(answer, implementation.owner, hook, takes_late=hook not in ASKING)
             if answer is not None and not isinstance(answer, ASKING.get(hook, object)):
-                raise Misbehaved(f"{answer!r} is no answer to this hook")
+                raise Misbehaved(f"{answer!r} is not an answer to this hook")
         except BaseException as error:
             raise self._failure(hook, implementation, error) from error  # noqa: ASYNC104
         return answer
