@@ -200,7 +200,7 @@ async def test_in_a_chat_they_are_listed_run_and_kept_for_operators(virtual_time
         await bob.hears(
             "* not sent: /light is for operators",
             "* /roll NdM - roll dice",
-            "* /bye - leave the chat (just bye does it, too)",
+            "* /bye - leave the chat (bye without the slash works, too)",
         )
         assert not [line for line in await bob.unheard() if "/light" in line]
         await alice.say("/help")
