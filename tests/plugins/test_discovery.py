@@ -106,7 +106,7 @@ def test_two_of_one_name_are_refused_with_the_places_of_both(tmp_path: Path) -> 
     with pytest.raises(PluginError) as refusal:
         find_plugins(str(tmp_path))
     assert str(refusal.value) == (
-        f"there are two plugins of the name 'bye' (trichat and {tmp_path / 'bye.py'}); rename the one that you add"
+        f"there are two plugins named 'bye' (trichat and {tmp_path / 'bye.py'}); rename the one that you add"
     )
 
 

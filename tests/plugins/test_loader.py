@@ -192,7 +192,7 @@ def test_a_plugin_that_is_called_like_another_one_is_refused(write: Write, tmp_p
 
     first = "trichat" if name == "bye" else added[0]
     assert str(refusal.value) == (
-        f"there are two plugins of the name {name!r} ({first} and {added[1]}); rename the one that you add"
+        f"there are two plugins named {name!r} ({first} and {added[1]}); rename the one that you add"
     )
 
 
@@ -200,7 +200,7 @@ def test_a_stranger_cannot_take_the_place_of_a_built_in_plugin(write: Write, ins
     write("strange_cake", CAKE)
     install("stop", "strange_cake:Cake")
 
-    with pytest.raises(PluginError, match="there are two plugins of the name 'stop'"):
+    with pytest.raises(PluginError, match="there are two plugins named 'stop'"):
         load_plugins(config(stop={}))
 
 
@@ -369,7 +369,7 @@ def test_with_a_name_of_ones_own_the_table_of_the_old_name_is_of_no_plugin() -> 
 def test_a_class_that_is_called_like_another_plugin_is_refused(
     extra: Mapping[str, type] | Sequence[type], name: str
 ) -> None:
-    with pytest.raises(PluginError, match=f"there are two plugins of the name '{name}'"):
+    with pytest.raises(PluginError, match=f"there are two plugins named '{name}'"):
         load_plugins(Config(), extra)
 
 

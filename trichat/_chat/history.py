@@ -27,7 +27,7 @@ logger = logging.getLogger("trichat.history")
 PAGE = 500
 PAGE_CHARACTERS = 16_384
 
-# A history of at most so many characters is kept encoded, in one piece, for all clients that see the same part of it.
+# The longest history that is kept encoded, in one piece, for all clients that see the same part of it.
 ENCODED_CHARACTERS = 100_000
 
 # Parts of the history that are kept. In a storm of joins, the sessions of a few batches need different ones.

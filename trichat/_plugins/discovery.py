@@ -67,7 +67,7 @@ def find_plugins(folder: str = "", extra: Extra = ()) -> list[Found]:
             found[plugin.name] = found[plugin.name]._replace(is_asked_for=True)
         else:
             raise PluginError(
-                f"there are two plugins of the name {plugin.name!r} ({found[plugin.name].origin} and {plugin.origin}); "
+                f"there are two plugins named {plugin.name!r} ({found[plugin.name].origin} and {plugin.origin}); "
                 "rename the one that you add"
             )
     return list(found.values())

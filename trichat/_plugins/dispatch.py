@@ -71,11 +71,11 @@ class Plugins:
     ) -> None:
         self._timeout = hook_timeout
         self.active = self.active_hooks_class(on_silenced=on_silenced, on_fatal=on_fatal)
-        """Who is called."""
+        """Which plugins are called."""
         self.deadlines = Deadlines()
         """The calls under way, each with a deadline."""
         self.ask_message: AskMessage = self.ask_step_by_step
-        """Asks about a message. A trace puts itself in the place of the one that is there from the start."""
+        """Asks about a message. A trace replaces this function while it runs."""
 
     def trace_by(self, ask: AskMessage | None) -> None:
         """Let `ask` ask about messages from now on, by `ask_step_by_step`; `None` ends that."""
@@ -100,7 +100,7 @@ class Plugins:
 
     @contextmanager
     def holding(self, name: str) -> Iterator[None]:
-        """Let calls of a plugin that begin in the block wait for its end. Whoever has its place then gets them."""
+        """Let new calls of a plugin wait for the end of the block. If it was replaced, its successor gets them."""
         held = self.active.registry[name]
         held.close_gate()
         try:

@@ -93,7 +93,7 @@ class Lifespans:
         return StartError(f"plugin {name!r} cannot start: the server is stopping")
 
     async def leave(self, name: str, seconds: float) -> bool:
-        """Leave one, and return whether it has ended. It is cancelled after so many seconds, and may ignore that."""
+        """Leave one, and return whether it has ended. After `seconds` it is cancelled, which it may ignore."""
         lifespan = self._entered.get(name)
         if lifespan is None:
             return True

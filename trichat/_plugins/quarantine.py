@@ -2,7 +2,7 @@
 
 from collections import deque
 
-# A plugin is put into quarantine if its failures lie within so many seconds.
+# Seconds within which the failures of a plugin put it into quarantine.
 QUARANTINE_SPAN = 60.0
 
 
@@ -20,7 +20,7 @@ class Failures:
     def are_too_many(self, name: str, limit: int, now: float) -> bool:
         """Note that a plugin failed `now`, in seconds, and return whether that puts it into quarantine.
 
-        `limit` is the number of failures that does so; 0 for none.
+        `limit` is the number of failures that does so. With 0, no number does.
         """
         if not limit or name in self.quarantined:
             return False
