@@ -1,1 +1,1 @@
-"""The plugins that come with trichat: one file each, with nothing but what `trichat` gives to any plugin."""
+"""The plugins that come with trichat, one file each. They use only what `trichat` offers to any plugin."""

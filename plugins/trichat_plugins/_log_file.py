@@ -1,4 +1,4 @@
-"""A file that lines are appended to: all of a batch or nothing, recovered after a crash, one writer at a time."""
+"""A file to which lines are appended: a whole batch or nothing, with recovery after a crash, and one writer only."""
 
 import contextlib
 import errno
@@ -10,14 +10,14 @@ from pathlib import Path
 
 _BLOCK = 65_536
 
-# Ends half a line that could not be taken back, so that nobody reads it as a whole one.
+# Ends half a line that could not be removed, so that nobody reads it as a whole one.
 TORN = b"\0"
 
 
 class LogFile:
-    """An open log. Raises `OSError` whenever the file or the disk does; `append` has changed nothing then.
+    """An open log. Its methods raise `OSError` when the file or the disk fails; then `append` has changed nothing.
 
-    A new file is there after a crash, if `lasting`.
+    If `lasting`, a new file is still there after a crash.
     """
 
     def __init__(self, path: Path, *, lasting: bool = True) -> None:
@@ -25,11 +25,11 @@ class LogFile:
         self.path = path
         self._lasting = lasting
         self._torn = False
-        """An append failed and could not be undone: half a line is at the end."""
+        """Whether an append failed and could not be undone, so that half a line is at the end."""
         self._fd = _open(path, lasting=lasting)
         if not stat.S_ISREG(os.fstat(self._fd).st_mode):
             self.close()
-            raise OSError(errno.EINVAL, "it is not a file that keeps what is written to it", str(path))
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -37,21 +37,21 @@ class LogFile:
             raise OSError(error.errno, "another server is writing to it", str(path)) from None
 
     def __del__(self) -> None:
-        # After a rotation a worker thread may still read or sync the old file: the last one to hold it closes it.
+        # After a rotation, a worker thread may still read or sync the old file. The last holder closes it.
         self.close()
 
     def unlock(self) -> None:
-        """Let another server have the file; what is read from it still is."""
+        """Let another server write to the file. It can still be read here."""
         fcntl.flock(self._fd, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Close the file, and let another server have it. Safe to repeat."""
+        """Close the file, and let another server write to it. Safe to repeat."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
     def set_torn_line_aside(self) -> Path | None:
-        """Move an unfinished last line, which a crash has left, to a file of its own, and return that file's path."""
+        """Move an unfinished last line, left by a crash, to a file of its own, and return that file's path."""
         size = os.fstat(self._fd).st_size
         end = self._end_of_last_line(size)
         if end == size:
@@ -79,7 +79,7 @@ class LogFile:
             end = start
 
     def lines_backwards(self) -> Iterator[bytes]:
-        """Yield the lines that are there now, without their ends, the last one first."""
+        """Yield the lines that the file has now, without their ends, the last one first."""
         rest = b""
         for block, _ in self._blocks_backwards(os.fstat(self._fd).st_size):
             rest, *lines = (block + rest).split(b"\n")
@@ -97,7 +97,7 @@ class LogFile:
             yield from lines
 
     def append(self, data: bytes) -> None:
-        """Append whole lines: all of them or, when it raises, none."""
+        """Append whole lines: all of them or, if it raises, none."""
         if self._torn:
             data = TORN + b"\n" + data
         rest = data
@@ -123,18 +123,18 @@ class LogFile:
         os.fdatasync(self._fd)
 
     def was_moved(self) -> bool:
-        """Whether the path leads to another file now, or to none."""
+        """Whether the path now leads to another file, or to none."""
         with contextlib.suppress(FileNotFoundError):
             return not os.path.samestat(os.stat(self.path), os.fstat(self._fd))
         return True
 
 
 def _open(path: Path, *, lasting: bool) -> int:
-    """Open a file for appending. A new one is not for others to read."""
+    """Open a file for appending. A new one can be read by its owner and group only."""
     is_new = lasting and not path.exists()
     fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
     if is_new:
-        # Where the folder may be written and not read, it cannot be synced either.
+        # A folder that may be written but not read cannot be synced either.
         with contextlib.suppress(PermissionError):
             folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
             try:

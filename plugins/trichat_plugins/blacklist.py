@@ -16,12 +16,12 @@ class BlacklistOptions(Options, frozen=True):
         tuple[Network, ...], 'Addresses and networks to keep out: ["10.0.0.7", "192.168.4.0/24"].'
     ] = ()
     file: Annotated[
-        str, "A file with more of them, one a line, # for comments; relative to where the server was started."
+        str, "A file with more of them, one per line; # starts a comment. Relative to where the server was started."
     ] = ""
 
 
 class Blacklist:
-    """Keeps addresses and networks out. SIGHUP reads the file anew; who is connected already stays."""
+    """Keeps addresses and networks out. SIGHUP reads the file again; clients that are connected stay."""
 
     def __init__(self, options: BlacklistOptions) -> None:
         self._options = options
@@ -30,21 +30,21 @@ class Blacklist:
 
     @hookimpl
     def on_connect(self, client: Client) -> Refuse | None:
-        """Refuse whoever is on the list."""
+        """Refuse a client whose address is on the list."""
         network = self._networks.find(client.address)
         return None if network is None else Refuse(f"{network} is on the blacklist")
 
     @hookimpl
     async def on_reload(self) -> None:
-        """Read the file anew; if it is faulty, this fails and the old list stays."""
+        """Read the file again. If it is faulty, this fails and the old list stays."""
         if self._options.file:
-            # To read a long one takes seconds, in which everybody would wait.
+            # Reading a long list takes seconds. Without a thread, everybody would wait.
             self._networks, count = await self._thread.run(_listed, self._options)
             logger.info("%s was read; addresses and networks in it: %d", self._options.file, count)
 
 
 def _listed(options: BlacklistOptions) -> tuple[Networks, int]:
-    """Return all that is on the list, and how much of it is from the file."""
+    """Return everything on the list, and how many entries come from the file."""
     from_file = _read(options.file)
     return Networks([*options.addresses, *from_file]), len(from_file)
 

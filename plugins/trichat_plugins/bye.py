@@ -1,4 +1,4 @@
-"""`bye`, alone on a line, leaves."""
+"""`bye`, alone on a line, leaves the chat."""
 
 from trichat import Client, Handled, Message, Refuse, command, hookimpl
 
@@ -8,21 +8,21 @@ class Bye:
 
     @hookimpl
     def on_join(self, client: Client) -> Refuse | None:
-        """Let who wants no name leave, too."""
+        """Let a client leave that has not given a name."""
         if client.name != "bye":
             return None
         client.kick("goodbye")
         return Refuse("goodbye")
 
-    # First, so that a plugin that refuses messages, or is broken, keeps nobody from leaving.
+    # First, so that a plugin that refuses messages, or is broken, cannot keep anyone from leaving.
     @hookimpl(tryfirst=True)
     def on_message(self, client: Client, message: Message) -> Handled | None:
-        """Leave at `bye`."""
+        """Let the client leave if it says `bye`."""
         if message.text.strip() != "bye":
             return None
         self._leave(client)
         return Handled()
 
-    @command("bye", help="leave the chat (just bye does it, too)", hint="bye leaves")
+    @command("bye", help="leave the chat (bye without the slash works, too)", hint="bye leaves")
     def _leave(self, client: Client) -> None:
         client.kick(f"goodbye, {client.name}")

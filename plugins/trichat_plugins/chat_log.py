@@ -21,10 +21,10 @@ logger = logging.getLogger("trichat.chat_log")
 # a storm of joins follows it.
 RECENT = 2000
 
-# What the file loses at most when the power fails, with fsync = "everysec".
+# Seconds whose messages the file may lose when the power fails, with fsync = "everysec".
 SYNC_INTERVAL = 1.0
 
-# Seconds that the last date of the log may be ahead of the clock, which may have been set right in the meantime.
+# Seconds that the last date of the log may be ahead of the clock, because the clock may have been corrected since.
 AHEAD = 60
 
 # Threads that may hang with the disk before the log has none left.
@@ -41,22 +41,23 @@ class ChatLogOptions(Options, frozen=True):
     path: Annotated[str, Meta(min_length=1), "The file; relative to where the server was started."] = "chat_log.txt"
     replay: Annotated[
         Annotated[int, Meta(ge=0, le=10_000)] | Literal["all"],
-        'How many lines of the past who joins is sent: up to 10000, 0 for none, or "all".',
+        'How many lines of history a client is sent when it joins: up to 10000, 0 for none, or "all".',
     ] = 1000
     fsync: Annotated[
         Literal["always", "everysec", "never"],
-        'When the disk must have it: before it is sent ("always"), within a second, or whenever.',
+        'When a message is safe on the disk: before it is sent ("always"), about a second later ("everysec"), or '
+        'when the kernel writes it ("never").',
     ] = "everysec"
-    presence: Annotated[bool, "Whether to keep who joined and left, too."] = True
+    presence: Annotated[bool, "Whether to keep joins and departures, too."] = True
 
     @classmethod
     def for_trial(cls, folder: Path) -> Mapping[str, object]:
-        """The file is in `folder`, and nobody waits for the disk."""
+        """Put the file into `folder`, and let nobody wait for the disk."""
         return {"path": folder / "chat_log.txt", "fsync": "never"}
 
 
 class ChatLog:
-    """Keeps what is said in a file, and sends it to those who join. SIGHUP opens the file anew, for logrotate."""
+    """Keeps messages in a file, and sends them to clients that join. SIGHUP reopens the file, for logrotate."""
 
     required = True
 
@@ -81,7 +82,7 @@ class ChatLog:
     @hookimpl
     @asynccontextmanager
     async def lifespan(self, server: Server) -> AsyncIterator[None]:
-        """Hold the file open, and sync it every second if it has to be."""
+        """Hold the file open, and sync it every second if the options ask for it."""
         self._file = self._open(self.log_path)
         try:
             last = self._recover()
@@ -93,16 +94,16 @@ class ChatLog:
                 yield
                 nursery.cancel_scope.cancel()
             if self._options.fsync != "never":
-                # In a thread, as always: a disk that hangs must not hold up a stop.
+                # In a thread, because a disk that hangs must not hold up a stop.
                 await self._threads.run(self._log.sync)
         finally:
-            # A session that still reads the history from it keeps reading; the last one to hold it closes it.
+            # A session may still be reading the history from the file. The last holder closes it.
             self._log.unlock()
             self._file = None
 
     @property
     def _log(self) -> LogFile:
-        """The open file: no hook is called outside of the lifespan."""
+        """The open file. There always is one, because no hook is called outside of the lifespan."""
         assert self._file is not None
         return self._file
 
@@ -110,10 +111,10 @@ class ChatLog:
         return LogFile(path, lasting=self._options.fsync != "never")
 
     def _recover(self) -> int:
-        """Make the file whole, remember its last messages, and return the id of the very last."""
+        """Repair the file, remember its last messages, and return the id of the very last."""
         self._set_torn_line_aside()
         tail = list(islice(_messages(self._log.lines_backwards()), RECENT))
-        self._recent.clear()  # it may have been here before, until a replacement that could not start
+        self._recent.clear()  # left from an earlier lifespan, if a replacement could not start
         self._start_of_recent = tail[-1].id - 1 if len(tail) == RECENT else 0
         self._remember(reversed(tail))
         return tail[0].id if tail else 0
@@ -122,7 +123,7 @@ class ChatLog:
         if last > (time.time() + AHEAD) * _SECOND:
             date = (_EPOCH + last * _MICROSECOND).strftime("%Y-%m-%dT%H:%M:%SZ")
             logger.warning(
-                "the last date in %s lies in the future: %s; until then all that is said has nearly the same",
+                "the last date in %s is in the future: %s; until then, all new messages get nearly the same date",
                 self._log.path,
                 date,
             )
@@ -130,7 +131,7 @@ class ChatLog:
     def _set_torn_line_aside(self) -> None:
         aside = self._log.set_torn_line_aside()
         if aside is not None:
-            logger.warning("the last line of %s was torn by a crash; it is in %s now", self._log.path, aside)
+            logger.warning("the last line of %s was torn by a crash; it is now in %s", self._log.path, aside)
 
     def _remember(self, messages: Iterable[Message]) -> None:
         for message in messages:
@@ -142,7 +143,7 @@ class ChatLog:
         if not self._options.presence:
             messages = [message for message in messages if message.kind not in ("joined", "left")]
         data = format_log_lines(messages).encode()
-        # To the page cache, in microseconds: a thread would take longer to get there than this takes.
+        # This writes to the page cache, in microseconds. To hand it over to a thread would take longer.
         self._log.append(data)
         self._unsynced = True
         if self._options.fsync == "always":
@@ -155,7 +156,7 @@ class ChatLog:
         try:
             await self._threads.run(log.sync)
         except BaseException:
-            # Nobody will see the batch, so it has to be gone from the log as well.
+            # Nobody will see the batch, so it must not stay in the log.
             log.take_back(size)
             raise
         self._remember(messages)
@@ -173,7 +174,7 @@ class ChatLog:
 
     @hookimpl
     async def history(self, room: str, after: int, before: int) -> Iterable[Message]:
-        """Give the last messages from memory where they are there, otherwise from the file."""
+        """Return the last messages: from memory if they are all there, otherwise from the file."""
         replay = self._options.replay
         if replay == 0:
             return ()
@@ -188,26 +189,26 @@ class ChatLog:
 
     @hookimpl
     async def on_reload(self) -> None:
-        """Go on with a new file if the old one was moved away."""
+        """Continue in a new file if the old one was moved away."""
         if not self._log.was_moved():
             return
         old = self._log
         self._file = self._open(old.path)
         self._set_torn_line_aside()
-        logger.info("%s was opened anew", self._log.path)
+        logger.info("%s was reopened", self._log.path)
         if self._options.fsync != "never":
             await self._threads.run(old.sync)
 
 
 class _Recent(deque[Message]):
-    """The last messages of a room: all that are later than `start`, as long as these are not too many."""
+    """The last messages of a room: all that are later than `start`, but at most `RECENT`."""
 
     def __init__(self, start: int) -> None:
         super().__init__(maxlen=RECENT)
         self._start = start
 
     def find(self, after: int, before: int, count: int | None) -> Sequence[Message] | None:
-        """Return the last `count` messages (`None`: all) in between, or `None` if they are not all here."""
+        """Return the last `count` messages in between (`None`: all), or `None` if some of them are not here."""
         found = [message for message in self if after < message.id < before]
         if count is not None and len(found) >= count:
             return found[-count:]

@@ -1,4 +1,4 @@
-"""Slash commands: runs the ones that plugins contribute, and has `/help` and `/who`."""
+"""Slash commands: runs those that plugins contribute, and provides `/help` and `/who`."""
 
 import inspect
 import logging
@@ -9,8 +9,8 @@ from trichat import Client, Command, Handled, Message, Refuse, command, hookimpl
 
 logger = logging.getLogger("trichat.commands")
 
-# A word behind the slash, so that a pasted path or comment (/etc/hosts, // and /* ... */) is still text; and what has
-# a space in front is always text.
+# A slash and one word. A pasted path or comment (/etc/hosts, // and /* ... */) is therefore still text, and so is any
+# line that begins with a space.
 _COMMAND = re.compile(r"/([a-z][a-z0-9-]*)(?:\s+(.*))?", re.DOTALL)
 
 NAMES_PER_LINE = 20
@@ -22,7 +22,7 @@ class Commands:
     @hookimpl
     def on_message(self, client: Client, message: Message) -> Awaitable[Handled | Refuse] | Refuse | None:
         """Run the command, if the message is one."""
-        # Nearly no message is: so only a command is looked at twice, and awaited.
+        # Nearly no message is a command. Only one that may be costs a second look and an await.
         if not message.text.startswith("/"):
             return None
         typed = _COMMAND.fullmatch(message.text.rstrip())
@@ -46,7 +46,7 @@ class Commands:
 
     @command("who", help="show who is here")
     def who(self, client: Client) -> str:
-        """List the names, some in each line."""
+        """List the names, `NAMES_PER_LINE` in each line."""
         names = [member.name for member in client.server.members(client.room)]
         lines = [", ".join(names[start : start + NAMES_PER_LINE]) for start in range(0, len(names), NAMES_PER_LINE)]
         return "here: " + "\n".join(lines)
@@ -62,8 +62,8 @@ async def _run(command: Command, client: Client, arguments: str) -> Handled | Re
         if answer is not None:
             client.send(answer)
     except Exception as error:
-        # The command is to blame, and not this plugin, which only runs it. An OSError, such as that of a deadline,
-        # tells of the world, not of code.
+        # The command is to blame, not this plugin, which only runs it. An OSError, such as a deadline, is about the
+        # world, not about code.
         trace = None if isinstance(error, OSError) else error
         logger.error("plugin %r failed in /%s: %s", command.plugin, command.name, error, exc_info=trace)
         return Refuse(f"/{command.name} of the plugin {command.plugin!r} failed")

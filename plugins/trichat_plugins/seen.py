@@ -1,4 +1,4 @@
-"""`/seen NAME` tells when somebody left, and how."""
+"""`/seen NAME` tells when somebody left, and why."""
 
 import time
 from collections import OrderedDict
@@ -24,9 +24,9 @@ class Seen:
             if len(self._departures) > REMEMBERED:
                 self._departures.popitem(last=False)
 
-    @command("seen", help="tell when somebody left, and how")
+    @command("seen", help="tell when somebody left, and why")
     def seen(self, client: Client, name: str) -> str:
-        """Tell what was noted."""
+        """Tell what is known about a name."""
         if any(member.name.casefold() == name.casefold() for member in client.server.members(client.room)):
             return f"{name} is here"
         if name.casefold() in self._departures:

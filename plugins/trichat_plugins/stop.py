@@ -1,4 +1,4 @@
-"""`stop`, alone on a line, ends the server, for those who may."""
+"""`stop`, alone on a line, stops the server, if the client is allowed to."""
 
 from typing import Annotated
 
@@ -9,12 +9,13 @@ class StopOptions(Options, frozen=True):
     """The table `[plugins.stop]`."""
 
     allow: Annotated[
-        tuple[Network, ...], 'Who may stop the server: addresses and networks; everyone: ["0.0.0.0/0", "::/0"].'
+        tuple[Network, ...],
+        'Addresses and networks from which people may stop the server; for everyone: ["0.0.0.0/0", "::/0"].',
     ] = (Network("127.0.0.0/8"), Network("::1"))
 
 
 class Stop:
-    """Lets clients end the server: by default those on its own machine."""
+    """Lets clients stop the server: by default, those on its own machine."""
 
     def __init__(self, options: StopOptions) -> None:
         self._options = options
@@ -24,16 +25,16 @@ class Stop:
         """Keep an impatient `stop` from becoming a name."""
         return Refuse("give a name first, and then say stop") if client.name == "stop" else None
 
-    # First, so that a plugin that refuses messages, or is broken, keeps nobody from ending it.
+    # First, so that a plugin that refuses messages, or is broken, cannot keep anyone from stopping the server.
     @hookimpl(tryfirst=True)
     def on_message(self, client: Client, message: Message) -> Handled | None:
-        """End the server at `stop`."""
+        """Stop the server if the client says `stop`."""
         if message.text.strip() != "stop":
             return None
         self._stop(client)
         return Handled()
 
-    @command("stop", help="end the server (just stop does it, too)")
+    @command("stop", help="stop the server (stop without the slash works, too)")
     def _stop(self, client: Client) -> None:
         if any(client.address in network for network in self._options.allow):
             client.server.stop(f"stopped by {client.name}")

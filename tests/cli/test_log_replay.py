@@ -114,7 +114,7 @@ def test_its_failures_are_counted_and_none_of_them_ends_it(play: Play) -> None:
     report = play(GUARD, *[said("raise it")] * 2, said("wrong"), said("late"), *[said("raise")] * 6, table=table)
     assert report.failed.count == report.messages == 10
     outcomes = [example.partition(" - ")[2] for example in report.failed.examples]
-    assert outcomes == ["'it broke'", "'it broke'", "'7 is no answer to this hook'"]
+    assert outcomes == ["'it broke'", "'it broke'", "'7 is not an answer to this hook'"]
 
 
 def test_what_it_does_besides_is_counted_and_not_done(play: Play) -> None:

@@ -277,11 +277,11 @@ def test_a_folder_of_plugins_that_is_not_there_is_told_beside_all_that_is_wrong(
     assert ended.returncode == 2
     assert ended.stderr.splitlines() == [
         "trichat: trichat.toml: server.port: Expected `int` <= 65535 (here: 99999)",
-        "trichat: 'nowhere' is no folder of plugins: there is no such folder",
+        "trichat: cannot find plugins: there is no folder 'nowhere'",
     ]
 
 
 def test_plugins_of_a_folder_that_is_not_there_are_told(tmp_path: Path) -> None:
     ended = trichat("serve", "--plugins-dir", "nowhere", cwd=tmp_path)
     assert ended.returncode == 2
-    assert ended.stderr == "trichat: 'nowhere' is no folder of plugins: there is no such folder\n"
+    assert ended.stderr == "trichat: cannot find plugins: there is no folder 'nowhere'\n"

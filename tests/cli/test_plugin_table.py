@@ -46,7 +46,7 @@ BROKEN = {
     "cannot_be_made": (
         "from trichat import hookimpl\n"
         "class P:\n    def __init__(self): 1 / 0\n    @hookimpl\n    def on_reload(self): ...",
-        "cannot be made: ZeroDivisionError",
+        "cannot be built: ZeroDivisionError",
     ),
 }
 

@@ -174,7 +174,7 @@ def test_with_a_faulty_configuration_nothing_is_to_be_done(folder: Path, text: s
 def test_a_folder_that_is_gone_is_a_fault(folder: Path) -> None:
     versions, _ = running()
     (folder / "plugins").rename(folder / "elsewhere")
-    assert versions.look().faults == ["'plugins' is no folder of plugins: there is no such folder"]
+    assert versions.look().faults == ["cannot find plugins: there is no folder 'plugins'"]
 
 
 def test_what_takes_a_restart_is_said(folder: Path) -> None:

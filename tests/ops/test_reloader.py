@@ -248,7 +248,9 @@ async def test_a_disk_that_hangs_holds_up_no_plugin_that_opens_its_files_anew() 
         ),
         *(
             pytest.param(
-                f"raise {raised}", r"plugin 'shout' cannot be made: .*KeyboardInterrupt\(.* at .*shout\.py:1", id=raised
+                f"raise {raised}",
+                r"plugin 'shout' cannot be built: .*KeyboardInterrupt\(.* at .*shout\.py:1",
+                id=raised,
             )
             for raised in ("KeyboardInterrupt", "BaseExceptionGroup('all', [KeyboardInterrupt()])")
         ),
@@ -345,9 +347,9 @@ async def reloading_versions(plugin: Path | str) -> AsyncIterator[tuple[Chat, Re
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        (UNTYPED, "the types of the arguments of /roll are not there: name 'Client' is not defined"),
-        (EXITS, "plugin 'shout' cannot be made: SystemExit('no token')"),
-        (MALFORMED, "the types of its constructor are not there"),
+        (UNTYPED, "cannot resolve the types of the arguments of /roll: name 'Client' is not defined"),
+        (EXITS, "plugin 'shout' cannot be built: SystemExit('no token')"),
+        (MALFORMED, "cannot resolve the types of its constructor"),
     ],
     ids=["untyped", "exits", "malformed"],
 )

@@ -105,7 +105,7 @@ async def test_when_the_plugin_ends_nothing_can_be_started_any_more() -> None:
 
     async with held(("clock", starting(stubborn))):
         await trio.testing.wait_all_tasks_blocked()
-    assert refusals == ["plugin 'clock' is ending: it can start nothing any more"]
+    assert refusals == ["plugin 'clock' is ending; it can no longer start tasks"]
 
 
 def test_a_task_that_belongs_to_no_lifespan_is_refused() -> None:

@@ -79,7 +79,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path, exists: bool) -> No
         path.write_text("")
     with pytest.raises(PluginError) as refusal:
         find_plugins(str(path))
-    assert str(refusal.value) == f"{str(path)!r} is no folder of plugins: there is no such folder"
+    assert str(refusal.value) == f"cannot find plugins: there is no folder {str(path)!r}"
 
 
 def test_a_folder_that_may_not_be_read_is_not_an_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +90,7 @@ def test_a_folder_that_may_not_be_read_is_not_an_empty_one(tmp_path: Path, monke
         monkeypatch.setattr(os, each, refuse)
     with pytest.raises(PluginError) as refusal:
         find_plugins(str(tmp_path))
-    assert str(refusal.value) == f"{str(tmp_path)!r}: the folder of plugins cannot be read (Permission denied)"
+    assert str(refusal.value) == f"cannot find plugins in the folder {str(tmp_path)!r}: Permission denied"
 
 
 def test_installed_plugins_come_first_then_those_of_the_folder_then_the_others(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_two_of_one_name_are_refused_with_the_places_of_both(tmp_path: Path) -> 
     with pytest.raises(PluginError) as refusal:
         find_plugins(str(tmp_path))
     assert str(refusal.value) == (
-        f"there are two plugins of the name 'bye' (trichat and {tmp_path / 'bye.py'}); rename the one that you add"
+        f"there are two plugins named 'bye' (trichat and {tmp_path / 'bye.py'}); rename the one that you add"
     )
 
 

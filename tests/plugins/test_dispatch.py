@@ -349,7 +349,7 @@ async def test_what_is_no_answer_to_the_hook_refuses(
 ) -> None:
     plugins.register("odd", Made(on_connect=lambda: answer))
     assert await plugins.ask(hookspecs.on_connect, client) == Refuse("the plugin 'odd' failed")
-    assert failures(caplog) == [f"plugin 'odd' failed in on_connect: {answer!r} is no answer to this hook"]
+    assert failures(caplog) == [f"plugin 'odd' failed in on_connect: {answer!r} is not an answer to this hook"]
 
 
 async def test_what_is_no_history_refuses(plugins: Plugins) -> None:

@@ -314,7 +314,7 @@ async def test_a_new_version_that_ignores_its_deadline_holds_nobody_up(
         await alice.say("hello")
         await trio.sleep(7)
         await alice.hears("alice: hello!")
-        assert "plugin 'filter' goes on starting although it was cancelled" in caplog.text
+        assert "plugin 'filter' is still starting although it was cancelled" in caplog.text
         await trio.sleep(500)
 
 

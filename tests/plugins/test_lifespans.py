@@ -200,7 +200,7 @@ async def test_a_plugin_that_fails_on_leaving_is_logged_and_the_others_are_left(
     ):
         pass
     assert events[3:] == ["last out", "bad out", "first out"]
-    assert failures(caplog) == ["plugin 'bad' failed when it was left: oops"]
+    assert failures(caplog) == ["plugin 'bad' failed while it ended: oops"]
 
 
 # A plugin that hangs on leaving.

@@ -70,7 +70,7 @@ class Picky:
         ...
 """
 
-# A plugin that cannot be made.
+# A plugin that cannot be built.
 BROKEN = """
 from trichat import hookimpl
 
@@ -192,7 +192,7 @@ def test_a_plugin_that_is_called_like_another_one_is_refused(write: Write, tmp_p
 
     first = "trichat" if name == "bye" else added[0]
     assert str(refusal.value) == (
-        f"there are two plugins of the name {name!r} ({first} and {added[1]}); rename the one that you add"
+        f"there are two plugins named {name!r} ({first} and {added[1]}); rename the one that you add"
     )
 
 
@@ -200,7 +200,7 @@ def test_a_stranger_cannot_take_the_place_of_a_built_in_plugin(write: Write, ins
     write("strange_cake", CAKE)
     install("stop", "strange_cake:Cake")
 
-    with pytest.raises(PluginError, match="there are two plugins of the name 'stop'"):
+    with pytest.raises(PluginError, match="there are two plugins named 'stop'"):
         load_plugins(config(stop={}))
 
 
@@ -287,7 +287,7 @@ def test_a_file_with_two_plugins_is_refused_naming_both(write: Write, source: st
     with pytest.raises(PluginError) as refusal:
         load_plugins(Config(), [str(path)])
 
-    assert str(refusal.value) == f"{path}: {names} have hooks; a module holds one plugin"
+    assert str(refusal.value) == f"{path}: {names} have hooks; a module can hold only one plugin"
 
 
 @pytest.mark.parametrize(
@@ -369,7 +369,7 @@ def test_with_a_name_of_ones_own_the_table_of_the_old_name_is_of_no_plugin() -> 
 def test_a_class_that_is_called_like_another_plugin_is_refused(
     extra: Mapping[str, type] | Sequence[type], name: str
 ) -> None:
-    with pytest.raises(PluginError, match=f"there are two plugins of the name '{name}'"):
+    with pytest.raises(PluginError, match=f"there are two plugins named '{name}'"):
         load_plugins(Config(), extra)
 
 
@@ -427,7 +427,7 @@ def test_a_strangers_entry_point_with_two_plugins_is_refused_naming_both(write: 
     with pytest.raises(PluginError) as refusal:
         load_plugins(config(mix={}))
 
-    assert str(refusal.value) == f"{path}: Cake and Tea have hooks; a module holds one plugin"
+    assert str(refusal.value) == f"{path}: Cake and Tea have hooks; a module can hold only one plugin"
 
 
 def test_a_strangers_plugin_can_be_named_and_turned_off(write: Write, install: Install) -> None:
@@ -444,7 +444,10 @@ def test_a_strangers_plugin_can_be_named_and_turned_off(write: Write, install: I
         ("chatlog", " (did you mean 'chat_log'?)"),
         ("strange_cakes", " (did you mean 'strange_cake'?)"),
         ("teapot_of_mine", " (did you mean 'teapot_of_yours'?)"),
-        ("xyz", "; a file or a module of your own is named with --plugin, or is in plugins_dir"),
+        (
+            "xyz",
+            "; to load a plugin of your own, name its file or module with --plugin, or put the file into plugins_dir",
+        ),
     ],
 )
 def test_a_table_of_no_plugin_is_a_fault(write: Write, install: Install, name: str, hint: str) -> None:
@@ -608,7 +611,7 @@ def test_a_plugin_that_cannot_be_made_is_named_with_the_reason(write: Write, sou
     with pytest.raises(PluginError) as refusal:
         load_plugins(Config(), [str(file)])
 
-    assert str(refusal.value) == f"plugin 'broken' cannot be made: {error.format(file=file)}"
+    assert str(refusal.value) == f"plugin 'broken' cannot be built: {error.format(file=file)}"
     assert type(refusal.value.__cause__).__name__ == error.partition("(")[0]
 
 
@@ -619,5 +622,5 @@ def test_a_constructor_whose_types_are_not_there_is_named(write: Write) -> None:
         load_plugins(Config(), [str(write("cake", source))])
 
     assert str(refusal.value) == (
-        "plugin 'Cake': the types of its constructor are not there: name 'Recipe' is not defined"
+        "plugin 'Cake': cannot resolve the types of its constructor: name 'Recipe' is not defined"
     )

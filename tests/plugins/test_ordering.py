@@ -34,7 +34,7 @@ def test_a_cycle_is_shown() -> None:
 
 @pytest.mark.parametrize("wish", ["b", [1]])
 def test_what_are_no_names_is_refused(wish: object) -> None:
-    with pytest.raises(PluginError, match=r"plugin 'a': before is .*; expected a list of the names of plugins"):
+    with pytest.raises(PluginError, match=r"plugin 'a': before is .*; expected a list of plugin names"):
         in_order({"a": Wish(before=wish)})
 
 

@@ -166,7 +166,7 @@ def test_who_makes_a_cycle_leaves_nothing_behind(registry: Registry) -> None:
 
 @pytest.mark.parametrize("wrong", ["log", [1], [None]], ids=["a word", "a number", "nothing"])
 def test_what_is_no_list_of_names_is_refused(registry: Registry, wrong: object) -> None:
-    with pytest.raises(PluginError, match=r"plugin 'one': before is .*; expected a list of the names of plugins"):
+    with pytest.raises(PluginError, match=r"plugin 'one': before is .*; expected a list of plugin names"):
         ordered(registry, one={"before": wrong})
 
 

@@ -157,7 +157,7 @@ async def test_its_failures_are_logged_and_refuse_nothing(policy: dict[str, obje
         alice = await chat.join("alice")
         await alice.say("hello")
         await alice.hears("alice: hello")
-        assert log.failures[:1] == ["plugin 'guard' failed in on_connect: 1 is no answer to this hook"]
+        assert log.failures[:1] == ["plugin 'guard' failed in on_connect: 1 is not an answer to this hook"]
         assert "plugin 'guard' failed in on_broadcast: broken" in log.failures
         assert "plugin 'guard' failed in on_message: it took longer than hook_timeout (1 s)" in log.failures
 

@@ -84,7 +84,7 @@ def test_a_file_that_is_no_database_is_named_with_what_to_do(database: Database,
     path.write_text("tea: 1\n" * 1000)
     with pytest.raises(StorageError) as caught:
         database.get("tea")
-    assert str(caught.value) == f"{path}: file is not a database; move it away to begin anew"
+    assert str(caught.value) == f"{path}: file is not a database; move it away to start with an empty one"
 
 
 def test_a_damaged_file_is_named_with_what_to_do(database: Database, path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_damaged_file_is_named_with_what_to_do(database: Database, path: Path)
         database.set(f"tea {number}", bytes(100))
     database.close()
     path.write_bytes(path.read_bytes()[:4096] + bytes(100_000))
-    with pytest.raises(StorageError, match=r"malformed; move it away to begin anew$"):
+    with pytest.raises(StorageError, match=r"malformed; move it away to start with an empty one$"):
         database.items()
 
 
@@ -101,7 +101,7 @@ def test_in_place_of_a_damaged_file_that_was_moved_away_a_new_one_begins(databas
         database.set(f"tea {number}", bytes(100))
     database.close()
     path.write_bytes(path.read_bytes()[:4096] + bytes(100_000))
-    with pytest.raises(StorageError, match="move it away to begin anew"):
+    with pytest.raises(StorageError, match="move it away to start with an empty one"):
         database.items()
     path.rename(path.with_name("broken"))
     database.set("tea", b"1")

@@ -75,7 +75,7 @@ async def test_items_are_all_keys_in_their_order_but_for_what_was_deleted(storag
 
 async def test_a_value_of_another_type_is_a_clear_error_and_stays(storage: Storage) -> None:
     await storage.set("vote", [1])
-    with pytest.raises(StorageError, match=r"storage.sqlite3: the value of 'vote' is another than expected: Expected"):
+    with pytest.raises(StorageError, match=r"storage.sqlite3: the value of 'vote' is not of the expected type: Exp"):
         await storage.get("vote", type=Vote)
     assert await storage.get("vote") == [1]
 
@@ -322,5 +322,5 @@ async def test_a_disk_that_hangs_does_not_hold_up_a_stop(
         chat.server.stop()
     assert trio.current_time() - begun <= chat.server.options.shutdown_timeout
     assert [message.partition(": ")[2] for message in caplog.messages] == [
-        "the disk did not answer; the last that was stored may be missing"
+        "the disk did not answer; the last values stored may be missing"
     ]

@@ -67,7 +67,7 @@ async def seen(watcher: Watcher) -> list[str]:
         (lambda message: Handled(), "consumed"),
         (lambda message: Refuse("not on a Monday"), "refused  not on a Monday"),
         (fail, "failed  it is a Monday"),
-        (lambda message: 7, "failed  7 is no answer to this hook"),
+        (lambda message: 7, "failed  7 is not an answer to this hook"),
     ],
 )
 async def test_it_tells_what_a_plugin_made_of_a_message(

@@ -426,7 +426,7 @@ async def test_a_second_server_on_the_same_file_is_refused(chat: Chat, path: Pat
     [
         (".", "Is a directory"),
         ("missing/log.txt", "No such file or directory"),
-        ("/dev/null", "it is not a file that keeps what is written to it"),
+        ("/dev/null", "it is not a regular file"),
     ],
 )
 async def test_a_path_where_no_file_can_be_refuses_the_start(tmp_path: Path, name: str, reason: str) -> None:
@@ -465,7 +465,7 @@ async def test_a_torn_last_line_is_set_aside(
     aside = tmp_path / "chat_log.txt.torn"
     assert aside.read_bytes() == torn + b"\n"
     assert texts(read(path)) == [*texts(whole), "alice joined", "alice left"]
-    assert caplog.messages == [f"the last line of {path} was torn by a crash; it is in {aside} now"]
+    assert caplog.messages == [f"the last line of {path} was torn by a crash; it is now in {aside}"]
 
 
 async def test_a_file_that_is_whole_is_left_as_it_is(
@@ -630,8 +630,8 @@ async def test_a_last_date_in_the_future_is_warned_of_since_later_ones_cannot_be
     assert (
         caplog.messages
         == [
-            f"the last date in {path} lies in the future: 2026-11-22T13:30:10Z; "
-            "until then all that is said has nearly the same"
+            f"the last date in {path} is in the future: 2026-11-22T13:30:10Z; "
+            "until then, all new messages get nearly the same date"
         ]
         * warned
     )
@@ -708,7 +708,7 @@ async def test_a_reload_goes_on_with_a_new_file_when_the_old_one_was_moved(
     await alice.hears("alice: three")
     assert texts(read(moved)) == ["alice joined", "one", "two"]
     assert texts(read(path)) == ["three"]
-    assert f"{path} was opened anew" in caplog.messages
+    assert f"{path} was reopened" in caplog.messages
     # Who joins now is sent what is in memory, whichever file it is in.
     assert await join_reading(chat, "bob") == ["* alice joined", "alice: one", "alice: two", "alice: three"]
 

@@ -83,10 +83,10 @@ async def test_help_shows_all_commands_in_the_order_of_the_alphabet(chat: Chat) 
     alice = await chat.join("alice")
     await alice.say("/help")
     await alice.hears(
-        "* /bye - leave the chat (just bye does it, too)",
+        "* /bye - leave the chat (bye without the slash works, too)",
         "* /help [COMMAND] - show all commands, or what one does",
-        "* /seen NAME - tell when somebody left, and how",
-        "* /stop - end the server (just stop does it, too)",
+        "* /seen NAME - tell when somebody left, and why",
+        "* /stop - stop the server (stop without the slash works, too)",
         "* /who - show who is here",
     )
     await alice.hears_nothing()

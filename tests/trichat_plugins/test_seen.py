@@ -1,4 +1,4 @@
-"""The plugin `seen`: `/seen NAME` tells when somebody left, and how."""
+"""The plugin `seen`: `/seen NAME` tells when somebody left, and why."""
 
 import re
 from collections.abc import Callable

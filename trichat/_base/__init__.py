@@ -1,1 +1,1 @@
-"""What everything else stands on: errors, messages, text, names, addresses, threads. It imports nothing of trichat."""
+"""What every other package uses: errors, messages, text, names, addresses, threads. It imports none of the others."""

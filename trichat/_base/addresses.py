@@ -14,7 +14,7 @@ class Network:
         except ValueError:
             raise ValueError(_complaint(text)) from None
         mapped = getattr(network.network_address, "ipv4_mapped", None)
-        # Clients that connect as IPv4 in IPv6 are known by their IPv4 address, so a network has to be, too.
+        # A client that connects by IPv4 in IPv6 is known by its IPv4 address, so a network has to be, too.
         self._network = ip_network((mapped, network.prefixlen - 96)) if mapped and network.prefixlen >= 96 else network
 
     def __contains__(self, address: str) -> bool:
@@ -35,7 +35,7 @@ class Network:
 
 
 class Networks:
-    """Any number of networks. Looking an address up among many is as quick as among few."""
+    """Any number of networks. Looking up an address among many is as quick as among few."""
 
     def __init__(self, networks: Iterable[Network] = ()) -> None:
         found: dict[tuple[int, int], dict[int, Network]] = {}
@@ -43,7 +43,7 @@ class Networks:
             network = each._network
             beyond = network.max_prefixlen - network.prefixlen
             found.setdefault((network.version, beyond), {})[int(network.network_address) >> beyond] = each
-        # For each prefix length, at most 162 of them, the networks by their prefix; the longest first.
+        # The networks by prefix, for each prefix length. There are at most 162 lengths; the longest comes first.
         self._by_prefix = dict(sorted(found.items()))
 
     def find(self, address: str) -> Network | None:

@@ -1,14 +1,14 @@
-"""What can go wrong, split by whose fault it is."""
+"""The errors of trichat, split by whose fault they are."""
 
 from collections.abc import Sequence
 
 
 class TrichatError(Exception):
-    """The base of all that trichat raises on purpose; its text is one clear sentence for the person at fault."""
+    """The base of every error that trichat raises on purpose. Its text is one sentence for the person at fault."""
 
 
 class ConfigError(TrichatError):
-    """The configuration is wrong: whoever wrote it has to act."""
+    """The configuration is wrong: its author has to act."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("\n".join(faults))
@@ -21,20 +21,20 @@ class StartError(TrichatError):
 
 
 class ControlError(TrichatError):
-    """A running server cannot be asked: it is not there, it is somebody else's, or it does not answer."""
+    """A running server cannot be asked: it is not there, it belongs to somebody else, or it does not answer."""
 
 
 class PluginError(TrichatError):
-    """A plugin is not made as a plugin has to be: its author has to act."""
+    """A plugin is not built as a plugin has to be: its author has to act."""
 
 
 class StorageError(TrichatError, OSError):
-    """What a plugin keeps cannot be read or written: the disk is full, the file is broken. The text says which."""
+    """A plugin's stored data cannot be read or written: the disk is full, the file is broken. The text says which."""
 
 
 class RequiredPluginFailed(TrichatError):
-    """A plugin that the messages cannot do without failed on a batch, so the batch was not sent."""
+    """A required plugin failed on a batch, so the batch was not sent."""
 
 
 class ConnectionLost(TrichatError):
-    """The other side is gone, or the way to it is; the text says how it showed."""
+    """The other side is gone, or the connection to it broke. The text says how that was noticed."""

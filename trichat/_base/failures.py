@@ -1,7 +1,7 @@
-"""What comes out of code that is not the server's own: whether it is a failure, and what to say of it.
+"""Judges what plugins raise: whether it is a failure, and what to tell people about it.
 
-Plugins may raise anything. Here it is split into what counts as their failure and what has to pass: cancellation,
-Ctrl-C and the end of a generator.
+Plugins may raise anything. It is split into what counts as their failure and what has to pass: cancellation, Ctrl-C
+and the end of a generator.
 """
 
 import traceback
@@ -14,16 +14,16 @@ import trio
 from trichat._base.code_location import owner_of
 from trichat._base.errors import TrichatError
 
-# In whose files nobody looks for what is wrong with a plugin.
+# Nobody looks for a plugin's fault in the files of these owners.
 _NOT_THE_PLUGINS = ("python", "trio", "trichat")
 
 
 class Misbehaved(Exception):
-    """What a plugin did is known from outside, so that a traceback would only show this file."""
+    """A plugin did something wrong that the server noticed. A traceback would only show the server's own code."""
 
 
 class Exited(Exception):
-    """A plugin raised what is no `Exception`, such as `SystemExit`; that is the cause."""
+    """A plugin raised something that is not an `Exception`, such as `SystemExit`; that is the cause."""
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
@@ -36,7 +36,7 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def sentences(error: BaseException) -> str:
-    """Return what to tell people of an error: of a group, what really happened."""
+    """Return what to tell people about an error; for a group, what really happened."""
     return "; ".join(map(_sentence, leaves(error)))
 
 
@@ -47,10 +47,10 @@ def _sentence(error: BaseException) -> str:
 
 
 def with_place(error: BaseException) -> str:
-    """Return what came out of the code of a plugin, and the line of it that this came from, if there is one."""
+    """Return what a plugin's code raised, and the line of it that raised, if there is one."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}: {error.msg}"
-    # Of a file with a null byte Python does not say which it is.
+    # Python does not name a file that contains a null byte.
     said = error.msg if isinstance(error, SyntaxError) else repr(error)
     lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     own = [f" at {file}:{line}" for file, line in lines if owner_of(file) not in _NOT_THE_PLUGINS]
@@ -58,19 +58,19 @@ def with_place(error: BaseException) -> str:
 
 
 class Interruption(BaseException, metaclass=ABCMeta):
-    """Ends all that it comes through, as Ctrl-C does, and is nobody's failure. The test kit has some."""
+    """Ends everything that it passes through, as Ctrl-C does, and is nobody's failure. The test kit has some."""
 
 
 def _is_failure(error: BaseException) -> bool:
-    """Whether who raised this has failed by it: `sys.exit` and the like, too, for a plugin does not end the server.
+    """Whether code that raises this has failed. `sys.exit` counts as a failure, because a plugin cannot end the server.
 
-    Cancellation, Ctrl-C and the end of a generator are no failures.
+    Cancellation, Ctrl-C and the end of a generator are not failures.
     """
     return not isinstance(error, (trio.Cancelled, KeyboardInterrupt, GeneratorExit, Interruption, BaseExceptionGroup))
 
 
 def split_failure(error: BaseException) -> tuple[BaseException | None, BaseException | None]:
-    """Split what came out of a plugin into its own failure and what has to pass: cancellation, Ctrl-C."""
+    """Split what a plugin raised into its own failure and what has to pass: cancellation, Ctrl-C."""
     if isinstance(error, BaseExceptionGroup):
         failure, passing = error.split(_is_failure)
         return (error, None) if passing is None else (failure, passing)
@@ -78,7 +78,7 @@ def split_failure(error: BaseException) -> tuple[BaseException | None, BaseExcep
 
 
 def pass_on(error: BaseException) -> None:
-    """Raise what has to pass, if that is in what came out of a plugin."""
+    """Raise the part of a plugin's error that has to pass, if there is one."""
     _, passing = split_failure(error)
     if passing is not None:
         raise passing
@@ -86,9 +86,9 @@ def pass_on(error: BaseException) -> None:
 
 @contextmanager
 def exceptions_only(note: Callable[[BaseException], None]) -> Iterator[None]:
-    """Let what comes out of a plugin be caught by `except Exception`; what has to pass passes as it is.
+    """Make what a plugin raises an `Exception`, so that the caller can catch it. What has to pass is not changed.
 
-    `note` is called with a failure beside that, which nobody catches.
+    If both come together, only the latter is raised, and `note` is called with the failure.
     """
     try:
         yield
@@ -105,7 +105,7 @@ def exceptions_only(note: Callable[[BaseException], None]) -> Iterator[None]:
 
 @contextmanager
 def one_for_all() -> Iterator[None]:
-    """Raise the `TrichatError` itself, out of however many groups it comes: one sentence for one fault."""
+    """Raise the `TrichatError` itself, however many groups it is wrapped in: one sentence for one fault."""
     try:
         yield
     except BaseExceptionGroup as group:

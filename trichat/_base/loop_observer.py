@@ -1,6 +1,6 @@
-"""Watches the event loop from a thread, for code that keeps the loop from running anything else.
+"""Watches the event loop from a thread, to find code that keeps the loop from running anything else.
 
-No task can do that: while such code runs, no task does.
+No task could do that: while such code runs, no task does.
 """
 
 import sys
@@ -11,7 +11,7 @@ from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-# Seconds that code may run without letting others run: in a chat with a hundred people, each of them waits as long.
+# Seconds that code may run without a checkpoint. In a chat with a hundred people, each of them waits that long.
 LONGEST = 0.2
 
 Stack = Sequence[FrameType]
@@ -19,7 +19,7 @@ Stack = Sequence[FrameType]
 
 
 class LoopObserver(ABC):
-    """Looks at the stack of the loop every `period` seconds, and reports each activity that takes more than `LONGEST`.
+    """Looks at the loop's stack every `period` seconds, and reports each activity that takes longer than `LONGEST`.
 
     Subclasses say what an activity is, and what a report does. Their methods are called in the observer's thread, with
     a stack that the loop may change as soon as they do something slow, such as reading a file.
@@ -36,7 +36,7 @@ class LoopObserver(ABC):
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Look for as long as the block runs. To be entered once, in the thread of the loop."""
+        """Look for as long as the block runs. Enter it once, in the thread of the loop."""
         thread = threading.Thread(
             target=self._look_repeatedly, args=[threading.get_ident()], name="loop observer", daemon=True
         )
@@ -49,10 +49,10 @@ class LoopObserver(ABC):
 
     @abstractmethod
     def identify(self, stack: Stack) -> object:
-        """Return what the loop is busy with, equal for as long as it is the same; `None` for nothing of interest."""
+        """Return what the loop is busy with: equal values for the same activity, `None` for nothing of interest."""
 
     def begin(self) -> None:  # noqa: B027 - not every subclass needs it
-        """Take note that another activity was seen for the first time."""
+        """Note that a new activity was seen for the first time."""
 
     @abstractmethod
     def report(self, stack: Stack) -> None:

@@ -14,8 +14,8 @@ MAX_LENGTH = 32
 _DELIMITER = ":"
 _MARKS = ("*", "[", "/")
 
-# Characters that RFC 8266 allows and nobody can tell from the delimiter, or from a blank at the end of another name:
-# the ratio, the modifier letter colon, the Braille pattern without dots.
+# Characters that RFC 8266 allows, but that look like the delimiter, or like a blank at the end of another name: the
+# ratio, the modifier letter colon, the Braille pattern without dots.
 _DECEPTIVE = ("\u2236", "\ua789", "\u2800")
 
 # What the decoder puts in place of bytes that are not UTF-8.
@@ -28,8 +28,8 @@ class InvalidName(ValueError):
 
 def prepare(text: str) -> str:
     """Return the name that `text` asks for, as it will be shown. Raises `InvalidName`."""
-    # Composition shortens a name, but never to a quarter. These checks keep whole lines away from the tables, and what
-    # becomes a whole line when it is normalized: U+FDFA alone becomes 18 characters.
+    # Composition shortens a name, but never to a quarter. These checks keep whole lines away from the tables, and also
+    # text that becomes that long when it is normalized: U+FDFA alone becomes 18 characters.
     if len(text) > 4 * MAX_LENGTH or len(unicodedata.normalize("NFKC", text)) > 4 * MAX_LENGTH:
         raise InvalidName(f"a name has at most {MAX_LENGTH} characters")
     try:
@@ -59,13 +59,13 @@ def prepare(text: str) -> str:
 def comparison_key(name: str) -> str:
     """Return a key that two prepared names share if they count as the same name."""
     if name.isascii():
-        return name.lower()  # all that the profile does with it, in a hundredth of the time
+        return name.lower()  # the profile does the same, and takes a hundred times as long
     return str(_profile("NicknameCaseMapped").enforce(name))
 
 
 @cache
 def _profile(name: str) -> "Profile":
-    # It takes some milliseconds, which the first name waits for rather than every start.
+    # This import takes some milliseconds. The first name waits for it, rather than every start.
     from precis_i18n import get_profile
 
     return get_profile(name)

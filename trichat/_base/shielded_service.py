@@ -1,4 +1,4 @@
-"""A service that outlasts what uses it, even when that is cancelled."""
+"""A service that outlasts the code that uses it, even when that code is cancelled."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,9 +15,9 @@ class _Service(Protocol):
 async def shielded_service(
     service: _Service, stop: Callable[[], None], grace: float, *, name: str | None = None
 ) -> AsyncIterator[None]:
-    """Run `service` around the block, and shield it from what cancels the block, because the block's cleanup needs it.
+    """Run `service` around the block, shielded from what cancels the block: the cleanup of the block needs it.
 
-    After the block `stop` is called, and from then on the service has `grace` seconds.
+    After the block, `stop` is called. From then on, the service has `grace` seconds to end.
     """
     shield = trio.CancelScope()
 
@@ -27,7 +27,7 @@ async def shielded_service(
 
     async with trio.open_nursery() as nursery:
         await nursery.start(run, name=name)
-        # Not before: a start that is cancelled has nothing to protect, and would never be told to stop.
+        # Not earlier: a start that is cancelled has nothing to protect, and would never be told to stop.
         shield.shield = True
         try:
             yield

@@ -13,13 +13,13 @@ INDENT = "    "
 def task_tree(root: Task | None = None) -> str:
     """Return the tasks below `root` (by default all of them), one a line, each with the line of code where it waits.
 
-    The one that is running, which asks, has no such line. Raises `RuntimeError` outside of Trio.
+    The running task, which called this, has no such line. Raises `RuntimeError` outside of Trio.
     """
     return "\n".join(task_lines(root))
 
 
 def task_lines(root: Task | None = None) -> Iterator[str]:
-    """Yield the lines of `task_tree`. Tasks may come and go between two of them: those that ended are left out."""
+    """Yield the lines of `task_tree`. Tasks may start and end between two lines; those that ended are left out."""
     root = root or trio.lowlevel.current_root_task()
     assert root is not None
     yield from _branch(root, "")
@@ -34,7 +34,7 @@ def tasks_below(root: Task) -> Iterator[Task]:
 
 
 def system_tasks() -> Iterator[Task]:
-    """Yield the tasks that nobody owns: those of `spawn_system_task`, Trio's own among them.
+    """Yield the tasks that nobody owns: those of `spawn_system_task`, including Trio's own.
 
     Raises `RuntimeError` outside of Trio.
     """
@@ -48,9 +48,9 @@ def system_tasks() -> Iterator[Task]:
 
 
 def waiting_at(task: Task) -> str:
-    """Return where a task waits, as `file.py:12 in name: await event.wait()`; empty for the one that is running.
+    """Return where a task waits, as `file.py:12 in name: await event.wait()`; empty for the running task.
 
-    That is the innermost line that is neither Trio's nor Python's own.
+    This is the innermost line that is neither in Trio nor in Python's own library.
     """
     if getattr(task.coro, "cr_running", False):
         return ""
@@ -70,7 +70,7 @@ def _branch(task: Task, indent: str) -> Iterator[str]:
     nurseries = [nursery for nursery in task.child_nurseries if nursery.child_tasks]
     for nursery in nurseries:
         inside = indent + INDENT
-        if len(nurseries) > 1:  # where there is only one, its owner stands for it
+        if len(nurseries) > 1:  # a single nursery needs no line besides that of its owner
             yield f"{inside}nursery"
             inside += INDENT
         for child in sorted(nursery.child_tasks, key=lambda child: child.name):

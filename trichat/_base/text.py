@@ -1,12 +1,12 @@
 """Text that is safe on every terminal and in every log line.
 
-Everything that a person or a plugin hands in passes through `printable` before anyone sees it. A `Message` and a notice
-clean themselves with it, so no wire, plugin or log has to think of it.
+Everything that a person or a plugin sends passes through `printable` before anyone sees it. A `Message` and a notice
+clean themselves with it, so no wire, plugin or log has to do it.
 """
 
 import re
 
-# Escape sequences are removed as a whole, so that an arrow key pressed in `nc` leaves nothing. Then every single
+# Escape sequences are removed as a whole, so that an arrow key pressed in `nc` leaves nothing. So is every single
 # character that a terminal obeys instead of showing: C0 without the tab, DEL, C1, the line and paragraph separators,
 # the bidirectional embeddings, overrides and isolates, and surrogates, which no encoder accepts. The end of a sequence
 # is optional: otherwise a sequence without an end would be searched again from each of its characters.

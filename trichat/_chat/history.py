@@ -1,7 +1,7 @@
-"""The history, as it is sent to those who join.
+"""The history, as it is sent to clients that join.
 
-What is short is asked for and encoded once for all who join at the same point of the order; what is long is read in
-worker threads and sent a page at a time, so that memory does not grow with the log.
+A short history is asked for and encoded once for all clients that join at the same point of the order. A long one is
+read in worker threads and sent a page at a time, so that memory does not grow with the log.
 """
 
 import logging
@@ -22,39 +22,39 @@ from trichat._plugins.dispatch import Plugins
 
 logger = logging.getLogger("trichat.history")
 
-# What is read, encoded and sent in one go: a few milliseconds of work, and little memory for each client that does not
-# take it. A page ends at the first of the two.
+# A page is read, encoded and sent in one go. It costs a few milliseconds of work, and little memory for each client
+# that does not take it. A page ends at the limit that it reaches first.
 PAGE = 500
 PAGE_CHARACTERS = 16_384
 
-# A short history of at most so many characters is kept encoded, in one piece, for all who see the same part of it.
+# The longest history that is kept encoded, in one piece, for all clients that see the same part of it.
 ENCODED_CHARACTERS = 100_000
 
-# Parts of the history that are kept: in a storm of joins, the sessions of a few batches need different ones.
+# Parts of the history that are kept. In a storm of joins, the sessions of a few batches need different ones.
 REMEMBERED = 8
 
-# Pages that are read at a time. More would only slow each other down, and the loop with them.
+# Pages that are read at the same time. More would only slow down each other and the event loop.
 READERS = 4
 
-# Threads that may hang with the disk, each with a page that was abandoned after its timeout, until no more are begun.
+# Threads that may hang with the disk, each with a page that was abandoned after its timeout. Beyond, none is started.
 THREADS = 40
 
 
 class HistoryUnavailable(TrichatError):
-    """A plugin that keeps the history failed; the text is for the joiner."""
+    """A plugin that keeps the history failed. The text is for the client that joins."""
 
 
 class _Part:
-    """The messages of a room between two ids: asked for by one session, for all."""
+    """The messages of a room between two ids. One session asks the plugins for them, for all sessions."""
 
     def __init__(self) -> None:
         self.asking = trio.Lock()
         self.messages: Sequence[Message] | None = None
-        """`None` until a session has asked; if they are not in memory, it stays so."""
+        """`None` until a session has asked. It stays `None` if the messages are not in memory."""
         self._encoded: dict[Wire, bytes] = {}
 
     def pages(self, wire: Wire) -> Iterator[bytes]:
-        """Yield the messages as they look on `wire`."""
+        """Yield the messages, encoded for `wire`."""
         assert self.messages is not None
         encoded = self._encoded.get(wire)
         if encoded is not None:
@@ -69,7 +69,7 @@ class _Part:
 
 
 class History:
-    """Sends the history to those who join. To read one page may take `page_timeout` seconds."""
+    """Sends the history to clients that join. Reading one page may take `page_timeout` seconds."""
 
     def __init__(self, plugins: Plugins, page_timeout: float) -> None:
         self._plugins = plugins
@@ -78,7 +78,7 @@ class History:
         self._parts: OrderedDict[tuple[str, int, int], _Part] = OrderedDict()
 
     async def send_if_long(self, send: Send, wire: Wire, room: str, after: int, before: int) -> bool:
-        """Send the messages with `after < id < before` if they are many; otherwise return False and send nothing.
+        """Send the messages with `after < id < before` if they are many. Otherwise send nothing and return False.
 
         Raises `HistoryUnavailable`, and `ConnectionLost` from `send`.
         """
@@ -89,7 +89,7 @@ class History:
         return True
 
     async def send(self, send: Send, wire: Wire, room: str, after: int, before: int) -> None:
-        """Send the messages with `after < id < before`. Raises like `send_if_long`."""
+        """Send the messages with `after < id < before`. Raises the same errors as `send_if_long`."""
         history = await self._ask(room, after, before)
         if isinstance(history, _Part):
             with _translated():
@@ -100,17 +100,17 @@ class History:
             await self._send_pages(history, send, wire)
 
     async def _ask(self, room: str, after: int, before: int) -> _Part | Iterable[Message]:
-        """Return the messages that the plugins have: as a part if they are in memory, otherwise to be read once."""
+        """Return the messages that the plugins have: a part if they are in memory, otherwise what can be read once."""
         part = self._part(room, after, before)
         if part.messages is not None:
             return part
-        # `async with` would let others go on in between, and a storm of joins would queue up behind the first of them.
+        # `async with` is always a checkpoint: other tasks would run, and a storm of joins would queue up for the lock.
         if part.asking.locked():
             await part.asking.acquire()
         else:
             part.asking.acquire_nowait()
         try:
-            # Whoever had the lock before may have got them.
+            # The session that had the lock before may have got them.
             if part.messages is None:
                 answer = await self._plugins.ask(hookspecs.history, room, after, before)
                 if isinstance(answer, Refuse):
@@ -154,7 +154,7 @@ def _take_page(messages: Iterator[Message]) -> list[Message]:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Whatever is wrong with what a plugin gave as its history, it is not the client's fault."""
+    """Raise `HistoryUnavailable` for whatever goes wrong in a plugin's history: it is not the client's fault."""
     try:
         yield
     except ConnectionLost:

@@ -27,7 +27,7 @@ class Decoder(Protocol):
 
 
 class Wire(Protocol):
-    """A protocol. Its encoders are pure: the same input gives the same bytes, whoever the client is."""
+    """A protocol. Its encoders are pure: the same input gives the same bytes for every client."""
 
     def decoder(self) -> Decoder:
         """Return a decoder for a new connection."""

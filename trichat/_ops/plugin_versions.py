@@ -38,7 +38,7 @@ class Changed(NamedTuple):
             plugins = build_plugins([] if choice is None else [choice], faults)
         except (KeyboardInterrupt, GeneratorExit, BaseExceptionGroup) as error:
             # Ctrl-C never raises KeyboardInterrupt in this thread. The plugin raised it, and must not end the server.
-            raise PluginError(f"plugin {self.found.name!r} cannot be made: {with_place(error)}") from error
+            raise PluginError(f"plugin {self.found.name!r} cannot be built: {with_place(error)}") from error
         if faults or choice is None:
             raise ConfigError(faults)
         return plugins[choice.name], choice.policy

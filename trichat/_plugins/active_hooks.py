@@ -119,7 +119,7 @@ class ActiveHooks:
         self.__dict__.pop("files", None)  # computed again when it is asked for
 
     def resolved(self) -> Mapping[str, Sequence[Implementation]]:
-        """Return who is called in each hook now. The test kit puts a cancel scope around each of them."""
+        """Return which plugins are called in each hook now. The test kit puts a cancel scope around each of them."""
         return {hook: list(self._without_those_out(hook, found)) for hook, found in self.registry.hooks.items()}
 
     def _without_those_out(self, hook: str, found: list[Implementation]) -> Iterator[Implementation]:

@@ -1,4 +1,4 @@
-"""The background tasks of a plugin: they belong to its lifespan, wherever in it they are started."""
+"""The background tasks of plugins. A task belongs to the lifespan of its plugin, wherever it is started."""
 
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
@@ -7,7 +7,7 @@ import trio
 
 
 class BackgroundTasks:
-    """The background tasks of one plugin. They end before its lifespan does, which may hold what they use."""
+    """The background tasks of one plugin. They end before its lifespan is left, because they may use what it holds."""
 
     def __init__(self, plugin: str, nursery: trio.Nursery) -> None:
         self._plugin = plugin
@@ -17,13 +17,13 @@ class BackgroundTasks:
         self._ended = trio.Event()
 
     def become_current(self) -> None:
-        """Let `start_soon` start tasks here, in this task and those that it starts."""
+        """Make `start_soon` use this object, in the current task and in those that it starts."""
         _BACKGROUND.set(self)
 
     def start_soon(self, function: Callable[..., Awaitable[object]], *args: object, name: str | None) -> None:
         """Start a task. Raises `RuntimeError` if the lifespan is being left already."""
         if self._ending:
-            raise RuntimeError(f"plugin {self._plugin!r} is ending: it can start nothing any more")
+            raise RuntimeError(f"plugin {self._plugin!r} is ending; it can no longer start tasks")
         scope = trio.CancelScope()
         self._scopes.add(scope)
         title = name or getattr(function, "__qualname__", repr(function))
@@ -41,7 +41,7 @@ class BackgroundTasks:
                 self._ended.set()
 
     async def end(self) -> None:
-        """Cancel the tasks, and wait until they have ended: as long as the plugin has for its end."""
+        """Cancel the tasks, and wait until they have ended. The wait counts towards the time that the plugin has."""
         self._ending = True
         for scope in self._scopes:
             scope.cancel("the plugin is ending")

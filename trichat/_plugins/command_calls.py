@@ -34,10 +34,10 @@ def commands_of(registered: Registered, registry: Registry, plugins: Plugins) ->
 
 
 def _as_calls(found: Iterable[Command], owner: Registered, plugins: Plugins) -> Iterator[Command]:
-    # A plugin in shadow has none: people who give one would wait for its effect.
+    # A plugin in shadow has no commands: people who give one would wait for its effect.
     if not owner.policy.shadow:
         for command in found:
-            # Anything that is not a command is found where the table is built.
+            # Anything that is not a command is reported where the table is built.
             yield _as_call(command, owner, plugins) if isinstance(command, Command) else command
 
 

@@ -1,4 +1,4 @@
-"""Slash commands, as plugins contribute them: marked functions whose arguments are typed, or built one by one."""
+"""Slash commands, as plugins contribute them: marked functions with typed arguments, or `Command` objects."""
 
 import inspect
 import re
@@ -36,31 +36,31 @@ class Who(Enum):
 
 everyone = Who.EVERYONE
 operators = Who.OPERATORS
-"""Who is connected from an address that `operators` of `[server]` has."""
+"""Clients connected from an address that `operators` of `[server]` lists."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A line that begins with `/name`: `run(client, arguments)` is called with what follows, stripped."""
+    """A line that begins with `/name`. `run(client, arguments)` is called with the rest of the line, stripped."""
 
     name: str
-    """Without the slash: small letters, digits and hyphens."""
+    """Without the slash: lower-case letters, digits and hyphens."""
     help: str
     """What it does, in a few words."""
     run: "Callable[[Client, str], Awaitable[str | None] | str | None]"
-    """What it returns is sent to the client; it may send more itself."""
+    """The client is sent what it returns. It may send more itself."""
     arguments: str = ""
-    """What may follow, for people to read: `[NAME]`."""
+    """The arguments as the usage shows them: `[NAME]`."""
     plugin: str = ""
-    """Whose it is; the server fills it in."""
+    """The plugin that contributes it; the server fills this in."""
     who: Who = everyone
     """Who may give it."""
     hint: str = ""
-    """What the welcome line says of it to those who may give it: `bye leaves`; empty for nothing."""
+    """What the welcome line says about it to clients that may give it, such as `bye leaves`; empty for nothing."""
 
     @property
     def usage(self) -> str:
-        """How it is typed."""
+        """How to type it."""
         return f"/{self.name} {self.arguments}".rstrip()
 
 
@@ -82,11 +82,11 @@ class _Mark(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def parameters(self) -> list[_Parameter]:
-        """All of the function's. Tests make many plugins of one class, and to look them up takes a while."""
+        """The parameters of the function. Cached: tests build many plugins of one class, and the lookup is slow."""
         try:
             types = get_type_hints(self.function)
         except (NameError, AttributeError, SyntaxError, TypeError) as error:
-            raise PluginError(f"the types of the arguments of /{self.name} are not there: {error}") from None
+            raise PluginError(f"cannot resolve the types of the arguments of /{self.name}: {error}") from None
         return [
             _Parameter(
                 each.name,
@@ -102,20 +102,23 @@ def command(
     name: str,
     arguments: str | None = None,
     *,
-    help: str,  # noqa: A002 - that is what it is
+    help: str,  # noqa: A002 - the name that authors expect
     who: Who = everyone,
     hint: str = "",
 ) -> Callable[[F], F]:
     """Mark a function of a plugin as the command `/name`.
 
-    It is called with the client, and with each word that follows, converted to the type of its parameter: `int`,
-    `float`, `str`, a `Literal`, whatever msgspec can read from a word. A last parameter of type `str` gets all the
-    rest, and `*words` one word each. A parameter with a default need not be given. Who types something else is answered
-    with the usage: `arguments`, by default the names of the parameters. What the function returns is sent to the
-    client. The welcome line ends with the `hint`, if there is one. Raises `ValueError` if nobody could type the name.
+    The function is called with the client and with each word that follows the command. A word is converted to the type
+    of its parameter: `int`, `float`, `str`, a `Literal`, or anything else that msgspec can read from a word. A last
+    parameter of type `str` takes the rest of the line; `*words` takes all remaining words, one by one. A parameter with
+    a default is optional. If the words do not fit, the client is sent the usage: `arguments`, by default the names of
+    the parameters.
+
+    The client is sent what the function returns. The welcome line ends with the `hint`, if there is one. Raises
+    `ValueError` if `name` cannot be the name of a command.
     """
     if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} cannot be a command; it has a name like 'roll' or 'roll-2'")
+        raise ValueError(f"{name!r} cannot be the name of a command; use a name like 'roll' or 'roll-2'")
 
     def mark(function: F) -> F:
         setattr(function, _MARK, _Mark(function, name, arguments, help, who, hint))
@@ -130,7 +133,7 @@ def is_command(function: object) -> bool:
 
 
 def marked_commands(plugin: object) -> Iterator[Command]:
-    """Yield the commands of the marked functions of a plugin. Raises `TypeError` for one that cannot be called so."""
+    """Yield the commands of a plugin's marked functions. Raises `PluginError` for a function that cannot be one."""
     own = getattr(plugin, "__dict__", {})
     for attribute in dir(plugin):
         if not attribute.startswith("__") and is_command(own.get(attribute, getattr(type(plugin), attribute, None))):
@@ -141,19 +144,19 @@ def marked_commands(plugin: object) -> Iterator[Command]:
 
 
 def parameter_types(command: Command) -> list[Any]:
-    """Return the types of what may follow a command that is a marked function; nothing for any other."""
+    """Return the types of the arguments of a command that is a marked function; an empty list for any other."""
     run = inspect.unwrap(command.run)
     return [each.type for each in run.parameters] if isinstance(run, _Typed) else []
 
 
 class _Typed:
-    """Calls a function with what was typed."""
+    """Calls a function with what a client typed, converted to the types of its parameters."""
 
     def __init__(self, mark: _Mark, function: Callable[..., Any]) -> None:
         self._function = function
-        parameters = mark.parameters[inspect.ismethod(function) :]  # without the plugin itself
+        parameters = mark.parameters[inspect.ismethod(function) :]  # without `self`
         if not parameters:
-            raise PluginError(f"the function of /{mark.name} does not take the client; that is its first argument")
+            raise PluginError(f"the function of /{mark.name} must take the client as its first argument")
         self.parameters = parameters[1:]
         names = [_shown(parameter) for parameter in self.parameters]
         self.arguments = " ".join(names) if mark.arguments is None else mark.arguments
@@ -167,7 +170,7 @@ class _Typed:
         return self._function(client, *arguments)
 
     def _convert(self, text: str) -> Iterator[object]:
-        """Yield the arguments. Raises `ValidationError`, which says what is wrong, or nothing if the number is."""
+        """Yield the arguments. Raises `ValidationError`; it has no text if there are too few or too many words."""
         for place, parameter in enumerate(self.parameters):
             if parameter.takes_all:
                 yield from (_converted(word, parameter.type) for word in text.split())
@@ -201,7 +204,7 @@ def _converted(word: str, wanted: Any) -> object:
 
 
 def command_table(contributions: Iterable[tuple[str, Iterable[Command]]]) -> Mapping[str, Command]:
-    """Return all commands by name. Raises `PluginError` if two plugins have the same one."""
+    """Return all commands by name. Raises `PluginError` if two plugins contribute the same one."""
     table: dict[str, Command] = {}
     for plugin, contribution in contributions:
         for command in _commands(plugin, contribution):
@@ -221,6 +224,6 @@ def _commands(plugin: str, contribution: Iterable[Command]) -> Iterable[Command]
     for command in commands:
         if not isinstance(command, Command) or not _NAME.fullmatch(command.name):
             raise PluginError(
-                f"plugin {plugin!r} contributes {command!r}; a command has a name like 'roll' or 'roll-2'"
+                f"plugin {plugin!r} contributes {command!r}; expected a Command with a name like 'roll' or 'roll-2'"
             )
     return commands

@@ -72,16 +72,16 @@ class Calls:
     async def wait_for(self, answer: Awaitable[R], whose: Registered, what: str, *, takes_late: bool = False) -> R:
         """Await what a plugin answers. Raises `Overran` if it was cancelled after the plugin's timeout.
 
-        A plugin may end although it was cancelled. Its answer may have come about in any state, so that raises
-        `Overran` too. With `takes_late` it is logged and the answer is returned: what was only told is done all the
-        same, and a batch that is in the log is sent.
+        A plugin may return an answer although it was cancelled. That answer cannot be trusted, so this raises `Overran`
+        too. With `takes_late` it is logged and the answer is returned: what was only told is done all the same, and a
+        batch that is in the log is sent.
         """
         if self._scope is None:
             self._scope = trio.CancelScope()
             self._scope.__enter__()
         self.whose = whose
         self.what = what
-        self.begin_anew()
+        self.restart_clock()
         self._deadlines.begin(self)
         try:
             result = await answer
@@ -104,7 +104,7 @@ class Calls:
         """Whether `task` is in one of these calls, and the call still has a deadline."""
         return self._task is task and not self._is_cancelled and self.due < math.inf
 
-    def begin_anew(self) -> None:
+    def restart_clock(self) -> None:
         """Restart the time of the call."""
         assert self.whose is not None
         self.due = self._now() + self.whose.timeout
@@ -185,7 +185,7 @@ class Deadlines:
             yield
         finally:
             for calls in outer:
-                calls.begin_anew()
+                calls.restart_clock()
 
     async def none_of(self, whose: Registered) -> None:
         """Wait until no call of this plugin is under way. Each call has a deadline, so this ends."""

@@ -1,6 +1,6 @@
-"""Which plugins there are: installed, in a folder of plugins, and named one by one.
+"""Finds plugins: installed ones, those in a folder of plugins, and those named one by one.
 
-Finding a plugin imports nothing. What is imported is a module, or a class that is called once per server; a module with
+Finding a plugin imports nothing. Loading it imports a module, or a class that is called once per server. A module with
 one class that has hooks stands for that class.
 """
 
@@ -35,26 +35,26 @@ _WORD_END = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 class Found(NamedTuple):
-    """A plugin that is there."""
+    """A plugin that was found."""
 
     name: str
     origin: str
-    """Where it is from: a package, a file, a module."""
+    """Where it comes from: a package, a file or a module."""
     version: str
-    """That of its package; empty where there is none."""
+    """The version of its package; empty if it comes from none."""
     is_asked_for: bool
-    """Whether it runs without a table that says so: one of our own, or one that somebody pointed at."""
+    """Whether it runs without a table in the configuration: it comes with trichat, or somebody pointed at it."""
     load: Callable[[], Factory]
     """Imports it. Raises `PluginError`."""
     module: str = ""
-    """The module to import anew for another version of it; empty for what comes with trichat, or is there already."""
+    """The module to import again for a new version; empty if it comes with trichat or was given as an object."""
 
 
 def find_plugins(folder: str = "", extra: Extra = ()) -> list[Found]:
     """Return the plugins that are installed, those in `folder`, and `extra`, in this order.
 
-    Each of `extra` is an installed plugin, a `.py` file or a module, by name, or it is a class or a module itself; it
-    may come with a name of its own. Raises `PluginError` if there is no such folder, or if two have one name.
+    Each of `extra` is an installed plugin, a `.py` file or a module, by name, or a class or a module itself. A mapping
+    gives them names. Raises `PluginError` if the folder does not exist, or if two plugins have the same name.
     """
     installed = sorted(_points(), key=attrgetter("name"))
     names = {point.name for point in installed}
@@ -63,11 +63,11 @@ def find_plugins(folder: str = "", extra: Extra = ()) -> list[Found]:
         if plugin.name not in found:
             found[plugin.name] = plugin
         elif plugin.name in names and plugin.name == plugin.module and plugin.is_asked_for:
-            # That is how an installed one is asked for, and no second one of its name.
+            # This asks for the installed plugin. It is not a second plugin of that name.
             found[plugin.name] = found[plugin.name]._replace(is_asked_for=True)
         else:
             raise PluginError(
-                f"there are two plugins of the name {plugin.name!r} ({found[plugin.name].origin} and {plugin.origin}); "
+                f"there are two plugins named {plugin.name!r} ({found[plugin.name].origin} and {plugin.origin}); "
                 "rename the one that you add"
             )
     return list(found.values())
@@ -75,7 +75,7 @@ def find_plugins(folder: str = "", extra: Extra = ()) -> list[Found]:
 
 @cache
 def _points() -> Sequence[Found]:
-    """What is installed. Looking it up reads files of every package."""
+    """Return what is installed. Cached: the lookup reads files of every package."""
     return [_found(point) for point in entry_points(group=GROUP)]
 
 
@@ -84,7 +84,7 @@ def _package(distribution: Distribution | None) -> tuple[str, str]:
     """Return the name and the version of a package."""
     if distribution is None:
         return "an unknown package", ""
-    metadata = distribution.metadata  # each look parses all of it
+    metadata = distribution.metadata  # each access parses all of it
     return metadata["Name"], metadata["Version"]
 
 
@@ -108,11 +108,11 @@ def _load(point: EntryPoint) -> Factory:
 def _in_folder(folder: str) -> Iterator[Found]:
     if folder:
         try:
-            names = sorted(os.listdir(folder))  # where `Path.glob` finds nothing in what it may not read
+            names = sorted(os.listdir(folder))  # `Path.glob` would skip a folder that it may not read
         except (FileNotFoundError, NotADirectoryError):
-            raise PluginError(f"{folder!r} is no folder of plugins: there is no such folder") from None
+            raise PluginError(f"cannot find plugins: there is no folder {folder!r}") from None
         except OSError as error:
-            raise PluginError(f"{folder!r}: the folder of plugins cannot be read ({error.strerror})") from None
+            raise PluginError(f"cannot find plugins in the folder {folder!r}: {error.strerror}") from None
         yield from _named([Path(folder, name) for name in names if name.endswith(".py") and not name.startswith("_")])
 
 
@@ -130,7 +130,7 @@ def _module_of(where: str | Path | Factory) -> str:
 
 
 def _name_for(path: Path) -> str:
-    """What to call the module of a file, so that no import statement asks for it: it may be called like any other."""
+    """Return a module name for a file that no import statement uses: the file may be named like another module."""
     return f"trichat_plugin_file.{path.stem}"
 
 
@@ -164,21 +164,21 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def modules_of(module: str) -> Mapping[str, ModuleType]:
-    """Return a module that is imported, and those below it, by name."""
+    """Return an imported module and those below it, by name."""
     return {name: each for name, each in sys.modules.items() if f"{name}.".startswith(f"{module}.")}
 
 
 @contextmanager
 def imported_anew(module: str) -> Iterator[None]:
-    """In the block, import a module and those below it from their files, although they are imported already.
+    """Let the block import a module and those below it from their files again, although they are already imported.
 
-    If the block raises anything, those that were there before are there again.
+    If the block raises, the modules that were imported before are put back.
     """
     before = modules_of(module)
     try:
         for name, each in before.items():
             del sys.modules[name]
-            # By its date, in seconds, and its length, a file may look like the one that was compiled.
+            # Python compares only the date, in whole seconds, and the length of a file with those of its compiled one.
             with suppress(OSError):
                 Path(getattr(each, "__cached__", None) or "").unlink()
         importlib.invalidate_caches()
@@ -192,7 +192,7 @@ def imported_anew(module: str) -> Iterator[None]:
 
 
 def name_of(plugin: object) -> str:
-    """Return what to call a plugin that nobody has named: after its file, its module or its class."""
+    """Return a name for a plugin that nobody has named, after its file, its module or its class."""
     if isinstance(plugin, (str, Path)):
         return Path(plugin).stem if str(plugin).endswith(".py") else str(plugin).rpartition(".")[2]
     if isinstance(plugin, ModuleType):
@@ -202,17 +202,17 @@ def name_of(plugin: object) -> str:
 
 
 def is_factory(plugin: object) -> TypeGuard[str | Path | Factory]:
-    """Whether a plugin is made of it; anything else is one."""
+    """Whether a plugin is built from it; anything else is a plugin itself."""
     return isinstance(plugin, (str, Path, ModuleType, type))
 
 
 def _factory_in(module: ModuleType) -> Factory:
-    """Return the one thing in the module that has hooks: a class of its own, or the module itself."""
+    """Return the one object in the module that has hooks: a class of its own, or the module itself."""
     candidates: tuple[Factory, ...] = (module, *_own_classes(module))
     found = [candidate for candidate in candidates if _has_hooks(candidate)]
     if len(found) > 1:
         names = " and ".join(each.__name__ for each in found)
-        raise PluginError(f"{module.__file__}: {names} have hooks; a module holds one plugin")
+        raise PluginError(f"{module.__file__}: {names} have hooks; a module can hold only one plugin")
     return found[0] if found else module
 
 

@@ -71,11 +71,11 @@ class Plugins:
     ) -> None:
         self._timeout = hook_timeout
         self.active = self.active_hooks_class(on_silenced=on_silenced, on_fatal=on_fatal)
-        """Who is called."""
+        """Which plugins are called."""
         self.deadlines = Deadlines()
         """The calls under way, each with a deadline."""
         self.ask_message: AskMessage = self.ask_step_by_step
-        """Asks about a message. A trace puts itself in the place of the one that is there from the start."""
+        """Asks about a message. A trace replaces this function while it runs."""
 
     def trace_by(self, ask: AskMessage | None) -> None:
         """Let `ask` ask about messages from now on, by `ask_step_by_step`; `None` ends that."""
@@ -100,7 +100,7 @@ class Plugins:
 
     @contextmanager
     def holding(self, name: str) -> Iterator[None]:
-        """Let calls of a plugin that begin in the block wait for its end. Whoever has its place then gets them."""
+        """Let new calls of a plugin wait for the end of the block. If it was replaced, its successor gets them."""
         held = self.active.registry[name]
         held.close_gate()
         try:
@@ -233,10 +233,9 @@ class Plugins:
             except (trio.Cancelled, BaseExceptionGroup) as error:  # noqa: ASYNC103
                 if implementation.required:
                     raise  # nobody may see what it did not keep
+                # Raised below. Ctrl-C comes only once, so it takes precedence over a cancellation.
                 if cancelled is None or isinstance(cancelled, trio.Cancelled):
-                    cancelled = (
-                        error  # raised below; Ctrl-C comes only once, so it takes precedence over a cancellation
-                    )
+                    cancelled = error
         if cancelled is not None:
             raise cancelled
         return failures
@@ -286,7 +285,7 @@ class Plugins:
             if inspect.isawaitable(answer):
                 answer = await calls.wait_for(answer, implementation.owner, hook, takes_late=hook not in ASKING)
             if answer is not None and not isinstance(answer, ASKING.get(hook, object)):
-                raise Misbehaved(f"{answer!r} is no answer to this hook")
+                raise Misbehaved(f"{answer!r} is not an answer to this hook")
         except BaseException as error:
             raise self._failure(hook, implementation, error) from error  # noqa: ASYNC104
         return answer

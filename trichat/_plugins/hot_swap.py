@@ -1,4 +1,4 @@
-"""Replaces a plugin that runs by a new version, while everybody stays connected.
+"""Replaces a running plugin with a new version, while everybody stays connected.
 
 The new version is checked first. Then new calls wait, those under way finish, the lifespan of the old version is left,
 and that of the new one entered. If the new version cannot start, the old one is entered again and keeps running.
@@ -50,7 +50,7 @@ class Replacement:
         """The commands that there are with the new version."""
 
     async def take_place(self, lifespans: Lifespans) -> None:
-        """Replace it. Raises `PluginError` or `StartError` if it cannot: the old one runs on, or has crashed."""
+        """Replace it. Raises `PluginError` or `StartError` if it cannot: the old one keeps running, or has crashed."""
         name = self._old.name
         with self._plugins.holding(name):
             await self._drain()

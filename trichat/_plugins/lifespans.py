@@ -1,4 +1,4 @@
-"""The lifespans of the plugins: entered in order, each in a task of its own, and left in the reverse order."""
+"""The lifespans of the plugins: entered in order, each in a task of its own, and left in reverse order."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -13,17 +13,17 @@ from trichat._plugins.background_tasks import BackgroundTasks
 
 logger = logging.getLogger("trichat.plugins")
 
-# Seconds in which a plugin that has taken the place of another one still counts as one that cannot start: a task of it
-# may find the port taken that it wants.
+# Seconds during which a crash of a new version still counts as a failed start. One of its background tasks may find the
+# port taken that it needs.
 SETTLING = 0.1
 
 
 class Lifespans:
-    """Enters the plugins' context managers. All together may take `grace` seconds to be left.
+    """Enters the plugins' context managers. Leaving all of them may take `grace` seconds altogether.
 
-    `timeout_of` is called with the name of a plugin, and returns how many seconds it may take to be entered;
-    `on_crash` is called with the name of one whose lifespan crashed in between, and returns what to say of it. Whoever
-    cancels `entering` breaks off the start: no more are entered, and the others are held all the same until `stop`.
+    `timeout_of` takes the name of a plugin, and returns how many seconds entering it may take. `on_crash` takes the
+    name of a plugin whose lifespan crashed after it was entered, and returns what to tell people about it. To interrupt
+    the start, cancel `entering`: no more plugins are entered, and those already entered are held until `stop`.
     """
 
     def __init__(
@@ -42,12 +42,12 @@ class Lifespans:
         self._on_crash = on_crash
         self._stopping = trio.Event()
         self._nursery: trio.Nursery | None = None
-        """Where lifespans run; there while they may be entered."""
+        """Where lifespans run; `None` while no lifespan may be entered."""
         self._entered: dict[str, _Lifespan] = {}
-        """In the order in which they were entered first; those that were left since then are among them."""
+        """In the order in which they were first entered, including those that were left since."""
 
     def stop(self) -> None:
-        """Let `run` leave the lifespans and end."""
+        """Make `run` leave the lifespans and end."""
         self._stopping.set()
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
@@ -56,7 +56,7 @@ class Lifespans:
             try:
                 with self._entering:
                     for name, manager in self._plugins:
-                        # One that waits for nothing would be entered all the same.
+                        # Without this, a lifespan that never waits would be entered even after a cancellation.
                         await trio.lowlevel.checkpoint_if_cancelled()
                         await self._enter(name, manager, nursery)
                 self._nursery = nursery
@@ -68,7 +68,7 @@ class Lifespans:
                 await self._leave_all()  # noqa: ASYNC102
 
     async def enter(self, name: str, manager: AbstractAsyncContextManager[None], seconds: float) -> None:
-        """Enter one more, or one in the place of one that was left, and see it settled. Raises `StartError`."""
+        """Enter a new lifespan, or the successor of one that was left, and let it settle. Raises `StartError`."""
         nursery = self._nursery
         if nursery is None or self._stopping.is_set():
             raise self._too_late(name)
@@ -82,7 +82,7 @@ class Lifespans:
             lifespan.cancel()
             raise
         if self._stopping.is_set():
-            # Whoever leaves them all may have been through already.
+            # `_leave_all` may have finished already, and would not leave this one.
             await lifespan.leave()
             raise self._too_late(name)
         if not scope.cancelled_caught:
@@ -93,7 +93,7 @@ class Lifespans:
         return StartError(f"plugin {name!r} cannot start: the server is stopping")
 
     async def leave(self, name: str, seconds: float) -> bool:
-        """Leave one, and return whether it has ended: it is cancelled after so many seconds, and may ignore that."""
+        """Leave one, and return whether it has ended. After `seconds` it is cancelled, which it may ignore."""
         lifespan = self._entered.get(name)
         if lifespan is None:
             return True
@@ -116,7 +116,7 @@ class Lifespans:
         self._entered[name] = lifespan
 
     async def _start(self, lifespan: "_Lifespan", nursery: trio.Nursery, seconds: float) -> None:
-        """Start it in a server that runs: what ignores that it is cancelled must not hold up those who wait for it."""
+        """Start it in a running server. If it ignores its cancellation, it must not hold up the tasks that wait."""
         name = lifespan.name
         nursery.start_soon(lifespan.start, nursery, name=f"plugin {name} starts")
         try:
@@ -128,7 +128,7 @@ class Lifespans:
             with trio.move_on_after(CLEANUP) as scope:
                 await lifespan.started()
             if scope.cancelled_caught:
-                logger.error("plugin %r goes on starting although it was cancelled %g s ago", name, CLEANUP)
+                logger.error("plugin %r is still starting although it was cancelled %g s ago", name, CLEANUP)
             raise _not_started(name, seconds)
         if lifespan.failure is not None:
             raise lifespan.failure
@@ -161,18 +161,18 @@ class _Lifespan:
     ) -> None:
         self.name = name
         self.settled = settled
-        """Whether a crash is one of the running plugin, and not a start that has failed."""
+        """Whether a crash is one of the running plugin, rather than a failed start."""
         self._manager = manager
         self._on_crash = on_crash
         self.failure: StartError | None = None
         """Why it could not start."""
         self._starting = trio.CancelScope()
         self._started = trio.Event()
-        """Whether it has started, or never will."""
+        """Set when it has started, or never will."""
         self._stopping = trio.Event()
         self._left = trio.Event()
         self._all = trio.CancelScope()
-        """Around the lifespan and its background tasks."""
+        """Encloses the lifespan and its background tasks."""
 
     async def start(self, nursery: trio.Nursery) -> None:
         try:
@@ -206,7 +206,7 @@ class _Lifespan:
                 raise RuntimeError("its lifespan ended by itself")
         except BaseException as error:  # noqa: ASYNC103
             failure, passing = split_failure(error)
-            # What has to pass goes before a start that has failed as well.
+            # If a cancellation or Ctrl-C comes together with a failed start, it takes precedence.
             if failure is not None and (entered or passing is None):
                 self._report(_alone(failure), entered=entered)
             if passing is not None:
@@ -218,7 +218,7 @@ class _Lifespan:
         if not entered:
             raise StartError(f"plugin {self.name!r} cannot start: {sentences(failure)}") from failure
         if self._stopping.is_set():
-            logger.error("plugin %r failed when it was left: %s", self.name, sentences(failure), exc_info=failure)
+            logger.error("plugin %r failed while it ended: %s", self.name, sentences(failure), exc_info=failure)
         elif not self.settled:
             logger.error("plugin %r crashed: %s", self.name, sentences(failure), exc_info=failure)
         else:
@@ -236,7 +236,7 @@ class _Lifespan:
 
 
 def _alone(error: BaseException) -> BaseException:
-    """Return what is in a group of one: the nursery of the background tasks makes one of every error."""
+    """Return the error in a group of one. The nursery of the background tasks wraps every error in such a group."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error

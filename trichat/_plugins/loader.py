@@ -1,7 +1,8 @@
-"""What the configuration makes of the plugins that were found: which run, and with which options.
+"""Decides which of the plugins that were found run, and with which options, and builds them.
 
-Our own run unless they are turned off, and so do those that somebody points at: a file, a module, a folder. One of
-another package runs when the configuration has a table for it, or the command line names it.
+A plugin that comes with trichat runs unless it is turned off. So does one that somebody points at: a file, a module or
+a file in a folder of plugins. A plugin of another package runs when the configuration has a table for it, or the
+command line names it.
 """
 
 import inspect
@@ -17,24 +18,24 @@ from trichat._plugins.discovery import Extra, Factory, Found, find_plugins
 
 
 class Choice(NamedTuple):
-    """A plugin that was found, and what the configuration says of it."""
+    """A plugin that was found, and what the configuration says about it."""
 
     name: str
     factory: Factory
     options: Options | None
     enabled: bool
     place: str = ""
-    """What to call its table in a fault."""
+    """What a fault calls its table."""
     policy: Policy = Policy()
-    """What its table says beside its options."""
+    """What its table says besides its options."""
 
 
 def load_plugins(config: Config, extra: Extra = ()) -> dict[str, object]:
     """Build the plugins that `config` asks for, and those of `extra`.
 
-    Each of these is a `.py` file or a module, by name, or it is a class or a module itself; with names of your own, or
-    without. Returns them by name, in the order of their registration. Raises `ConfigError` with all faults of all
-    tables, and `PluginError` if one cannot be found, imported or made.
+    Each of `extra` is a `.py` file or a module, by name, or a class or a module itself. A mapping gives them names.
+    Returns the plugins by name, in the order of their registration. Raises `ConfigError` with all faults of all tables,
+    and `PluginError` if a plugin cannot be found, imported or built.
     """
     faults: list[str] = []
     plugins = build_plugins(choose_plugins(config, extra, faults), faults)
@@ -44,7 +45,7 @@ def load_plugins(config: Config, extra: Extra = ()) -> dict[str, object]:
 
 
 def load_plugin(name: str, config: Config, extra: Extra = ()) -> object:
-    """Build one of the plugins that `load_plugins` builds. Raises what that raises."""
+    """Build one of the plugins that `load_plugins` builds. Raises the same errors."""
     faults: list[str] = []
     plugins = build_plugins([each for each in choose_plugins(config, extra, faults) if each.name == name], faults)
     if faults:
@@ -55,9 +56,9 @@ def load_plugin(name: str, config: Config, extra: Extra = ()) -> object:
 
 
 def choose_plugins(config: Config, extra: Extra, faults: list[str]) -> list[Choice]:
-    """Find the plugins and read their tables. Each fault is added to `faults`, and its plugin is left out.
+    """Find the plugins and read their tables. A plugin whose table has faults is left out; they are added to `faults`.
 
-    Raises `PluginError` if one cannot be found or imported.
+    Raises `PluginError` if a plugin cannot be found or imported.
     """
     found = find_plugins(config.server.plugins_dir, extra)
     faults += unknown_tables(found, config)
@@ -66,9 +67,9 @@ def choose_plugins(config: Config, extra: Extra, faults: list[str]) -> list[Choi
 
 
 def unknown_tables(found: Sequence[Found], config: Config) -> list[str]:
-    """Return a fault for each table that has no plugin."""
+    """Return a fault for each table that belongs to no plugin."""
     known = sorted(plugin.name for plugin in found)
-    hint = "; a file or a module of your own is named with --plugin, or is in plugins_dir"
+    hint = "; to load a plugin of your own, name its file or module with --plugin, or put the file into plugins_dir"
     strangers = [name for name in config.plugins if name not in known]
     return [f"{config.place('plugins', name)}: no such plugin{suggestion(name, known) or hint}" for name in strangers]
 
@@ -79,12 +80,12 @@ def is_wanted(plugin: Found, config: Config) -> bool:
 
 
 def choose(plugin: Found, config: Config, faults: list[str]) -> Choice | None:
-    """Import a plugin and read its table, or return `None` and add its faults. Raises `PluginError`."""
+    """Import a plugin and read its table. If the table has faults, add them and return `None`. Raises `PluginError`."""
     name, factory = plugin.name, plugin.load()
     place = config.place("plugins", name)
     before = len(faults)
     policy, table = split_policy(config.plugins.get(name, {}), place, faults)
-    # For a plugin without options the empty class says that there are no keys.
+    # A plugin without options gets the empty class, which knows no keys.
     cls = _options_class(factory)
     try:
         _check_keys(cls or Options)
@@ -99,7 +100,7 @@ def choose(plugin: Found, config: Config, faults: list[str]) -> Choice | None:
 
 
 def _check_keys(options: type[Options]) -> None:
-    """Raise `TypeError` for an option that could never be set."""
+    """Raise `TypeError` for an option that could never be set, because every plugin's table has its key."""
     for key in KEYS:
         if key in options.__struct_fields__:
             raise TypeError(f"it cannot have the option {key!r}, which the table of every plugin has")
@@ -112,7 +113,7 @@ def _options_class(factory: Factory) -> type[Options] | None:
         annotations = get_type_hints(factory.__init__)  # type: ignore[misc]
     except (NameError, AttributeError, SyntaxError, TypeError) as error:
         raise PluginError(
-            f"plugin {factory.__qualname__!r}: the types of its constructor are not there: {error}"
+            f"plugin {factory.__qualname__!r}: cannot resolve the types of its constructor: {error}"
         ) from None
     for annotation in annotations.values():
         if inspect.isclass(annotation) and issubclass(annotation, Options):
@@ -121,7 +122,7 @@ def _options_class(factory: Factory) -> type[Options] | None:
 
 
 def build_plugins(choices: Sequence[Choice], faults: list[str]) -> dict[str, object]:
-    """Make the plugins that are enabled, by name. What a plugin finds wrong with its options is added to `faults`."""
+    """Build the enabled plugins, by name. What a plugin finds wrong with its options is added to `faults`."""
     plugins: dict[str, object] = {}
     for choice in choices:
         if choice.enabled:
@@ -141,4 +142,4 @@ def _build(choice: Choice) -> object:
         raise
     except BaseException as error:
         pass_on(error)
-        raise PluginError(f"plugin {choice.name!r} cannot be made: {with_place(error)}") from error
+        raise PluginError(f"plugin {choice.name!r} cannot be built: {with_place(error)}") from error

@@ -1,8 +1,8 @@
-"""Which plugins have failed so often that they are told nothing any more, and which have crashed."""
+"""Records which plugins have crashed, and which have failed so often that they are told nothing any more."""
 
 from collections import deque
 
-# Within how many seconds the failures of a plugin have to be to put it into quarantine.
+# Seconds within which the failures of a plugin put it into quarantine.
 QUARANTINE_SPAN = 60.0
 
 
@@ -11,16 +11,16 @@ class Failures:
 
     def __init__(self) -> None:
         self.crashed: set[str] = set()
-        """Whose lifespan has crashed: they refuse what they are asked."""
+        """Plugins whose lifespan has crashed. They refuse what they are asked."""
         self.quarantined: set[str] = set()
-        """Who has failed too often: they are still asked."""
+        """Plugins that have failed too often. They are told nothing, but are still asked."""
         self._times: dict[str, deque[float]] = {}
-        """When each failed last, as often as it may."""
+        """The times of each plugin's last failures, at most as many as put it into quarantine."""
 
     def are_too_many(self, name: str, limit: int, now: float) -> bool:
         """Note that a plugin failed `now`, in seconds, and return whether that puts it into quarantine.
 
-        `limit` is how often it may fail; 0 for any number of times.
+        `limit` is the number of failures that does so. With 0, no number does.
         """
         if not limit or name in self.quarantined:
             return False
@@ -32,13 +32,13 @@ class Failures:
         return True
 
     def end_quarantine(self, name: str) -> bool:
-        """Let a plugin begin anew that has not crashed, and return whether it was in quarantine."""
+        """Forget the failures of a plugin that has not crashed, and return whether it was in quarantine."""
         self._times.pop(name, None)
         was_in = name in self.quarantined
         self.quarantined.discard(name)
         return was_in
 
     def forget(self, name: str) -> None:
-        """Forget what became of a plugin: another one is in its place."""
+        """Forget everything about a plugin, because another one has replaced it."""
         self.crashed.discard(name)
         self.end_quarantine(name)

@@ -1,8 +1,8 @@
-"""A plugin in shadow: it runs as ever, and what it would do to the chat is noted instead of done.
+"""Plugins in shadow: such a plugin runs as usual, but what it would do to the chat is logged and not done.
 
-Its answers are taken by `Shadow`, which stands in the place of its function. What it does of its own accord, also from
-a task in the background, is withheld at the few doors that lead out, in `Client` and `Server`; they know who asks by a
-context variable, which Python hands on to the tasks that the plugin starts.
+`Shadow` replaces the plugin's functions, and intercepts their answers. A plugin may also act by itself, for example in
+a background task. The few methods of `Client` and `Server` that have an effect withhold it then. They recognize the
+plugin by a context variable, which Python passes on to the tasks that the plugin starts.
 """
 
 import inspect
@@ -19,18 +19,18 @@ from trichat._base.text import printable
 
 logger = logging.getLogger("trichat.shadow")
 
-# Characters of a text that are shown: enough to know it again.
+# Characters of a text that are shown: enough to recognize it.
 SHOWN = 80
 
 Note = Callable[[str], None]
-"""Takes what a plugin would have done, in words that go on from "would have"."""
+"""Takes what a plugin would have done, in words that follow "would have"."""
 
 _NOTE: ContextVar[Note | None] = ContextVar("trichat.shadow", default=None)
 
 
 @contextmanager
 def shadowing(note: Note) -> Iterator[None]:
-    """Withhold what is done in the block, and in the tasks that are started there."""
+    """Withhold what is done in the block and in the tasks that are started there."""
     token = _NOTE.set(note)
     try:
         yield
@@ -39,7 +39,7 @@ def shadowing(note: Note) -> Iterator[None]:
 
 
 def is_withheld(deed: str, *about: object) -> bool:
-    """Whether whoever calls this is in shadow; then `deed`, with `about` in the place of each `%s`, is noted."""
+    """Whether the caller is in shadow. If so, `deed` is noted, with `about` in place of each `%s`."""
     note = _NOTE.get()
     if note is None:
         return False
@@ -48,14 +48,14 @@ def is_withheld(deed: str, *about: object) -> bool:
 
 
 def shown(text: str) -> str:
-    """Return the beginning of `text`, quoted and safe for every terminal."""
+    """Return the beginning of `text`, quoted and safe on every terminal."""
     return repr(printable(text[:SHOWN])) + ("..." if len(text) > SHOWN else "")
 
 
 class Shadow(msgspec.Struct, frozen=True):
-    """Stands for a plugin in a hook: it is called with the hook's arguments, and calls the plugin with them.
+    """Replaces a plugin's function in a hook. It is called with the hook's arguments, and calls the function with them.
 
-    An answer that is one of `answers` is noted, and nobody gets it; any other is passed on, to be found wrong.
+    An answer that is one of `answers` is noted and withheld. Any other is passed on, so that it is reported as wrong.
     """
 
     plugin: str
@@ -96,7 +96,7 @@ class Shadow(msgspec.Struct, frozen=True):
 
 
 def describe(answer: object, arguments: Sequence[Any]) -> str:
-    """Return what an answer does, in words that go on from "would have"; empty if it changes nothing.
+    """Return what an answer does, in words that follow "would have"; empty if it changes nothing.
 
     `arguments` are those of the hook: a client, a client and its message, or a room and what is asked of its history.
     """

@@ -1,6 +1,6 @@
-"""Keys and values in a SQLite file. It blocks, knows nothing of Trio, and is the one place that knows SQLite.
+"""Keys and values in a SQLite file. This module blocks, knows nothing of Trio, and is the only one that knows SQLite.
 
-A value is bytes, and each statement is a transaction of its own: SQLite has it on the disk before the call returns.
+A value is bytes. Each statement is a transaction of its own: SQLite has it on the disk before the call returns.
 """
 
 import sqlite3
@@ -12,18 +12,18 @@ from trichat._base.errors import StorageError
 # Seconds to wait for another process that uses the file. Normally there is none.
 BUSY_TIMEOUT = 1.0
 
-# What to do about it, where SQLite's own words leave that open.
+# What to do about an error, where SQLite's own words do not say it.
 _ADVICE = {
     "SQLITE_BUSY": "another process is using it",
-    "SQLITE_CORRUPT": "move it away to begin anew",
-    "SQLITE_NOTADB": "move it away to begin anew",
+    "SQLITE_CORRUPT": "move it away to start with an empty one",
+    "SQLITE_NOTADB": "move it away to start with an empty one",
 }
 
 
 class Database:
-    """An open file, or one that will be opened, and made, when it is first used.
+    """A database file. It is opened on first use, and created if it does not exist.
 
-    For one thread at a time, whichever it is. Each method raises `StorageError`, and has changed nothing then.
+    Any thread may use it, but only one at a time. A method that fails raises `StorageError`, and has changed nothing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,7 +31,7 @@ class Database:
         self._connection: sqlite3.Connection | None = None
 
     def __del__(self) -> None:
-        # A worker thread that was abandoned to a disk that hangs may still use it: the last one to hold it closes it.
+        # If the disk hangs, an abandoned worker thread may still use the file. The last holder closes it.
         self.close()
 
     def get(self, key: str) -> bytes | None:
@@ -40,7 +40,7 @@ class Database:
         return rows[0][1] if rows else None
 
     def set(self, key: str, value: bytes) -> None:
-        """Give a key a value, in place of the one that it had."""
+        """Set the value of a key, replacing its previous one."""
         self._execute("INSERT OR REPLACE INTO entries VALUES (?, ?)", key, value)
 
     def delete(self, key: str) -> None:
@@ -58,7 +58,7 @@ class Database:
             self._connection = None
 
     def folder_made(self) -> Path:
-        """Make the folder of the file, for nobody else, if it is not there, and return it."""
+        """Return the folder of the file. If it does not exist, create it, with access for nobody else."""
         folder = self.path.parent
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ class Database:
                 self._connection = self._open()
             return self._connection.execute(statement, arguments).fetchall()
         except sqlite3.Error as error:
-            # The next one opens what is there by then: somebody may have moved a broken file away.
+            # The next call opens the file that is there by then: somebody may have moved a broken one away.
             with suppress(sqlite3.Error):
                 self.close()
             advice = _ADVICE.get(getattr(error, "sqlite_errorname", ""), "")
@@ -80,7 +80,7 @@ class Database:
 
     def _open(self) -> sqlite3.Connection:
         self.folder_made()
-        # The caller sees to it that only one thread is in here; which one, changes.
+        # The caller lets only one thread in at a time, but not always the same one.
         connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID")

@@ -1,8 +1,8 @@
-"""What plugins keep over a restart: each has a folder and, in it, a small database of keys and values.
+"""What plugins keep across restarts: each has a folder and, in it, a small database of keys and values.
 
-SQLite blocks, so each database that is in use has a task of its own, which does one thing after the other in a worker
-thread. Whoever wants something hands it over and waits for it. So everything happens in the order of the calls, a wait
-can be cancelled at any time, and nothing is ever half done: what was begun is brought to its end.
+SQLite blocks, so each database in use has a task of its own, which makes one call after the other in a worker thread.
+Callers hand their calls over to it and wait. Everything therefore happens in the order of the calls, and a wait can be
+cancelled at any time. Nothing is ever left half done, because a call that has begun always finishes.
 """
 
 import logging
@@ -24,17 +24,17 @@ logger = logging.getLogger("trichat.storage")
 
 T = TypeVar("T")
 
-# Seconds that a disk may take for one thing. A hook has `hook_timeout` besides; a task of a plugin has only this.
+# Seconds that the disk may take for one call. A hook also has `hook_timeout`; a background task has only this limit.
 DISK_TIMEOUT = 30.0
 
-# The longest name of a folder that is a plugin's name. Longer ones would meet the limits of file systems.
+# A longer name of a plugin is not used as the name of its folder: it would exceed the limits of file systems.
 LONGEST_NAME = 100
 
-_NOT_RUNNING = "the server is not running, and storage is there only while it does"
+_NOT_RUNNING = "the server is not running; storage can only be used while it is"
 
 
 class Storages:
-    """The storage of all plugins, below `data_dir`. When the server ends, they have `grace` seconds to be closed."""
+    """The storage of all plugins, below `data_dir`. When the server ends, closing it may take `grace` seconds."""
 
     def __init__(self, data_dir: Path, grace: float) -> None:
         self._data_dir = data_dir
@@ -43,7 +43,7 @@ class Storages:
         self._storages: dict[str, Storage] = {}
 
     def of(self, plugin: str) -> "Storage":
-        """Return the storage of a plugin, always the same. Nothing is opened or written yet."""
+        """Return the storage of a plugin, always the same object. Nothing is opened or written yet."""
         if plugin not in self._storages:
             self._storages[plugin] = Storage(self._data_dir / folder_name(plugin), self._start)
         return self._storages[plugin]
@@ -55,7 +55,7 @@ class Storages:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Let storages be used in the block, and close them behind it, whatever ends it."""
+        """Let storages be used in the block, and close them after it, however it ends."""
         async with trio.open_nursery() as self._nursery:
             try:
                 yield
@@ -66,7 +66,7 @@ class Storages:
 
 
 class _Call(Generic[T]):
-    """Something to do in a worker thread, and what came of it."""
+    """A call to make in a worker thread, and its outcome."""
 
     def __init__(self, function: Callable[[], T]) -> None:
         self._function = function
@@ -90,31 +90,31 @@ class _Call(Generic[T]):
 
 
 class Storage:
-    """A folder and a small store of keys and values, both of one plugin; they survive a restart.
+    """A folder and a small store of keys and values, both for one plugin. They survive restarts.
 
-    A value is what msgspec can write as JSON: numbers, strings, lists, dictionaries, dataclasses, dates. It is on the
-    disk when `set` returns. Any number of tasks may use a storage at once: each call is done as a whole, in the order
-    of the calls. Who is cancelled meanwhile does not know whether it was done, but never leaves half of it. To get
-    something, change it and set it, with nobody in between, hold a `trio.Lock` meanwhile.
+    A value is anything that msgspec can write as JSON: numbers, strings, lists, dictionaries, dataclasses, dates. It is
+    on the disk when `set` returns. Any number of tasks may use a storage at once. Calls are made in order, and each is
+    done as a whole. If a caller is cancelled, it does not know whether its call was done, but the call is never half
+    done. To get a value, change it and set it without interference, hold a `trio.Lock` meanwhile.
 
-    Every method raises `StorageError` if the disk is full, the file broken or the folder not to be written, and
-    `RuntimeError` if the server does not run.
+    Every method raises `StorageError` if the disk is full, the file is broken or the folder cannot be written, and
+    `RuntimeError` if the server is not running.
     """
 
     def __init__(self, folder: Path, start: Callable[[Callable[[], Any], str], None]) -> None:
-        from trichat._plugins.sqlite_store import Database  # SQLite, which a server without such a plugin does not need
+        from trichat._plugins.sqlite_store import Database  # SQLite: most servers do not need it
 
         self._folder = folder
         self._start = start
         self._database = Database(folder / "storage.sqlite3")
-        # No buffer: a call that waits for its turn is still with its caller, who may be cancelled.
+        # No buffer: a call that waits for its turn is still with its caller, and is dropped if that is cancelled.
         self._hand_over, self._calls = trio.open_memory_channel[_Call[Any]](0)
         self._is_started = False
         self._shield = trio.CancelScope(shield=True)
 
     @property
     def folder(self) -> Path:
-        """A folder of the plugin's own, for its files. It is made when it is first asked for."""
+        """The plugin's own folder, for its files. It is created on first access."""
         return self._database.folder_made()
 
     @overload
@@ -125,12 +125,12 @@ class Storage:
     async def get(self, key: str, default: object = None) -> Any: ...
 
     async def get(self, key: str, default: object = None, *, type: Any = Any) -> Any:  # noqa: A002 - as in msgspec
-        """Return the value of a key, or `default` if there is none. It is made a `type`, where one is given."""
+        """Return the value of a key, or `default` if there is none. With `type`, the value is converted to it."""
         data = await self._do(self._database.get, key)
         return default if data is None else self._decode(key, data, type)
 
     async def set(self, key: str, value: object) -> None:
-        """Give a key a value, in place of the one that it had. Raises `TypeError` for what JSON cannot hold."""
+        """Set the value of a key, replacing its previous one. Raises `TypeError` for a value that JSON cannot hold."""
         await self._do(self._database.set, key, msgspec.json.encode(value))
 
     async def delete(self, key: str) -> None:
@@ -143,7 +143,7 @@ class Storage:
     async def items(self) -> dict[str, Any]: ...
 
     async def items(self, *, type: Any = Any) -> dict[str, Any]:  # noqa: A002 - as in msgspec
-        """Return all keys with their values, in the order of the keys, each value as a `type`."""
+        """Return all keys with their values, in the order of the keys. With `type`, the values are converted to it."""
         return {key: self._decode(key, data, type) for key, data in await self._do(self._database.items)}
 
     def _decode(self, key: str, data: bytes, wanted: Any) -> Any:
@@ -151,7 +151,7 @@ class Storage:
             return msgspec.json.decode(data, type=wanted)
         except msgspec.DecodeError as error:
             place = f"{self._database.path}: the value of {key!r}"
-            raise StorageError(f"{place} is another than expected: {error}") from None
+            raise StorageError(f"{place} is not of the expected type: {error}") from None
 
     async def _do(self, function: Callable[..., T], *arguments: object) -> T:
         if not self._is_started:
@@ -168,14 +168,14 @@ class Storage:
         raise StorageError(f"{self._database.path}: the disk did not answer within {DISK_TIMEOUT:g} seconds")
 
     async def _work(self) -> None:
-        """Do what is handed over, until `_close`. The shield is for those who still store something while they end."""
+        """Make the calls that are handed over, until `_close`. The shield lets plugins store values while they end."""
         threads = WorkerThreads(1)
         with self._shield:
             async for call in self._calls:
                 await call.run(threads)
             await threads.run(self._database.close)
         if self._shield.cancelled_caught:
-            logger.error("%s: the disk did not answer; the last that was stored may be missing", self._database.path)
+            logger.error("%s: the disk did not answer; the last values stored may be missing", self._database.path)
 
     def _close(self, grace: float) -> None:
         self._hand_over.close()
@@ -183,9 +183,9 @@ class Storage:
 
 
 def folder_name(plugin: str) -> str:
-    """Return a safe name for a folder, another one for each name of a plugin: such a name is any string."""
+    """Return a safe and unique name for a plugin's folder. The name of a plugin may be any string."""
     quoted = quote(plugin, safe="", errors="surrogatepass").replace(".", "%2E")
     if 0 < len(quoted) <= LONGEST_NAME:
         return quoted
-    # `%~` is in no quoted name.
+    # No quoted name contains `%~`.
     return f"{quoted[:50]}%~{sha256(plugin.encode(errors='surrogatepass')).hexdigest()[:32]}"

@@ -73,7 +73,7 @@ class Watcher:
 
 
 class Tracer:
-    """Asks about messages in the place of `plugins` as long as somebody watches. Each `Plugins` has one at most."""
+    """Asks about messages in place of `plugins` while somebody watches. Each `Plugins` has one at most."""
 
     def __init__(self, plugins: Plugins) -> None:
         self._plugins = plugins

@@ -174,7 +174,7 @@ class Hookless:
         ([Hookless], {}, PluginError, "'hookless'.*it has no hooks; is @hookimpl missing?"),
         ([Hookless()], {}, PluginError, "'hookless'.*it has no hooks; is @hookimpl missing?"),
         ([Parrot, Parrot], {}, PluginError, "two plugins named 'parrot'"),
-        ({"bye": Parrot}, {}, PluginError, "two plugins of the name 'bye'"),
+        ({"bye": Parrot}, {}, PluginError, "two plugins named 'bye'"),
         ([Homeless], {}, StartError, "plugin 'homeless' cannot start: /no/such/folder/file: No such file"),
         ([Lazy], {}, StartError, "plugin 'lazy' did not start within 5 seconds"),
     ],

@@ -27,8 +27,8 @@ class TelnetFilter:
 
     def strip(self, data: bytes) -> bytes:
         """Return `data` without telnet commands."""
-        # IAC is not a byte of UTF-8, so a chunk without it is plain text, as nearly every chunk is. It is looked for as
-        # a number: for bytes, Python first tries a number and raises an error that nobody sees.
+        # IAC is not a byte of UTF-8, so a chunk without it is plain text, as nearly every chunk is. Searching for a
+        # number is quicker: given bytes, Python tries a number first, and raises an error that nobody sees.
         if not self._begun and _IAC_BYTE not in data:
             return data
         data = self._begun + data
