@@ -298,18 +298,26 @@ async def test_who_says_more_than_the_server_can_take_has_to_wait(virtual_time: 
 # 8. A plugin cannot take the server down
 
 
+class Unspeakable(Exception):
+    """An exception whose text cannot be had."""
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
 class Bad:
     """Raises, or hangs, in one hook."""
 
-    def __init__(self, hook: str, *, hangs: bool) -> None:
+    def __init__(self, hook: str, *, hangs: bool, error: type[Exception] = ZeroDivisionError) -> None:
         self._hook = hook
         self._hangs = hangs
+        self._error = error
 
     async def _fail(self, hook: str) -> None:
         if hook == self._hook:
             if self._hangs:
                 await trio.sleep_forever()
-            raise ZeroDivisionError("on purpose")
+            raise self._error("on purpose")
 
     @hookimpl
     async def on_connect(self, client: Client) -> Refuse | None:
@@ -338,7 +346,11 @@ class Bad:
         await self._fail("history")
 
 
-@pytest.mark.parametrize("hangs", [False, True], ids=["raises", "hangs"])
+@pytest.mark.parametrize(
+    ("hangs", "error"),
+    [(False, ZeroDivisionError), (True, ZeroDivisionError), (False, Unspeakable)],
+    ids=["raises", "hangs", "raises something without a text"],
+)
 @pytest.mark.parametrize(
     ("hook", "heard"),
     [
@@ -351,10 +363,10 @@ class Bad:
     ],
 )
 async def test_a_plugin_that_fails_is_named_and_the_server_goes_on(
-    virtual_time: object, caplog: pytest.LogCaptureFixture, hook: str, heard: str, hangs: bool
+    virtual_time: object, caplog: pytest.LogCaptureFixture, hook: str, heard: str, hangs: bool, error: type[Exception]
 ) -> None:
     # No chat log: the server would ask it for the history first.
-    async with running([Bad(hook, hangs=hangs)], {"plugins": {"chat_log": {"enabled": False}}}) as chat:
+    async with running([Bad(hook, hangs=hangs, error=error)], {"plugins": {"chat_log": {"enabled": False}}}) as chat:
         for _ in range(2):
             alice = chat.connect_silently()
             await alice.say("alice", "hello", "bye")
@@ -452,3 +464,32 @@ async def test_a_plugin_that_fails_while_it_is_cancelled_is_named_all_the_same(
         assert await alice.rest() == ["* the server is stopping"]
     assert "plugin 'untidy' failed in on_message" in caplog.text
     assert "an error in the server" not in caplog.text
+
+
+@pytest.mark.parametrize("hook", ["on_reload", "lifespan", "on_broadcast"])
+async def test_an_error_without_a_text_is_a_failure_of_its_plugin_everywhere(virtual_time: object, hook: str) -> None:
+    class Speechless:
+        fails = False
+
+        @hookimpl
+        @asynccontextmanager
+        async def lifespan(self) -> AsyncIterator[None]:
+            yield
+            if hook == "lifespan":
+                raise Unspeakable
+
+        @hookimpl
+        def on_reload(self) -> None:
+            if hook == "on_reload":
+                raise Unspeakable
+
+        @hookimpl
+        def on_broadcast(self, messages: Sequence[Message]) -> None:
+            if hook == "on_broadcast" and len(messages) > 1:
+                raise Unspeakable
+
+    async with running([Speechless]) as chat:
+        alice = await chat.join("alice")
+        await chat.server.reload()
+        await alice.say("one", "two")
+        await alice.hears("alice: one", "alice: two")

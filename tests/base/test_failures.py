@@ -1,6 +1,7 @@
 """What can go wrong, and how one sentence comes out of however many groups."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,17 @@ import trio
 
 from trichat import ConfigError, PluginError, StartError, TrichatError
 from trichat._base.errors import ConnectionLost, RequiredPluginFailed
-from trichat._base.failures import Exited, exceptions_only, leaves, one_for_all, pass_on, split_failure, with_place
+from trichat._base.failures import (
+    Exited,
+    described,
+    exceptions_only,
+    leaves,
+    one_for_all,
+    pass_on,
+    sentences,
+    split_failure,
+    with_place,
+)
 
 
 @pytest.mark.parametrize(
@@ -200,3 +211,30 @@ def test_what_is_no_python_has_no_place_if_python_does_not_say_it() -> None:
 
 def test_what_was_raised_in_no_line_of_a_plugin_has_no_place() -> None:
     assert with_place(ValueError("oops")) == "ValueError('oops')"
+
+
+class Unspeakable(Exception):
+    """An exception of which neither the text nor the representation can be had."""
+
+    def __init__(self, raised: BaseException) -> None:
+        self._raised = raised
+
+    def __str__(self) -> str:
+        raise self._raised
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize("raised", [ValueError("no text"), SystemExit(3)], ids=repr)
+def test_an_error_without_a_text_is_told_by_its_type(raised: BaseException) -> None:
+    error = Unspeakable(raised)
+
+    assert described(error) == "<Unspeakable, which cannot be shown>"
+    assert sentences(error) == "<Unspeakable, which cannot be shown>"
+    assert with_place(error) == "<Unspeakable, which cannot be shown>"
+
+
+@pytest.mark.parametrize("say", [described, sentences, with_place])
+def test_ctrl_c_in_the_text_of_an_error_passes(say: Callable[[BaseException], str]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        say(Unspeakable(KeyboardInterrupt()))

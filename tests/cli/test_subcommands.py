@@ -158,3 +158,13 @@ def test_what_the_user_has_to_mend_is_told_in_the_words_of_the_package(packages:
     )
     ended = packages.trichat("backup")
     assert (ended.returncode, ended.stderr) == (2, "trichat: there is no backup here\n")
+
+
+def test_a_subcommand_may_name_its_arguments_as_it_likes(packages: Packages) -> None:
+    packages.install(
+        "acme-chat",
+        "def add(parser):\n    parser.add_argument('command')\n    return run\n\n"
+        "def run(arguments):\n    print(arguments.command)\n",
+        obey="add",
+    )
+    assert packages.trichat("obey", "sit").stdout == "sit\n"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trichat import Config, ConfigError, Meta, Network, Options, ServerOptions, load_config
+from trichat import Config, ConfigError, Meta, Network, Options, PluginError, ServerOptions, load_config
 from trichat._config.options import in_trial, read_config, suggestion, to_options
 from trichat._config.settings import Place, Setting
 
@@ -428,3 +428,24 @@ toml_keys = st.sampled_from(["server", "plugins", "sever", *ServerOptions.__stru
 @given(st.dictionaries(toml_keys, toml_values | st.dictionaries(toml_keys, toml_values, max_size=5), max_size=3))
 def test_whatever_the_tables_hold_each_fault_has_its_place(tables: dict[str, object]) -> None:
     assert all(fault.startswith("chat.toml: ") for fault in faults_if_any(tables))
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        (None, "returns None; expected a dictionary"),
+        ([1], r"returns \[1\]; expected a dictionary"),
+        (KeyError, "failed: KeyError"),
+    ],
+    ids=["nothing", "a list", "raises"],
+)
+def test_what_a_trial_cannot_use_is_one_sentence(table: object, reason: str) -> None:
+    class Odd(Options, frozen=True):
+        @classmethod
+        def for_trial(cls, folder: Path) -> Mapping[str, object]:
+            if table is KeyError:
+                raise KeyError
+            return table  # type: ignore[return-value]
+
+    with pytest.raises(PluginError, match=rf"^Odd\.for_trial {reason}"):
+        in_trial(Odd, {}, Path())

@@ -34,6 +34,11 @@ def test_anything_else_is_refused_with_an_example(text: str) -> None:
         parse_setting(text)
 
 
+def test_bytes_that_are_not_text_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"'server.data_dir=\\udcff' is not UTF-8"):
+        parse_setting("server.data_dir=\udcff")
+
+
 def test_settings_go_before_the_tables_and_the_last_one_before_all() -> None:
     tables = {"server": {"port": 1, "host": "::"}, "plugins": {"tea": {"cups": 1}}}
     settings = [

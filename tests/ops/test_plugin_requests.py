@@ -203,3 +203,23 @@ async def test_before_the_start_and_after_the_end_nothing_is_answered(virtual_ti
         assert await requests.answer("count", []) == "0\n"
         server.stop()
     assert await requests.answer("count", []) == later
+
+
+async def test_a_plugin_that_fails_later_loses_only_its_own_requests(
+    virtual_time: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Moody:
+        calls = 0
+
+        @hookimpl
+        def control_requests(self) -> Mapping[str, ControlRequest]:
+            self.calls += 1
+            if self.calls > 1:
+                raise ValueError("not again")
+            return {"moody": no}
+
+    async with requests_of({"moody": Moody(), "counter": answering({"count": count})}) as (requests, _):
+        assert await requests.answer("count", ["a", "b"]) == "2\na-b"
+        assert await requests.answer("moody", []) is None
+        assert requests.verbs() == ["count"]
+    assert "plugin 'moody' failed in control_requests" in caplog.text

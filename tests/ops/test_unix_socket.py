@@ -197,3 +197,9 @@ def test_who_removed_it_by_hand_and_started_another_server_keeps_that_one(path: 
     assert connects(path)
     other.__exit__(None, None, None)
     assert not path.exists()
+
+
+def test_a_folder_is_not_a_place_for_it() -> None:
+    complaint = r"cannot create the control socket '\.': it is a folder; name a file"
+    with pytest.raises(StartError, match=complaint), private_socket(Path()):
+        pass

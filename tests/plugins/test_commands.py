@@ -73,6 +73,22 @@ def test_a_command_that_nobody_could_type_is_refused_naming_the_plugin(name: str
         command_table([("oracle", [dataclasses.replace(WHO, name=name)])])
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("hint", 5, "str"),
+        ("hint", ["a"], "str"),
+        ("who", "everyone", "Who"),
+        ("help", None, "str"),
+        ("arguments", 1, "str"),
+    ],
+)
+def test_a_field_of_a_wrong_type_is_refused_naming_the_plugin(field: str, value: object, expected: str) -> None:
+    wrong = dataclasses.replace(WHO, **{field: value})  # type: ignore[arg-type]
+    with pytest.raises(PluginError, match=rf"^plugin 'oracle': {field} of /who is .*; expected {expected}$"):
+        command_table([("oracle", [wrong])])
+
+
 def test_what_is_no_command_is_refused_naming_the_plugin() -> None:
     with pytest.raises(PluginError, match=r"^plugin 'oracle' contributes 'who'"):
         command_table([("oracle", ["who"])])  # type: ignore[list-item]

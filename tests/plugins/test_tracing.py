@@ -57,6 +57,10 @@ async def seen(watcher: Watcher) -> list[str]:
 # What is told.
 
 
+def exits(message: Message) -> Answer:
+    raise SystemExit(3)
+
+
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
@@ -68,6 +72,7 @@ async def seen(watcher: Watcher) -> list[str]:
         (lambda message: Refuse("not on a Monday"), "refused  not on a Monday"),
         (fail, "failed  it is a Monday"),
         (lambda message: 7, "failed  7 is not an answer to this hook"),
+        (exits, "failed  3"),
     ],
 )
 async def test_it_tells_what_a_plugin_made_of_a_message(

@@ -41,9 +41,23 @@ def sentences(error: BaseException) -> str:
 
 
 def _sentence(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return str(error) or repr(error)
+    try:
+        if isinstance(error, OSError) and error.filename is not None:
+            return f"{error.filename}: {error.strerror}"
+        return str(error) or described(error)
+    # The text of an exception is code of whoever wrote it. `pass_on` raises what has to pass.
+    except BaseException as problem:  # noqa: ASYNC103
+        pass_on(problem)
+        return described(error)  # noqa: ASYNC104
+
+
+def described(value: object) -> str:
+    """Return `repr(value)`. If that fails, because it is a plugin's own code, return what else can be said of it."""
+    try:
+        return repr(value)
+    except BaseException as problem:  # noqa: ASYNC103 -- see `_sentence`
+        pass_on(problem)
+        return f"<{type(value).__name__}, which cannot be shown>"  # noqa: ASYNC104
 
 
 def with_place(error: BaseException) -> str:
@@ -51,7 +65,7 @@ def with_place(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}: {error.msg}"
     # Python does not name a file that contains a null byte.
-    said = error.msg if isinstance(error, SyntaxError) else repr(error)
+    said = error.msg if isinstance(error, SyntaxError) else described(error)
     lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     own = [f" at {file}:{line}" for file, line in lines if owner_of(file) not in _NOT_THE_PLUGINS]
     return f"{said}{own[-1] if own else ''}"
@@ -97,7 +111,7 @@ def exceptions_only(note: Callable[[BaseException], None]) -> Iterator[None]:
     except BaseException as error:
         failure, passing = split_failure(error)
         if passing is None:
-            raise Exited(repr(error)) from error  # noqa: ASYNC104 -- there is no cancellation in it
+            raise Exited(described(error)) from error  # noqa: ASYNC104 -- there is no cancellation in it
         if failure is not None:
             note(failure)
         raise passing from None  # noqa: ASYNC104

@@ -1,6 +1,7 @@
 """The command line: `trichat serve` and the other commands."""
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -22,16 +23,24 @@ FAILED = 1
 _Add = Callable[[argparse.ArgumentParser], None]
 
 
+# Where the parsed arguments keep the function to run: a name that no argument of a subcommand has.
+RUN = "trichat run"
+
+
 def main() -> NoReturn:
     """Run the command line, and exit: with 0 on success, 1 if the command failed, 2 if the user must fix something."""
+    # A character that the terminal cannot show is no reason to fail.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         parser = _parser(sys.argv[1:])
         arguments = parser.parse_args()
-        command: Run | None = arguments.command
-        if command is None:
+        run: Run | None = getattr(arguments, RUN)
+        if run is None:
             parser.print_help(sys.stderr)
             sys.exit(USAGE_ERROR)
-        went_well = command(arguments)
+        went_well = run(arguments)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:
@@ -48,7 +57,7 @@ def main() -> NoReturn:
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="trichat", description="A chat server for a team's own network.")
     parser.add_argument("--version", action="version", version=f"trichat {__version__}")
-    parser.set_defaults(command=None)
+    parser.set_defaults(**{RUN: None})
     used = words[0] if words else ""
     # Building a parser for every command takes three milliseconds, and looking for installed ones takes even longer.
     # Only help and usage errors need more than the parser of the command that was typed.
@@ -61,12 +70,12 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     for name in built_in:
         run, add_arguments, about = COMMANDS[name]
         command = commands.add_parser(name, help=about)
-        command.set_defaults(command=run)
+        command.set_defaults(**{RUN: run})
         add_arguments(command)
     for subcommand in usable:
         command = commands.add_parser(subcommand.name, help=subcommand.about)
         if subcommand.name == used:
-            command.set_defaults(command=subcommand.add(command))
+            command.set_defaults(**{RUN: subcommand.add(command)})
     return parser
 
 
@@ -131,7 +140,7 @@ def _add_plugins(command: argparse.ArgumentParser) -> None:
 
 def _add_ask(command: argparse.ArgumentParser) -> None:
     command.add_argument("request", metavar="NAME", help="the request; an unknown name lists all requests")
-    command.add_argument("words", nargs="*", metavar="WORD", help="an argument of the request")
+    command.add_argument("words", nargs=argparse.REMAINDER, metavar="WORD", help="an argument of the request")
     _add_server(command)
 
 

@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from trichat._base.addresses import Network
-from trichat._base.errors import ConfigError
+from trichat._base.errors import ConfigError, PluginError
+from trichat._base.failures import described, pass_on, with_place
 from trichat._config.settings import Keys, Place, Setting, with_settings
 
 # The name of a configuration without a file.
@@ -167,9 +168,21 @@ def _table(tables: Mapping[str, object], key: str, place: Place, faults: list[st
     return {}
 
 
+def trial_table(cls: type[Options], folder: Path) -> Mapping[str, object]:
+    """Return what `cls.for_trial` returns. Raises `PluginError` if it fails, or returns something else than a table."""
+    try:
+        table = cls.for_trial(folder)
+    except BaseException as error:
+        pass_on(error)
+        raise PluginError(f"{cls.__name__}.for_trial failed: {with_place(error)}") from error
+    if not isinstance(table, Mapping):
+        raise PluginError(f"{cls.__name__}.for_trial returns {described(table)}; expected a dictionary")
+    return table
+
+
 def in_trial(cls: type[Options], table: Mapping[str, object], folder: Path) -> Mapping[str, object]:
     """Return `table`, completed by what `cls.for_trial` returns for a trial in `folder`."""
-    defaults = cls.for_trial(folder)
+    defaults = trial_table(cls, folder)
     return {**{key: str(value) if isinstance(value, Path) else value for key, value in defaults.items()}, **table}
 
 

@@ -16,6 +16,8 @@ class Setting(NamedTuple):
 
 def parse_setting(text: str) -> Setting:
     """Parse `TABLE.KEY=VALUE`. A value that is not TOML is a string. Raises `ValueError`."""
+    if not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError(f"{text!a} is not UTF-8")
     dotted, equals, value = text.partition("=")
     keys = _keys(dotted)
     if not equals or len(keys) < 2:

@@ -10,11 +10,13 @@ import trio
 
 from trichat import hookspecs
 from trichat._base.errors import PluginError
-from trichat._base.failures import Misbehaved, exceptions_only
+from trichat._base.failures import Misbehaved, described, exceptions_only
 from trichat._base.messages import Refuse
 from trichat._chat.core import Core
 from trichat._plugins.dispatch import log_failure
-from trichat._plugins.registry import Registered
+from trichat._plugins.registry import Implementation, Registered
+
+HOOK = hookspecs.control_requests.__name__
 
 _VERB = re.compile(r"[a-z][a-z0-9-]*")
 
@@ -27,14 +29,14 @@ class _Request(NamedTuple):
 class PluginRequests:
     """The requests of the plugins of one server. No request may have a `reserved` name.
 
-    The constructor and all methods raise `PluginError` if a request has a reserved name, if two plugins have the same
-    request, or if a plugin contributes something other than requests.
+    Raises `PluginError` if a request has a reserved name, if two plugins have the same request, or if a plugin
+    contributes something other than requests.
     """
 
     def __init__(self, core: Core, reserved: Collection[str]) -> None:
         self._core = core
         self._reserved = reserved
-        self._requests()
+        self._requests(at_start=True)
 
     def verbs(self) -> list[str]:
         """Return the names of the current requests."""
@@ -71,26 +73,43 @@ class PluginRequests:
                     if inspect.isawaitable(answer):
                         answer = await calls.wait_for(answer, request.owner, what)
                     if not isinstance(answer, (str, Refuse)):
-                        raise Misbehaved(f"{answer!r} is not an answer to a request; return a string or Refuse")
+                        raise Misbehaved(
+                            f"{described(answer)} is not an answer to a request; return a string or Refuse"
+                        )
                     return answer
             except Exception as error:
                 log_failure(name, what, error)
                 return Refuse(f"the plugin {name!r} failed")
 
-    def _requests(self) -> Mapping[str, _Request]:
-        """Collect the requests again, because a plugin may have been replaced, or have crashed."""
-        plugins = self._core.plugins
+    def _requests(self, *, at_start: bool = False) -> Mapping[str, _Request]:
+        """Collect the requests again, because a plugin may have been replaced, or have crashed.
+
+        A fault refuses the start. Later it costs only its plugin's own requests.
+        """
         requests: dict[str, _Request] = {}
-        for name, contribution in plugins.contributions(hookspecs.control_requests, self._core.server):
-            owner = plugins.active.registry[name]
-            # A plugin in shadow has no requests, as it has no slash commands: people would expect an effect.
-            for verb, answer in () if owner.policy.shadow else _checked(name, contribution):
-                if verb in self._reserved:
-                    raise PluginError(f"plugin {name!r} has the request {verb!r}, which is built in; rename it")
-                if verb in requests:
-                    other = requests[verb].owner.name
-                    raise PluginError(f"plugins {other!r} and {name!r} both have the request {verb!r}; turn one off")
-                requests[verb] = _Request(owner, answer)
+        for implementation in self._core.plugins.active.hooks[HOOK]:
+            try:
+                requests.update(self._requests_of(implementation, requests))
+            except PluginError as error:
+                if at_start:
+                    raise
+                log_failure(implementation.plugin, HOOK, error)
+        return requests
+
+    def _requests_of(self, implementation: Implementation, others: Mapping[str, _Request]) -> dict[str, _Request]:
+        owner, name = implementation.owner, implementation.plugin
+        contribution = self._core.plugins.call_contributing(HOOK, implementation, (self._core.server,))
+        # A plugin in shadow has no requests, as it has no slash commands: people would expect an effect.
+        if owner.policy.shadow:
+            return {}
+        requests: dict[str, _Request] = {}
+        for verb, answer in _checked(name, contribution):
+            if verb in self._reserved:
+                raise PluginError(f"plugin {name!r} has the request {verb!r}, which is built in; rename it")
+            if verb in others:
+                other = others[verb].owner.name
+                raise PluginError(f"plugins {other!r} and {name!r} both have the request {verb!r}; turn one off")
+            requests[verb] = _Request(owner, answer)
         return requests
 
 
@@ -105,12 +124,12 @@ def _checked(plugin: str, contribution: object) -> Collection[tuple[str, hookspe
         return ()
     if not isinstance(contribution, Mapping):
         raise PluginError(
-            f"plugin {plugin!r} contributes {contribution!r}, not a mapping of request names to functions"
+            f"plugin {plugin!r} contributes {described(contribution)}, not a mapping of request names to functions"
         )
     for verb, answer in contribution.items():
         if not isinstance(verb, str) or not _VERB.fullmatch(verb) or not callable(answer):
             raise PluginError(
-                f"plugin {plugin!r} contributes {verb!r}: {answer!r}; a request needs a name like 'backup' and a "
-                "function"
+                f"plugin {plugin!r} contributes {described(verb)}: {described(answer)}; a request needs a name like "
+                "'backup' and a function"
             )
     return contribution.items()

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import trio
 
 from trichat._base.errors import PluginError
-from trichat._base.failures import pass_on
+from trichat._base.failures import described, pass_on, sentences
 from trichat._base.worker_threads import WorkerThreads
 from trichat._chat.core import Core
 from trichat._ops.plugin_versions import Changed, Look, Versions
@@ -71,7 +71,7 @@ class Reloader:
                 pass_on(error)
                 # The new version raised this. Whatever it is, it must not end the server.
                 crashed = changed.found.name in self._core.plugins.active.crashed
-                why = "; ".join((str(error) or repr(error)).splitlines())
+                why = "; ".join(sentences(error).splitlines())
                 self._fail(reload, why if crashed else f"{why}; the previous version keeps running")
             else:
                 versions.note(changed)
@@ -88,7 +88,7 @@ class Reloader:
                 return await self._threads.run(versions.look)
         except Exception as error:
             # No error in a file may end the server.
-            return Look([], [], [f"the configuration and the plugins cannot be read: {error!r}"])
+            return Look([], [], [f"the configuration and the plugins cannot be read: {described(error)}"])
         return Look([], [], [f"the configuration and the plugins cannot be read within {timeout:g} seconds"])
 
     def _fail(self, reload: Reload, sentence: str) -> None:

@@ -21,6 +21,8 @@ def private_socket(path: Path) -> Iterator[socket.socket]:
     A socket left by a crashed server is replaced. Raises `StartError` if another server uses the path, or if the socket
     cannot be created.
     """
+    if not path.name:
+        raise StartError(f"cannot create the control socket {str(path)!r}: it is a folder; name a file")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.setblocking(False)
         try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_type_hints
 import msgspec
 
 from trichat._base.errors import PluginError
-from trichat._base.failures import pass_on
+from trichat._base.failures import described, pass_on
 
 if TYPE_CHECKING:
     from trichat._chat.client import Client
@@ -215,15 +215,25 @@ def command_table(contributions: Iterable[tuple[str, Iterable[Command]]]) -> Map
     return table
 
 
+# The types of a command's fields. A wrong one would fail for everyone who joins or asks for help, and blame no plugin.
+_FIELDS = {"help": str, "arguments": str, "who": Who, "hint": str}
+
+
 def _commands(plugin: str, contribution: Iterable[Command]) -> Iterable[Command]:
     try:
         commands = list(contribution)
     except BaseException as error:
         pass_on(error)
-        raise PluginError(f"plugin {plugin!r} failed in commands: {error!r}") from error
+        raise PluginError(f"plugin {plugin!r} failed in commands: {described(error)}") from error
     for command in commands:
         if not isinstance(command, Command) or not _NAME.fullmatch(command.name):
             raise PluginError(
-                f"plugin {plugin!r} contributes {command!r}; expected a Command with a name like 'roll' or 'roll-2'"
+                f"plugin {plugin!r} contributes {described(command)}; expected a Command with a name like 'roll' or "
+                "'roll-2'"
             )
+        for field, wanted in _FIELDS.items():
+            value = getattr(command, field)
+            if not isinstance(value, wanted):
+                expected = f"expected {wanted.__name__}"
+                raise PluginError(f"plugin {plugin!r}: {field} of /{command.name} is {described(value)}; {expected}")
     return commands

@@ -16,7 +16,7 @@ import trio
 
 from trichat import hookspecs
 from trichat._base.errors import ConfigError, PluginError, RequiredPluginFailed
-from trichat._base.failures import Misbehaved, pass_on, sentences, split_failure
+from trichat._base.failures import Misbehaved, described, pass_on, sentences, split_failure
 from trichat._base.messages import Handled, Message, Refuse
 from trichat._config.plugin_policy import Policy
 from trichat._plugins.active_hooks import ActiveHooks
@@ -263,7 +263,7 @@ class Plugins:
             return implementation.call(*arguments)
         except BaseException as error:
             pass_on(error)
-            raise PluginError(f"plugin {implementation.plugin!r} failed in {hook}: {error!r}") from error  # noqa: ASYNC104
+            raise PluginError(f"plugin {implementation.plugin!r} failed in {hook}: {described(error)}") from error  # noqa: ASYNC104
 
     async def _call(
         self,
@@ -285,7 +285,7 @@ class Plugins:
             if inspect.isawaitable(answer):
                 answer = await calls.wait_for(answer, implementation.owner, hook, takes_late=hook not in ASKING)
             if answer is not None and not isinstance(answer, ASKING.get(hook, object)):
-                raise Misbehaved(f"{answer!r} is not an answer to this hook")
+                raise Misbehaved(f"{described(answer)} is not an answer to this hook")
         except BaseException as error:
             raise self._failure(hook, implementation, error) from error  # noqa: ASYNC104
         return answer

@@ -67,7 +67,7 @@ class Replacement:
             if failure is not None:
                 raise failure
             self._plugins.active.install(self._registry, name)
-        logger.info("plugin %r: a new version has taken its place", name)
+        logger.info("plugin %r: replaced by its new version", name)
 
     async def _drain(self) -> None:
         """Wait for the calls under way. Each has a deadline; only a call that ignores it takes longer."""

@@ -15,6 +15,7 @@ import trio
 
 from trichat import hookspecs
 from trichat._base.errors import PluginError
+from trichat._base.failures import sentences
 from trichat._base.messages import Handled, Message, Refuse
 from trichat._config.options import suggestion
 from trichat._config.plugin_policy import Policy
@@ -146,7 +147,7 @@ class Registry:
                 self._manager.unregister(name=name)
                 # pluggy keeps what it considered a hook, also where that was a mistake.
                 self._resolve([getattr(self._manager.hook, hook) for hook in self.hooks])
-            raise PluginError(f"plugin {name!r} ({source_of(plugin)}): {' '.join(str(error).split())}") from None
+            raise PluginError(f"plugin {name!r} ({source_of(plugin)}): {' '.join(sentences(error).split())}") from None
 
     def with_another(self, successor: Registered) -> "Registry":
         """Return a registry in which `successor` replaces the plugin of its name. Raises what `add` raises."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import trio
 
 from trichat import hookspecs
-from trichat._base.failures import sentences
+from trichat._base.failures import sentences, split_failure
 from trichat._base.messages import Handled, Message, Refuse
 from trichat._plugins.deadlines import Calls
 from trichat._plugins.dispatch import Answer, Plugins
@@ -125,10 +125,11 @@ class _Timed:
         self._note(*_judge(answer, self._asked))
 
     def failed(self, error: BaseException) -> None:
-        if isinstance(error, Exception):
-            self._note("failed", sentences(error.__cause__ or error))
-        else:
+        failure, _ = split_failure(error)
+        if failure is None:
             self._note("cancelled", "")
+        else:
+            self._note("failed", sentences(failure.__cause__ or failure))
 
     def _note(self, outcome: str, detail: str) -> None:
         microseconds = (time.perf_counter_ns() - self._begun) / 1000

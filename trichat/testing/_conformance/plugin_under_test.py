@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from trichat._base.errors import ConfigError
-from trichat._config.options import Config, Options
+from trichat._config.options import Config, Options, trial_table
 from trichat._plugins.discovery import Factory, find_plugins, name_of
 from trichat._plugins.loader import Choice, choose_plugins
 from trichat.testing._chat.chat import Tables
@@ -90,7 +90,7 @@ def _find(plugin: str) -> tuple[str, dict[str, object]]:
 
 def _files(options: type[Options]) -> Iterator[str]:
     """Yield the keys of the options that name a file."""
-    return (key for key, value in options.for_trial(Path()).items() if isinstance(value, Path))
+    return (key for key, value in trial_table(options, Path()).items() if isinstance(value, Path))
 
 
 def _own_words(file: Path) -> Iterator[str]:
