@@ -195,12 +195,15 @@ def test_what_is_wrong_on_the_command_line_is_named_by_its_place_there(tmp_path:
     ids=lambda words: words[0],
 )
 def test_each_command_that_reads_a_configuration_takes_settings(tmp_path: Path, command: list[str]) -> None:
-    ended = trichat(*command, "--set", "server.port=x", cwd=tmp_path)
+    name, *words = command
+    ended = trichat(name, "--set", "server.port=x", *words, cwd=tmp_path)
     assert (ended.returncode, ended.stderr) == (
         2,
         "trichat: --set server.port: Expected `int`, got `str` (here: 'x')\n",
     )
-    assert "'port=1' is not of the form TABLE.KEY=VALUE" in trichat(*command, "--set", "port=1", cwd=tmp_path).stderr
+    assert (
+        "'port=1' is not of the form TABLE.KEY=VALUE" in trichat(name, "--set", "port=1", *words, cwd=tmp_path).stderr
+    )
 
 
 def test_trichat_toml_in_the_folder_is_taken_without_being_named(tmp_path: Path) -> None:
