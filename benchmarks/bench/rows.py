@@ -290,14 +290,18 @@ def in_turn(rows: Iterable[Row], *, quick: bool) -> Iterator[tuple[Row, str]]:
 
 
 def select(keys: str, *, quick: bool) -> list[Row]:
-    """Return the rows whose keys begin with one of `keys`, separated by commas; all if it is empty.
+    """Return the rows with one of `keys`, separated by commas, or whose keys begin with it; all if it is empty.
 
     Raises `ValueError` if a key fits no row.
     """
     wanted = [key.strip() for key in keys.split(",") if key.strip()]
+    selected: set[str] = set()
     for key in wanted:
-        if not any(row.key.startswith(key) for row in ROWS):
+        # fan-out-500 is a row, and not the beginning of fan-out-5000.
+        fitting = {row.key for row in ROWS if row.key == key} or {row.key for row in ROWS if row.key.startswith(key)}
+        if not fitting:
             raise ValueError(f"there is no row {key!r}; there are: {', '.join(row.key for row in ROWS)}")
+        selected |= fitting
     if wanted:
-        return [row for row in ROWS if any(row.key.startswith(key) for key in wanted)]
+        return [row for row in ROWS if row.key in selected]
     return [row for row in ROWS if not (quick and row.long)]

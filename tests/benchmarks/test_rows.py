@@ -63,3 +63,8 @@ def test_what_a_row_speaks_of_is_there(row: Row) -> None:
         assert goal.server in row.servers
         assert goal.of in ("", BEST_PEER, *of.servers)
         assert (goal.most is None) != (goal.least is None)
+
+
+def test_the_full_key_of_a_row_selects_that_row_alone() -> None:
+    assert keys("fan-out-500") == ["fan-out-500"]
+    assert keys("fan-out-50") == ["fan-out-500", "fan-out-5000"]

@@ -80,7 +80,7 @@ class Controlled:
 
 def is_traced(chat: Chat) -> bool:
     plugins = core_of(chat.server).plugins
-    return plugins.ask_message != plugins.ask_step_by_step
+    return plugins.is_traced
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ It reads as a conversation: may you come in, who are you, this is what was said,
 `Teardown` follows, once and shielded.
 """
 
+import inspect
 import logging
 import math
 import re
@@ -271,7 +272,9 @@ class Session:
                 continue
             message = connection.draft.with_text(line)
             # Nobody is asked about a line that is blank, or had only control characters in it.
-            answer = await plugins.ask_message(client, message, calls) if message.text.strip() else _BLANK
+            answer = plugins.ask_message(client, message, calls) if message.text.strip() else _BLANK
+            if answer is not message and inspect.isawaitable(answer):
+                answer = await answer
             if not isinstance(answer, Message):
                 await self._withhold(answer)
                 is_waiting = False
