@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from log_kit import FOREIGN
 
 from trichat import Message, format_log_lines, parse_log_line
 from trichat._base.nicknames import InvalidName, prepare
@@ -94,22 +95,6 @@ def test_every_message_is_one_line_and_read_back_as_it_was(message: Message, roo
     line = format_log_lines([message]).encode()
     assert line.index(b"\n") == len(line) - 1
     assert parse_log_line(line[:-1]) == message
-
-
-FOREIGN = [
-    b"",
-    b" ",
-    b"# moved here from the old server",
-    b"alice: hello",
-    b"yesterday lobby alice: hello",
-    b"2026-11-22T13:29:00.123456 lobby alice: hello",
-    b"2026-11-22 13:29:00Z lobby alice: hello",
-    b"2026-13-22T13:29:00.123456Z lobby alice: hello",
-    b"2026-11-22T13:29:00.123456Z lobby alice says hello",
-    b"2026-11-22T13:29:00.123456Z lobby",
-    b"\xff\xfe\x00",
-    b"\x00" * 4096,
-]
 
 
 @pytest.mark.parametrize("line", FOREIGN, ids=lambda line: repr(line[:40]))

@@ -19,6 +19,7 @@ from client_kit import WIRE
 from disk_kit import disk_full_at
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from log_kit import FOREIGN
 from thread_kit import all_threads_taken
 from trichat_plugins import chat_log
 from trichat_plugins._log_file import LogFile
@@ -49,22 +50,6 @@ FAIL_SAFE = 10
 NOON = 1_795_354_140_000_000
 
 Replay = int | Literal["all"]
-
-
-FOREIGN = [
-    b"",
-    b" ",
-    b"# moved here from the old server",
-    b"alice: hello",
-    b"yesterday lobby alice: hello",
-    b"2026-11-22T13:29:00.123456 lobby alice: hello",
-    b"2026-11-22 13:29:00Z lobby alice: hello",
-    b"2026-13-22T13:29:00.123456Z lobby alice: hello",
-    b"2026-11-22T13:29:00.123456Z lobby alice says hello",
-    b"2026-11-22T13:29:00.123456Z lobby",
-    b"\xff\xfe\x00",
-    b"\x00" * 4096,
-]
 
 
 def said(id: int, text: str = "hello", *, sender: str = "alice", room: str = "lobby") -> Message:

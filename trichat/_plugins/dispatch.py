@@ -150,16 +150,16 @@ class Plugins:
         """
         walk = iter(self.active.hooks["on_message"])
         for implementation in walk:
-            answer = None
-            if implementation.owner.gate is None:
-                call_plugin = implementation.call  # calling what is in a slot takes longer than fetching it first
-                try:
-                    answer = call_plugin(client, message)
-                except BaseException as error:  # noqa: ASYNC103 - `_refusal` raises a cancellation
-                    answer = self._refusal(implementation, error)  # noqa: ASYNC104
-                if answer is None:
-                    continue
-            return self.ask_step_by_step(client, message, calls, walk=chain([implementation], walk), answered=answer)
+            if implementation.owner.gate is not None:
+                return self.ask_step_by_step(client, message, calls, walk=chain([implementation], walk))
+            call_plugin = implementation.call  # calling what is in a slot takes longer than fetching it first
+            try:
+                answer = call_plugin(client, message)
+            except BaseException as error:  # noqa: ASYNC103 - `_refusal` raises a cancellation
+                answer = self._refusal(implementation, error)  # noqa: ASYNC104
+            if answer is not None:
+                rest = chain([implementation], walk)
+                return self.ask_step_by_step(client, message, calls, walk=rest, answered=answer)
         return message
 
     async def ask_step_by_step(
