@@ -69,7 +69,7 @@ class WebhookIn:
         if not options.token and not _is_loopback(options.host):
             raise ConfigError([f"token: set a token, because other machines can reach {options.host!r}"])
         try:
-            Message("", room=options.room)
+            Message("", rooms=(options.room,))
         except ValueError as error:
             raise ConfigError([f"room: {error}"]) from error
 
@@ -155,7 +155,7 @@ class WebhookIn:
             text = msgspec.json.decode(body, type=Post).text if is_json else body.decode()
         except (ValueError, RecursionError) as error:
             raise Refused(400, str(error)) from error
-        text = Message(text).text.strip()  # only what is printable, on one line
+        text = Message(text).text.strip()  # only what is printable
         if not text:
             raise Refused(400, "the text is empty")
         if len(text.encode()) > server.options.max_line_bytes:

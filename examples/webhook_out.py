@@ -17,12 +17,12 @@ import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Annotated, Literal
+from typing import Annotated
 
 import httpcore
 import trio
 
-from trichat import ConfigError, Message, Meta, Options, Server, hookimpl
+from trichat import ConfigError, Kind, Message, Meta, Options, Server, hookimpl
 
 logger = logging.getLogger("trichat.webhook_out")
 
@@ -39,9 +39,7 @@ class WebhookOutOptions(Options, frozen=True):
 
     url: Annotated[str, Meta(pattern=r"^(https?://[0-9A-Za-z\[][!-~]*)?$"), "Where to post; empty for nowhere."] = ""
     token: Annotated[str, Meta(pattern=r"^[!-~]*$"), "Sent as `Authorization: Bearer TOKEN`, unless empty."] = ""
-    kinds: Annotated[tuple[Literal["said", "joined", "left", "notice"], ...], "The kinds of messages to post."] = (
-        "said",
-    )
+    kinds: Annotated[tuple[Kind, ...], "The kinds of messages to post."] = ("said",)
     timeout: Annotated[float, Meta(gt=0, le=300), "Seconds that one try may take, with the connection."] = 10.0
     queue: Annotated[int, Meta(ge=1, le=100_000), "Messages that may wait; further ones are dropped."] = 1000
 
@@ -109,8 +107,8 @@ class WebhookOut:
 
     async def _post(self, pool: httpcore.AsyncConnectionPool, message: Message) -> None:
         """Try until the webhook accepts the message, or until another try makes no sense."""
-        parts = {name: getattr(message, name) for name in ("id", "room", "kind", "sender", "text")}
-        content = json.dumps({**parts, "time": message.time.isoformat()}).encode()
+        parts = {name: getattr(message, name) for name in ("id", "rooms", "kind", "sender", "text", "about")}
+        content = json.dumps({**parts, "sentence": message.sentence(), "time": message.time.isoformat()}).encode()
         for pause in (*PAUSES, None):
             try:
                 status = await self._status(pool, content)

@@ -251,7 +251,7 @@ async def test_on_disconnect_runs_when_the_server_is_cancelled(
             await trio.lowlevel.checkpoint()
     assert witness.is_balanced()
     assert await person.rest() == ["* the server is stopping"]
-    assert chat.log == (["* alice joined", "* alice left"] if joined else [])
+    assert chat.log == (["* alice joined", "*quit alice"] if joined else [])
 
 
 # 6. Every task has an owner
@@ -403,7 +403,7 @@ class Fragile:
 
     @hookimpl
     def on_broadcast(self, messages: Sequence[Message]) -> None:
-        self.told += [message.text for message in messages]
+        self.told += [message.sentence() for message in messages]
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("on purpose"), SystemExit(1)], ids=["raises", "exits"])

@@ -16,6 +16,7 @@ from trichat._base.log_lines import format_log_lines as format_log_lines
 from trichat._base.log_lines import parse_log_line as parse_log_line
 from trichat._base.messages import LOBBY as LOBBY
 from trichat._base.messages import Handled as Handled
+from trichat._base.messages import Kind as Kind
 from trichat._base.messages import Message as Message
 from trichat._base.messages import Refuse as Refuse
 from trichat._base.worker_threads import WorkerThreads as WorkerThreads

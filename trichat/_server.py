@@ -81,7 +81,7 @@ class Server:
             await trio.lowlevel.checkpoint()
             return
         with suppress(trio.ClosedResourceError):
-            await self._core.broadcaster.inbox.publish(Message(text, room=room, kind="notice"))
+            await self._core.broadcaster.inbox.publish(Message(text, rooms=(room,), kind="notice"))
 
     def say_nowait(self, room: str, text: str) -> None:
         """Do what `say` does without waiting: for `on_broadcast`, and wherever nothing can wait.
@@ -92,7 +92,7 @@ class Server:
         if is_withheld("said in %s: %s", room, text):
             return
         with suppress(trio.ClosedResourceError):
-            self._core.broadcaster.inbox.publish_nowait(Message(text, room=room, kind="notice"))
+            self._core.broadcaster.inbox.publish_nowait(Message(text, rooms=(room,), kind="notice"))
 
     def notice(self, text: str, *, room: str | None = None, who: Who = everyone) -> None:
         """Tell `* text` to everyone who is in a room now, or in that `room`; with `who=operators`, only to operators.

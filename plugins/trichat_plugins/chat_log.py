@@ -141,7 +141,7 @@ class ChatLog:
     def on_broadcast(self, messages: Sequence[Message]) -> Awaitable[None] | None:
         """Write the batch, with one write."""
         if not self._options.presence:
-            messages = [message for message in messages if message.kind not in ("joined", "left")]
+            messages = [message for message in messages if message.kind not in ("joined", "left", "quit")]
         data = format_log_lines(messages).encode()
         # This writes to the page cache, in microseconds. To hand it over to a thread would take longer.
         self._log.append(data)

@@ -1,11 +1,15 @@
 """The lines of a chat log: readable, and read back exactly."""
 
+from pathlib import Path
+from typing import get_args
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from log_kit import FOREIGN
 
 from trichat import Message, format_log_lines, parse_log_line
+from trichat._base.messages import Kind, may_be_about
 from trichat._base.nicknames import InvalidName, prepare
 
 # 2026-11-22 13:29:00 UTC.
@@ -13,7 +17,7 @@ NOON = 1_795_354_140_000_000
 
 
 def said(id: int, text: str = "hello", *, sender: str = "alice", room: str = "lobby") -> Message:
-    return Message(text, sender, room, "said", id)
+    return Message(text, sender, (room,), "said", id)
 
 
 @pytest.mark.parametrize(
@@ -31,19 +35,74 @@ def said(id: int, text: str = "hello", *, sender: str = "alice", room: str = "lo
         ),
         pytest.param(said(NOON, "hi", room="dev"), "2026-11-22T13:29:00.000000Z dev alice: hi\n", id="room"),
         pytest.param(
-            Message("Ada L joined", "Ada L", "lobby", "joined", NOON),
+            Message("", "Ada L", ("lobby",), "joined", NOON),
             "2026-11-22T13:29:00.000000Z lobby * Ada L joined\n",
             id="joined",
         ),
         pytest.param(
-            Message("alice left", "alice", "lobby", "left", NOON),
+            Message("", "alice", ("lobby",), "left", NOON),
             "2026-11-22T13:29:00.000000Z lobby * alice left\n",
             id="left",
         ),
         pytest.param(
-            Message("lunch: 12:30", "", "lobby", "notice", NOON),
+            Message("lunch: 12:30", "", ("lobby",), "notice", NOON),
             "2026-11-22T13:29:00.000000Z lobby ** lunch: 12:30\n",
             id="notice",
+        ),
+        pytest.param(
+            said(NOON, "for x:\n    print('\\n')"),
+            "2026-11-22T13:29:00.000000Z lobby *said alice: for x:\\n    print('\\\\n')\n",
+            id="several lines",
+        ),
+        pytest.param(
+            Message("yes", "bob", ("dev",), "said", NOON, reply_to=NOON - 5),
+            "2026-11-22T13:29:00.000000Z dev *said;re=1795354139999995 bob: yes\n",
+            id="reply",
+        ),
+        pytest.param(
+            Message("waves", "alice", ("dev",), "did", NOON),
+            "2026-11-22T13:29:00.000000Z dev *did alice: waves\n",
+            id="did",
+        ),
+        pytest.param(
+            Message("build 7 is green", "ci", ("dev",), "noticed", NOON),
+            "2026-11-22T13:29:00.000000Z dev *noticed ci: build 7 is green\n",
+            id="noticed",
+        ),
+        pytest.param(
+            Message("lunch", "alice", ("dev",), "left", NOON),
+            "2026-11-22T13:29:00.000000Z dev *left alice: lunch\n",
+            id="left with a reason",
+        ),
+        pytest.param(
+            Message("", "alice", ("lobby", "dev"), "quit", NOON),
+            "2026-11-22T13:29:00.000000Z lobby,dev *quit alice\n",
+            id="quit",
+        ),
+        pytest.param(
+            Message("", "alice", ("lobby", "dev"), "renamed", NOON, "al"),
+            "2026-11-22T13:29:00.000000Z lobby,dev *renamed alice: al\n",
+            id="renamed",
+        ),
+        pytest.param(
+            Message("beer at 5", "alice", ("dev",), "topic", NOON),
+            "2026-11-22T13:29:00.000000Z dev *topic alice: beer at 5\n",
+            id="topic",
+        ),
+        pytest.param(
+            Message("enough: really", "alice", ("dev",), "kicked", NOON, "bob"),
+            "2026-11-22T13:29:00.000000Z dev *kicked alice: bob: enough: really\n",
+            id="kicked",
+        ),
+        pytest.param(
+            Message("psst: hi", "alice", (), "said", NOON, "bob"),
+            "2026-11-22T13:29:00.000000Z - *said alice: bob: psst: hi\n",
+            id="private",
+        ),
+        pytest.param(
+            Message("one\ntwo", "", ("dev",), "notice", NOON),
+            "2026-11-22T13:29:00.000000Z dev *notice : one\\ntwo\n",
+            id="notice of several lines",
         ),
     ],
 )
@@ -75,26 +134,41 @@ def _is_name(text: str) -> bool:
 
 anything = st.text(st.characters())  # with surrogates and control characters
 names = st.text("aZ9é你😀 ._-*[]'", min_size=1, max_size=32).filter(_is_name).map(prepare)
-rooms = st.sampled_from(["lobby", "dev", "#trio", "büro"])
+rooms = st.sampled_from(["lobby", "dev", "#trio", "büro", "*x"])
 # Up to the end of the year 9999, where the dates end.
 ids = st.integers(0, 253_402_300_799_999_999)
-notices = anything.map(lambda text: Message(text, kind="notice"))
-messages = (
-    st.builds(lambda name, text: Message(text, name), names, anything)
-    | st.builds(lambda name, kind: Message(f"{name} {kind}", name, "lobby", kind), names, st.sampled_from(["joined"]))
-    | st.builds(lambda name, kind: Message(f"{name} {kind}", name, "lobby", kind), names, st.sampled_from(["left"]))
-    | notices
-    | st.sampled_from([Message("the build left", kind="notice"), Message("* x joined", kind="notice")])
-)
+texts = anything | st.text("\\n\n: ;*-") | st.sampled_from(["the build left", "* x joined"])
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> Message:
+    """Any message of any kind."""
+    kind = draw(st.sampled_from(get_args(Kind)))
+    several = kind in ("quit", "renamed")
+    in_rooms = tuple(draw(st.lists(rooms, min_size=1, max_size=3 if several else 1, unique=True) | st.just([])))
+    sender = draw(names | st.just("")) if kind in ("notice", "control", "topic", "kicked") else draw(names)
+    about = draw(names) if may_be_about(kind, in_rooms) else ""
+    return Message(draw(texts), sender, in_rooms, kind, draw(ids), about, draw(st.just(0) | ids))
 
 
 @settings(deadline=None)
-@given(messages, rooms, ids)
-def test_every_message_is_one_line_and_read_back_as_it_was(message: Message, room: str, id: int) -> None:
-    message = Message(message.text, message.sender, room, message.kind, id)
+@given(messages())
+def test_every_message_is_one_line_and_read_back_as_it_was(message: Message) -> None:
     line = format_log_lines([message]).encode()
     assert line.index(b"\n") == len(line) - 1
     assert parse_log_line(line[:-1]) == message
+
+
+def test_a_log_of_version_0_1_is_read() -> None:
+    lines = (Path(__file__).parent / "chat_log_0.1.txt").read_bytes().splitlines()
+
+    assert [parse_log_line(line) for line in lines] == [
+        Message("", "alice", ("lobby",), "joined", NOON),
+        said(NOON + 1, "hello: *everyone*\\n"),
+        said(NOON + 2, "an old name", sender="a@b, c!"),
+        Message("back at noon", "", ("lobby",), "notice", NOON + 3),
+        Message("", "a@b, c!", ("lobby",), "left", NOON + 4),
+    ]
 
 
 @pytest.mark.parametrize("line", FOREIGN, ids=lambda line: repr(line[:40]))

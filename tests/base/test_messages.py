@@ -1,27 +1,71 @@
 """Messages cannot be changed, and cannot hold what would break a line."""
 
 from datetime import UTC, datetime
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trichat import LOBBY, Handled, Message, Refuse
-from trichat._base.messages import with_ids
+from trichat._base.messages import OF_SEVERAL_LINES, Kind, with_ids
 from trichat._base.text import printable
 
 any_text = st.text(st.characters(exclude_categories=()))
 
 
 def test_a_message_is_said_in_the_lobby_unless_it_says_otherwise() -> None:
-    assert Message("hello", "alice") == Message("hello", "alice", room="lobby", kind="said", id=0)
+    assert Message("hello", "alice") == Message("hello", "alice", rooms=("lobby",), kind="said", id=0)
     assert LOBBY == "lobby"
 
 
-@pytest.mark.parametrize("kind", ["said", "joined", "left", "notice"])
+@pytest.mark.parametrize("kind", sorted(set(get_args(Kind)) - OF_SEVERAL_LINES))
 @given(text=any_text)
-def test_the_text_is_printable_in_every_message(kind: str, text: str) -> None:
-    assert Message(text, "alice", kind=kind).text == printable(text)  # type: ignore[arg-type]
+def test_the_text_of_an_event_is_one_printable_line(kind: Kind, text: str) -> None:
+    assert Message(text, "alice", kind=kind).text == printable(text)
+
+
+@pytest.mark.parametrize("kind", sorted(OF_SEVERAL_LINES))
+@given(text=any_text)
+def test_each_line_of_what_is_said_is_printable(kind: Kind, text: str) -> None:
+    assert Message(text, "alice", kind=kind).text.split("\n") == [printable(line) for line in text.split("\n")]
+
+
+@pytest.mark.parametrize(
+    ("message", "sentence"),
+    [
+        (Message("hello", "alice"), "alice: hello"),
+        (Message("waves", "alice", kind="did"), "alice waves"),
+        (Message("build 7 is green", "ci", kind="noticed"), "[ci] build 7 is green"),
+        (Message("", "alice", kind="joined"), "alice joined"),
+        (Message("", "alice", kind="left"), "alice left"),
+        (Message("lunch", "alice", kind="left"), "alice left: lunch"),
+        (Message("", "alice", ("lobby", "dev"), kind="quit"), "alice left"),
+        (Message("", "alice", kind="renamed", about="al"), "alice is now al"),
+        (Message("beer at 5", "alice", kind="topic"), "alice set the topic: beer at 5"),
+        (Message("", "alice", kind="topic"), "alice removed the topic"),
+        (Message("beer at 5", kind="topic"), "the server set the topic: beer at 5"),
+        (Message("", "alice", kind="kicked", about="bob"), "bob was kicked by alice"),
+        (Message("enough", kind="kicked", about="bob"), "bob was kicked: enough"),
+        (Message("back at noon", kind="notice"), "back at noon"),
+        (Message("{}", rooms=(), kind="control"), ""),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.kind,
+)
+def test_every_message_can_be_told_in_a_sentence(message: Message, sentence: str) -> None:
+    assert message.sentence() == sentence
+
+
+def test_a_message_of_several_rooms_names_the_first_and_one_of_none_names_none() -> None:
+    assert Message("", "alice", ("dev", "lobby"), "quit").room == "dev"
+    assert Message("psst", "alice", (), about="bob").room == ""
+
+
+def test_only_some_messages_are_about_somebody() -> None:
+    with pytest.raises(ValueError, match=r"^a message of the kind 'said' in a room is about nobody, not 'bob'$"):
+        Message("hello", "alice", about="bob")
+    with pytest.raises(ValueError, match=r"^'a:b' cannot be a name$"):
+        Message("hello", "alice", (), about="a:b")
 
 
 @pytest.mark.parametrize("sender", ["a\nb", "\x1b[2J", "irc:al", "* al", "[2026] al", "\u202eal"])
@@ -35,36 +79,42 @@ def test_a_joiner_in_a_persian_or_indic_name_is_no_fault(sender: str) -> None:
     assert Message("hello", sender).sender == sender
 
 
-@pytest.mark.parametrize("room", ["", "dev room", "a\nb", "\tden"])
+@pytest.mark.parametrize("room", ["", "dev room", "a\nb", "\tden", "a,b", "-"])
 def test_what_cannot_be_a_room_is_refused(room: str) -> None:
     with pytest.raises(ValueError, match="cannot be a room: it has to be one word"):
-        Message("hello", "alice", room)
+        Message("hello", "alice", (room,))
+
+
+def test_rooms_that_are_no_tuple_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"^the rooms of a message are a tuple, not 'dev'$"):
+        Message("hello", "alice", "dev")  # type: ignore[arg-type]
 
 
 def test_text_that_was_exchanged_is_printable_too() -> None:
-    assert Message("hello", "alice").with_text("good\nbye\x07").text == "good bye"
+    assert Message("hello", "alice").with_text("good\nbye\x07").text == "good\nbye"
+    assert Message("hello", "alice", kind="topic").with_text("good\nbye\x07").text == "good bye"
 
 
 def test_only_the_text_is_exchanged() -> None:
-    message = Message("alice left", "alice", "den", "left", 7)
+    message = Message("alice left", "alice", ("den",), "left", 7)
 
-    assert message.with_text("alice went") == Message("alice went", "alice", "den", "left", 7)
+    assert message.with_text("alice went") == Message("alice went", "alice", ("den",), "left", 7)
     assert message.text == "alice left"
 
 
 def test_only_the_id_is_exchanged() -> None:
-    message = Message("alice left", "alice", "den", "left", 7)
+    message = Message("alice left", "alice", ("den",), "left", 7)
 
-    assert message.with_id(8) == Message("alice left", "alice", "den", "left", 8)
+    assert message.with_id(8) == Message("alice left", "alice", ("den",), "left", 8)
     assert message.id == 7
 
 
 def test_messages_are_numbered_in_the_order_given() -> None:
-    messages = [Message("one", "alice"), Message("two", "bob", "den"), Message("bob left", "bob", kind="left")]
+    messages = [Message("one", "alice"), Message("two", "bob", ("den",)), Message("bob left", "bob", kind="left")]
 
     assert list(with_ids(messages, 7)) == [
         Message("one", "alice", id=7),
-        Message("two", "bob", "den", id=8),
+        Message("two", "bob", ("den",), id=8),
         Message("bob left", "bob", kind="left", id=9),
     ]
     assert {message.id for message in messages} == {0}

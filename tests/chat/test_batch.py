@@ -14,11 +14,16 @@ def client(name: str) -> Connection:
 
 
 def test_what_was_said_comes_first_then_who_left_then_who_joined() -> None:
-    left = Message("carol left", "carol", kind="left")
+    left = Message("", "carol", kind="quit")
     batch = Batch(left=[left])
     batch.add(Join(client("bob"), "lobby"))
     batch.add([(Message("one", "alice"), None), (Message("two", "alice"), None)])
-    assert [message.text for message in batch.drafts()] == ["one", "two", "carol left", "bob joined"]
+    assert [message.sentence() for message in batch.drafts()] == [
+        "alice: one",
+        "alice: two",
+        "carol left",
+        "bob joined",
+    ]
 
 
 def test_who_ended_on_its_way_in_is_not_in_it_and_yet_told_when_it_is_sent() -> None:

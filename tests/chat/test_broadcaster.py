@@ -52,7 +52,7 @@ class Recorder:
             await self.held.wait()
         if self.failing:
             raise OSError(28, "No space left on device")
-        self.batches.append([message.text for message in messages])
+        self.batches.append([message.text or message.sentence() for message in messages])
 
     @property
     def texts(self) -> list[str]:
@@ -66,7 +66,7 @@ class QuickRecorder(Recorder):
     def on_broadcast(self, messages: Sequence[Message]) -> None:  # type: ignore[override]
         if self.failing:
             raise OSError(28, "No space left on device")
-        self.batches.append([message.text for message in messages])
+        self.batches.append([message.text or message.sentence() for message in messages])
 
 
 class Setup:
@@ -128,7 +128,7 @@ async def test_a_room_hears_only_what_is_said_in_it(setup: Setup) -> None:
     _, lobby = await setup.member("alice")
     dave, kitchen = setup.client("dave")
     await setup.broadcaster.inbox.join(dave, "kitchen")
-    await setup.broadcaster.inbox.publish(Message("dinner is ready", "dave", "kitchen"))
+    await setup.broadcaster.inbox.publish(Message("dinner is ready", "dave", ("kitchen",)))
     await setup.broadcaster.inbox.publish(Message("hello", "alice"))
     await setup.broadcaster.inbox.flush()
     assert kitchen.lines == ["dave: dinner is ready"]
@@ -163,7 +163,7 @@ async def test_a_joiners_live_messages_begin_where_its_history_ends(setup: Setup
     class Ids:
         @hookimpl
         def on_broadcast(self, messages: Sequence[Message]) -> None:
-            ids.update({message.text: message.id for message in messages})
+            ids.update({message.text or message.sentence(): message.id for message in messages})
 
     setup.broadcaster._plugins.register("ids", Ids())
 

@@ -217,11 +217,11 @@ def test_what_somebody_says_is_said_under_its_present_name_in_its_present_room(h
     client = connection()
     hub.claim(client, "alice")
     hub.enter(client, "lobby")
-    assert client.draft == Message("", "alice", "lobby")
+    assert client.draft == Message("", "alice", ("lobby",))
     hub.enter(client, "den")
-    assert client.draft == Message("", "alice", "den")
+    assert client.draft == Message("", "alice", ("den",))
     hub.claim(client, "bob")
-    assert client.draft == Message("", "bob", "den")
+    assert client.draft == Message("", "bob", ("den",))
 
 
 def test_rooms_that_nobody_is_in_are_not_kept(hub: Hub) -> None:

@@ -31,12 +31,17 @@ async def test_all_that_is_there_is_one_batch(inbox: Inbox, autojump_clock: obje
         nursery.start_soon(inbox.flush)
         await wait_all_tasks_blocked()
         inbox.publish_nowait(HELLO)
-        inbox.tell_left("carol", "lobby")
+        inbox.tell_quit("carol", "lobby")
         await inbox.publish(HELLO)
 
         assert await inbox.wait()
         batch = inbox.gather()
-        assert [message.text for message in batch.drafts()] == ["hello", "hello", "carol left", "bob joined"]
+        assert [message.sentence() for message in batch.drafts()] == [
+            "alice: hello",
+            "alice: hello",
+            "carol left",
+            "bob joined",
+        ]
         assert len(batch.waiting) == 1
         assert inbox.gather().drafts() == []
         nursery.cancel_scope.cancel()
@@ -87,10 +92,10 @@ async def test_it_is_not_idle_while_somebody_takes_what_was_there(inbox: Inbox) 
 
 async def test_it_is_not_idle_while_it_keeps_who_left(inbox: Inbox) -> None:
     async with trio.open_nursery() as nursery:
-        inbox.tell_left("bob", "lobby")
+        inbox.tell_quit("bob", "lobby")
         await inbox.wait()
         batch = inbox.gather()
-        inbox.tell_left("carol", "lobby")
+        inbox.tell_quit("carol", "lobby")
         await inbox.wait()
         inbox.keep(batch.left)
         nursery.start_soon(inbox.wait)
@@ -98,7 +103,7 @@ async def test_it_is_not_idle_while_it_keeps_who_left(inbox: Inbox) -> None:
 
         assert not inbox.idle
         inbox.wake()
-    assert [message.text for message in inbox.gather().left] == ["bob left", "carol left"]
+    assert [message.text or message.sentence() for message in inbox.gather().left] == ["bob left", "carol left"]
 
 
 async def test_who_finds_it_full_waits_and_is_gathered_behind_the_others(inbox: Inbox) -> None:
@@ -139,12 +144,12 @@ async def test_what_finds_the_channel_full_of_others_is_not_lost(inbox: Inbox) -
         with pytest.raises(trio.WouldBlock):
             inbox.publish_nowait(HELLO)
         nursery.start_soon(inbox.publish, HELLO)
-        inbox.tell_left("bob", "lobby")
+        inbox.tell_quit("bob", "lobby")
         await wait_all_tasks_blocked()
 
         assert await inbox.wait()
         batch = inbox.gather()
-        assert [message.text for message in batch.drafts()] == ["hello", "bob left"]
+        assert [message.text or message.sentence() for message in batch.drafts()] == ["hello", "bob left"]
         assert len(batch.waiting) == CAPACITY
         inbox.publish_nowait(HELLO)
         assert inbox.gather().drafts() == [HELLO]
@@ -153,7 +158,7 @@ async def test_what_finds_the_channel_full_of_others_is_not_lost(inbox: Inbox) -
 
 async def test_departures_take_no_room(inbox: Inbox) -> None:
     for _ in range(2 * CAPACITY):
-        inbox.tell_left("bob", "lobby")
+        inbox.tell_quit("bob", "lobby")
     for _ in range(CAPACITY):
         inbox.publish_nowait(HELLO)
     assert len(inbox.gather().drafts()) == 3 * CAPACITY
@@ -186,17 +191,17 @@ async def test_who_gathers_cannot_wait_for_room(inbox: Inbox) -> None:
 async def test_what_was_put_before_it_was_closed_can_be_gathered(inbox: Inbox) -> None:
     inbox.publish_nowait(HELLO)
     inbox.close()
-    inbox.tell_left("bob", "lobby")
+    inbox.tell_quit("bob", "lobby")
     with pytest.raises(trio.ClosedResourceError):
         inbox.publish_nowait(HELLO)
 
     assert await inbox.wait()
-    assert [message.text for message in inbox.gather().drafts()] == ["hello", "bob left"]
+    assert [message.text or message.sentence() for message in inbox.gather().drafts()] == ["hello", "bob left"]
     assert not await inbox.wait()
 
 
 async def test_closed_it_does_not_wait_for_who_left(inbox: Inbox) -> None:
     inbox.close()
-    inbox.tell_left("bob", "lobby")
+    inbox.tell_quit("bob", "lobby")
     assert not await inbox.wait()
-    assert [message.text for message in inbox.gather().left] == ["bob left"]
+    assert [message.text or message.sentence() for message in inbox.gather().left] == ["bob left"]

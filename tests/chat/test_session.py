@@ -368,7 +368,7 @@ async def test_a_message_that_a_plugin_changed_is_what_everyone_sees(virtual_tim
     async with running([Polite]) as chat:
         alice = await chat.join("alice")
         await alice.say("damn it")
-        await alice.hears("alice: darn  it")
+        await alice.hears("alice: darn", "alice:  it")
 
 
 async def test_while_the_disk_is_full_who_joins_is_refused_and_who_is_here_stays(

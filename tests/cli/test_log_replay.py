@@ -130,7 +130,7 @@ def test_what_it_does_besides_is_counted_and_not_done(play: Play) -> None:
 def test_it_is_asked_about_what_people_said_and_nothing_else(play: Play) -> None:
     report = play(
         GUARD,
-        Message("alice joined", "alice", kind="joined", id=START),
+        Message("", "alice", kind="joined", id=START),
         said("hello"),
         Message("refuse", kind="notice", id=START + 1),
         "no line of a log\n",

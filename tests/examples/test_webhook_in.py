@@ -126,7 +126,7 @@ async def test_nothing_reaches_people_that_a_terminal_obeys(net: Net, chat: Chat
     alice = await chat.join("alice")
     assert (await net.post("\x1b[31mred\x07\r\nalice: I owe bob 100\u202e"))[0] == 204
     assert (await net.post(r'{"text": "\u001b[2Jcleared"}', Content_Type="application/json"))[0] == 204
-    await alice.hears("* red alice: I owe bob 100", "* cleared")
+    await alice.hears("* red", "* alice: I owe bob 100", "* cleared")
 
 
 async def test_a_request_may_come_byte_by_byte_and_in_chunks(net: Net, chat: Chat) -> None:

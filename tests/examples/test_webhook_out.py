@@ -105,7 +105,7 @@ class Endpoint:
 
     @property
     def texts(self) -> list[object]:
-        return [request.message["text"] for request in self.taken]
+        return [request.message["text"] or request.message["sentence"] for request in self.taken]
 
 
 @pytest.fixture
@@ -151,7 +151,14 @@ async def test_what_is_said_is_posted_as_json(endpoint: Endpoint, chat: Chat) ->
     id, time = request.message.pop("id"), request.message.pop("time")
     assert isinstance(id, int)
     assert str(time).endswith("+00:00")
-    assert request.message == {"room": "lobby", "kind": "said", "sender": "alice", "text": "grüß dich"}
+    assert request.message == {
+        "rooms": ["lobby"],
+        "kind": "said",
+        "sender": "alice",
+        "text": "grüß dich",
+        "about": "",
+        "sentence": "alice: grüß dich",
+    }
 
 
 async def test_messages_come_in_their_order_and_each_connection_is_closed(endpoint: Endpoint, chat: Chat) -> None:

@@ -324,7 +324,7 @@ def test_stop_tells_everyone_closes_the_log_and_exits_with_0(server: Served) -> 
     assert bob.rest()[:1] == ["alice: the end is near"]
     assert unnamed.rest() == [GREETING, told]
     assert server.ends() == 0
-    assert sorted(server.log()[-2:]) == ["lobby * alice left", "lobby * bob left"]
+    assert sorted(server.log()[-2:]) == ["lobby *quit alice", "lobby * bob left"]
 
 
 def test_who_pipes_a_stop_reads_the_last_words_as_well(server: Served) -> None:
@@ -367,7 +367,7 @@ def test_a_signal_stops_it_like_stop(server: Served, number: signal.Signals) -> 
     server.signal(number)
     assert alice.rest() == [f"* the server is stopping (got {number.name})"]
     assert server.ends() == 0
-    assert server.log() == ["lobby * alice joined", "lobby * alice left"]
+    assert server.log() == ["lobby * alice joined", "lobby *quit alice"]
 
 
 HESITANT = """

@@ -53,7 +53,7 @@ Replay = int | Literal["all"]
 
 
 def said(id: int, text: str = "hello", *, sender: str = "alice", room: str = "lobby") -> Message:
-    return Message(text, sender, room, "said", id)
+    return Message(text, sender, (room,), "said", id)
 
 
 def numbered(rooms: Iterable[str]) -> list[Message]:
@@ -87,7 +87,7 @@ def move_away(path: Path) -> Path:
 
 
 def texts(messages: Iterable[Message]) -> list[str]:
-    return [message.text for message in messages]
+    return [message.text or message.sentence() for message in messages]
 
 
 @asynccontextmanager
@@ -243,8 +243,8 @@ async def test_foreign_lines_are_passed_over_when_the_file_is_read_again(
 async def test_without_presence_who_joined_and_left_is_not_kept(path: Path) -> None:
     batch = [
         said(1),
-        Message("bob joined", "bob", kind="joined", id=2),
-        Message("bob left", "bob", kind="left", id=3),
+        Message("", "bob", kind="joined", id=2),
+        Message("", "bob", kind="quit", id=3),
         Message("lunch", kind="notice", id=4),
     ]
     async with opened(path, presence=False) as log:
@@ -255,7 +255,7 @@ async def test_without_presence_who_joined_and_left_is_not_kept(path: Path) -> N
 
 async def test_without_presence_a_batch_may_have_nothing_to_keep(path: Path) -> None:
     async with opened(path, presence=False) as log:
-        await keep(log, [Message("bob joined", "bob", kind="joined", id=2)])
+        await keep(log, [Message("", "bob", kind="joined", id=2)])
     assert read_bytes(path) == b""
 
 

@@ -16,7 +16,8 @@ class Join:
 
     def __init__(self, connection: Connection, room: str) -> None:
         self.connection = connection
-        self.message = Message(f"{connection.name} joined", connection.name, room, "joined")
+        self.room = room
+        self.message = Message("", connection.name, (room,), "joined")
         self.done = trio.Event()
         self.cursor = 0
         self.failure: RequiredPluginFailed | None = None

@@ -31,7 +31,7 @@ BREATH_BYTES = 8 * 1024 * 1024
 # The longest text that BREATH members can be sent without a pause, in characters; a character has at most four bytes.
 LONG = BREATH_BYTES // BREATH // 4
 
-_ROOM = attrgetter("room")
+_ROOMS = attrgetter("rooms")
 
 
 class Broadcaster:
@@ -93,7 +93,7 @@ class Broadcaster:
     def leave(self, connection: Connection) -> None:
         """Take a client out of its room at once, and tell the others in turn. Does nothing if it is in none."""
         if connection.room:
-            self.inbox.tell_left(connection.name, connection.room)
+            self.inbox.tell_quit(connection.name, connection.room)
             self._hub.leave(connection)
 
     def hush(self) -> None:
@@ -149,9 +149,9 @@ class Broadcaster:
     async def _send(self, messages: Sequence[Message]) -> None:
         """Send the messages to all members of their rooms."""
         if self._hushed:
-            messages = [message for message in messages if message.kind != "left"]
-        for room, part in _by_room(messages).items():
-            for wire, outboxes in self._hub.audience(room).items():
+            messages = [message for message in messages if message.kind != "quit"]
+        for rooms, part in _by_rooms(messages).items():
+            for wire, outboxes in self._hub.audience(rooms[0]).items():
                 data = wire.encode(part)
                 at_once = min(BREATH, BREATH_BYTES // (len(data) + 1) + 1)
                 put_to_all(outboxes[:at_once], data)
@@ -170,9 +170,9 @@ class Broadcaster:
         for join in joins:
             if join.connection.ended:
                 # It ended while the plugins were told that it joined.
-                self.inbox.tell_left(join.connection.name, join.message.room)
+                self.inbox.tell_quit(join.connection.name, join.room)
             else:
-                self._hub.enter(join.connection, join.message.room)
+                self._hub.enter(join.connection, join.room)
             join.cursor = cursor
             join.done.set()
 
@@ -188,11 +188,11 @@ class Broadcaster:
         batch.settle()
 
 
-def _by_room(messages: Sequence[Message]) -> Mapping[str, Sequence[Message]]:
-    only = set(map(_ROOM, messages))
+def _by_rooms(messages: Sequence[Message]) -> Mapping[tuple[str, ...], Sequence[Message]]:
+    only = set(map(_ROOMS, messages))
     if len(only) == 1:
         return dict.fromkeys(only, messages)
-    rooms: dict[str, list[Message]] = {}
+    parts: dict[tuple[str, ...], list[Message]] = {}
     for message in messages:
-        rooms.setdefault(message.room, []).append(message)
-    return rooms
+        parts.setdefault(message.rooms, []).append(message)
+    return parts

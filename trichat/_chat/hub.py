@@ -116,7 +116,7 @@ class Hub:
 
 
 def _make_draft(connection: Connection) -> None:
-    connection.draft = Message("", connection.name, connection.room)
+    connection.draft = Message("", connection.name, (connection.room,))
 
 
 def _audience(members: Iterable[Connection]) -> Mapping[Wire, Sequence[Outbox]]:

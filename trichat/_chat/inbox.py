@@ -83,9 +83,9 @@ class Inbox:
         await self._put(flush)
         await flush.done.wait()
 
-    def tell_left(self, name: str, room: str) -> None:
-        """Tell the room in turn that somebody has left it."""
-        self._left.append(Message(f"{name} left", name, room, "left"))
+    def tell_quit(self, name: str, room: str) -> None:
+        """Tell the room in turn that somebody has left the chat."""
+        self._left.append(Message("", name, (room,), "quit"))
         self.wake()
 
     def wake(self) -> None:

@@ -5,6 +5,7 @@ import tracemalloc
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -213,12 +214,16 @@ KINDS = pytest.mark.parametrize(
     ("message", "line"),
     [
         pytest.param(Message("hello", "alice"), "alice: hello", id="said"),
-        pytest.param(Message("alice joined", "alice", kind="joined"), "* alice joined", id="joined"),
-        pytest.param(Message("alice left", "alice", kind="left"), "* alice left", id="left"),
+        pytest.param(Message("waves", "alice", kind="did"), "** alice waves", id="did"),
+        pytest.param(Message("left", "alice", kind="did"), "** alice left", id="did what looks like an event"),
+        pytest.param(Message("build 7 is green", "ci", kind="noticed"), "* [ci] build 7 is green", id="noticed"),
+        pytest.param(Message("", "alice", kind="joined"), "* alice joined", id="joined"),
+        pytest.param(Message("", "alice", kind="left"), "* alice left", id="left"),
+        pytest.param(Message("", "alice", ("lobby", "dev"), "quit"), "* alice left", id="quit"),
+        pytest.param(Message("", "alice", kind="renamed", about="al"), "* alice is now al", id="renamed"),
         pytest.param(Message("tea is ready", kind="notice"), "* tea is ready", id="notice"),
         pytest.param(Message("", "alice"), "alice: ", id="said nothing"),
         pytest.param(Message("日本 🦑\there", "Zoë"), "Zoë: 日本 🦑\there", id="not only ASCII"),
-        pytest.param(Message("one\ntwo", "alice"), "alice: one two", id="two lines"),
     ],
 )
 
@@ -231,6 +236,22 @@ def test_a_live_message_is_a_line(message: Message, line: str) -> None:
 @KINDS
 def test_a_message_of_the_past_is_a_line_behind_its_date(message: Message, line: str) -> None:
     assert WIRE.encode_history([message.with_id(NOON)]) == f"[2026-11-22 12:00:00] {line}\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("message", "lines"),
+    [
+        (Message("one\nbob: two", "alice"), ["alice: one", "alice: bob: two"]),
+        (Message("waves\n* bob left", "alice", kind="did"), ["** alice waves", "** alice * bob left"]),
+        (Message("one\n\ntwo", "ci", kind="noticed"), ["* [ci] one", "* [ci] ", "* [ci] two"]),
+        (Message("one\ntwo", kind="notice"), ["* one", "* two"]),
+    ],
+)
+def test_each_line_of_a_message_says_who_said_it(message: Message, lines: list[str]) -> None:
+    assert WIRE.encode([Message("x", "bob"), message]).decode().splitlines() == ["bob: x", *lines]
+    assert WIRE.encode_history([message.with_id(NOON)]).decode().splitlines() == [
+        f"[2026-11-22 12:00:00] {line}" for line in lines
+    ]
 
 
 @pytest.mark.parametrize(
@@ -297,14 +318,15 @@ def test_each_line_of_a_notice_is_a_line_of_the_server(text: str, data: bytes) -
         Message,
         text=st.text(st.characters(exclude_categories=())),
         sender=st.sampled_from(["", "alice", "Alice Liddell", "Zoë", "名前"]),
-        kind=st.sampled_from(Kind.__args__),  # type: ignore[attr-defined]
+        kind=st.sampled_from(sorted(set(get_args(Kind)) - {"control"})),
         id=st.integers(0, 4_000_000_000_000_000),
     )
 )
-def test_whatever_a_message_says_is_one_line_to_whoever_reads_it(message: Message) -> None:
+def test_whatever_a_message_says_is_one_line_for_each_of_its_lines(message: Message) -> None:
     for data in (WIRE.encode([message]), WIRE.encode_history([message])):
         assert data.endswith(b"\n")
-        assert decode(data, limit=1_000_000) == [data.decode().removesuffix("\n")]
+        assert decode(data, limit=1_000_000) == data.decode().removesuffix("\n").split("\n")
+        assert data.count(b"\n") == 1 + message.text.count("\n")
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=(), exclude_characters="\n"))))

@@ -291,7 +291,7 @@ async def test_a_folder_of_ones_own_stays(virtual_time: object, tmp_path: Path) 
     async with running(folder=tmp_path) as chat:
         await answer_to_hello(chat)
         assert chat.folder == tmp_path
-    assert chat.log == ["* alice joined", "alice: hello", "* alice left"]
+    assert chat.log == ["* alice joined", "alice: hello", "*quit alice"]
     async with running(folder=tmp_path) as chat:
         bob = await chat.join("bob")
         assert "[date] alice: hello" in "\n".join(chat.dialogue.lines())

@@ -11,7 +11,7 @@ WELCOME = "* welcome, alice; you are the first here; /help shows the commands"
 
 
 def message(text: str, kind: str = "said", sender: str = "alice") -> Message:
-    return Message(id=1, room="lobby", sender=sender, text=text, kind=kind)  # type: ignore[arg-type]
+    return Message(id=1, sender=sender, text=text, kind=kind)  # type: ignore[arg-type]
 
 
 def became(said: list[str], heard: list[str], sent: list[Message]) -> LineFates:

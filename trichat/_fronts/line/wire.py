@@ -20,12 +20,16 @@ class LineWire:
         return LineDecoder(self._max_line_bytes)
 
     def encode(self, messages: Sequence[Message]) -> bytes:
-        """Encode live messages: `alice: hello`, and `* alice joined` for what no person said."""
-        return "\n".join([*map(_line, messages), ""]).encode()
+        """Encode live messages: `alice: hello`, `** alice waves`, and `* alice joined` for what no person said."""
+        text = "\n".join([*map(_line, messages), ""])
+        if text.count("\n") != len(messages):  # asking this for each message would take longer
+            text = "\n".join([*(line for message in messages for line in _lines(message)), ""])
+        return text.encode()
 
     def encode_history(self, messages: Sequence[Message]) -> bytes:
         """Encode messages of the past: `[2026-11-22 13:29:00] alice: hello`, in UTC."""
-        return "".join([f"[{_date(message.id // 1_000_000)}] {_line(message)}\n" for message in messages]).encode()
+        lines = ((_date(message.id // 1_000_000), line) for message in messages for line in _lines(message))
+        return "".join([f"[{date}] {line}\n" for date, line in lines]).encode()
 
     def encode_notice(self, text: str) -> bytes:
         """Encode what the server says to one client: each line starts with `* `."""
@@ -35,7 +39,15 @@ class LineWire:
 def _line(message: Message) -> str:
     if message.kind == "said":
         return f"{message.sender}: {message.text}"
-    return f"* {message.text}"
+    # Two stars, so that nobody can seem to have left by `/me left`.
+    return f"{'**' if message.kind == 'did' else '*'} {message.sentence()}"
+
+
+def _lines(message: Message) -> list[str]:
+    """Return a line for each line of the text, each with who said it: otherwise one could look like another's."""
+    if "\n" not in message.text:
+        return [_line(message)]
+    return [_line(message.with_text(text)) for text in message.text.split("\n")]
 
 
 @lru_cache(maxsize=1024)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+from trichat._base.log_lines import format_log_lines, parse_log_line
 from trichat._base.messages import LOBBY, Message
 from trichat._server import core_of
 from trichat.testing._chat.person import Person
@@ -24,10 +25,8 @@ def title(invariant: Invariant) -> str:
     return line[:1].lower() + line[1:].rstrip(".")
 
 
-_LOG_LINE = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z \S+ "  # date and room
-    r"(?:\*\* .*|\* .+ (?:joined|left)|[^*:][^:]*: .*)"  # a notice, a join or departure, a line that somebody said
-)
+# Comings and goings, which a log need not have, and which clients that join together are not told of each other.
+_PRESENCE = ("joined", "left", "quit")
 
 
 def cancellation_passed(run: Run) -> None:
@@ -97,7 +96,7 @@ def departures_are_told(run: Run) -> None:
         if message.kind == "joined":
             assert message.sender not in here, f"{message.sender} joined twice"
             here.append(message.sender)
-        elif message.kind == "left":
+        elif message.kind in ("left", "quit"):
             assert message.sender in here, f"{message.sender} left without having joined"
             here.remove(message.sender)
     assert not here, f"nobody was told that {', '.join(here)} left"
@@ -108,7 +107,7 @@ def log_is_whole(run: Run) -> None:
     *lines, rest = run.log.split("\n")
     assert not rest, f"the log ends in the middle of a line: {rest!r}"
     for line in lines:
-        assert _LOG_LINE.fullmatch(line) or line == "\0", f"the log has a line that is not in its format: {line!r}"
+        assert parse_log_line(line.encode()) or line == "\0", f"the log has a line that is not in its format: {line!r}"
     dates = [line.partition(" ")[0] for line in lines if line != "\0"]
     assert all(one < other for one, other in pairwise(dates)), f"the dates in the log do not ascend: {dates}"
 
@@ -117,23 +116,19 @@ def log_comes_first(run: Run) -> None:
     """The log has every message that anyone saw, and only those that were sent, in their order."""
     if run.chat is None or run.chat.log_path is None:
         return
-    logged = [line.split(" ", 2)[2] for line in run.log.splitlines() if " " in line]
-    sent = [message for message in run.witness.sent if message.kind in ("said", "notice")]
+    parsed = filter(None, [parse_log_line(line.encode()) for line in run.log.split("\n")])
+    logged = [format_log_lines([message]) for message in parsed if message.kind not in _PRESENCE]
+    sent = [message for message in run.witness.sent if message.kind not in _PRESENCE]
     seen = {line for person in run.chat.people for line in person.heard}
     for message in sent:
-        assert as_heard(message) not in seen or _as_logged(message) in logged, (
+        assert as_heard(message) not in seen or format_log_lines([message]) in logged, (
             f"somebody saw {as_heard(message)!r}, but the log does not have it"
         )
-    # The log need not have joins and departures. Everything else in it was sent, in the same order. Messages that it
-    # does not have were reported as lost.
-    left = iter([_as_logged(message) for message in sent])
+    # The log has nothing that was not sent, and has it in the same order. Messages that it does not have were reported
+    # as lost.
+    left = iter([format_log_lines([message]) for message in sent])
     for line in logged:
-        if not line.startswith("* "):
-            assert line in left, f"the log has {line!r}, which was not sent, or not at this place in the order"
-
-
-def _as_logged(message: Message) -> str:
-    return f"*{as_heard(message)}" if message.kind == "notice" else as_heard(message)
+        assert line in left, f"the log has {line!r}, which was not sent, or not at this place in the order"
 
 
 def views_agree(run: Run) -> None:
@@ -146,7 +141,7 @@ def views_agree(run: Run) -> None:
 def _check_view(run: Run, person: Person) -> None:
     sent = [message for message in run.witness.sent if message.room == LOBBY]
     # Clients that join in one batch do not see each other join, and the history may omit joins and departures.
-    spoken = [message for message in sent if message.kind in ("said", "notice")]
+    spoken = [message for message in sent if message.kind not in _PRESENCE]
     past = [line.partition("] ")[2] for line in person.heard if line.startswith("[2")]
     live = [line for line in person.heard if not line.startswith("[2")]
     _check_sequence(run, person, [*past, *live], spoken)
@@ -217,7 +212,7 @@ def history_is_whole(run: Run) -> None:
     shown = {line.partition("] ")[2] if line.startswith("[2") else line for line in run.newcomer}
     can_be_shown = not any(line.startswith("* the history cannot be shown") for line in run.newcomer)
     if can_be_shown and any(line.startswith("* welcome, ") for line in run.newcomer):
-        sent = {as_heard(message) for message in run.witness.sent if message.kind in ("said", "notice")}
+        sent = {as_heard(message) for message in run.witness.sent if message.kind not in _PRESENCE}
         missing = (shown_before & sent) - shown
         assert not missing, f"a client that joined afterwards was not shown {sorted(missing)}"
 
