@@ -43,13 +43,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> ZipFile:
     return wheel_in(build(ROOT, tmp_path_factory.mktemp("dist"), "--target", "wheel"))
 
 
-def test_the_wheel_has_the_server_the_plugins_and_their_types(wheel: ZipFile) -> None:
+def test_the_wheel_has_the_server_with_its_tables_the_plugins_and_their_types(wheel: ZipFile) -> None:
     packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
     sources = {
         str(path.relative_to(base))
         for base, package in ((ROOT, "trichat"), (ROOT / "plugins", "trichat_plugins"))
         for path in (base / package).rglob("*")
-        if path.suffix == ".py" or path.name == "py.typed"
+        if path.suffix == ".py" or path.name == "py.typed" or path.parent.name == "unicode"
     }
     assert packed == sources
 
@@ -72,8 +72,9 @@ def test_the_wheel_offers_no_extra_for_those_who_work_on_trichat(wheel: ZipFile)
     assert message_from_string(dist_info(wheel, "METADATA")).get_all("Provides-Extra") == ["testing"]
 
 
-def test_the_wheel_has_the_licence(wheel: ZipFile) -> None:
-    assert dist_info(wheel, "licenses/LICENSE") == (ROOT / "LICENSE").read_text()
+@pytest.mark.parametrize("licence", ["LICENSE", "trichat/_base/unicode/LICENSE"])
+def test_the_wheel_has_the_licence(wheel: ZipFile, licence: str) -> None:
+    assert dist_info(wheel, f"licenses/{licence}") == (ROOT / licence).read_text(encoding="utf-8")
 
 
 def test_whoever_builds_it_wherever_and_whenever_gets_the_same_bytes(tmp_path: Path) -> None:

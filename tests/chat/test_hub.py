@@ -84,7 +84,7 @@ def test_a_name_that_is_free_is_given(hub: Hub) -> None:
 
 @pytest.mark.parametrize(
     ("name", "alike"),
-    [("alice", "alice"), ("alice", "ALICE"), ("Zoë", "ZOË"), ("Ζωης", "ΖΩΗΣ")],
+    [("alice", "alice"), ("alice", "ALICE"), ("Zoë", "ZOË"), ("Ζωης", "ΖΩΗΣ"), ("alice", "\u0430lice")],
 )
 def test_a_name_that_looks_like_a_taken_one_is_not_given(hub: Hub, name: str, alike: str) -> None:
     alice, mallory = connection(), connection()
@@ -106,6 +106,38 @@ def test_a_client_may_write_its_own_name_in_another_way(hub: Hub) -> None:
 
     assert hub.claim(client, "Alice")
     assert client.name == "Alice"
+
+
+def test_a_client_that_changes_its_name_gives_up_the_first(hub: Hub) -> None:
+    client = connection()
+    hub.claim(client, "alice")
+
+    assert hub.claim(client, "bob")
+    assert hub.find("alice") is None
+    assert hub.find("bob") is client
+
+
+def test_a_client_that_asks_for_its_own_name_keeps_it(hub: Hub) -> None:
+    client = connection()
+    hub.claim(client, "alice")
+
+    assert hub.claim(client, "alice")
+    assert hub.find("alice") is client
+
+
+@pytest.mark.parametrize("text", ["alice", " ALICE ", "\uff41lice", "\u0430lice", "alice\U0001d159"])
+def test_a_client_is_found_by_any_name_that_it_keeps_others_from_taking(hub: Hub, text: str) -> None:
+    client = connection()
+    hub.claim(client, "alice")
+
+    assert hub.find(text) is client
+
+
+@pytest.mark.parametrize("text", ["bob", "alicia", "", "alice: hello", "al\u200bice", "x" * 10_000])
+def test_nobody_is_found_by_another_name_or_by_what_cannot_be_one(hub: Hub, text: str) -> None:
+    hub.claim(connection(), "alice")
+
+    assert hub.find(text) is None
 
 
 def test_a_name_that_was_released_is_free(hub: Hub) -> None:

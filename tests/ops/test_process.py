@@ -241,7 +241,7 @@ def test_a_name_that_cannot_be_had_is_refused_with_a_sentence_and_there_are_five
         "* the name 'ALICE' is taken; try another name",
         "* a name has at most 32 characters, this one has 33; try another name",
         "* a name cannot contain ':'; try another name",
-        "* a name cannot begin with '*'; try another name",
+        "* a name cannot contain '*'; try another name",
         "* a name cannot contain '\\x07'; that was the last try",
     ]
 

@@ -9,6 +9,7 @@ from itertools import islice
 
 from trichat._base import nicknames
 from trichat._base.messages import Message
+from trichat._base.name_index import NameIndex
 from trichat._chat.client import Connection
 from trichat._fronts.wire import Wire
 from trichat._net.outbox import Outbox
@@ -22,7 +23,7 @@ class Hub:
         self._max_clients_per_address = max_clients_per_address
         self._clients: dict[Connection, None] = {}
         self._per_address: Counter[str] = Counter()
-        self._names: dict[str, Connection] = {}
+        self._names: NameIndex[Connection] = NameIndex()
         self._rooms: dict[str, dict[Connection, None]] = {}
         self._audiences: dict[str, Mapping[Wire, Sequence[Outbox]]] = {}
         """Of the rooms in which somebody spoke since somebody last came or went."""
@@ -46,11 +47,10 @@ class Hub:
 
     def claim(self, connection: Connection, name: str) -> bool:
         """Give a client this prepared name, unless another one has it. A name that it had before becomes free."""
-        key = nicknames.comparison_key(name)
-        if self._names.get(key, connection) is not connection:
+        if not self._names.claim(name, connection):
             return False
-        self.release(connection)
-        self._names[key] = connection
+        if connection.name not in ("", name):
+            self.release(connection)
         connection.name = name
         if connection.room:
             _make_draft(connection)
@@ -58,9 +58,15 @@ class Hub:
 
     def release(self, connection: Connection) -> None:
         """Let others have the client's name, if it is the one that has it. The client is still known by it."""
-        key = nicknames.comparison_key(connection.name) if connection.name else ""
-        if self._names.get(key) is connection:
-            del self._names[key]
+        if connection.name:
+            self._names.release(connection.name, connection)
+
+    def find(self, text: str) -> Connection | None:
+        """Return the client that has the name which `text` asks for, in whatever way it is written."""
+        try:
+            return self._names.find(nicknames.prepare(text))
+        except nicknames.InvalidName:
+            return None
 
     def take_back(self, connection: Connection) -> None:
         """Take the client's name away: a plugin refused it."""
@@ -89,7 +95,7 @@ class Hub:
         """Return everyone who is still known here: by place, address, name or room."""
         places = [f"{len(self._clients)} places"] if self._clients else []
         in_rooms = (connection for room in self._rooms.values() for connection in room)
-        return [*places, *self._per_address, *self._names.values(), *in_rooms]
+        return [*places, *self._per_address, *self._names.owners(), *in_rooms]
 
     def clients(self) -> Sequence[Connection]:
         """Return the clients in the order of arrival, without those that are on their way out."""

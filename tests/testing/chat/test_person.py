@@ -320,7 +320,7 @@ async def test_what_somebody_was_kept_from_saying_was_not_said(chat: Chat, alice
     await alice.hears_nothing()
 
 
-@pytest.mark.parametrize("name", ["a;b", "here", "Zoë, the first"])
+@pytest.mark.parametrize("name", ["a;b", "here", "Zoë the first"])
 async def test_it_is_known_whatever_the_name_is(chat: Chat, name: str) -> None:
     person = await chat.join(name)
     assert person.chat_name == name
