@@ -34,6 +34,7 @@ from trichat._plugins.commands import everyone as everyone
 from trichat._plugins.commands import operators as operators
 from trichat._plugins.loader import load_plugins as load_plugins
 from trichat._plugins.storage import Storage as Storage
+from trichat._plugins.storage import Versioned as Versioned
 from trichat._server import Server as Server
 from trichat._version import __version__ as __version__
 from trichat.hookspecs import ControlRequest as ControlRequest

@@ -10,6 +10,11 @@ from pathlib import Path
 
 _BLOCK = 65_536
 
+# A longer line is not a message, and is skipped: a power cut may leave a hole of zeros of any length. The longest
+# message has 1 MiB, the largest `max_line_bytes`. Each of its bytes may have become U+FFFD, which takes three; a date,
+# a room, a name and escapes are added.
+LONGEST_LINE = 8 * 1024 * 1024
+
 # Ends half a line that could not be removed, so that nobody reads it as a whole one.
 TORN = b"\0"
 
@@ -78,23 +83,47 @@ class LogFile:
             yield os.pread(self._fd, end - start, start), start
             end = start
 
-    def lines_backwards(self) -> Iterator[bytes]:
-        """Yield the lines that the file has now, without their ends, the last one first."""
-        rest = b""
-        for block, _ in self._blocks_backwards(os.fstat(self._fd).st_size):
-            rest, *lines = (block + rest).split(b"\n")
-            yield from (line for line in reversed(lines) if line)
-        if rest:
-            yield rest
-
-    def lines(self) -> Iterator[bytes]:
-        """Yield the lines, without their ends, from the first to the last one that is finished."""
-        rest = b""
+    def _blocks(self) -> Iterator[tuple[bytes, int]]:
         start = 0
         while block := os.pread(self._fd, _BLOCK, start):
+            yield block, start
             start += len(block)
-            *lines, rest = (rest + block).split(b"\n")
-            yield from lines
+
+    # Both readers find where a line begins and ends before they keep any of it. A line in several blocks is then read
+    # again as a whole, or not at all if it is too long. A line within one block is never too long. So the readers need
+    # memory for one block and one line, and read no byte more than twice.
+
+    def lines_backwards(self) -> Iterator[bytes]:
+        """Yield the lines that the file has now, without their ends, the last one first.
+
+        Empty lines and those longer than `LONGEST_LINE` are left out.
+        """
+        end = os.fstat(self._fd).st_size  # of the line whose beginning has not been found yet
+        for block, start in self._blocks_backwards(end):
+            first, *lines = block.split(b"\n")
+            if lines:
+                lines[-1] = self._line(start + len(block) - len(lines[-1]), end)
+                yield from filter(None, reversed(lines))
+                end = start + len(first)
+        if line := self._line(0, end):
+            yield line
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines, without their ends, from the first to the last one that is finished.
+
+        Empty lines and those longer than `LONGEST_LINE` are left out.
+        """
+        begin = 0  # of the line whose end has not been found yet
+        for block, start in self._blocks():
+            *lines, last = block.split(b"\n")
+            if lines:
+                lines[0] = self._line(begin, start + len(lines[0]))
+                yield from filter(None, lines)
+                begin = start + len(block) - len(last)
+
+    def _line(self, start: int, end: int) -> bytes:
+        """Return the line in between, or nothing if it is too long to be one."""
+        return os.pread(self._fd, end - start, start) if end - start <= LONGEST_LINE else b""
 
     def append(self, data: bytes) -> None:
         """Append whole lines: all of them or, if it raises, none."""

@@ -1,5 +1,6 @@
 """`trichat replay`: a plugin is played the messages of a chat log, and what it would have done is counted."""
 
+import os
 import signal
 import subprocess
 import tracemalloc
@@ -8,11 +9,15 @@ from pathlib import Path
 
 import pytest
 from process_kit import PATIENCE, TRICHAT, trichat
+from trichat_plugins import _log_file
 
 from trichat import Config, ConfigError, Message, PluginError, StartError, format_log_lines
-from trichat._cli.log_replay import EXAMPLES, LogReplay, Report
+from trichat._cli.log_replay import EXAMPLES, LONGEST_LINE, LogReplay, Report
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "language_filter.py"
+
+# Bytes of zeros that a power cut leaves in a log.
+HOLE = 100_000_000
 
 SECOND = 1_000_000
 START = 1_795_358_172 * SECOND
@@ -228,6 +233,44 @@ def test_a_long_log_of_many_people_takes_no_more_memory_than_a_short_one(
     short = peak(format_log_lines([said("x" * 500, f"n{number}", after=number)]) for number in range(2000))
     long = peak(format_log_lines([said("x" * 500, f"n{number}", after=number)]) for number in range(6000))
     assert long < short + 200_000
+
+
+def test_a_line_that_is_too_long_is_one_line_and_no_part_of_it_is_a_message(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forged = format_log_lines([said("refuse")])
+    longest = len(forged) - len("\n")
+    monkeypatch.setattr("trichat._cli.log_replay.LONGEST_LINE", longest)
+    for size in (1, longest, longest + 1, 2 * longest + 1, 5 * longest):
+        report = play(GUARD, said("hello"), "x" * size + forged, said("handle", after=1), "x" * 5 * longest)
+        assert (report.messages, report.others, report.refused.count, report.handled.count) == (2, 2, 0, 1)
+
+
+def test_the_longest_message_of_a_client_is_a_message(play: Play) -> None:
+    # The largest `max_line_bytes`, with no byte of it valid.
+    assert play(GUARD, said("\ufffd" * 1024 * 1024)).messages == 1
+
+
+def test_a_hole_in_the_log_is_one_line_that_takes_no_memory(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    log.write_text(log_of(said("before")))
+    os.truncate(log, HOLE)
+    with log.open("a") as file:
+        file.write("\n" + log_of(said("after")))
+    replay = LogReplay(str(EXAMPLE), Config(), log)
+    tracemalloc.start()
+    try:
+        report = replay.run()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (report.messages, report.others) == (2, 1)
+    # `readline` gathers a line in pieces and then joins them.
+    assert peak < 2 * LONGEST_LINE + 2_000_000
+
+
+def test_a_line_is_as_long_as_for_the_chat_log() -> None:
+    assert LONGEST_LINE == _log_file.LONGEST_LINE
 
 
 # What is asked of it on the command line.

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trichat import Client, Server, Storage, StorageError, command, hookimpl
+from trichat import Client, Server, Storage, StorageError, Versioned, command, hookimpl
 from trichat._base.task_tree import task_tree
 from trichat._plugins.sqlite_store import Database
 from trichat._plugins.storage import DISK_TIMEOUT, LONGEST_NAME, folder_name
@@ -171,14 +171,22 @@ class SlowDisk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.go_on = threading.Event()
         self.begun = trio.Event()
-        original = Database.set
+        original, original_compare = Database.set, Database.compare_and_set
 
-        def slowly(database: Database, key: str, value: bytes) -> None:
-            trio.from_thread.run_sync(self.begun.set)
-            self.go_on.wait(10)
+        def slowly(database: Database, key: str, value: bytes | None) -> None:
+            self._wait()
             original(database, key, value)
 
+        def compare_slowly(database: Database, key: str, value: bytes | None, expected: int) -> bool:
+            self._wait()
+            return original_compare(database, key, value, expected)
+
         monkeypatch.setattr(Database, "set", slowly)
+        monkeypatch.setattr(Database, "compare_and_set", compare_slowly)
+
+    def _wait(self) -> None:
+        trio.from_thread.run_sync(self.begun.set)
+        self.go_on.wait(10)
 
 
 @pytest.fixture
@@ -212,6 +220,27 @@ async def test_what_was_not_begun_when_its_task_was_cancelled_is_not_done(
     assert await storage.get("key") == "first"
 
 
+async def test_what_compares_and_has_begun_when_it_is_cancelled_is_done_too(
+    storage: Storage, slow_disk: SlowDisk
+) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(storage.compare_and_set, "key", "first", 0)
+        await slow_disk.begun.wait()
+        nursery.cancel_scope.cancel()
+    slow_disk.go_on.set()
+    assert not await storage.compare_and_set("key", "second", 0)
+    assert await storage.get("key") == "first"
+
+
+async def test_an_update_that_is_cancelled_keeps_no_other_from_its_turn(storage: Storage, slow_disk: SlowDisk) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(storage.update, "votes", one_more, 0)
+        await slow_disk.begun.wait()
+        nursery.cancel_scope.cancel()
+    slow_disk.go_on.set()
+    assert await storage.update("votes", one_more, 0, type=int) == 2
+
+
 async def test_it_is_done_in_the_order_of_the_calls(storage: Storage, slow_disk: SlowDisk) -> None:
     async with trio.open_nursery() as nursery:
         for number in range(5):
@@ -234,18 +263,28 @@ async def test_a_disk_that_hangs_is_an_error_after_a_while(storage: Storage, mon
     assert trio.current_time() - begun == DISK_TIMEOUT
 
 
+async def test_updates_that_wait_for_each_other_do_not_wait_longer_for_the_disk_than_one(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trio.to_thread, "run_sync", hangs)
+    begun = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(update_in_vain, storage)
+    assert trio.current_time() - begun == DISK_TIMEOUT
+
+
+async def update_in_vain(storage: Storage) -> None:
+    with pytest.raises(StorageError, match="the disk did not answer"):
+        await storage.update("key", one_more, 0, type=int)
+
+
 class Tally:
     """`/vote` counts, and tells how many there are."""
 
-    def __init__(self) -> None:
-        self._turn = trio.Lock()
-
     @command("vote", help="vote")
     async def vote(self, client: Client) -> str:
-        storage = client.server.storage("tally")
-        async with self._turn:
-            count = await storage.get("votes", 0, type=int) + 1
-            await storage.set("votes", count)
+        count = await client.server.storage("tally").update("votes", one_more, 0, type=int)
         return f"vote {count}"
 
 
@@ -263,15 +302,153 @@ def test_a_plugin_that_keeps_something_survives_a_cancellation_anywhere() -> Non
 def both_votes_are_counted(run: Run) -> None:
     """Both votes are counted."""
     database = Database(run.folder / "trichat_data" / "tally" / "storage.sqlite3")
-    assert database.get("votes") == b"2"
+    value, _ = database.get("votes")
+    assert value == b"2"
     database.close()
 
 
-def test_with_a_lock_no_vote_is_lost_whatever_the_order_of_tasks() -> None:
+def test_no_vote_is_lost_whatever_the_order_of_tasks() -> None:
     explore(both_vote, 20, plugins=[Tally], invariants=[both_votes_are_counted])
 
 
-# 4. The end
+# 4. Versions
+
+
+def one_more(number: int) -> int:
+    return number + 1
+
+
+async def test_a_value_comes_with_its_version(storage: Storage) -> None:
+    await storage.set("vote", VOTE)
+    found = await storage.get_versioned("vote", type=Vote)
+    assert found == Versioned(VOTE, found.version)
+    assert found.version > 0
+    assert await storage.get_versioned("vote", type=Vote) == found
+
+
+async def test_a_key_that_is_not_there_has_the_default_and_version_0(storage: Storage) -> None:
+    assert await storage.get_versioned("key") == (None, 0)
+    assert await storage.get_versioned("key", 7, type=int) == (7, 0)
+
+
+async def test_none_is_a_value_like_others(storage: Storage) -> None:
+    await storage.set("key", None)
+    value, version = await storage.get_versioned("key", 7)
+    assert value is None
+    assert version > 0
+
+
+async def test_a_value_is_set_and_deleted_only_if_nobody_was_faster(storage: Storage) -> None:
+    await storage.set("key", "old")
+    _, version = await storage.get_versioned("key")
+    await storage.set("key", "old")
+    assert not await storage.compare_and_set("key", "new", version)
+    assert not await storage.compare_and_delete("key", version)
+    value, version = await storage.get_versioned("key")
+    assert value == "old"
+    assert await storage.compare_and_set("key", "new", version)
+    value, version = await storage.get_versioned("key")
+    assert value == "new"
+    assert await storage.compare_and_delete("key", version)
+    assert await storage.get_versioned("key") == (None, 0)
+
+
+async def test_of_all_who_make_the_same_key_one_does(storage: Storage) -> None:
+    made = []
+
+    async def make(name: str) -> None:
+        if await storage.compare_and_set("owner", name, 0):
+            made.append(name)
+
+    async with trio.open_nursery() as nursery:
+        for name in ("alice", "bob", "carol"):
+            nursery.start_soon(make, name)
+    assert [await storage.get("owner")] == made
+
+
+async def test_versions_survive_a_restart_and_do_not_return(tmp_path: Path, virtual_time: object) -> None:
+    async with running(folder=tmp_path) as chat:
+        storage = chat.server.storage("poll")
+        for key in ("kept", "made again"):
+            await storage.set(key, 1)
+        kept, gone = [await storage.get_versioned(key, type=int) for key in ("kept", "made again")]
+        await storage.delete("made again")
+    async with running(folder=tmp_path) as chat:
+        storage = chat.server.storage("poll")
+        await storage.set("made again", 1)
+        assert await storage.get_versioned("kept", type=int) == kept
+        assert not await storage.compare_and_set("made again", 2, gone.version)
+
+
+async def test_what_json_cannot_hold_is_refused_by_all_that_set(storage: Storage) -> None:
+    with pytest.raises(TypeError, match="objects of type module"):
+        await storage.compare_and_set("key", trio.socket, 0)
+    with pytest.raises(TypeError, match="objects of type module"):
+        await storage.update("key", lambda _: trio.socket)
+    assert await storage.items() == {}
+
+
+async def test_an_update_returns_what_it_has_set(storage: Storage) -> None:
+    assert await storage.update("votes", one_more, 0, type=int) == 1
+    assert await storage.update("votes", one_more, 0, type=int) == 2
+    assert await storage.get("votes") == 2
+    assert await storage.update("voters", lambda names: [*(names or []), "alice"], type=list[str]) == ["alice"]
+
+
+async def test_of_many_updates_at_once_none_is_lost_and_none_keeps_another_from_being_done(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trichat._plugins.storage.UPDATE_TRIES", 1)
+    async with trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(storage.update, "votes", one_more, 0)
+    assert await storage.get("votes") == 20
+
+
+class Rival:
+    """Another process: it writes while a value is being updated, so many times."""
+
+    def __init__(self, path: Path, times: int) -> None:
+        self._database = Database(path)
+        self._times = times
+        self.calls = 0
+
+    def one_more(self, number: int) -> int:
+        self.calls += 1
+        if self.calls <= self._times:
+            self._database.set("votes", b"%d" % (10 * self.calls))
+        return number + 1
+
+    def close(self) -> None:
+        self._database.close()
+
+
+async def test_an_update_begins_again_with_what_others_have_set_meanwhile(storage: Storage) -> None:
+    with closing(Rival(storage.folder / "storage.sqlite3", 2)) as rival:
+        assert await storage.update("votes", rival.one_more, 0, type=int) == 21
+    assert rival.calls == 3
+    assert await storage.get("votes") == 21
+
+
+async def test_an_update_that_others_never_let_through_is_a_clear_error(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trichat._plugins.storage.UPDATE_TRIES", 3)
+    sentence = r"storage\.sqlite3: 'votes' was written 3 times in a row while it was being updated"
+    with closing(Rival(storage.folder / "storage.sqlite3", 3)) as rival, pytest.raises(StorageError, match=sentence):
+        await storage.update("votes", rival.one_more, 0, type=int)
+    assert await storage.get("votes") == 30
+
+
+async def test_an_update_whose_function_raises_changes_nothing_and_lets_others_in(storage: Storage) -> None:
+    await storage.set("votes", 1)
+    with pytest.raises(ZeroDivisionError):
+        await storage.update("votes", lambda votes: votes // 0, 0, type=int)
+    assert await storage.get("votes") == 1
+    assert await storage.update("votes", one_more, 0, type=int) == 2
+
+
+# 5. The end
 
 
 class LastWords:

@@ -2,8 +2,11 @@
 
 import os
 import stat
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,7 +15,9 @@ from disk_kit import disk_full_at
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from trichat_plugins import _log_file
-from trichat_plugins._log_file import LogFile
+from trichat_plugins._log_file import LONGEST_LINE, LogFile
+
+from trichat import Message, format_log_lines
 
 # What the file is read by, from its end.
 BLOCK = 65_536
@@ -24,10 +29,11 @@ def path(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def file_with(content: bytes, *, block: int = BLOCK) -> Iterator[LogFile]:
+def file_with(content: bytes, *, block: int = BLOCK, longest: int = LONGEST_LINE) -> Iterator[LogFile]:
     """A log that has `content` already, and is read by blocks of `block` bytes."""
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(_log_file, "_BLOCK", block)
+        patch.setattr(_log_file, "LONGEST_LINE", longest)
         path = Path(folder) / "log.txt"
         path.write_bytes(content)
         with closing(LogFile(path)) as log:
@@ -37,6 +43,13 @@ def file_with(content: bytes, *, block: int = BLOCK) -> Iterator[LogFile]:
 # Anything at all, with enough line ends in it.
 contents = st.lists(st.binary(max_size=12) | st.sampled_from([b"\n", b"", b"\r\n"]), max_size=12).map(b"\n".join)
 blocks = st.integers(1, 20)
+extras = st.integers(0, 20)
+"""By how many bytes the longest line is longer than a block."""
+
+
+def lines_of(content: bytes, longest: int = LONGEST_LINE) -> list[bytes]:
+    """Return the lines that may be messages; the last one may be unfinished."""
+    return [line for line in content.split(b"\n") if 0 < len(line) <= longest]
 
 
 # Opening and closing.
@@ -189,26 +202,38 @@ def test_the_file_goes_on_at_its_end_when_it_was_emptied(path: Path) -> None:
 
 
 @settings(deadline=None)
-@given(contents, blocks)
-@example(b"one\ntwo\n", 4)
-@example(b"one\ntwo\n", 3)
-@example(b"\n\none", 1)
-def test_the_lines_are_read_backwards_wherever_the_blocks_are_cut(content: bytes, block: int) -> None:
-    with file_with(content, block=block) as log:
-        assert list(log.lines_backwards()) == [line for line in reversed(content.split(b"\n")) if line]
+@given(contents, blocks, extras)
+@example(b"one\ntwo\n", 4, 0)
+@example(b"one\ntwo\n", 3, 0)
+@example(b"\n\none", 1, 2)
+@example(b"one\ntwo", 2, 0)
+def test_the_lines_are_read_backwards_wherever_the_blocks_are_cut(content: bytes, block: int, extra: int) -> None:
+    with file_with(content, block=block, longest=block + extra) as log:
+        assert list(log.lines_backwards()) == lines_of(content, block + extra)[::-1]
 
 
 @settings(deadline=None)
-@given(contents)
-def test_the_lines_are_read_forwards_up_to_the_last_finished_one(content: bytes) -> None:
-    with file_with(content) as log:
-        assert list(log.lines()) == content.split(b"\n")[:-1]
+@given(contents, blocks, extras)
+@example(b"one\ntwo\n", 4, 0)
+@example(b"one\ntwo\n", 3, 0)
+@example(b"\n\none", 1, 2)
+@example(b"one\ntwo\n", 2, 0)
+def test_the_lines_are_read_forwards_up_to_the_last_finished_one(content: bytes, block: int, extra: int) -> None:
+    with file_with(content, block=block, longest=block + extra) as log:
+        assert list(log.lines()) == lines_of(content[: content.rfind(b"\n") + 1], block + extra)
 
 
-def test_lines_longer_than_a_block_are_read_backwards() -> None:
-    lines = [b"a" * 10, b"b" * (3 * BLOCK), b"c" * (BLOCK - 1), b"d"]
+def test_lines_longer_than_a_block_are_read() -> None:
+    lines = [b"a" * 10, b"b" * (3 * BLOCK), b"c" * (BLOCK - 1), b"d", b"e" * LONGEST_LINE]
     with file_with(b"\n".join(lines) + b"\n") as log:
+        assert list(log.lines()) == lines
         assert list(log.lines_backwards()) == lines[::-1]
+
+
+def test_the_longest_message_of_a_client_is_no_longer_than_a_line_may_be() -> None:
+    # The largest `max_line_bytes`, with no byte of it valid, in the longest room and from the longest name.
+    [line] = format_log_lines([Message("\ufffd" * 1024 * 1024, "\U0001f600" * 32, "\U0001f600" * 32)]).splitlines()
+    assert len(line.encode()) <= LONGEST_LINE // 2
 
 
 def test_reading_does_not_move_where_is_appended(path: Path) -> None:
@@ -219,6 +244,113 @@ def test_reading_does_not_move_where_is_appended(path: Path) -> None:
         log.append(b"three\n")
         assert list(backwards) == [b"one"]
     assert path.read_bytes() == b"one\ntwo\nthree\n"
+
+
+# Bytes that are not ours: a hole that a power cut has left, or a line that somebody has added.
+
+GAP = 100_000_000
+
+# Bytes of memory for what was read last, and for the lines in it.
+BLOCKS = 8 * BLOCK
+
+
+@pytest.fixture(params=[b"", b"x"], ids=["hole", "line"])
+def gap(request: pytest.FixtureRequest, path: Path) -> Callable[[], None]:
+    """Adds so many bytes without a line end to the file: zeros that take no space on the disk, or something else."""
+
+    def add() -> None:
+        if request.param:
+            with path.open("ab") as file:
+                file.writelines(request.param * BLOCK for _ in range(GAP // BLOCK + 1))
+        else:
+            os.truncate(path, path.stat().st_size + GAP)
+
+    path.touch()
+    return add
+
+
+@dataclass
+class Cost:
+    """What it took to read a log."""
+
+    lines: list[bytes]
+    memory: int
+    """Bytes that were in use at once."""
+    bytes_read: int
+
+
+def cost_of(path: Path, read: Callable[[LogFile], Iterator[bytes]]) -> Cost:
+    """Read all lines, and measure."""
+    bytes_read = 0
+    pread = os.pread
+
+    def counted(fd: int, size: int, start: int) -> bytes:
+        nonlocal bytes_read
+        data = pread(fd, size, start)
+        bytes_read += len(data)
+        return data
+
+    with closing(LogFile(path)) as log, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "pread", counted)
+        tracemalloc.start()
+        try:
+            lines = list(read(log))
+            return Cost(lines, tracemalloc.get_traced_memory()[1], bytes_read)
+        finally:
+            tracemalloc.stop()
+
+
+def append(path: Path, data: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data)
+
+
+@pytest.mark.parametrize("before", [b"", b"one\ntwo\n"], ids=["at the start", "after lines"])
+@pytest.mark.parametrize("after", [b"", b"\n", b"\nthree\nfour\n"], ids=["unfinished", "at the end", "before lines"])
+def test_what_is_too_long_for_a_line_is_passed_over(
+    path: Path, gap: Callable[[], None], before: bytes, after: bytes
+) -> None:
+    append(path, before)
+    gap()
+    append(path, after)
+    lines = [line for line in (before + after).split(b"\n") if line]
+    forwards, backwards = cost_of(path, LogFile.lines), cost_of(path, LogFile.lines_backwards)
+    assert forwards.lines == lines
+    assert backwards.lines == lines[::-1]
+    for cost in (forwards, backwards):
+        assert cost.memory < BLOCKS
+        assert cost.bytes_read <= path.stat().st_size + 2 * len(before + after)
+
+
+def test_many_lines_of_the_greatest_length_are_read_one_by_one(path: Path) -> None:
+    for number in range(12):
+        append(path, b"%x" % number)
+        os.truncate(path, path.stat().st_size + LONGEST_LINE - 1)
+        append(path, b"\n")
+    first_byte = itemgetter(slice(1))
+    forwards = cost_of(path, lambda log: map(first_byte, log.lines()))
+    backwards = cost_of(path, lambda log: map(first_byte, log.lines_backwards()))
+    assert b"".join(forwards.lines) == b"0123456789ab"
+    assert b"".join(backwards.lines) == b"ba9876543210"
+    for cost in (forwards, backwards):
+        assert cost.memory < LONGEST_LINE + BLOCKS
+        assert cost.bytes_read <= 2 * path.stat().st_size
+
+
+def test_a_hole_at_the_end_is_set_aside_in_bounded_memory(path: Path) -> None:
+    append(path, b"one\n")
+    os.truncate(path, path.stat().st_size + GAP)
+    with closing(LogFile(path)) as log:
+        tracemalloc.start()
+        try:
+            aside = log.set_torn_line_aside()
+            memory = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert path.read_bytes() == b"one\n"
+    assert aside is not None
+    assert aside.stat().st_size == GAP + 1
+    assert memory < BLOCKS
 
 
 # After a crash.

@@ -7,9 +7,10 @@ with the same name, in the room of the message. The report counts what the plugi
 import math
 import signal
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from io import DEFAULT_BUFFER_SIZE
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
@@ -38,8 +39,8 @@ from trichat._server import Server, core_of
 # The report shows so many examples of each kind.
 EXAMPLES = 3
 
-# The longest line that a server writes: a message of the largest `max_line_bytes`, with its sender and its date.
-LONGEST_LINE = 2 * 1024 * 1024
+# The longest line that is read as a message, as in the chat log's own reader (`trichat_plugins/_log_file.py`).
+LONGEST_LINE = 8 * 1024 * 1024
 
 # The replay keeps the stand-ins of so many senders, with what the plugin has put into their `data`.
 SENDERS = 10_000
@@ -73,7 +74,7 @@ class Report:
     log: Path
     messages: int = 0
     others: int = 0
-    """Lines of the log that are not messages: lines in another format, or cut off in the middle."""
+    """Lines of the log that are not messages: lines in another format, too long, or cut off in the middle."""
     interrupted: bool = False
     refused: Tally = field(default_factory=Tally)
     changed: Tally = field(default_factory=Tally)
@@ -201,8 +202,8 @@ class LogReplay:
 
     async def _ask_all(self, server: Server) -> None:
         with _open(self.report.log) as file:
-            for line in iter(partial(file.readline, LONGEST_LINE), b""):
-                message = parse_log_line(line[:-1]) if line.endswith(b"\n") else None
+            for line in _lines(file):
+                message = parse_log_line(line)
                 if message is None:
                     self.report.others += 1
                 elif message.kind == "said":
@@ -280,6 +281,14 @@ def _built(found: Found, config: Config, faults: list[str]) -> Collection[object
     except PluginError as error:
         faults.append(str(error))
         return ()
+
+
+def _lines(log: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines without their ends; for one that is too long or has no end, an empty line."""
+    while line := log.readline(LONGEST_LINE + 1):
+        yield line[:-1] if line.endswith(b"\n") else b""
+        while line and not line.endswith(b"\n"):
+            line = log.readline(DEFAULT_BUFFER_SIZE)
 
 
 def _open(log: Path) -> BinaryIO:

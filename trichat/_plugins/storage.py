@@ -6,12 +6,12 @@ cancelled at any time. Nothing is ever left half done, because a call that has b
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast, overload
+from typing import Any, Generic, NamedTuple, TypeVar, cast, overload
 from urllib.parse import quote
 
 import msgspec
@@ -26,6 +26,9 @@ T = TypeVar("T")
 
 # Seconds that the disk may take for one call. A hook also has `hook_timeout`; a background task has only this limit.
 DISK_TIMEOUT = 30.0
+
+# How often `update` tries. Updates in one server wait for each other; only other calls and processes can interfere.
+UPDATE_TRIES = 100
 
 # A longer name of a plugin is not used as the name of its folder: it would exceed the limits of file systems.
 LONGEST_NAME = 100
@@ -89,13 +92,28 @@ class _Call(Generic[T]):
         return cast(T, self._value)
 
 
+class Versioned(NamedTuple, Generic[T]):
+    """A value with its version, as `Storage.get_versioned` returns them: `value, version = await ...`."""
+
+    value: T
+    version: int
+    """An integer above 0, or 0 if the key does not exist.
+
+    Each time a value is written, it gets a new version. A version is never used again, not even after a restart or
+    after the key was deleted. If it is still the same, and not 0, nobody has written the key meanwhile.
+    """
+
+
 class Storage:
     """A folder and a small store of keys and values, both for one plugin. They survive restarts.
 
     A value is anything that msgspec can write as JSON: numbers, strings, lists, dictionaries, dataclasses, dates. It is
     on the disk when `set` returns. Any number of tasks may use a storage at once. Calls are made in order, and each is
     done as a whole. If a caller is cancelled, it does not know whether its call was done, but the call is never half
-    done. To get a value, change it and set it without interference, hold a `trio.Lock` meanwhile.
+    done.
+
+    To change a value without losing what others do to it meanwhile, use `update`. If there is more to do between
+    reading and writing, use `get_versioned` and `compare_and_set`.
 
     Every method raises `StorageError` if the disk is full, the file is broken or the folder cannot be written, and
     `RuntimeError` if the server is not running.
@@ -110,6 +128,7 @@ class Storage:
         # No buffer: a call that waits for its turn is still with its caller, and is dropped if that is cancelled.
         self._hand_over, self._calls = trio.open_memory_channel[_Call[Any]](0)
         self._is_started = False
+        self._updating = trio.Lock()
         self._shield = trio.CancelScope(shield=True)
 
     @property
@@ -126,16 +145,70 @@ class Storage:
 
     async def get(self, key: str, default: object = None, *, type: Any = Any) -> Any:  # noqa: A002 - as in msgspec
         """Return the value of a key, or `default` if there is none. With `type`, the value is converted to it."""
-        data = await self._do(self._database.get, key)
-        return default if data is None else self._decode(key, data, type)
+        value, _ = await self._read(key, default, type)
+        return value
+
+    @overload
+    async def get_versioned(self, key: str, default: None = None, *, type: type[T]) -> Versioned[T | None]: ...
+    @overload
+    async def get_versioned(self, key: str, default: T, *, type: type[T]) -> Versioned[T]: ...
+    @overload
+    async def get_versioned(self, key: str, default: object = None) -> Versioned[Any]: ...
+
+    async def get_versioned(self, key: str, default: object = None, *, type: Any = Any) -> Versioned[Any]:  # noqa: A002
+        """Return the value of a key as `get` does, together with its version, which is 0 if there is none."""
+        return await self._read(key, default, type)
 
     async def set(self, key: str, value: object) -> None:
         """Set the value of a key, replacing its previous one. Raises `TypeError` for a value that JSON cannot hold."""
         await self._do(self._database.set, key, msgspec.json.encode(value))
 
+    async def compare_and_set(self, key: str, value: object, expected: int) -> bool:
+        """Set the value of a key if its version is still `expected`; 0 expects that the key does not exist.
+
+        Returns whether it did. If not, somebody else was faster: read again and decide again. Raises `TypeError` for a
+        value that JSON cannot hold.
+        """
+        return await self._do(self._database.compare_and_set, key, msgspec.json.encode(value), expected)
+
+    @overload
+    async def update(self, key: str, change: Callable[[T | None], T], *, type: type[T]) -> T: ...
+    @overload
+    async def update(self, key: str, change: Callable[[T], T], default: T, *, type: type[T]) -> T: ...
+    @overload
+    async def update(self, key: str, change: Callable[[Any], T], default: object = None) -> T: ...
+
+    async def update(
+        self,
+        key: str,
+        change: Callable[[Any], Any],
+        default: object = None,
+        *,
+        type: Any = Any,  # noqa: A002 - as in msgspec
+    ) -> Any:
+        """Set the value of a key to `change(value)`, and return that. Of several updates, none is lost.
+
+        `change` is given what `get` returns. If the key was written meanwhile, it is called again with the new value,
+        so it should do nothing but return a value. If it raises, the value stays. Raises `TypeError` if it returns what
+        JSON cannot hold, and `StorageError` if the key was written meanwhile 100 times in a row.
+        """
+        with self._time_limit():
+            async with self._updating:
+                for _ in range(UPDATE_TRIES):
+                    value, version = await self._read(key, default, type)
+                    changed = change(value)
+                    if await self.compare_and_set(key, changed, version):
+                        return changed
+        times = f"{UPDATE_TRIES} times in a row"
+        raise StorageError(f"{self._database.path}: {key!r} was written {times} while it was being updated")
+
     async def delete(self, key: str) -> None:
         """Remove a key, if it is there."""
-        await self._do(self._database.delete, key)
+        await self._do(self._database.set, key, None)
+
+    async def compare_and_delete(self, key: str, expected: int) -> bool:
+        """Remove a key if its version is still `expected`. Returns whether it was."""
+        return await self._do(self._database.compare_and_set, key, None, expected)
 
     @overload
     async def items(self, *, type: type[T]) -> dict[str, T]: ...
@@ -145,6 +218,10 @@ class Storage:
     async def items(self, *, type: Any = Any) -> dict[str, Any]:  # noqa: A002 - as in msgspec
         """Return all keys with their values, in the order of the keys. With `type`, the values are converted to it."""
         return {key: self._decode(key, data, type) for key, data in await self._do(self._database.items)}
+
+    async def _read(self, key: str, default: object, wanted: Any) -> Versioned[Any]:
+        data, version = await self._do(self._database.get, key)
+        return Versioned(default if data is None else self._decode(key, data, wanted), version)
 
     def _decode(self, key: str, data: bytes, wanted: Any) -> Any:
         try:
@@ -158,14 +235,20 @@ class Storage:
             self._start(self._work, f"storage {self._folder.name}")
             self._is_started = True
         call = _Call(partial(function, *arguments))
-        with trio.move_on_after(DISK_TIMEOUT):
+        with self._time_limit():
             try:
                 await self._hand_over.send(call)
             except trio.ClosedResourceError:
                 raise RuntimeError(_NOT_RUNNING) from None
             await call.done.wait()
             return call.result()
-        raise StorageError(f"{self._database.path}: the disk did not answer within {DISK_TIMEOUT:g} seconds")
+
+    @contextmanager
+    def _time_limit(self) -> Iterator[None]:
+        with trio.move_on_after(DISK_TIMEOUT) as scope:
+            yield
+        if scope.cancelled_caught:
+            raise StorageError(f"{self._database.path}: the disk did not answer within {DISK_TIMEOUT:g} seconds")
 
     async def _work(self) -> None:
         """Make the calls that are handed over, until `_close`. The shield lets plugins store values while they end."""
