@@ -22,7 +22,8 @@ from bench.processes import cores, raise_file_limit
 
 from trichat import Server
 from trichat._chat.client import Connection
-from trichat._fronts.line.wire import LineWire
+from trichat._fronts.front import Limits
+from trichat._fronts.line.front import LineFront
 from trichat._net.outbox import Outbox, put_to_all
 from trichat._net.transport import SocketTransport
 
@@ -62,7 +63,7 @@ def connected(sock: socket.socket, nursery: trio.Nursery) -> Connection:
     """Return the core's object for a client on this socket."""
     outbox = Outbox(SocketTransport(sock, "127.0.0.1"), limit=1 << 20, send_timeout=60, give_up=print)
     outbox.drain_in(nursery)
-    return Connection(cast("Server", None), "127.0.0.1", LineWire(4096), outbox)
+    return Connection(cast("Server", None), "127.0.0.1", "line", LineFront().dialogue(Limits(4096)), outbox)
 
 
 async def measure(sockets: list[socket.socket]) -> dict[str, float]:

@@ -4,12 +4,13 @@ from typing import cast
 
 from trichat import Client, Server
 from trichat._chat.client import Connection
-from trichat._fronts.line.wire import LineWire
-from trichat._fronts.wire import Wire
+from trichat._fronts.front import Front, Limits
+from trichat._fronts.line.front import LineFront
 from trichat._net.outbox import Outbox
 from trichat.testing._chat.memory_transport import MemoryTransport, Pipe
 
-WIRE = LineWire(4096)
+FRONT = LineFront()
+WIRE = FRONT.dialogue(Limits(4096)).wire
 
 
 def new_outbox() -> Outbox:
@@ -19,10 +20,11 @@ def new_outbox() -> Outbox:
 
 
 def new_connection(
-    server: Server | None = None, address: str = "127.0.0.1", *, wire: Wire = WIRE, outbox: Outbox | None = None
+    server: Server | None = None, address: str = "127.0.0.1", *, front: Front = FRONT, outbox: Outbox | None = None
 ) -> Connection:
     """Return what the core keeps of a client. Pass a server only if the test needs one."""
-    return Connection(cast("Server", server), address, wire, outbox or new_outbox())
+    dialogue = front.dialogue(Limits(4096))
+    return Connection(cast("Server", server), address, front.name, dialogue, outbox or new_outbox())
 
 
 def new_client(server: Server | None = None, address: str = "127.0.0.1", *, name: str = "") -> Client:

@@ -154,9 +154,7 @@ class Caller:
             if condition():
                 return
             self.say("/nothing")
-            self.reads(
-                "* not sent: there is no command /nothing; /help shows those there are, a space in front makes it text"
-            )
+            self.reads("* there is no command /nothing; a space in front of the slash makes it text")
         raise AssertionError("the condition never held")
 
     def rest(self) -> list[str]:

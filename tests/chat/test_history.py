@@ -16,7 +16,7 @@ from trichat._net.transport import Bytes
 from trichat._plugins.dispatch import Plugins
 from trichat.testing import running
 
-WIRE = LineWire(4096)
+WIRE = LineWire()
 
 
 class Archive:
@@ -77,7 +77,7 @@ async def test_all_who_join_at_the_same_point_share_one_question_and_one_encodin
     assert archive.asked == 1
     assert all(receiver.texts == ["text 1", "text 2", "text 3", "text 4", "text 5"] for receiver in receivers)
     part = history._part("lobby", 0, 100)
-    assert next(part.pages(WIRE)) is next(part.pages(WIRE))
+    assert next(part.pages(WIRE, "lobby")) is next(part.pages(WIRE, "lobby"))
 
 
 async def test_a_storm_of_joins_does_not_queue_up_for_what_is_in_memory() -> None:

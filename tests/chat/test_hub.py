@@ -1,12 +1,12 @@
 """The hub: its clients, their names and their rooms."""
 
 import pytest
-from client_kit import WIRE, new_connection
+from client_kit import FRONT, WIRE, new_connection
 
 from trichat import Message
 from trichat._chat.client import Connection
 from trichat._chat.hub import Hub
-from trichat._fronts.line.wire import LineWire
+from trichat._fronts.line.front import LineFront
 
 
 def connection(address: str = "10.0.0.1") -> Connection:
@@ -219,12 +219,12 @@ def test_a_room_that_nobody_is_in_has_no_members(hub: Hub) -> None:
 
 
 def test_what_is_said_in_a_room_goes_to_its_members_by_the_wires_that_they_are_on(hub: Hub) -> None:
-    other_wire = LineWire(100)
-    alice, bob, carol = (new_connection(wire=wire) for wire in (WIRE, other_wire, WIRE))
+    other = LineFront()
+    alice, bob, carol = (new_connection(front=front) for front in (FRONT, other, FRONT))
     for client in (alice, bob, carol):
         hub.enter(client, "lobby")
 
-    assert hub.audience("lobby") == {WIRE: [alice.outbox, carol.outbox], other_wire: [bob.outbox]}
+    assert hub.audience("lobby") == {WIRE: [alice.outbox, carol.outbox], bob.wire: [bob.outbox]}
     assert hub.audience("kitchen") == {}
 
 
@@ -249,11 +249,11 @@ def test_what_somebody_says_is_said_under_its_present_name_in_its_present_room(h
     client = connection()
     hub.claim(client, "alice")
     hub.enter(client, "lobby")
-    assert client.draft == Message("", "alice", ("lobby",))
+    assert client.draft == Message("", "alice", ("lobby",), bare=True)
     hub.enter(client, "den")
-    assert client.draft == Message("", "alice", ("den",))
+    assert client.draft == Message("", "alice", ("den",), bare=True)
     hub.claim(client, "bob")
-    assert client.draft == Message("", "bob", ("den",))
+    assert client.draft == Message("", "bob", ("den",), bare=True)
 
 
 def test_rooms_that_nobody_is_in_are_not_kept(hub: Hub) -> None:

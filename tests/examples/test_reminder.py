@@ -86,7 +86,7 @@ async def test_nothing_is_promised_that_cannot_be_kept(chat: Chat, monkeypatch: 
     alice = await chat.join("alice")
     monkeypatch.setattr("trichat.Storage.set", is_full)
     await alice.say("/remind 0 tea")
-    await alice.hears("* not sent: /remind of the plugin 'reminder' failed")
+    await alice.hears("* /remind of the plugin 'reminder' failed")
     await alice.hears_nothing(MINUTE)
 
 

@@ -8,13 +8,13 @@ import pytest
 import trio
 
 from trichat import Address, Config, Server, StartError, TcpListener
-from trichat._fronts.line.wire import LineWire
-from trichat._fronts.wire import Wire
+from trichat._fronts.front import Front
+from trichat._fronts.line.front import LineFront
 from trichat._net import listener as listener_module
 from trichat._net.transport import SocketTransport, Transport
 from trichat._server import core_of
 
-WIRE = LineWire(4096)
+FRONT = LineFront()
 
 
 class Setup:
@@ -22,13 +22,13 @@ class Setup:
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self.nursery = nursery
-        self._send, self.accepted = trio.open_memory_channel[tuple[Transport, Wire]](1000)
+        self._send, self.accepted = trio.open_memory_channel[tuple[Transport, Front]](1000)
 
-    def accept(self, transport: Transport, wire: Wire) -> None:
-        self._send.send_nowait((transport, wire))
+    def accept(self, transport: Transport, front: Front) -> None:
+        self._send.send_nowait((transport, front))
 
     async def listen(self, host: str = "127.0.0.1", port: int = 0, send_timeout: float = 60.0) -> list[Address]:
-        addresses = await self.nursery.start(TcpListener(host, port, WIRE, send_timeout).serve, self.accept)
+        addresses = await self.nursery.start(TcpListener(host, port, FRONT, send_timeout).serve, self.accept)
         assert isinstance(addresses, list)
         return addresses
 
@@ -54,12 +54,12 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch, *numbers: str) -> None:
     monkeypatch.setattr(trio.socket, "getaddrinfo", resolve)
 
 
-async def test_it_tells_where_it_listens_and_brings_connections_with_its_wire(setup: Setup) -> None:
+async def test_it_tells_where_it_listens_and_brings_connections_with_its_front(setup: Setup) -> None:
     (address,) = await setup.listen()
     with socket.create_connection(address) as peer:
-        transport, wire = await setup.accepted.receive()
+        transport, front = await setup.accepted.receive()
         assert transport.address == "127.0.0.1"
-        assert wire is WIRE
+        assert front is FRONT
         transport.send_nowait(b"hello\n")
         assert peer.recv(100) == b"hello\n"
         await transport.close()
@@ -159,7 +159,7 @@ async def test_a_name_that_nobody_knows_is_named(setup: Setup, monkeypatch: pyte
 
     monkeypatch.setattr(trio.socket, "getaddrinfo", resolve)
     with pytest.raises(StartError, match=r"cannot listen on chat\.test:1024: Name or service not known"):
-        await TcpListener("chat.test", 1024, WIRE).serve(setup.accept, task_status=trio.TASK_STATUS_IGNORED)
+        await TcpListener("chat.test", 1024, FRONT).serve(setup.accept, task_status=trio.TASK_STATUS_IGNORED)
 
 
 @pytest.mark.parametrize(
@@ -178,13 +178,13 @@ async def test_why_it_cannot_listen_comes_with_what_to_do(
 
     monkeypatch.setattr(listener_module, "_listen", refuse)
     with pytest.raises(StartError, match=hint):
-        await TcpListener("127.0.0.1", 1024, WIRE).serve(setup.accept, task_status=trio.TASK_STATUS_IGNORED)
+        await TcpListener("127.0.0.1", 1024, FRONT).serve(setup.accept, task_status=trio.TASK_STATUS_IGNORED)
 
 
 async def test_a_second_listener_on_the_same_port_is_refused_and_leaves_nothing_open(setup: Setup) -> None:
     (address,) = await setup.listen()
     with pytest.raises(StartError, match="Address already in use"):
-        await TcpListener(*address, WIRE).serve(setup.accept, task_status=trio.TASK_STATUS_IGNORED)
+        await TcpListener(*address, FRONT).serve(setup.accept, task_status=trio.TASK_STATUS_IGNORED)
 
 
 @pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1:1024"), ("::1", "[::1]:1024")])

@@ -128,9 +128,7 @@ async def test_a_command_under_way_comes_to_its_end_too(deeds: list[str]) -> Non
         assert deeds == ["slow ends", "? enters"]
         await alice.hears("* done")
         await alice.say("/slow")
-        await alice.hears(
-            "* not sent: there is no command /slow; /help shows those there are, a space in front makes it text"
-        )
+        await alice.hears("* there is no command /slow; a space in front of the slash makes it text")
 
 
 async def test_what_a_walk_has_begun_goes_on_with_the_new_one(deeds: list[str]) -> None:
@@ -166,9 +164,7 @@ async def test_one_that_has_fewer_hooks_is_not_asked_for_the_others(deeds: list[
         await bob.hears("alice: early!")
         await bob.hears("bob: late")
         await bob.say("/mark")
-        await bob.hears(
-            "* not sent: there is no command /mark; /help shows those there are, a space in front makes it text"
-        )
+        await bob.hears("* there is no command /mark; a space in front of the slash makes it text")
 
 
 @pytest.mark.parametrize(

@@ -21,13 +21,13 @@ def alice() -> Client:
 
 @pytest.mark.parametrize("text", ["bye", "  bye", "bye\t "])
 def test_bye_is_handled_and_ends_the_client(alice: Client, text: str) -> None:
-    assert Bye().on_message(alice, Message(text, "alice")) == Handled()
+    assert Bye().on_message(alice, Message(text, "alice", bare=True)) == Handled()
     assert alice.ended
 
 
 @pytest.mark.parametrize("text", NO_GOODBYE)
 def test_what_only_looks_like_bye_is_a_message(alice: Client, text: str) -> None:
-    assert Bye().on_message(alice, Message(text, "alice")) is None
+    assert Bye().on_message(alice, Message(text, "alice", bare=True)) is None
     assert not alice.ended
 
 
@@ -107,3 +107,9 @@ async def test_the_name_is_free_after_a_goodbye(chat: Chat) -> None:
     await alice.say("bye")
     await alice.rest()
     await chat.join("alice")
+
+
+async def test_bye_in_a_message_of_several_lines_is_text(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    await alice.say("```", "bye", "```")
+    await alice.hears("alice: bye")

@@ -232,7 +232,7 @@ def test_lines_longer_than_a_block_are_read() -> None:
 
 def test_the_longest_message_of_a_client_is_no_longer_than_a_line_may_be() -> None:
     # The largest `max_line_bytes`, with no byte of it valid, in the longest room and from the longest name.
-    [line] = format_log_lines([Message("\ufffd" * 1024 * 1024, "\U0001f600" * 32, "\U0001f600" * 32)]).splitlines()
+    [line] = format_log_lines([Message("\ufffd" * 1024 * 1024, "\U0001f600" * 32, ("\U0001f600" * 32,))]).splitlines()
     assert len(line.encode()) <= LONGEST_LINE // 2
 
 

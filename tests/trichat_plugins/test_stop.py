@@ -34,26 +34,26 @@ def server() -> Stoppable:
 
 @pytest.mark.parametrize("text", ["stop", "  stop", "stop\t "])
 def test_stop_is_handled_and_ends_the_server(server: Stoppable, text: str) -> None:
-    assert Stop(StopOptions()).on_message(alice_at(server, "127.0.0.1"), Message(text)) == Handled()
+    assert Stop(StopOptions()).on_message(alice_at(server, "127.0.0.1"), Message(text, bare=True)) == Handled()
     assert server.reasons == ["stopped by alice"]
 
 
 @pytest.mark.parametrize("text", ["stop it", "don't stop", "Stop", "STOP", "stop!", "s top"])
 def test_what_only_looks_like_stop_is_a_message(server: Stoppable, text: str) -> None:
-    assert Stop(StopOptions()).on_message(alice_at(server, "127.0.0.1"), Message(text)) is None
+    assert Stop(StopOptions()).on_message(alice_at(server, "127.0.0.1"), Message(text, bare=True)) is None
     assert server.reasons == []
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.10", "::1"])
 def test_by_default_this_machine_may(server: Stoppable, address: str) -> None:
-    Stop(StopOptions()).on_message(alice_at(server, address), Message("stop"))
+    Stop(StopOptions()).on_message(alice_at(server, address), Message("stop", bare=True))
     assert server.reasons == ["stopped by alice"]
 
 
 @pytest.mark.parametrize("address", ["10.0.0.7", "128.0.0.1", "::2", "2001:db8::1"])
 def test_by_default_nobody_else_may(server: Stoppable, address: str) -> None:
     alice = alice_at(server, address)
-    assert Stop(StopOptions()).on_message(alice, Message("stop")) == Handled()
+    assert Stop(StopOptions()).on_message(alice, Message("stop", bare=True)) == Handled()
     assert server.reasons == []
     assert alice.heard == [f"you may not stop the server from {address}, only from 127.0.0.0/8, ::1"]
 
@@ -70,13 +70,13 @@ def test_by_default_nobody_else_may(server: Stoppable, address: str) -> None:
 )
 def test_who_may_is_configured(server: Stoppable, allow: tuple[str, ...], address: str, may: bool) -> None:
     options = StopOptions(allow=tuple(Network(network) for network in allow))
-    Stop(options).on_message(alice_at(server, address), Message("stop"))
+    Stop(options).on_message(alice_at(server, address), Message("stop", bare=True))
     assert bool(server.reasons) is may
 
 
 def test_it_may_be_nobody(server: Stoppable) -> None:
     alice = alice_at(server, "127.0.0.1")
-    Stop(StopOptions(allow=())).on_message(alice, Message("stop"))
+    Stop(StopOptions(allow=())).on_message(alice, Message("stop", bare=True))
     assert alice.heard == ["you may not stop the server from 127.0.0.1, only from nowhere"]
 
 
@@ -167,3 +167,9 @@ async def test_a_plugin_that_refuses_messages_keeps_nobody_from_stopping(chat: C
     alice = await chat.join("alice")
     await alice.say("hello", "stop")
     await alice.hears("* not sent: quiet, please", "* the server is stopping (stopped by alice)")
+
+
+async def test_stop_in_a_message_of_several_lines_is_text(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    await alice.say("```", "stop", "```")
+    await alice.hears("alice: stop")

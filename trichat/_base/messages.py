@@ -172,10 +172,33 @@ def _check_rooms(rooms: tuple[str, ...]) -> None:
             raise ValueError(f"{room!r} cannot be a room: it has to be one word without a comma")
 
 
+Code = Literal[
+    "refused",
+    "name_taken",
+    "name_invalid",
+    "no_such_name",
+    "no_such_room",
+    "not_in_room",
+    "banned",
+    "invite_only",
+    "wrong_key",
+    "room_full",
+    "not_permitted",
+    "usage",
+    "unknown_command",
+    "too_long",
+    "login_required",
+    "too_fast",
+    "failed",
+]
+"""Why something was refused, for programs. Each front has its own form for it."""
+
+
 class Refuse(msgspec.Struct, frozen=True):
-    """A plugin's answer: no. The client is told the `reason`."""
+    """A plugin's answer: no. The client is told the `reason`; a program also gets the `code`."""
 
     reason: str
+    code: Code = "refused"
 
     def __post_init__(self) -> None:
         if not isinstance(self.reason, str):

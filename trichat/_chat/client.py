@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from trichat._base.messages import Message
-from trichat._fronts.wire import Wire
+from trichat._fronts.front import Dialogue, Wire
 from trichat._net.outbox import Outbox
 from trichat._plugins.shadow import is_withheld
 
@@ -25,24 +25,27 @@ class Connection:
         "address",
         "client",
         "conversation",
+        "dialogue",
         "draft",
         "farewell",
+        "front",
         "name",
         "outbox",
         "reason",
         "room",
-        "wire",
     )
 
-    def __init__(self, server: "Server", address: str, wire: Wire, outbox: Outbox) -> None:
+    def __init__(self, server: "Server", address: str, front: str, dialogue: Dialogue, outbox: Outbox) -> None:
         self.address: str = address
-        self.wire: Wire = wire
+        self.front: str = front
+        """The name of its front."""
+        self.dialogue: Dialogue = dialogue
         self.outbox: Outbox = outbox
         self.name: str = ""
         self.room: str = ""
         self.draft: Message = _NOTHING_SAID
-        """A message of this client to its room, without its text: copying it takes two thirds of the time that making
-        a message does. Meaningless until the client is in a room."""
+        """A bare message of this client to its room, without its text: copying it takes two thirds of the time that
+        making a message does. Meaningless until the client is in a room."""
         self.conversation: trio.CancelScope = trio.CancelScope()
         """What the client asks and is answered. Ending it leaves time to say goodbye."""
         self.reason: str | None = None
@@ -54,13 +57,18 @@ class Connection:
         return f"{self.name} ({self.address})" if self.name else self.address
 
     @property
+    def wire(self) -> Wire:
+        """How it is sent messages."""
+        return self.dialogue.wire
+
+    @property
     def ended(self) -> bool:
         """Whether the conversation is over: the client is on its way out."""
         return self.reason is not None
 
     def notice(self, text: str) -> None:
         """Say something to this client alone, as the server."""
-        self.outbox.put(self.wire.encode_notice(text))
+        self.outbox.put(self.wire.encode([Message(text, rooms=(), kind="notice")]))
 
     def end(self, reason: str, *, farewell: str = "") -> None:
         """End the conversation; the first reason stays."""
@@ -87,6 +95,11 @@ class Client:
     def address(self) -> str:
         """Its IP address."""
         return self._connection.address
+
+    @property
+    def front(self) -> str:
+        """The front that it came in by: `"line"` for the line protocol."""
+        return self._connection.front
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ from trichat._chat.history import History
 from trichat._chat.hub import Hub
 from trichat._chat.shutdown import Shutdown
 from trichat._config.options import ServerOptions
+from trichat._fronts.front import Limits
 from trichat._plugins.dispatch import Plugins
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class Context(msgspec.Struct, frozen=True):
     server: "Server"
     """What plugins are given of it."""
     options: ServerOptions
+    limits: Limits
     hub: Hub
     plugins: Plugins
     broadcaster: Broadcaster

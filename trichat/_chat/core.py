@@ -22,8 +22,8 @@ from trichat._chat.session import Session
 from trichat._chat.shutdown import Shutdown
 from trichat._config.options import Config
 from trichat._config.plugin_policy import Policy, policy_of
-from trichat._fronts.line.wire import LineWire
-from trichat._fronts.wire import Wire
+from trichat._fronts.front import Front, Limits
+from trichat._fronts.line.front import LineFront
 from trichat._net.listener import Address, Listener, TcpListener
 from trichat._net.transport import StreamTransport, Transport
 from trichat._plugins.command_calls import commands_of_all
@@ -73,12 +73,21 @@ class Core:
         self.hub = Hub(max_clients=options.max_clients, max_clients_per_address=options.max_clients_per_address)
         self.broadcaster = Broadcaster(self.hub, self.plugins, Order())
         self.history = History(self.plugins, options.hook_timeout)
-        self._context = Context(server, options, self.hub, self.plugins, self.broadcaster, self.history, self.shutdown)
+        self._context = Context(
+            server,
+            options,
+            Limits(options.max_line_bytes),
+            self.hub,
+            self.plugins,
+            self.broadcaster,
+            self.history,
+            self.shutdown,
+        )
         self.storages = Storages(Path(options.data_dir).absolute(), STORAGE_SHARE * options.shutdown_timeout)
         self.commands: Mapping[str, Command] = {}
         """Those of plugins that have not crashed; empty before the start."""
-        self._wire = LineWire(options.max_line_bytes)
-        tcp = TcpListener(options.host, options.port, self._wire, options.send_timeout)
+        self._front: Front = LineFront()
+        tcp = TcpListener(options.host, options.port, self._front, options.send_timeout)
         self._listeners = [tcp] if listeners is None else listeners
         self._variables = Variables()
         """The context variables of the task that serves."""
@@ -120,7 +129,7 @@ class Core:
         """Do what `Server.attach` does."""
         if self._nursery is None:
             raise RuntimeError("the server is not running")
-        self._accept(StreamTransport(stream, address), self._wire)
+        self._accept(StreamTransport(stream, address), self._front)
 
     async def serve(self, task_status: trio.TaskStatus[list[Address]]) -> None:
         """Do what `Server.serve` does, and raise whole groups of errors."""
@@ -173,9 +182,9 @@ class Core:
             await self.shutdown.requested.wait()
             nursery.cancel_scope.cancel()
 
-    def _accept(self, transport: Transport, wire: Wire) -> None:
+    def _accept(self, transport: Transport, front: Front) -> None:
         assert self._nursery is not None
-        session = Session(transport, wire, self._context)
+        session = Session(transport, front, self._context)
         self._sessions.add(session)
         # A task inherits the context in which it is started, and a plugin that attaches a client has one of its own.
         start = partial(self._nursery.start_soon, self.run_session, session, name=f"client {transport.address}")

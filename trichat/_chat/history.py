@@ -16,7 +16,7 @@ from trichat._base.errors import ConnectionLost, TrichatError
 from trichat._base.failures import pass_on
 from trichat._base.messages import Message, Refuse
 from trichat._base.worker_threads import WorkerThreads
-from trichat._fronts.wire import Wire
+from trichat._fronts.front import Wire
 from trichat._net.outbox import Send
 from trichat._plugins.dispatch import Plugins
 
@@ -53,8 +53,8 @@ class _Part:
         """`None` until a session has asked. It stays `None` if the messages are not in memory."""
         self._encoded: dict[Wire, bytes] = {}
 
-    def pages(self, wire: Wire) -> Iterator[bytes]:
-        """Yield the messages, encoded for `wire`."""
+    def pages(self, wire: Wire, room: str) -> Iterator[bytes]:
+        """Yield the messages of `room`, encoded for `wire`."""
         assert self.messages is not None
         encoded = self._encoded.get(wire)
         if encoded is not None:
@@ -62,9 +62,9 @@ class _Part:
         elif sum(len(message.text) for message in self.messages) > ENCODED_CHARACTERS:
             messages = iter(self.messages)
             while page := _take_page(messages):
-                yield wire.encode_history(page)
+                yield wire.encode_history(room, page)
         else:
-            self._encoded[wire] = wire.encode_history(self.messages)
+            self._encoded[wire] = wire.encode_history(room, self.messages)
             yield self._encoded[wire]
 
 
@@ -85,7 +85,7 @@ class History:
         history = await self._ask(room, after, before)
         if isinstance(history, _Part):
             return False
-        await self._send_pages(history, send, wire)
+        await self._send_pages(history, send, wire, room)
         return True
 
     async def send(self, send: Send, wire: Wire, room: str, after: int, before: int) -> None:
@@ -93,11 +93,11 @@ class History:
         history = await self._ask(room, after, before)
         if isinstance(history, _Part):
             with _translated():
-                pages = history.pages(wire)
+                pages = history.pages(wire, room)
                 while (page := next(pages, None)) is not None:
                     await send(page)
         else:
-            await self._send_pages(history, send, wire)
+            await self._send_pages(history, send, wire, room)
 
     async def _ask(self, room: str, after: int, before: int) -> _Part | Iterable[Message]:
         """Return the messages that the plugins have: a part if they are in memory, otherwise what can be read once."""
@@ -130,11 +130,11 @@ class History:
                 self._parts.popitem(last=False)
         return self._parts[key]
 
-    async def _send_pages(self, history: Iterable[Message], send: Send, wire: Wire) -> None:
+    async def _send_pages(self, history: Iterable[Message], send: Send, wire: Wire, room: str) -> None:
         with _translated():
             messages = iter(history)
             while page := await self._read_page(messages):
-                await send(wire.encode_history(page))
+                await send(wire.encode_history(room, page))
 
     async def _read_page(self, messages: Iterator[Message]) -> list[Message]:
         async with self._readers:

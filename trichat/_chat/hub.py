@@ -11,7 +11,7 @@ from trichat._base import nicknames
 from trichat._base.messages import Message
 from trichat._base.name_index import NameIndex
 from trichat._chat.client import Connection
-from trichat._fronts.wire import Wire
+from trichat._fronts.front import Wire
 from trichat._net.outbox import Outbox
 
 
@@ -122,7 +122,7 @@ class Hub:
 
 
 def _make_draft(connection: Connection) -> None:
-    connection.draft = Message("", connection.name, (connection.room,))
+    connection.draft = Message("", connection.name, (connection.room,), bare=True)
 
 
 def _audience(members: Iterable[Connection]) -> Mapping[Wire, Sequence[Outbox]]:

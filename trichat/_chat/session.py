@@ -1,14 +1,14 @@
 """A session: the one task that serves one client, from its connection to its end.
 
 It reads as a conversation: may you come in, who are you, this is what was said, please talk. Whatever ends it, its
-`Teardown` follows, once and shielded.
+`Teardown` follows, once and shielded. The session does not know what the conversation looks like in bytes: that is up
+to the `Dialogue` of the client's front.
 """
 
 import inspect
 import logging
 import math
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 
 import trio
 
@@ -17,10 +17,12 @@ from trichat._base import nicknames
 from trichat._base.errors import ConnectionLost, RequiredPluginFailed
 from trichat._base.messages import LOBBY, Handled, Message, Refuse
 from trichat._chat.client import Connection
+from trichat._chat.command_requests import run_command
 from trichat._chat.context import Context
 from trichat._chat.history import HistoryUnavailable
 from trichat._chat.teardown import Teardown
-from trichat._fronts.wire import Event, Wire
+from trichat._fronts.front import Front, Outcome, RoomView
+from trichat._fronts.requests import Command, Foreign, Login, Malformed, Quit, Reply, Request, Say
 from trichat._net.outbox import Outbox, Send
 from trichat._net.transport import RECEIVE_BYTES, Transport
 from trichat._plugins.deadlines import Calls
@@ -33,41 +35,37 @@ NAME_TRIES = 5
 # How often to send what was said while a long history was sent, before joining with the rest.
 CATCHING_UP = 3
 
-# Names in the welcome line; those of a full server would be longer than any screen.
+# Names in the welcome; those of a full server would be longer than any screen.
 NAMES_SHOWN = 20
 
-# A web page can make a browser send such a line to a server in its user's network, and then whatever it likes: `stop`,
-# from an address that is allowed to.
-_HTTP_REQUEST = re.compile(r"[A-Z]+ \S+ HTTP/[0-9.]+\s*")
-
 _BLANK = Handled()
-"""The answer to a line with nothing in it."""
+"""The answer to a message with nothing in it."""
 
 
 class Session:
-    """Serves one client over `transport`, which speaks `wire`."""
+    """Serves one client over `transport`, which speaks the protocol of `front`."""
 
     # As in everything else that each client has: without a dictionary each, ten thousand clients take far less memory.
     __slots__ = (
         "_came",
         "_context",
-        "_decoder",
+        "_dialogue",
         "_teardown",
         "_transport",
         "connection",
     )
 
-    def __init__(self, transport: Transport, wire: Wire, context: Context) -> None:
+    def __init__(self, transport: Transport, front: Front, context: Context) -> None:
         self._transport = transport
         self._context = context
-        self._decoder = wire.decoder()
-        self._came: Sequence[Event] = ()
-        """Lines that arrived together with the name, after it."""
+        self._dialogue = front.dialogue(context.limits)
+        self._came: Iterator[Request] = iter(())
+        """Requests that arrived together with the name, after it."""
         options = context.options
         outbox = Outbox(
             transport, limit=options.backlog_bytes, send_timeout=options.send_timeout, give_up=self._give_up
         )
-        self.connection = Connection(context.server, transport.address, wire, outbox)
+        self.connection = Connection(context.server, transport.address, front.name, self._dialogue, outbox)
         self._teardown = Teardown(self.connection, transport, context)
 
     async def run(self) -> None:
@@ -109,7 +107,7 @@ class Session:
             return False
         logger.info("%s connected", connection)
         self._teardown.was_connected = True
-        connection.notice("welcome to trichat; type your name and press Enter")
+        connection.outbox.put(self._dialogue.greeting())
         return True
 
     async def _refusal(self) -> Refuse | None:
@@ -124,60 +122,53 @@ class Session:
         connection, timeout = self.connection, self._context.options.name_timeout
         tries = 0
         with trio.move_on_after(timeout) as patience:
-            while (text := await self._next_line()) is not None:
-                if _HTTP_REQUEST.fullmatch(text):
-                    connection.end("it spoke HTTP", farewell="this is a chat, and no web server; connect with nc")
-                    return False
-                # What plugins send it in on_join follows the welcome: above a long history nobody would see it.
+            while (request := await self._next_request()) is not None:
+                if not isinstance(request, Login):
+                    await self._serve(request)
+                    if connection.ended:
+                        return False
+                    continue
+                # What plugins send it in on_join follows the greeting: above a long history nobody would see it.
                 async with connection.outbox.exclusive() as send:
-                    problem = await self._try_name(text)
-                    if problem is None:
+                    refusal = await self._try_name(request.name)
+                    if refusal is None:
                         patience.deadline = math.inf
                         trio.lowlevel.current_task().name = f"client {connection.name}"
                         return await self._join(send)
                 if connection.ended:
                     return False
-                logger.debug("%s: refused as %r: %s", connection, text, problem)
+                logger.debug("%s: refused as %r: %s", connection, request.name, refusal.reason)
                 tries += 1
                 if tries == NAME_TRIES:
-                    connection.end("no name", farewell=f"{problem}; that was the last try")
+                    connection.end("no name", farewell=f"{refusal.reason}; that was the last try")
                     return False
-                connection.notice(f"{problem}; try another name")
+                self._answer(request, refusal)
             connection.end("closed the connection")
         connection.end("no name in time", farewell=f"no name within {timeout:g} seconds")
         return False
 
-    async def _next_line(self) -> str | None:
-        """Wait for the next line that is not blank, and return it, or `None` if there will be none."""
-        while True:
-            came, self._came = self._came, ()
-            for place, event in enumerate(came, 1):
-                if not isinstance(event, str):
-                    # A web page may make a browser start like this, and what follows would not be chat.
-                    self.connection.end("sent no name", farewell="that is no name; please connect again")
-                    return None
-                if event.strip():
-                    self._came = came[place:]
-                    return event
+    async def _next_request(self) -> Request | None:
+        """Wait for the next request, and return it, or `None` if there will be none."""
+        while (request := next(self._came, None)) is None:
             data = await self._transport.receive()
-            self._came = self._decoder.receive(data)
-            if not data and not self._came:
-                return None
+            self._came = iter(self._dialogue.receive(data))
+            if not data:
+                return next(self._came, None)
+        return request
 
-    async def _try_name(self, text: str) -> str | None:
-        """Give the client the name that `text` asks for, and return why it cannot have it."""
+    async def _try_name(self, text: str) -> Refuse | None:
+        """Give the client the name that `text` asks for, or return why it cannot have it."""
         connection, hub = self.connection, self._context.hub
         try:
             name = nicknames.prepare(text)
         except nicknames.InvalidName as invalid:
-            return str(invalid)
+            return Refuse(str(invalid), "name_invalid")
         if not hub.claim(connection, name):
-            return f"the name {name!r} is taken"
-        answer = await self._context.plugins.ask(hookspecs.on_join, connection.client)
-        if answer is not None:
+            return Refuse(f"the name {name!r} is taken", "name_taken")
+        refusal = await self._context.plugins.ask(hookspecs.on_join, connection.client)
+        if refusal is not None:
             hub.take_back(connection)
-            return answer.reason
-        return None
+        return refusal
 
     async def _join(self, send: Send) -> bool:
         """Send the history, enter the room and welcome the client. Return whether it is in; if not, it has ended.
@@ -214,31 +205,29 @@ class Session:
             except HistoryUnavailable as unavailable:
                 problem = str(unavailable)
         if problem is not None:
-            await send(wire.encode_notice(problem))
-        await send(wire.encode_notice(self._welcome_text()))
+            await send(wire.encode([Message(problem, rooms=(), kind="notice")]))
+        await send(self._dialogue.entered(self._view()))
 
-    def _welcome_text(self) -> str:
+    def _view(self) -> RoomView:
         connection, context = self.connection, self._context
         # Only as many as are shown: in a storm of joins, each welcome would walk through everyone.
         members = context.hub.members(connection.room, NAMES_SHOWN + 1)
-        others = [member.name for member in members if member is not connection][:NAMES_SHOWN]
-        shown = ", ".join(others)
-        unnamed = context.hub.count(connection.room) - 1 - len(others)
-        if unnamed > 0:
-            shown += f" and {unnamed} more"
-        parts = [f"welcome, {connection.name}", f"here: {shown}" if shown else "you are the first here"]
-        if context.plugins.active.implements(hookspecs.history):
-            parts.append("what is said is kept (dates are UTC)")
         client = connection.client
         hints = {each.hint for each in context.server.commands.values() if each.hint and each.who.includes(client)}
-        parts += sorted(hints)  # an order that no reload changes
-        return "; ".join(parts)
+        return RoomView(
+            room=connection.room,
+            name=connection.name,
+            others=[member.name for member in members if member is not connection][:NAMES_SHOWN],
+            count=context.hub.count(connection.room) - 1,
+            keeps_history=context.plugins.active.implements(hookspecs.history),
+            hints=sorted(hints),  # an order that no reload changes
+        )
 
     async def _chat(self, calls: Calls) -> None:
-        """Take what the client says, until it says no more."""
-        transport, decoder, turns = self._transport, self._decoder, self._context.broadcaster.turns
+        """Do what the client asks for, until it asks for no more."""
+        transport, dialogue, turns = self._transport, self._dialogue, self._context.broadcaster.turns
         is_waiting = await self._take(self._came, calls, more_is_there=False)
-        self._came = ()
+        self._came = iter(())
         while True:
             data = None
             if is_waiting:
@@ -246,37 +235,48 @@ class Session:
                 await turns.end_of_round()
                 data = transport.receive_nowait()
             if data is None:
-                data = await transport.receive()
-            # Nothing here keeps the lines, so a silent client takes no memory for its last ones.
-            is_waiting = await self._take(decoder.receive(data), calls, len(data) == RECEIVE_BYTES)
+                if dialogue.patience == math.inf:
+                    data = await transport.receive()
+                else:
+                    data = await self._receive_in_time(calls)
+            # Nothing here keeps the requests, so a silent client takes no memory for its last ones.
+            is_waiting = await self._take(dialogue.receive(data), calls, len(data) == RECEIVE_BYTES)
             if not data:
                 break
         self.connection.end("closed the connection")
 
-    async def _take(self, came: Sequence[Event], calls: Calls, more_is_there: bool) -> bool:
-        """Ask plugins about lines that came together, and publish what may be said.
+    async def _receive_in_time(self, calls: Calls) -> bytes:
+        """Return what arrives. After some silence, the dialogue completes what it can without it."""
+        with trio.move_on_after(self._dialogue.patience):
+            return await self._transport.receive()
+        await self._take(self._dialogue.idle(), calls, more_is_there=False)
+        return await self._transport.receive()
 
-        Returns whether to wait for the end of the broadcaster's round: the last line is in the inbox, nobody else has
-        run since, and no more is there to be received.
+    async def _take(self, requests: Iterable[Request], calls: Calls, more_is_there: bool) -> bool:
+        """Carry out requests that came together: ask plugins about what is said, and publish what may be said.
+
+        Returns whether to wait for the end of the broadcaster's round: the last message is in the inbox, nobody else
+        has run since, and no more is there to be received.
         """
-        # Looked up here, and not for each line: that is four calls of Python functions.
+        # Looked up here, and not for each message: that is four calls of Python functions.
         connection, plugins, broadcaster = self.connection, self._context.plugins, self._context.broadcaster
         client = connection.client
-        is_alone = not more_is_there and len(came) < 2
+        is_alone = not more_is_there and isinstance(requests, list) and len(requests) < 2
         is_waiting = False
-        for line in came:
+        for request in requests:
             if connection.reason is not None:
                 break  # ended by somebody who ran meanwhile, or was woken together with it
-            if not isinstance(line, str):
-                connection.notice(f"not taken: a line has at most {line.limit} bytes")
+            if not isinstance(request, Say):
+                await self._serve(request)
+                is_waiting = False
                 continue
-            message = connection.draft.with_text(line)
-            # Nobody is asked about a line that is blank, or had only control characters in it.
+            message = connection.draft.with_text(request.text) if request.bare else self._message(request)
+            # Nobody is asked about a message that is blank, or had only control characters in it.
             answer = plugins.ask_message(client, message, calls) if message.text.strip() else _BLANK
             if answer is not message and inspect.isawaitable(answer):
                 answer = await answer
             if not isinstance(answer, Message):
-                await self._withhold(answer)
+                await self._withhold(request, answer)
                 is_waiting = False
             elif connection.reason is not None:
                 break  # a plugin has kicked it
@@ -289,12 +289,42 @@ class Session:
                     is_waiting = False
         return is_waiting and not more_is_there
 
-    async def _withhold(self, answer: Handled | Refuse) -> None:
-        """Tell the client why a line is not sent, if it was refused."""
+    def _message(self, request: Say) -> Message:
+        """Return what a request says, if it is more than one line to the client's room."""
+        connection = self.connection
+        return Message(request.text, connection.name, (connection.room,), request.kind, reply_to=request.reply_to)
+
+    async def _withhold(self, request: Request, answer: Handled | Refuse) -> None:
+        """Tell the client why a message is not sent, if it was refused."""
         connection = self.connection
         if isinstance(answer, Refuse) and not connection.ended:
             logger.debug("%s: not sent: %s", connection, answer.reason)
-            connection.notice(f"not sent: {answer.reason}")
+            self._answer(request, answer)
         # Publishing waits when there is too much of it. Without this, a chunk of commands or of blank lines would hold
         # everyone up.
         await trio.lowlevel.checkpoint()
+
+    async def _serve(self, request: Request) -> None:
+        """Carry out a request that says nothing in a room, and answer it."""
+        connection = self.connection
+        match request:
+            case Reply(data):
+                connection.outbox.put(data)
+            case Foreign(reason, farewell):
+                connection.end(reason, farewell=farewell)
+            case Quit(reason):
+                connection.end(f"left: {reason}" if reason else "left", farewell="goodbye")
+            case Malformed(reason, code):
+                self._answer(request, Refuse(reason, code))
+            case _ if not connection.room:
+                self._answer(request, Refuse("give a name first", "login_required"))
+            case Command():
+                outcome = await run_command(request, connection.client)
+                if not connection.ended:
+                    self._answer(request, outcome)
+            case Login() | Say():
+                self._answer(request, Refuse("you have a name already"))
+        await trio.lowlevel.checkpoint()
+
+    def _answer(self, request: Request, outcome: Outcome) -> None:
+        self.connection.outbox.put(self._dialogue.answered(request, outcome))

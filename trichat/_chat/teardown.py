@@ -69,7 +69,7 @@ class Teardown:
         context.hub.release(connection)
         # A client that piped its `stop` has closed its side already, and still reads.
         last_words = connection.farewell or context.shutdown.announcement
-        connection.outbox.close(connection.wire.encode_notice(last_words) if last_words else b"")
+        connection.outbox.close(connection.dialogue.farewell(last_words) if last_words else b"")
 
     async def _tell_plugins(self) -> None:
         connection = self._connection

@@ -27,7 +27,8 @@ from trichat._base.messages import Handled, Message, Refuse
 from trichat._chat.client import Client, Connection
 from trichat._config.options import Config
 from trichat._config.plugin_policy import KEYS
-from trichat._fronts.line.wire import LineWire
+from trichat._fronts.front import Limits
+from trichat._fronts.line.front import LineFront
 from trichat._net.outbox import Outbox
 from trichat._net.transport import Bytes, Transport
 from trichat._plugins.discovery import Found, find_plugins, name_of
@@ -159,7 +160,7 @@ class LogReplay:
         self.report = Report(name, log or _log_of(config))
         _open(self.report.log).close()
         self._senders: OrderedDict[str, Connection] = OrderedDict()
-        self._wire = LineWire(config.server.max_line_bytes)
+        self._limits = Limits(config.server.max_line_bytes)
         # During a call the clock runs in real time, since the call may wait for the network. Between calls it jumps to
         # the time in the log.
         self._clock = MockClock(rate=1.0)
@@ -240,7 +241,8 @@ class LogReplay:
         connection = self._senders.pop(message.sender, None)
         if connection is None:
             outbox = Outbox(_NoTransport(), limit=0, send_timeout=math.inf, give_up=lambda _: None)
-            connection = Connection(server, NO_ADDRESS, self._wire, outbox)
+            front = LineFront()
+            connection = Connection(server, NO_ADDRESS, front.name, front.dialogue(self._limits), outbox)
         connection.name, connection.room = message.sender, message.room
         self._senders[message.sender] = connection
         if len(self._senders) > SENDERS:

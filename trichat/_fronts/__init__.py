@@ -1,4 +1,4 @@
 """Fronts: what a protocol looks like in bytes, without I/O.
 
-A wire turns bytes into lines and messages into bytes, and knows nothing of sockets, tasks or rooms.
+`front` is the seam, `requests` is what clients want on any front, and each folder is one protocol.
 """

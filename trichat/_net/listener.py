@@ -1,4 +1,4 @@
-"""Listeners: where connections come from. A listener knows which wire its connections speak."""
+"""Listeners: where connections come from. A listener knows the front of its connections."""
 
 import errno
 import logging
@@ -10,12 +10,12 @@ from typing import NamedTuple, Protocol
 import trio
 
 from trichat._base.errors import StartError
-from trichat._fronts.wire import Wire
+from trichat._fronts.front import Front
 from trichat._net.transport import SocketTransport, Transport
 
 logger = logging.getLogger("trichat.listener")
 
-Accept = Callable[[Transport, Wire], None]
+Accept = Callable[[Transport, Front], None]
 
 # Thousands may connect at once after a restart. The kernel caps this at net.core.somaxconn.
 ACCEPT_BACKLOG = 4096
@@ -68,10 +68,10 @@ class TcpListener:
     `send_timeout` is the server's: the seconds that a client may take nothing before its connection is ended.
     """
 
-    def __init__(self, host: str, port: int, wire: Wire, send_timeout: float = 60.0) -> None:
+    def __init__(self, host: str, port: int, front: Front, send_timeout: float = 60.0) -> None:
         self._host = host
         self._port = port
-        self._wire = wire
+        self._front = front
         milliseconds = int(1000 * max(SILENCE, 2 * send_timeout))
         self._socket_options = (*_SOCKET_OPTIONS, (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds))
 
@@ -125,7 +125,7 @@ class TcpListener:
         except OSError:
             sock.close()  # it was reset before it was accepted
             return
-        accept(SocketTransport(sock, host), self._wire)
+        accept(SocketTransport(sock, host), self._front)
 
 
 def _listen_on_all(addresses: Sequence[tuple[int, str]], port: int) -> list[socket.socket]:

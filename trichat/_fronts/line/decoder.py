@@ -2,14 +2,26 @@
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from trichat._fronts.line.telnet import TelnetFilter
-from trichat._fronts.wire import Event, LineTooLong
+
+
+class LineTooLong(msgspec.Struct, frozen=True):
+    """A line is longer than the limit; all of it is dropped."""
+
+    limit: int
+    """The longest line that is accepted, in bytes."""
+
+
+Event = str | LineTooLong
+"""A line without its line end, or what stands in its place."""
 
 
 class LineDecoder:
-    """Splits chunks of any size into lines. Empty lines are dropped; an unfinished last line counts."""
+    """Splits chunks of any size into lines. An unfinished last line counts, unless it is empty."""
 
-    __slots__ = ("_limit", "_skipping", "_telnet", "_unfinished")
+    __slots__ = ("_limit", "_skipping", "_telnet", "_unfinished", "found_too_long")
 
     def __init__(self, max_line_bytes: int) -> None:
         self._limit = max_line_bytes
@@ -17,12 +29,15 @@ class LineDecoder:
         self._unfinished = b""
         self._skipping = False
         """Whether a line is past the limit and was reported: the rest of it is dropped."""
+        self.found_too_long = False
+        """Whether something in what was returned last is no line."""
 
     def receive(self, data: bytes) -> Sequence[Event]:
         """Take what arrived, and return what it completes. `b""`, once or more, says that nothing more will come."""
+        self.found_too_long = False
         if not data:
             unfinished, self._unfinished = self._unfinished, b""
-            return self._finish([unfinished])
+            return self._finish([unfinished] if unfinished.removesuffix(b"\r") else [])
         # At most one limit's worth is unfinished, so gluing it on stays cheap however small the chunks are.
         lines, end, self._unfinished = (self._unfinished + self._telnet.strip(data)).rpartition(b"\n")
         events: Sequence[Event]
@@ -32,10 +47,9 @@ class LineDecoder:
             events = self._finish(lines.split(b"\n"))
         else:
             # What `_finish` does, for all lines at once, in a third of the time.
-            texts = lines.decode("utf-8", "replace").replace("\r\n", "\n").removesuffix("\r").split("\n")
-            events = list(filter(None, texts)) if "" in texts else texts
+            events = lines.decode("utf-8", "replace").replace("\r\n", "\n").removesuffix("\r").split("\n")
         if self._unfinished and self._goes_too_far():
-            return [*events, LineTooLong(self._limit)]
+            return [*events, self._too_long()]
         return events
 
     def _finish(self, lines: Iterable[bytes]) -> Sequence[Event]:
@@ -44,10 +58,14 @@ class LineDecoder:
             if self._skipping:
                 self._skipping = False
             elif self._is_too_long(line):
-                events.append(LineTooLong(self._limit))
-            elif text := line.removesuffix(b"\r").decode("utf-8", "replace"):
-                events.append(text)
+                events.append(self._too_long())
+            else:
+                events.append(line.removesuffix(b"\r").decode("utf-8", "replace"))
         return events
+
+    def _too_long(self) -> LineTooLong:
+        self.found_too_long = True
+        return LineTooLong(self._limit)
 
     def _goes_too_far(self) -> bool:
         """Drop the unfinished line if it is too long. Return whether it is, and was not reported yet."""

@@ -5,19 +5,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from trichat._base.messages import Message
-from trichat._base.text import printable
-from trichat._fronts.line.decoder import LineDecoder
 
 
 class LineWire:
-    """The line protocol, with lines of at most `max_line_bytes` (without their end)."""
-
-    def __init__(self, max_line_bytes: int) -> None:
-        self._max_line_bytes = max_line_bytes
-
-    def decoder(self) -> LineDecoder:
-        """Return a decoder for a new connection."""
-        return LineDecoder(self._max_line_bytes)
+    """Encodes messages for clients of the line protocol."""
 
     def encode(self, messages: Sequence[Message]) -> bytes:
         """Encode live messages: `alice: hello`, `** alice waves`, and `* alice joined` for what no person said."""
@@ -26,19 +17,17 @@ class LineWire:
             text = "\n".join([*(line for message in messages for line in _lines(message)), ""])
         return text.encode()
 
-    def encode_history(self, messages: Sequence[Message]) -> bytes:
+    def encode_history(self, room: str, messages: Sequence[Message]) -> bytes:  # noqa: ARG002 - it is in one room
         """Encode messages of the past: `[2026-11-22 13:29:00] alice: hello`, in UTC."""
         lines = ((_date(message.id // 1_000_000), line) for message in messages for line in _lines(message))
         return "".join([f"[{date}] {line}\n" for date, line in lines]).encode()
 
-    def encode_notice(self, text: str) -> bytes:
-        """Encode what the server says to one client: each line starts with `* `."""
-        return "".join([f"* {printable(line)}\n" for line in text.split("\n")]).encode()
-
 
 def _line(message: Message) -> str:
-    if message.kind == "said":
+    if message.kind == "said" and message.rooms:
         return f"{message.sender}: {message.text}"
+    if not message.rooms and message.about:
+        return f"* {message.sender} to you: {message.text}"
     # Two stars, so that nobody can seem to have left by `/me left`.
     return f"{'**' if message.kind == 'did' else '*'} {message.sentence()}"
 

@@ -11,8 +11,8 @@ from trichat._base.errors import PluginError
 from trichat._base.failures import leaves, one_for_all
 from trichat._base.task_tree import task_tree
 from trichat._config.options import Config, ServerOptions, in_trial
-from trichat._fronts.line.wire import LineWire
-from trichat._fronts.wire import Wire
+from trichat._fronts.front import Front
+from trichat._fronts.line.front import LineFront
 from trichat._net.listener import Accept, Address
 from trichat._plugins.discovery import is_factory, name_of
 from trichat._plugins.loader import load_plugin, load_plugins
@@ -41,8 +41,8 @@ Connect = Callable[[Pipe, Pipe, str], MemoryTransport]
 class MemoryListener:
     """A listener for people in the same process."""
 
-    def __init__(self, wire: Wire, transport: Connect = MemoryTransport) -> None:
-        self._wire = wire
+    def __init__(self, front: Front, transport: Connect = MemoryTransport) -> None:
+        self._front = front
         self._transport = transport
         self._accept: Accept | None = None
 
@@ -63,7 +63,7 @@ class MemoryListener:
             raise ConnectionRefusedError(111, "Connection refused")
         to_server, from_server = Pipe(KERNEL_BUFFER), Pipe(arrived=arrived)
         transport = self._transport(to_server, from_server, address)
-        self._accept(transport, self._wire)
+        self._accept(transport, self._front)
         return MemoryLine(from_server, to_server), transport
 
 
@@ -228,7 +228,7 @@ def make_chat(plugins: Plugins, config: Tables | None, folder: Path, transport: 
         if name in given and not is_factory(given[name]):
             raise PluginError(f"there are two plugins named {name!r}; rename the one that you add")
     ordered = {**built_in, **{name: found.get(name, plugin) for name, plugin in given.items()}}
-    listener = MemoryListener(LineWire(full.server.max_line_bytes), transport)
+    listener = MemoryListener(LineFront(), transport)
 
     def make(name: str) -> object:
         if name in ordered and name not in found:

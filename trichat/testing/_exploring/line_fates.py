@@ -9,7 +9,7 @@ from trichat._base.messages import Message
 from trichat._fronts.line.wire import LineWire
 from trichat.testing._chat.person import Person
 
-_WIRE = LineWire(4096)
+_WIRE = LineWire()
 
 _NOT_SENT = re.compile(r"\* (\d+) messages were not sent")
 

@@ -1,0 +1,37 @@
+"""Carries out the slash commands that clients give."""
+
+import inspect
+import logging
+from typing import TYPE_CHECKING
+
+from trichat._base.messages import Refuse
+from trichat._config.options import suggestion
+from trichat._fronts.front import Answer, Outcome
+from trichat._fronts.requests import Command as CommandRequest
+
+if TYPE_CHECKING:
+    from trichat._chat.client import Client
+
+logger = logging.getLogger("trichat.commands")
+
+
+async def run_command(request: CommandRequest, client: "Client") -> Outcome:
+    """Run a command of a plugin for a client, and return what it answers, or why it did not run."""
+    commands = client.server.commands
+    command = commands.get(request.name)
+    if command is None:
+        known = [f"/{name}" for name, each in commands.items() if each.who.includes(client)]
+        nearest = suggestion(f"/{request.name}", known)
+        return Refuse(f"there is no command /{request.name}{nearest}", "unknown_command")
+    if not command.who.includes(client):
+        return Refuse(f"/{command.name} is for operators", "not_permitted")
+    try:
+        answer = command.run(client, request.arguments)
+        if inspect.isawaitable(answer):
+            answer = await answer
+    except Exception as error:
+        # An OSError, such as a deadline, is about the world, not about the code of the plugin.
+        trace = None if isinstance(error, OSError) else error
+        logger.error("plugin %r failed in /%s: %s", command.plugin, command.name, error, exc_info=trace)
+        return Refuse(f"/{command.name} of the plugin {command.plugin!r} failed", "failed")
+    return Answer(answer or "")

@@ -1,0 +1,101 @@
+"""The seam between a protocol and the rest of the server: what a front is made of.
+
+A front is a way in: the line protocol, a browser, a protocol of your own. It has no I/O. It turns bytes into requests
+and messages into bytes, and knows nothing of sockets, tasks or the hub; the server knows nothing of what a line looks
+like.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from trichat._base.messages import Message, Refuse
+from trichat._fronts.requests import Request
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What the server's configuration says about the requests of a client."""
+
+    max_line_bytes: int
+
+
+class RoomView(msgspec.Struct, frozen=True):
+    """A room, as somebody finds it who has just entered it."""
+
+    room: str
+    name: str
+    """The client's own name."""
+    others: Sequence[str]
+    """The names of others who are here: all, or the first ones."""
+    count: int
+    """How many others are here."""
+    keeps_history: bool
+    """Whether what is said here is kept."""
+    hints: Sequence[str]
+    """What the client may want to know, such as `/help shows the commands`."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a request is answered with when it was carried out."""
+
+    text: str = ""
+    """Lines for the client; empty if there is nothing to say."""
+
+
+Outcome = Answer | Refuse
+"""What came of a request."""
+
+
+class Wire(Protocol):
+    """How messages look in bytes. All clients with the same capabilities share one object, and so the same bytes."""
+
+    def encode(self, messages: Sequence[Message]) -> bytes:
+        """Encode live messages, in order. A message without a room is for this client alone."""
+
+    def encode_history(self, room: str, messages: Sequence[Message]) -> bytes:
+        """Encode messages of the past of `room`, in order, each with its date and time."""
+
+
+class Dialogue(Protocol):
+    """The conversation with one client, from its first byte to its last."""
+
+    @property
+    def wire(self) -> Wire:
+        """How this client is sent messages."""
+
+    def greeting(self) -> bytes:
+        """Return what a client is sent when it has connected and may stay."""
+
+    def receive(self, data: bytes) -> Iterable[Request]:
+        """Take what arrived, and return what it completes. `b""`, once or more, says that nothing more will come.
+
+        Each request is carried out and answered before the next one is taken out of the iterable.
+        """
+
+    def idle(self) -> Iterable[Request]:
+        """Return what is complete now that the client has sent nothing for `patience` seconds."""
+
+    @property
+    def patience(self) -> float:
+        """For how many seconds of silence to wait before calling `idle`; `math.inf` if it has nothing to complete."""
+
+    def entered(self, view: RoomView) -> bytes:
+        """Return what the client is sent when it has entered a room, after the history of that room."""
+
+    def answered(self, request: Request, outcome: Outcome) -> bytes:
+        """Return what the client is sent about what came of a request."""
+
+    def farewell(self, reason: str) -> bytes:
+        """Return the last words."""
+
+
+class Front(Protocol):
+    """A protocol. A listener carries one, and uses it for all of its connections."""
+
+    @property
+    def name(self) -> str:
+        """One word for it: what `client.front` says."""
+
+    def dialogue(self, limits: Limits) -> Dialogue:
+        """Return the conversation with a new client."""
