@@ -128,7 +128,7 @@ async def test_a_command_under_way_comes_to_its_end_too(deeds: list[str]) -> Non
         assert deeds == ["slow ends", "? enters"]
         await alice.hears("* done")
         await alice.say("/slow")
-        await alice.hears("* there is no command /slow; a space in front of the slash makes it text")
+        await alice.hears("* there is no command /slow (did you mean '/stop'?); a space in front of the slash makes it text")
 
 
 async def test_what_a_walk_has_begun_goes_on_with_the_new_one(deeds: list[str]) -> None:
@@ -364,9 +364,9 @@ class Slow(Filter):
 async def test_a_command_waits_for_the_new_version_as_well(deeds: list[str]) -> None:
     async with with_filter(Slow("!", deeds)) as chat, trio.open_nursery() as nursery:
         alice = await chat.join("alice")
-        await alice.say("/mark")
-        await trio.sleep(0.5)  # it is asked about what may be a command, too
         nursery.start_soon(chat.server.replace_plugin, "filter", Slow("?", deeds, seconds=2))
+        await chat.settled()
+        await alice.say("/mark")
         await alice.hears("* ? True")
 
 
@@ -376,9 +376,9 @@ async def test_a_command_that_the_new_version_has_not_is_not_there_any_more(deed
 
     async with with_filter(Slow("!", deeds)) as chat, trio.open_nursery() as nursery:
         alice = await chat.join("alice")
-        await alice.say("/mark")
-        await trio.sleep(0.5)
         nursery.start_soon(chat.server.replace_plugin, "filter", Silent("?", deeds, seconds=2))
+        await chat.settled()
+        await alice.say("/mark")
         await alice.hears("* /mark is gone")
 
 

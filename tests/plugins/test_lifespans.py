@@ -313,7 +313,7 @@ async def test_in_a_server_a_plugin_that_crashed_refuses_what_it_is_asked(virtua
         await alice.hears(  # as an operator
             "* the plugin 'bot': it crashed; it is told nothing any more, and refuses what it is asked"
         )
-        await alice.say("hello", "/who")
+        await alice.say("hello", "hello?")
         await alice.hears("* not sent: the plugin 'bot' failed", "* not sent: the plugin 'bot' failed")
     assert bot.events == ["bot in", "bot out"]
 

@@ -228,7 +228,7 @@ class Meddler:
 
     @hookimpl
     def on_broadcast(self, messages: Sequence[Message]) -> None:
-        self.told += [message.text for message in messages]
+        self.told += [message.text or message.sentence() for message in messages]
 
     @hookimpl
     def on_disconnect(self, client: Client) -> None:

@@ -202,7 +202,7 @@ async def test_a_command_that_hangs_is_cancelled_after_the_time_of_a_hook(chat: 
     await alice.say("/draw")
     refusal = await alice.next_line()
     assert refusal is not None
-    assert refusal == "* /flip-2 of the plugin 'games' failed"
+    assert refusal == "* /draw of the plugin 'games' failed"
     assert trio.current_time() - before == pytest.approx(0.25)
 
 
