@@ -39,8 +39,9 @@ UNTESTED = {
     "trichat/_chat/turns.py": "tests/chat/test_broadcaster.py has people who speak alone and at the same time",
     "trichat/_chat/teardown.py": "tests/chat/test_session.py and tests/test_promises.py end sessions in every way",
     "trichat/_cli/actions.py": "tests/cli and tests/ops/test_process.py run each",
-    "trichat/_fronts/line/decoder.py": "tests/fronts/line/test_wire.py tests both directions",
-    "trichat/_fronts/wire.py": "it is only a protocol class; tests/fronts/line/test_wire.py tests an implementation",
+    "trichat/_fronts/front.py": "it only holds types; tests/fronts/line has tests of an implementation",
+    "trichat/_fronts/line/front.py": "it only holds the parts together; its dialogue and wire have tests",
+    "trichat/_fronts/requests.py": "it only holds types; tests/fronts/line/test_dialogue.py has each",
     "trichat/_version.py": "it is one string",
     "trichat/testing/_conformance/checks.py": "tests/testing/conformance/test_runner.py has one bad plugin for each",
 }

@@ -177,8 +177,8 @@ def test_a_plugin_that_is_made_wrong_is_refused_before_the_start() -> None:
 async def test_what_the_server_says_is_in_the_one_order_and_in_the_log(chat: Chat) -> None:
     alice = await chat.join("alice")
     await chat.server.say("lobby", "the build\npassed")
-    await alice.hears("* the build passed")
-    assert chat.log == ["* alice joined", "* the build passed"]
+    await alice.hears("* the build", "* passed")
+    assert chat.log == ["* alice joined", "*notice : the build\\npassed"]
 
 
 async def test_saying_something_after_the_end_does_nothing(virtual_time: object) -> None:

@@ -128,7 +128,9 @@ async def test_a_command_under_way_comes_to_its_end_too(deeds: list[str]) -> Non
         assert deeds == ["slow ends", "? enters"]
         await alice.hears("* done")
         await alice.say("/slow")
-        await alice.hears("* there is no command /slow (did you mean '/stop'?); a space in front of the slash makes it text")
+        await alice.hears(
+            "* there is no command /slow (did you mean '/stop'?); a space in front of the slash makes it text"
+        )
 
 
 async def test_what_a_walk_has_begun_goes_on_with_the_new_one(deeds: list[str]) -> None:

@@ -220,7 +220,5 @@ def test_the_welcome_names_those_who_are_here(others: list[str], count: int, exp
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Request) else "",
 )
-def test_what_came_of_a_request_is_told_in_notices(
-    asked: Request, outcome: Answer | Refuse, lines: list[str]
-) -> None:
+def test_what_came_of_a_request_is_told_in_notices(asked: Request, outcome: Answer | Refuse, lines: list[str]) -> None:
     assert text_of(member().answered(asked, outcome)) == lines

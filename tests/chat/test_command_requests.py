@@ -1,0 +1,193 @@
+"""Slash commands that clients give: run for them alone, and refused in one sentence."""
+
+import logging
+from collections.abc import Iterable
+
+import pytest
+import trio
+
+from trichat import Client, Command, command, hookimpl, operators
+from trichat.testing import Chat, running
+
+NO_COMMANDS = [
+    "/etc/hosts",
+    "//",
+    "// what does this line do?",
+    "/* nothing */",
+    "/",
+    "/ help",
+    "/1",
+    "/help/me",
+    "/Help",
+    "/-v",
+    "say /help",
+    " /help",
+    "\t/help",
+    "1/2",
+]
+
+
+class Games:
+    """A plugin with commands."""
+
+    def __init__(self) -> None:
+        self.rolled: list[tuple[str, str]] = []
+        self.release = trio.Event()
+
+    @hookimpl
+    def commands(self) -> Iterable[Command]:
+        return [
+            Command("roll", "roll a die", self._roll, arguments="[SIDES]"),
+            Command("draw", "draw a card, when there is one", self._draw),
+            Command("flip-2", "flip two coins", self._flip),
+        ]
+
+    def _roll(self, client: Client, arguments: str) -> None:
+        self.rolled.append((client.name, arguments))
+
+    async def _draw(self, client: Client, _: str) -> None:
+        await self.release.wait()
+        client.send("the queen of hearts")
+
+    def _flip(self, client: Client, _: str) -> None:
+        raise ValueError("no coins")
+
+
+@pytest.fixture
+def games() -> Games:
+    return Games()
+
+
+async def test_nobody_else_hears_of_a_command_and_it_is_not_kept(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    bob = await chat.join("bob")
+    await alice.hears("* bob joined")
+    await alice.say("/who", "/dance")
+    await alice.hears(
+        "* here: alice, bob",
+        "* there is no command /dance; a space in front of the slash makes it text",
+    )
+    await bob.hears_nothing()
+    assert chat.log == ["* alice joined", "* bob joined"]
+
+
+@pytest.mark.parametrize("text", NO_COMMANDS)
+async def test_what_is_no_command_is_sent(chat: Chat, text: str) -> None:
+    alice = await chat.join("alice")
+    await alice.say(text)
+    await alice.hears(f"alice: {text}")
+
+
+@pytest.mark.parametrize(
+    ("typed", "arguments"),
+    [
+        ("/roll", ""),
+        ("/roll 6", "6"),
+        ("/roll   6  sides ", "6  sides"),
+        ("/roll\t6", "6"),
+        ("/roll /6", "/6"),
+    ],
+)
+async def test_a_command_is_given_its_client_and_what_follows(
+    virtual_time: object, games: Games, typed: str, arguments: str
+) -> None:
+    async with running([games]) as chat:
+        alice = await chat.join("alice")
+        await alice.say(typed, "done")
+        await alice.hears("alice: done")
+    assert games.rolled == [("alice", arguments)]
+
+
+async def test_a_command_may_wait_and_only_its_client_waits_with_it(virtual_time: object, games: Games) -> None:
+    async with running([games]) as chat:
+        alice = await chat.join("alice")
+        bob = await chat.join("bob")
+        await alice.hears("* bob joined")
+        await alice.say("/draw", "what a card")
+        await bob.say("hello")
+        await alice.hears("bob: hello")
+        games.release.set()
+        await alice.hears("* the queen of hearts", "alice: what a card")
+
+
+@pytest.mark.chat(plugins=[Games])
+async def test_a_command_that_fails_is_refused_and_the_chat_goes_on(
+    chat: Chat, caplog: pytest.LogCaptureFixture
+) -> None:
+    alice = await chat.join("alice")
+    await alice.say("/flip-2", "never mind")
+    refusal = await alice.next_line()
+    assert refusal is not None
+    assert refusal == "* /flip-2 of the plugin 'games' failed"
+    await alice.hears("alice: never mind")
+    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], ValueError)
+
+
+async def test_a_command_that_fails_because_of_the_disk_is_logged_in_one_sentence(
+    virtual_time: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Keeper:
+        @command("keep", help="keep something")
+        async def keep(self, client: Client) -> None:
+            await client.server.storage("keeper").set("key", 1)
+
+    async with running([Keeper], {"server": {"data_dir": "/dev/null"}}) as chat:
+        alice = await chat.join("alice")
+        await alice.say("/keep")
+        await alice.hears("* /keep of the plugin 'keeper' failed")
+    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.getMessage() == "plugin 'keeper' failed in /keep: /dev/null/keeper: Not a directory"
+    assert record.exc_info is None
+
+
+@pytest.mark.chat(plugins=[Games], config={"server": {"hook_timeout": 0.25}})
+async def test_a_command_that_hangs_is_cancelled_after_the_time_of_a_hook(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    before = trio.current_time()
+    await alice.say("/draw")
+    refusal = await alice.next_line()
+    assert refusal is not None
+    assert refusal == "* /draw of the plugin 'games' failed"
+    assert trio.current_time() - before == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("/dance", "* there is no command /dance; a space in front of the slash makes it text"),
+        ("/dance all night", "* there is no command /dance; a space in front of the slash makes it text"),
+        ("/rol", "* there is no command /rol (did you mean '/roll'?); a space in front of the slash makes it text"),
+    ],
+)
+async def test_an_unknown_command_is_refused_with_the_nearest_one(
+    virtual_time: object, games: Games, typed: str, answer: str
+) -> None:
+    async with running([games]) as chat:
+        alice = await chat.join("alice")
+        await alice.say(typed)
+        await alice.hears(answer)
+
+
+class House:
+    """A plugin with a command for operators."""
+
+    @command("light", help="switch the light", who=operators)
+    def light(self, client: Client) -> str:
+        return f"the light is on, {client.name}"
+
+
+@pytest.mark.chat(plugins=[House])
+async def test_a_command_for_operators_is_neither_run_nor_suggested_for_others(chat: Chat) -> None:
+    alice, root = await chat.join("alice", address="10.0.0.7"), await chat.join("root")
+    await alice.hears("* root joined")
+    await alice.say("/light", "/ligh")
+    await alice.hears(
+        "* /light is for operators", "* there is no command /ligh; a space in front of the slash makes it text"
+    )
+    await root.say("/light", "/ligh")
+    await root.hears(
+        "* the light is on, root",
+        "* there is no command /ligh (did you mean '/light'?); a space in front of the slash makes it text",
+    )
