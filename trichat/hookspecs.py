@@ -147,9 +147,10 @@ async def on_join(client: "Client") -> Refuse | None:
 
 @hookspec
 async def on_message(client: "Client", message: Message) -> Message | Handled | Refuse | None:
-    """Ask what to do with a message that a client sent: with everything that people are meant to read, and nothing else.
+    """Ask what to do with a message of a client: with everything that people are meant to read, and nothing else.
 
-    Fires: for each message that is not blank, in the order of arrival, before anyone has seen it; not for slash commands.
+    Fires: for each message that is not blank, in the order of arrival, before anyone has seen it. Slash commands are
+    not messages.
 
     Task: the sender's own, so a plugin that waits here delays only the sender.
 

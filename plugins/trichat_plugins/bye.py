@@ -18,7 +18,7 @@ class Bye:
     @hookimpl(tryfirst=True)
     def on_message(self, client: Client, message: Message) -> Handled | None:
         """Let the client leave if it says `bye`."""
-        if not message.bare or message.text.strip() != "bye":
+        if message.text.strip() != "bye" or not message.bare:
             return None
         self._leave(client)
         return Handled()

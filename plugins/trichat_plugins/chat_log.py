@@ -135,7 +135,8 @@ class ChatLog:
 
     def _remember(self, messages: Iterable[Message]) -> None:
         for message in messages:
-            self._recent[message.room].append(message)
+            for room in message.rooms:
+                self._recent[room].append(message)
 
     @hookimpl
     def on_broadcast(self, messages: Sequence[Message]) -> Awaitable[None] | None:

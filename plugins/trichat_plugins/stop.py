@@ -29,7 +29,7 @@ class Stop:
     @hookimpl(tryfirst=True)
     def on_message(self, client: Client, message: Message) -> Handled | None:
         """Stop the server if the client says `stop`."""
-        if not message.bare or message.text.strip() != "stop":
+        if message.text.strip() != "stop" or not message.bare:
             return None
         self._stop(client)
         return Handled()

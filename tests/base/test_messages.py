@@ -145,3 +145,11 @@ def test_answers_are_compared_by_what_they_say() -> None:
     assert Refuse("too loud") == Refuse("too loud")
     assert Refuse("too loud") != Refuse("too long")
     assert Handled() == Handled()
+
+
+def test_a_message_that_becomes_several_lines_is_bare_no_more() -> None:
+    typed = Message("stop", "alice", bare=True)
+
+    assert typed.with_text("stop!").bare
+    assert typed.with_text("stop\x07").bare
+    assert not typed.with_text("one\ntwo").bare

@@ -218,31 +218,42 @@ def test_a_room_that_nobody_is_in_has_no_members(hub: Hub) -> None:
     assert hub.members("lobby") == []
 
 
+def test_what_concerns_several_rooms_goes_once_to_everyone_who_is_in_one_of_them(hub: Hub) -> None:
+    alice, bob, carol = (new_connection() for _ in range(3))
+    hub.enter(alice, "lobby")
+    hub.enter(bob, "kitchen")
+    hub.enter(carol, "den")
+
+    assert hub.audience(("lobby", "kitchen", "lobby", "cellar")) == (2, {WIRE: [alice.outbox, bob.outbox]})
+    hub.enter(carol, "kitchen")
+    assert hub.audience(("kitchen", "lobby")) == (3, {WIRE: [bob.outbox, carol.outbox, alice.outbox]})
+
+
 def test_what_is_said_in_a_room_goes_to_its_members_by_the_wires_that_they_are_on(hub: Hub) -> None:
     other = LineFront()
     alice, bob, carol = (new_connection(front=front) for front in (FRONT, other, FRONT))
     for client in (alice, bob, carol):
         hub.enter(client, "lobby")
 
-    assert hub.audience("lobby") == {WIRE: [alice.outbox, carol.outbox], bob.wire: [bob.outbox]}
-    assert hub.audience("kitchen") == {}
+    assert hub.audience(("lobby",)) == (3, {WIRE: [alice.outbox, carol.outbox], bob.wire: [bob.outbox]})
+    assert hub.audience(("kitchen",)).groups == {}
 
 
 def test_who_comes_hears_what_is_said_next_and_who_leaves_does_not(hub: Hub) -> None:
     alice, bob = connection(), connection()
-    assert hub.audience("lobby") == {}
+    assert hub.audience(("lobby",)).groups == {}
 
     hub.enter(alice, "lobby")
-    assert hub.audience("lobby") == {WIRE: [alice.outbox]}
-    before = hub.audience("lobby")
+    assert hub.audience(("lobby",)).groups == {WIRE: [alice.outbox]}
+    before = hub.audience(("lobby",))
     hub.enter(bob, "lobby")
-    assert hub.audience("lobby") == {WIRE: [alice.outbox, bob.outbox]}
+    assert hub.audience(("lobby",)).groups == {WIRE: [alice.outbox, bob.outbox]}
     assert before == {WIRE: [alice.outbox]}, "a fan-out iterates over it while clients join and leave"
     hub.enter(alice, "kitchen")
-    assert hub.audience("lobby") == {WIRE: [bob.outbox]}
+    assert hub.audience(("lobby",)).groups == {WIRE: [bob.outbox]}
     hub.leave(bob)
-    assert hub.audience("lobby") == {}
-    assert hub.audience("kitchen") == {WIRE: [alice.outbox]}
+    assert hub.audience(("lobby",)).groups == {}
+    assert hub.audience(("kitchen",)).groups == {WIRE: [alice.outbox]}
 
 
 def test_what_somebody_says_is_said_under_its_present_name_in_its_present_room(hub: Hub) -> None:
@@ -260,7 +271,7 @@ def test_rooms_that_nobody_is_in_are_not_kept(hub: Hub) -> None:
     alice = connection()
     hub.enter(alice, "lobby")
     for room in ("lobby", "kitchen"):
-        hub.audience(room)
+        hub.audience((room,))
     hub.leave(alice)
     assert not hub._audiences
 

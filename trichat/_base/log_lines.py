@@ -43,11 +43,16 @@ def format_log_lines(messages: Iterable[Message]) -> str:
         if not 0 <= microseconds < 1000:
             milliseconds, microseconds = divmod(message.id, 1000)
             start, stamp = milliseconds * 1000, _stamp(milliseconds)
-        if message.kind == "said" and not message.reply_to and "\n" not in message.text and len(message.rooms) == 1:
+        if message.bare or _is_simple(message):  # nearly all messages are bare
             lines.append(f"{stamp}{_DIGITS[microseconds]}Z {message.rooms[0]} {message.sender}: {message.text}\n")
         else:
             lines.append(f"{stamp}{_DIGITS[microseconds]}Z {_simple_form(message) or _full_form(message)}\n")
     return "".join(lines)
+
+
+def _is_simple(message: Message) -> bool:
+    """Return whether it is one line that somebody said in a room."""
+    return message.kind == "said" and len(message.rooms) == 1 and not message.reply_to and "\n" not in message.text
 
 
 def _simple_form(message: Message) -> str:

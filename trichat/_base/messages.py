@@ -56,7 +56,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     reply_to: int = 0
     """The id of the message that it answers, or 0."""
     bare: bool = False
-    """Whether it was typed alone on a line of the line protocol, where such a line may be a command (`bye`)."""
+    """Whether it is one line that somebody typed on the line protocol, where such a line may be a command (`bye`)."""
 
     def __post_init__(self) -> None:
         # Nearly every message is printable already, so these checks are all that it costs.
@@ -88,7 +88,12 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     def with_text(self, text: str) -> "Message":
         """Return the same message with `text` instead."""
         changed = _copy(self)
-        _set(changed, "text", text if text.isprintable() else _printable(text, self.kind))
+        if text.isprintable():
+            _set(changed, "text", text)
+        else:
+            _set(changed, "text", _printable(text, self.kind))
+            if "\n" in changed.text:
+                _set(changed, "bare", False)
         return changed
 
     def with_id(self, id: int) -> "Message":

@@ -68,7 +68,8 @@ class Broadcaster:
         if not self.inbox.idle:
             return False
         # In a large room, or with a long text, other tasks have to run between the sends.
-        if self._hub.count(message.room) > BREATH or len(message.text) > LONG:
+        audience = self._hub.audience(message.rooms)
+        if audience.size > BREATH or len(message.text) > LONG:
             return False
         now = self._now
         started = now()
@@ -84,7 +85,7 @@ class Broadcaster:
             self._begun_by_sender = self._go_on(Batch([(message, sender)]), messages, telling)
             self.inbox.wake()
             return True
-        for wire, outboxes in self._hub.audience(message.room).items():
+        for wire, outboxes in audience.groups.items():
             put_to_all(outboxes, wire.encode(messages))
         self.last_sent = messages[0].id
         self.turns.note_sent_at_once(started, now())
@@ -151,7 +152,7 @@ class Broadcaster:
         if self._hushed:
             messages = [message for message in messages if message.kind != "quit"]
         for rooms, part in _by_rooms(messages).items():
-            for wire, outboxes in self._hub.audience(rooms[0]).items():
+            for wire, outboxes in self._hub.audience(rooms).groups.items():
                 data = wire.encode(part)
                 at_once = min(BREATH, BREATH_BYTES // (len(data) + 1) + 1)
                 put_to_all(outboxes[:at_once], data)

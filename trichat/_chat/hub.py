@@ -4,8 +4,9 @@ The hub never awaits, so nobody ever finds it half changed. It alone changes a c
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain, islice
+from typing import NamedTuple
 
 from trichat._base import nicknames
 from trichat._base.messages import Message
@@ -13,6 +14,14 @@ from trichat._base.name_index import NameIndex
 from trichat._chat.client import Connection
 from trichat._fronts.front import Wire
 from trichat._net.outbox import Outbox
+
+
+class Audience(NamedTuple):
+    """The clients that see a message."""
+
+    size: int
+    groups: Mapping[Wire, Sequence[Outbox]]
+    """Their outboxes, by wire: those of a group are sent the same bytes."""
 
 
 class Hub:
@@ -25,7 +34,7 @@ class Hub:
         self._per_address: Counter[str] = Counter()
         self._names: NameIndex[Connection] = NameIndex()
         self._rooms: dict[str, dict[Connection, None]] = {}
-        self._audiences: dict[str, Mapping[Wire, Sequence[Outbox]]] = {}
+        self._audiences: dict[tuple[str, ...], Audience] = {}
         """Of the rooms in which somebody spoke since somebody last came or went."""
 
     def admit(self, connection: Connection) -> str | None:
@@ -77,7 +86,7 @@ class Hub:
         """Put the client into a room, and take it out of the one that it was in."""
         self.leave(connection)
         self._rooms.setdefault(room, {})[connection] = None
-        self._audiences.pop(room, None)
+        self._audiences.pop((room,), None)
         connection.room = room
         _make_draft(connection)
 
@@ -88,7 +97,7 @@ class Hub:
             del members[connection]
             if not members:
                 del self._rooms[connection.room]
-            self._audiences.pop(connection.room, None)
+            self._audiences.pop((connection.room,), None)
             connection.room = ""
 
     def anyone(self) -> Sequence[Connection | str]:
@@ -109,12 +118,16 @@ class Hub:
         """Return the members of a room in the order of joining: all, or the first `at_most`."""
         return list(islice(self._rooms.get(room, ()), at_most))
 
-    def audience(self, room: str) -> Mapping[Wire, Sequence[Outbox]]:
-        """Return the outboxes of a room's members, grouped by wire: where a message to the room goes now."""
-        # Walking through the members for each message would cost nearly as much as sending it to them.
-        if room not in self._audiences and room in self._rooms:
-            self._audiences[room] = _audience(self._rooms[room])
-        return self._audiences.get(room, {})
+    def audience(self, rooms: tuple[str, ...]) -> Audience:
+        """Return where a message to these rooms goes now. Nobody gets it twice."""
+        audience = self._audiences.get(rooms)
+        if audience is None:
+            members = dict.fromkeys(chain.from_iterable(self._rooms.get(room, ()) for room in rooms))
+            audience = _audience(members)
+            # Walking through the members for each message would cost nearly as much as sending it to them.
+            if members and len(rooms) == 1:
+                self._audiences[rooms] = audience
+        return audience
 
     def count(self, room: str) -> int:
         """Return how many are in the room now."""
@@ -125,8 +138,8 @@ def _make_draft(connection: Connection) -> None:
     connection.draft = Message("", connection.name, (connection.room,), bare=True)
 
 
-def _audience(members: Iterable[Connection]) -> Mapping[Wire, Sequence[Outbox]]:
-    audience: dict[Wire, list[Outbox]] = {}
+def _audience(members: Collection[Connection]) -> Audience:
+    groups: dict[Wire, list[Outbox]] = {}
     for connection in members:
-        audience.setdefault(connection.wire, []).append(connection.outbox)
-    return audience
+        groups.setdefault(connection.wire, []).append(connection.outbox)
+    return Audience(len(members), groups)

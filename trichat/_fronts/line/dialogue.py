@@ -36,7 +36,7 @@ _HTTP_REQUEST = re.compile(r"[A-Z]+ \S+ HTTP/[0-9.]+\s*")
 class LineDialogue:
     """The conversation with one client of the line protocol."""
 
-    __slots__ = ("_decoder", "_entered", "_fence", "_max_line_bytes", "wire")
+    __slots__ = ("_decoder", "_entered", "_fence", "_has_only_lines", "_max_line_bytes", "patience", "wire")
 
     def __init__(self, wire: LineWire, limits: Limits) -> None:
         self.wire = wire
@@ -45,11 +45,10 @@ class LineDialogue:
         self._entered = False
         self._fence: _Fence | None = None
         """What has come after an opening fence."""
-
-    @property
-    def patience(self) -> float:
+        self._has_only_lines = False
+        """Whether it is in a room, and after no opening fence."""
+        self.patience = math.inf
         """For how many seconds of silence to wait for the end of a fence."""
-        return math.inf if self._fence is None else FENCE_PATIENCE
 
     def greeting(self) -> bytes:
         """Return what a client is sent when it has connected and may stay."""
@@ -60,7 +59,7 @@ class LineDialogue:
         events = self._decoder.receive(data)
         if not data:
             return self._last_requests(events)
-        if self._entered and self._fence is None and not self._decoder.found_too_long:
+        if self._has_only_lines and not self._decoder.found_too_long:
             # What `_requests` does with a line that is only text, for all lines at once.
             texts = cast("Sequence[str]", events)
             says = [Say(text, "", "said", 0, True) for text in texts if text[:1] not in _MARKS]
@@ -70,8 +69,14 @@ class LineDialogue:
 
     def idle(self) -> Iterable[Request]:
         """Return the lines after a fence that was not closed, as they are."""
-        fence, self._fence = self._fence, None
+        fence = self._fence
+        self._set_fence(None)
         return [] if fence is None else fence.unclosed()
+
+    def _set_fence(self, fence: "_Fence | None") -> None:
+        self._fence = fence
+        self._has_only_lines = self._entered and fence is None
+        self.patience = math.inf if fence is None else FENCE_PATIENCE
 
     def _last_requests(self, events: Sequence[Event]) -> Iterator[Request]:
         yield from self._requests(events)
@@ -86,7 +91,7 @@ class LineDialogue:
             elif isinstance(event, LineTooLong):
                 yield self._too_long()
             elif _FENCE.fullmatch(event):
-                self._fence = _Fence(event)
+                self._set_fence(_Fence(event))
             elif command := _COMMAND.fullmatch(event.rstrip()):
                 yield Command(command[1], (command[2] or "").strip())
             elif event:
@@ -106,7 +111,7 @@ class LineDialogue:
             fence.drop()
             yield self._too_long()
         elif event.rstrip() == "```":
-            self._fence = None
+            self._set_fence(None)
             yield from fence.closed()
         elif fence.add(event):
             yield Malformed(f"a message of several lines has at most {FENCED_BYTES} bytes", "too_long")
@@ -116,7 +121,7 @@ class LineDialogue:
 
     def entered(self, view: RoomView) -> bytes:
         """Return the welcome."""
-        self._entered = True
+        self._entered = self._has_only_lines = True
         others = ", ".join(view.others)
         if view.count > len(view.others):
             others += f" and {view.count - len(view.others)} more"

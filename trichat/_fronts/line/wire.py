@@ -24,7 +24,7 @@ class LineWire:
 
 
 def _line(message: Message) -> str:
-    if message.kind == "said" and message.rooms:
+    if message.bare or (message.kind == "said" and message.rooms):  # nearly all messages are bare
         return f"{message.sender}: {message.text}"
     if not message.rooms and message.about:
         return f"* {message.sender} to you: {message.text}"
