@@ -248,7 +248,7 @@ def test_who_comes_hears_what_is_said_next_and_who_leaves_does_not(hub: Hub) -> 
     before = hub.audience(("lobby",))
     hub.enter(bob, "lobby")
     assert hub.audience(("lobby",)).groups == {WIRE: [alice.outbox, bob.outbox]}
-    assert before == {WIRE: [alice.outbox]}, "a fan-out iterates over it while clients join and leave"
+    assert before.groups == {WIRE: [alice.outbox]}, "a fan-out iterates over it while clients join and leave"
     hub.enter(alice, "kitchen")
     assert hub.audience(("lobby",)).groups == {WIRE: [bob.outbox]}
     hub.leave(bob)
