@@ -18,7 +18,7 @@ from trichat.testing._conformance.runner import CHECKS
 from trichat.testing._exploring.invariants import title
 from trichat.testing._exploring.strategies import TARGETS
 
-PAGE = Page(ROOT / "docs" / "testing.md", ["pip install", "trichat serve", ".venv/bin/python benchmarks/"])
+PAGE = Page(ROOT / "docs" / "testing.md", [".venv/bin/pip install", "trichat serve", ".venv/bin/python benchmarks/"])
 
 # Members that are public only for the kit's own modules.
 INTERNAL = {"Person.connected", "Person.arrived", "Run.probe"}
