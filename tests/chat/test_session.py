@@ -223,7 +223,7 @@ async def test_who_begins_with_a_line_that_is_too_long_is_not_listened_to(chat: 
     alice = await chat.join("alice")
     eve = chat.connect_silently()
     await eve.say(f"POST /{'a' * 5000} HTTP/1.1", "eve", "stop")
-    assert (await eve.rest())[-1] == "* that is no name; please connect again"
+    assert (await eve.rest())[-1] == "* that is not a name; please connect again"
     await alice.say("nobody came")
     await alice.hears("alice: nobody came")
 
@@ -241,7 +241,7 @@ async def test_a_web_page_cannot_make_a_browser_say_anything(chat: Chat, request
     alice = await chat.join("alice")
     browser = chat.connect_silently()
     await browser.say(f"{request_line}\r", "\r", "eve", "stop")
-    assert (await browser.rest())[-1] == "* this is a chat, and no web server; connect with nc"
+    assert (await browser.rest())[-1] == "* this is a chat server, not a web server; connect with nc"
     await alice.say("POST / HTTP/1.1")  # from a client that has joined, this is a line like any other
     await alice.hears("alice: POST / HTTP/1.1")
 

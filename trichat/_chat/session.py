@@ -126,7 +126,7 @@ class Session:
         with trio.move_on_after(timeout) as patience:
             while (text := await self._next_line()) is not None:
                 if _HTTP_REQUEST.fullmatch(text):
-                    connection.end("it spoke HTTP", farewell="this is a chat, and no web server; connect with nc")
+                    connection.end("it spoke HTTP", farewell="this is a chat server, not a web server; connect with nc")
                     return False
                 # What plugins send it in on_join follows the welcome: above a long history nobody would see it.
                 async with connection.outbox.exclusive() as send:
@@ -154,7 +154,7 @@ class Session:
             for place, event in enumerate(came, 1):
                 if not isinstance(event, str):
                     # A web page may make a browser start like this, and what follows would not be chat.
-                    self.connection.end("sent no name", farewell="that is no name; please connect again")
+                    self.connection.end("sent no name", farewell="that is not a name; please connect again")
                     return None
                 if event.strip():
                     self._came = came[place:]
