@@ -64,7 +64,7 @@ async def test_what_anyone_sees_is_in_the_log_before(chat: Chat) -> None:
             assert line in chat.log
 
 
-# 3. No gap, no double
+# 3. No gaps, no duplicates
 
 
 @pytest.mark.parametrize("replay", [1000, "all"])
@@ -137,7 +137,7 @@ async def test_a_client_over_a_stream_that_takes_nothing_is_cut_off_and_delays_n
     assert heard.endswith(b"\n* disconnected: too slow: more than 4096 bytes were waiting\n")
 
 
-# 5. Balanced life
+# 5. Every connect has its disconnect
 
 
 class Witness:

@@ -60,7 +60,7 @@ class ActiveHooks:
         self._change()
 
     def mark_crashed(self, name: str) -> str:
-        """Remove the plugin from hooks that tell, and let it refuse in hooks that ask: it fails closed.
+        """Remove the plugin from hooks that tell, and let it refuse in hooks that ask.
 
         Returns what to tell people about it.
         """
@@ -135,4 +135,4 @@ class ActiveHooks:
 
 
 def _refuse_as_crashed(*_: object) -> None:
-    raise Misbehaved("it crashed earlier, and asking it fails closed")
+    raise Misbehaved("it crashed earlier, and refuses whatever it is asked")
