@@ -25,6 +25,7 @@ TESTS = ROOT / "tests"
 HOOKS_PAGE = ROOT / "docs" / "hooks.md"
 CONFIGURATION_PAGE = ROOT / "docs" / "configuration.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+WRAPPED = [*sorted(ROOT.glob("*.md")), *PAGES[1:], ROOT / "benchmarks" / "README.md"]
 
 HOOKS = [name for name, value in vars(hookspecs).items() if hasattr(value, "trichat_spec")]
 LABELS = ["Fires", "Task", "Answer", "Failure", "Cancellation"]
@@ -207,6 +208,12 @@ def test_each_link_leads_somewhere(page: Path, link: str) -> None:
     target = page.parent / file if file else page
     assert target.exists()
     assert not anchor or anchor in anchors(target)
+
+
+@pytest.mark.parametrize("page", WRAPPED, ids=lambda page: str(page.relative_to(ROOT)))
+def test_lines_of_prose_have_at_most_120_columns(page: Path) -> None:
+    prose = re.sub(r"^```.*?^```$|^\|[^\n]*$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
+    assert [line for line in prose.splitlines() if len(line) > 120] == []
 
 
 DESIGN = text_of(ROOT / "docs" / "design.md")
