@@ -60,7 +60,7 @@ class Plugins:
     """
 
     active_hooks_class: ClassVar[type[ActiveHooks]] = ActiveHooks
-    """For the test kit, which puts a cancel scope around each call. `call_contributing` is its other seam."""
+    """For the test kit, which puts a cancel scope around each call; in `call_contributing`, around each lifespan."""
 
     def __init__(
         self,
