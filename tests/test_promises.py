@@ -36,9 +36,10 @@ async def test_all_members_see_one_order_and_the_log_has_it(chat: Chat) -> None:
 
 
 async def talk(person: Person, lines: int) -> None:
+    pauses = random.Random(person.name)  # the same in each run
     for number in range(lines):
         await person.say(f"line {number}")
-        await trio.sleep(random.random())
+        await trio.sleep(pauses.random())
 
 
 async def test_each_senders_lines_keep_their_order(chat: Chat) -> None:

@@ -4,25 +4,18 @@ from client_kit import new_connection
 
 from trichat import Message
 from trichat._chat.batch import Batch, Flush, Join
-from trichat._chat.client import Connection
-
-
-def client(name: str) -> Connection:
-    connection = new_connection()
-    connection.name = name
-    return connection
 
 
 def test_what_was_said_comes_first_then_who_left_then_who_joined() -> None:
     left = Message("carol left", "carol", kind="left")
     batch = Batch(left=[left])
-    batch.add(Join(client("bob"), "lobby"))
+    batch.add(Join(new_connection(name="bob"), "lobby"))
     batch.add([(Message("one", "alice"), None), (Message("two", "alice"), None)])
     assert [message.text for message in batch.drafts()] == ["one", "two", "carol left", "bob joined"]
 
 
 def test_who_ended_on_its_way_in_is_not_in_it_and_yet_told_when_it_is_sent() -> None:
-    gone = client("bob")
+    gone = new_connection(name="bob")
     gone.end("gone")
     join, flush = Join(gone, "lobby"), Flush()
     batch = Batch()
