@@ -17,7 +17,7 @@ class ConfigError(TrichatError):
 
 
 class StartError(TrichatError):
-    """The server cannot start here: the port is taken, a file cannot be opened, a plugin refuses."""
+    """The server cannot start here: the port is taken, a file cannot be opened, a plugin fails."""
 
 
 class ControlError(TrichatError):
