@@ -36,8 +36,6 @@ class Note:
 class Reminder:
     """Keeps all reminders in its storage. One task sleeps until the next reminder is due."""
 
-    _storage: Storage
-
     def __init__(self) -> None:
         self._waiting: list[tuple[float, str, Note]] = []
         """A heap of reminders: the due time by Trio's clock, the key in the storage, and the note."""
@@ -47,11 +45,11 @@ class Reminder:
     @asynccontextmanager
     async def lifespan(self, server: Server) -> AsyncIterator[None]:
         """Load the reminders of earlier runs, then remind people as long as the server runs."""
-        self._storage = server.storage("reminder")
-        for key, note in (await self._storage.items(type=Note)).items():
+        storage = server.storage("reminder")
+        for key, note in (await storage.items(type=Note)).items():
             self._add(key, note)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._remind, server)
+            nursery.start_soon(self._remind, server, storage)
             yield
             # The reminders that still wait are in the storage.
             nursery.cancel_scope.cancel()
@@ -64,7 +62,7 @@ class Reminder:
         if len(self._waiting) >= MOST:
             return f"{MOST} reminders are waiting already; try again later"
         key, note = uuid4().hex, Note(time.time() + 60 * minutes, client.room, client.name, text)
-        await self._storage.set(key, note)
+        await client.server.storage("reminder").set(key, note)
         self._add(key, note)
         return f"you will be reminded in {minutes:g} minutes"
 
@@ -72,7 +70,7 @@ class Reminder:
         heappush(self._waiting, (trio.current_time() + note.due - time.time(), key, note))
         self._changed.set()
 
-    async def _remind(self, server: Server) -> None:
+    async def _remind(self, server: Server, storage: Storage) -> None:
         while True:
             self._changed = trio.Event()
             with trio.move_on_at(self._waiting[0][0] if self._waiting else math.inf):
@@ -83,6 +81,6 @@ class Reminder:
             await server.say(note.room, f"{note.name}, remember: {note.text}")
             # Deleted last: a crash in between repeats the reminder, which is better than losing it.
             try:
-                await self._storage.delete(key)
+                await storage.delete(key)
             except StorageError as error:
                 logger.error("%s will be reminded again after a restart: %s", note.name, error)

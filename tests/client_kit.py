@@ -20,27 +20,30 @@ def new_outbox() -> Outbox:
 
 
 def new_connection(
-    server: Server | None = None, address: str = "127.0.0.1", *, front: Front = FRONT, outbox: Outbox | None = None
+    server: Server | None = None,
+    address: str = "127.0.0.1",
+    *,
+    name: str = "",
+    front: Front = FRONT,
+    outbox: Outbox | None = None,
 ) -> Connection:
     """Return what the core keeps of a client. Pass a server only if the test needs one."""
     dialogue = front.dialogue(Limits(4096))
-    return Connection(cast("Server", server), address, front.name, dialogue, outbox or new_outbox())
+    connection = Connection(cast("Server", server), address, front.name, dialogue, outbox or new_outbox())
+    connection.name = name
+    return connection
 
 
 def new_client(server: Server | None = None, address: str = "127.0.0.1", *, name: str = "") -> Client:
     """Return a client as plugins see it."""
-    connection = new_connection(server, address)
-    connection.name = name
-    return connection.client
+    return new_connection(server, address, name=name).client
 
 
 class ListeningClient(Client):
     """A client that keeps what it is sent."""
 
     def __init__(self, server: Server, name: str, address: str = "127.0.0.1") -> None:
-        connection = new_connection(server, address)
-        connection.name = name
-        super().__init__(server, connection)
+        super().__init__(server, new_connection(server, address, name=name))
         self.heard: list[str] = []
 
     def send(self, text: str) -> None:

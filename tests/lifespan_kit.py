@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import trio
 
+from trichat import Server, hookimpl
 from trichat._base.failures import one_for_all
 from trichat._plugins.lifespans import Lifespans
 
@@ -55,6 +56,22 @@ async def with_background(task: Callable[[], Awaitable[None]]) -> AsyncIterator[
         nursery.start_soon(task)
         yield
         nursery.cancel_scope.cancel()
+
+
+class CrashingInBackground:
+    """A plugin with a background task that fails after so many `seconds`."""
+
+    seconds = 0.0
+
+    @hookimpl
+    @asynccontextmanager
+    async def lifespan(self, server: Server) -> AsyncIterator[None]:
+        server.start_soon(self._crash)
+        yield
+
+    async def _crash(self) -> None:
+        await trio.sleep(self.seconds)
+        raise ValueError("oops")
 
 
 def unexpected(name: str) -> str:

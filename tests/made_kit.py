@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TypedDict
 
-from trichat import hookimpl
+from trichat import Refuse, hookimpl
 
 Hook = Callable[..., object]
 
@@ -35,3 +35,8 @@ class Made:
 
 def nothing() -> None:
     """A hook that does nothing."""
+
+
+def refusing() -> Refuse:
+    """A hook that refuses whatever it is asked."""
+    return Refuse("quiet, please")

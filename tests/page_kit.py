@@ -24,6 +24,8 @@ class Block(NamedTuple):
     line: int
     section: str
     """The second-level heading above it."""
+    heading: str
+    """The heading of any level above it."""
     language: str
     file: str
     """The name that the text before it gives it; empty if it is not a file."""
@@ -54,7 +56,7 @@ class Page:
         self.path = path
         self._not_run = tuple(not_run)
         self.text = path.read_text(encoding="utf-8") if path.exists() else ""
-        self.blocks = list(_blocks(self.text))
+        self.blocks = list(blocks_of(self.text))
         self.scenes = {section: list(found) for section, found in groupby(self.blocks, key=lambda block: block.section)}
         self.files = [block for block in self.blocks if block.file]
         self.commands = [command for block in self.blocks for command in block.commands]
@@ -104,18 +106,20 @@ class Page:
         return bool(block.file) and (block.file.startswith("test_") or is_imported or is_played or is_typed)
 
 
-def _blocks(text: str) -> Iterator[Block]:
-    section = before = ""
+def blocks_of(text: str) -> Iterator[Block]:
+    """Yield the blocks of code in the text of a page."""
+    section = heading = before = ""
     lines = enumerate(text.splitlines(), 1)
     for number, line in lines:
         if line.startswith("```"):
             inside = iter(lambda: next(lines)[1], "```")
             named = re.search(r"`([\w.]+\.(?:py|txt|toml))`(?: again)?[^`]*:$", before)
             content = "".join(f"{each}\n" for each in inside)
-            yield Block(number, section, line.removeprefix("```"), named[1] if named else "", content)
+            yield Block(number, section, heading, line.removeprefix("```"), named[1] if named else "", content)
             before = ""
-        elif line.startswith("## "):
-            section = line.strip("# `")
+        elif line.startswith("#"):
+            heading = line.strip("# `")
+            section = heading if line.startswith("## ") else section
         elif line.strip():
             before = f"{before} {line}"
         else:

@@ -3,7 +3,6 @@
 import ast
 import inspect
 import re
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -11,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
-from page_kit import on_one_line
+from page_kit import Block, blocks_of, on_one_line
 
 import trichat
 import trichat.testing
@@ -25,6 +24,7 @@ TESTS = ROOT / "tests"
 HOOKS_PAGE = ROOT / "docs" / "hooks.md"
 CONFIGURATION_PAGE = ROOT / "docs" / "configuration.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+WRAPPED = [*sorted(ROOT.glob("*.md")), *PAGES[1:], ROOT / "benchmarks" / "README.md"]
 
 HOOKS = [name for name, value in vars(hookspecs).items() if hasattr(value, "trichat_spec")]
 LABELS = ["Fires", "Task", "Answer", "Failure", "Cancellation"]
@@ -51,33 +51,19 @@ class Snippet(NamedTuple):
     """A block of Python in a page."""
 
     page: Path
-    line: int
-    section: str
-    code: str
+    block: Block
 
     def __str__(self) -> str:
-        return f"{self.page.relative_to(ROOT)}:{self.line}"
+        return f"{self.page.relative_to(ROOT)}:{self.block.line}"
 
     @property
     def is_plugin(self) -> bool:
-        return "@hookimpl" in self.code
+        return "@hookimpl" in self.block.text
 
 
 def snippets(page: Path) -> Iterator[Snippet]:
-    """Yield the blocks of Python in a page, each with the heading above it."""
-    heading = ""
-    block: list[str] | None = None
-    for number, line in enumerate(text_of(page).splitlines(), 1):
-        if block is not None:
-            if line.strip() == "```":
-                yield Snippet(page, number - len(block), heading, textwrap.dedent("\n".join(block)) + "\n")
-                block = None
-            else:
-                block.append(line)
-        elif line.strip() == "```python":
-            block = []
-        elif line.startswith("#"):
-            heading = line.strip("# ")
+    """Yield the blocks of Python in a page."""
+    return (Snippet(page, block) for block in blocks_of(text_of(page)) if block.language == "python")
 
 
 def text_of(page: Path) -> str:
@@ -166,16 +152,21 @@ def test_each_hook_has_a_test(hook: str) -> None:
 # 2. The snippets
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_snippet_of_python_is_overlooked(page: Path) -> None:
+    assert len(list(snippets(page))) == text_of(page).count("```python")
+
+
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=str)
 def test_each_snippet_of_python_compiles(snippet: Snippet) -> None:
-    compile(snippet.code, str(snippet), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    compile(snippet.block.text, str(snippet), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
 def built(snippet: Snippet, folder: Path) -> dict[str, object]:
     """Make the plugin in the snippet, as if from a file."""
-    name = f"snippet_in_line_{snippet.line}"
+    name = f"snippet_in_line_{snippet.block.line}"
     path = folder / f"{name}.py"
-    path.write_text(snippet.code, encoding="utf-8")
+    path.write_text(snippet.block.text, encoding="utf-8")
     return {name: load_plugins(Config(), extra=[str(path)])[name]}
 
 
@@ -183,7 +174,7 @@ def built(snippet: Snippet, folder: Path) -> dict[str, object]:
 def test_each_hook_has_an_example_that_is_a_plugin_with_this_hook(hook: str, tmp_path: Path) -> None:
     plugins = Plugins(hook_timeout=5)
     for snippet in PLUGINS:
-        if snippet.section == hook:
+        if snippet.block.heading == hook:
             for name, plugin in built(snippet, tmp_path).items():
                 plugins.register(name, plugin)
     assert plugins.active.implements(getattr(hookspecs, hook))
@@ -208,6 +199,12 @@ def test_each_link_leads_somewhere(page: Path, link: str) -> None:
     target = page.parent / file if file else page
     assert target.exists()
     assert not anchor or anchor in anchors(target)
+
+
+@pytest.mark.parametrize("page", WRAPPED, ids=lambda page: str(page.relative_to(ROOT)))
+def test_lines_of_prose_have_at_most_120_columns(page: Path) -> None:
+    prose = re.sub(r"^```.*?^```$|^\|[^\n]*$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
+    assert [line for line in prose.splitlines() if len(line) > 120] == []
 
 
 DESIGN = text_of(ROOT / "docs" / "design.md")

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from page_kit import ROOT, Page, assert_shown, bash
 from process_kit import PATIENCE, TRICHAT, Caller, Served, served
-from test_documented import snippets
 
 from trichat._ops.control_client import ANSWER_TIMEOUT
 from trichat._ops.control_server import MAX_CLIENTS, MAX_REQUEST, REQUEST_TIMEOUT, SEND_TIMEOUT
@@ -80,8 +79,8 @@ def without_times(text: str) -> str:
 
 
 def test_the_snippet_of_python_is_the_plugin_of_the_server() -> None:
-    assert [block.text for block in PAGE.files if block.language == "python"] == [
-        snippet.code for snippet in snippets(PAGE.path)
+    assert [block for block in PAGE.blocks if block.language == "python"] == [
+        block for block in PAGE.files if block.language == "python"
     ]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from environment_kit import make_environment
 from page_kit import ROOT, Block, Page, assert_talk
-from test_documented import HOOKS, snippets, text_of
+from test_documented import HOOKS, text_of
 
 PAGE = Page(ROOT / "docs" / "writing-plugins.md", ["trichat serve", "nc "])
 
@@ -38,12 +38,6 @@ def test_anyone_who_types_the_first_plugin_and_starts_it_sees_what_the_page_show
 @pytest.mark.parametrize("block", [block for block in PAGE.blocks if block.language == "python"], ids=str)
 def test_each_snippet_of_python_is_a_file_that_a_command_a_transcript_or_another_file_uses(block: Block) -> None:
     assert PAGE.is_used(block)
-
-
-def test_no_snippet_of_python_is_overlooked() -> None:
-    assert [block.text for block in PAGE.blocks if block.language == "python"] == [
-        snippet.code for snippet in snippets(PAGE.path)
-    ]
 
 
 def test_the_first_plugin_has_about_ten_lines() -> None:

@@ -36,9 +36,10 @@ async def test_all_members_see_one_order_and_the_log_has_it(chat: Chat) -> None:
 
 
 async def talk(person: Person, lines: int) -> None:
+    pauses = random.Random(person.name)  # the same in each run
     for number in range(lines):
         await person.say(f"line {number}")
-        await trio.sleep(random.random())
+        await trio.sleep(pauses.random())
 
 
 async def test_each_senders_lines_keep_their_order(chat: Chat) -> None:
@@ -64,7 +65,7 @@ async def test_what_anyone_sees_is_in_the_log_before(chat: Chat) -> None:
             assert line in chat.log
 
 
-# 3. No gap, no double
+# 3. No gaps, no duplicates
 
 
 @pytest.mark.parametrize("replay", [1000, "all"])
@@ -137,7 +138,7 @@ async def test_a_client_over_a_stream_that_takes_nothing_is_cut_off_and_delays_n
     assert heard.endswith(b"\n* disconnected: too slow: more than 4096 bytes were waiting\n")
 
 
-# 5. Balanced life
+# 5. Every connect has its disconnect
 
 
 class Witness:

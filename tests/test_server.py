@@ -18,7 +18,6 @@ from trichat import (
     Server,
     ServerOptions,
     StartError,
-    TrichatError,
     hookimpl,
     operators,
 )
@@ -421,8 +420,3 @@ async def test_a_server_that_is_cancelled_ends_within_its_time_too(virtual_time:
             scope.cancel()
             await trio.lowlevel.checkpoint()
     assert trio.current_time() - begun <= chat.server.options.shutdown_timeout
-
-
-def test_all_that_is_raised_on_purpose_has_one_base() -> None:
-    assert issubclass(StartError, TrichatError)
-    assert issubclass(PluginError, TrichatError)

@@ -1,19 +1,20 @@
 """The hooks: everything that a plugin can be asked or told.
 
-A plugin marks its functions with `@trichat.hookimpl`. Each takes any of the arguments below, by name, and is `def` or
-`async def`. A plain `def` runs at once in the task named, so it must not block; if it returns an awaitable, that is
-awaited.
+A plugin marks its functions with `@trichat.hookimpl`. Each takes any of the arguments below, by name. Hooks to which
+plugins *contribute* (`lifespan`, `commands`, `announcements`, `control_requests`) are a plain `def`; all others are
+`def` or `async def`. A plain `def` runs at once in the task named, so it must not block; if a hook that asks or tells
+returns an awaitable, that is awaited.
 
 Plugins are called one after the other: hooks marked `tryfirst` first and those marked `trylast` last; otherwise the
-plugin registered last is called first. In `on_broadcast`, plugins with the attribute `required = True` come before all
-others. A plugin may also name others that it has to come before or after, in all its hooks, with the attributes
-`before = ["name"]` and `after = ["name"]`. A call that is still waiting after `hook_timeout` is cancelled and counts as
-a failure.
+plugin registered last is called first. In `on_broadcast`, plugins that are required come before all others.
+Contributions are collected in the order of registration. A plugin may also name others that it has to come before or
+after, in all its hooks, with the attributes `before = ["name"]` and `after = ["name"]`. A call that is still waiting
+after `hook_timeout` is cancelled and counts as a failure.
 
-A plugin fails when it raises, exceeds its time, or gives an answer that the hook does not know. Then a hook that *asks*
-refuses that one action, and a hook that *tells* moves on to the next plugin; the log names the plugin either way. A
-call that finishes after its time has failed if it was asked, and counts as done if it was told. Cancellation is not a
-failure: it passes through every hook, and a plugin must let it pass.
+A plugin fails when it raises, exceeds its time, or gives an answer that the hook does not know. If the hook *asks*, the
+action that it asked about is then refused. If it *tells*, the next plugin is told. The log names the plugin either way.
+A call that finishes after its deadline has failed if the hook asks, and counts as done if the hook tells. Cancellation
+is not a failure. It passes through every hook: a plugin that catches `trio.Cancelled` must raise it again.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -50,13 +51,13 @@ def lifespan(server: "Server") -> AbstractAsyncContextManager[None]:  # type: ig
 
     Answer: an async context manager.
 
-    Failure: raising on entry refuses the start and names the plugin; if it is a new version, the previous one is
-    entered again. A background task that crashes later takes down only its plugin: from then on it is told nothing, and
-    refuses whatever it is asked.
+    Failure: if it raises on entry, the server does not start, and the error names the plugin; if it is a new version,
+    the previous one is entered again. A background task that crashes later takes down only its plugin: from then on it
+    is told nothing, and refuses whatever it is asked.
 
-    Cancellation: when the server stops, entry is cancelled. Once entered, the plugin is kept as long as there are
-    clients, even if the server is cancelled. Leaving has a share of `shutdown_timeout`, and is cancelled when that is
-    over.
+    Cancellation: a stop cancels an entry that is under way. Once entered, the context manager is left only after the
+    last client is gone, even if the server is cancelled. Leaving gets a share of `shutdown_timeout`, and is cancelled
+    when that is used up.
     """
 
 
@@ -71,7 +72,7 @@ def commands() -> "Iterable[Command]":  # type: ignore[empty-body]
 
     Answer: the commands.
 
-    Failure: raising refuses the start, and so does a command that another plugin already has.
+    Failure: the server does not start; nor does it if another plugin has the same command.
 
     Cancellation: it does not wait, so it cannot be cancelled.
     """
@@ -97,16 +98,16 @@ def announcements(server: "Server") -> Iterable[str]:  # type: ignore[empty-body
 def control_requests(server: "Server") -> Mapping[str, ControlRequest]:  # type: ignore[empty-body]
     """Contribute requests of the control socket: what `trichat ask NAME [WORD ...]` can ask a running server.
 
-    Fires: before the start, so that a name that is taken refuses it, and again for each request that is not trichat's
-    own. It must be a plain `def`.
+    Fires: before the server starts, to find names that are taken, and again for each request that is not one of
+    trichat's own. It must be a plain `def`.
 
     Task: the server's at the start, later that of the connection that asks.
 
     Answer: functions by name. Each is `def` or `async def`, is called with the words after the name, and returns text
     of any number of lines, or `Refuse(reason)`. A call has `hook_timeout` to finish.
 
-    Failure: raising here refuses the start, and so does a name that trichat or another plugin has. If a function fails,
-    the log names the plugin, and the answer says that it failed.
+    Failure: if it raises, the server does not start; nor does it if trichat or another plugin has one of the names. If
+    a function fails, the log names the plugin, and the answer says that it failed.
 
     Cancellation: the server is stopping. A request is answered even if the client that asked has gone.
     """
@@ -167,16 +168,16 @@ async def on_message(client: "Client", message: Message) -> Message | Handled | 
 async def on_broadcast(messages: Sequence[Message]) -> None:
     """Tell what is about to be sent: a batch of messages, numbered, in the one order, of any rooms.
 
-    Fires: for each batch, before any client sees any of it. A plugin that writes them down has written everything that
-    anyone ever saw.
+    Fires: for each batch, before any client sees any of it. A plugin that stores every batch has stored everything that
+    anyone has seen.
 
-    Task: the broadcaster; a plain `def` may also be called in the task of a client that speaks alone. Everybody waits
-    meanwhile, so hand over slow work to a task of your own.
+    Task: the broadcaster's; a plain `def` may also be called in the task of a client that speaks alone. No message is
+    sent until it returns, so leave slow work to a task of your own.
 
     Answer: nothing.
 
-    Failure: skipped, unless the plugin has the attribute `required = True`: then the batch is sent to nobody, and its
-    senders are told. Only one plugin should be required: a plugin that was told before it cannot take the batch back.
+    Failure: the next plugin is told. If the plugin is required, the batch is sent to nobody instead, and its senders
+    are told. Only one plugin should be required: a plugin that was told before it cannot take the batch back.
 
     Cancellation: the server is stopping and `shutdown_timeout` is used up.
     """
@@ -186,14 +187,14 @@ async def on_broadcast(messages: Sequence[Message]) -> None:
 async def on_disconnect(client: "Client", reason: str) -> None:
     """Tell that a client has left. It is in no room any more, and anything sent to it may not arrive.
 
-    Fires: exactly once for each connection that `on_connect` fired for, whatever ended it. If a plugin refused it
-    there, the plugins after that one were not asked, but are told here all the same.
+    Fires: exactly once for each connection that `on_connect` fired for, whatever ended it. Every plugin is told, also
+    those that were not asked there because a plugin before them refused.
 
     Task: the client's own.
 
     Answer: nothing.
 
-    Failure: skipped.
+    Failure: the next plugin is told.
 
     Cancellation: the hook is shielded from whatever ended the client. Only when a stop uses up `shutdown_timeout` is it
     cancelled, at its next checkpoint; even then every plugin is called.
@@ -228,7 +229,7 @@ async def on_reload() -> None:
 
     Answer: nothing.
 
-    Failure: skipped; keep what you had.
+    Failure: the next plugin is told. Keep what you had before.
 
     Cancellation: the server stops.
     """

@@ -1,1 +1,4 @@
-"""The plugins that come with trichat, one file each. They use only what `trichat` offers to any plugin."""
+"""The plugins that come with trichat, one file each; `_log_file` belongs to `chat_log`.
+
+They use only what `trichat` offers to any plugin.
+"""

@@ -81,9 +81,7 @@ class Setup:
 
     def client(self, name: str) -> tuple[Connection, Box]:
         box = Box()
-        connection = new_connection(outbox=box)
-        connection.name = name
-        return connection, box
+        return new_connection(name=name, outbox=box), box
 
     def add(self, name: str, plugin: object) -> None:
         self.broadcaster._plugins.register(name, plugin)

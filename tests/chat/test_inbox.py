@@ -20,9 +20,7 @@ def inbox() -> Inbox:
 
 
 def bob() -> Connection:
-    connection = new_connection()
-    connection.name = "bob"
-    return connection
+    return new_connection(name="bob")
 
 
 async def test_all_that_is_there_is_one_batch(inbox: Inbox, autojump_clock: object) -> None:

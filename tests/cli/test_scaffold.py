@@ -1,6 +1,7 @@
 """`trichat new-plugin`: what it writes works at once, and what it cannot write it says in a sentence."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from environment_kit import make_environment
-from page_kit import bash
+from page_kit import ROOT, bash
 from process_kit import PATIENCE, is_root, trichat
 
 from trichat import PluginError
@@ -45,7 +46,13 @@ def test_it_says_what_it_has_written_and_how_to_go_on(tmp_path: Path) -> None:
 
 def test_its_tests_pass_at_once(tmp_path: Path) -> None:
     folder = new_plugin("dice", tmp_path)
-    assert "2 passed" in ran("pytest", "-q", "-p", "no:cacheprovider", folder=folder)
+    assert "2 passed" in bash("pytest -q", folder)
+
+
+def test_its_tests_pass_in_a_checkout_whose_settings_for_pytest_are_others(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    folder = new_plugin("dice", tmp_path)
+    assert "2 passed" in bash("pytest -q", folder)
 
 
 def test_whatever_its_name_is_it_is_clean_and_typed(tmp_path: Path) -> None:

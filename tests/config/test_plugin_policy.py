@@ -1,12 +1,12 @@
 """What the configuration says of any plugin, and what comes of it in a server."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 
 import pytest
 import trio
+from lifespan_kit import CrashingInBackground
 
-from trichat import Client, Config, ConfigError, Message, Options, PluginError, Server, hookimpl
+from trichat import Client, Config, ConfigError, Message, Options, PluginError, hookimpl
 from trichat._config.plugin_policy import KEYS, Policy, policy_of, split_policy
 from trichat._plugins.loader import load_plugins
 from trichat.testing import Chat, Person, running
@@ -267,17 +267,8 @@ async def test_nought_is_never() -> None:
         assert await operator.unheard() == [FAILED] * 10
 
 
-class Crashing:
-    """Has a background task that fails at once."""
-
-    @hookimpl
-    @asynccontextmanager
-    async def lifespan(self, server: Server) -> AsyncIterator[None]:
-        server.start_soon(self._fail)
-        yield
-
-    async def _fail(self) -> None:
-        raise ValueError("oops")
+class Crashing(CrashingInBackground):
+    """It takes part in what is asked."""
 
     @hookimpl
     def on_message(self, message: Message) -> None:

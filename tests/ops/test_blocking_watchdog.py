@@ -14,7 +14,7 @@ from trichat._base.loop_observer import LONGEST
 from trichat._ops.blocking_watchdog import PERIOD, Watchdog
 from trichat._plugins.dispatch import Plugins
 
-# Seconds until somebody has to be named; the test goes on as soon as that has happened.
+# Seconds until somebody has to be named; the test continues as soon as that has happened.
 PATIENCE = 20.0
 
 
@@ -63,7 +63,7 @@ class Mill:
 
     @hookimpl
     async def on_reload(self) -> None:
-        """Take long, and let others go on all the time."""
+        """Take long, and let others run all the time."""
         end = time.perf_counter() + 2 * LONGEST
         for _ in takewhile(lambda _: time.perf_counter() < end, count()):
             await trio.lowlevel.checkpoint()

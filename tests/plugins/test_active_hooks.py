@@ -83,7 +83,7 @@ def test_who_has_crashed_refuses_what_it_is_asked_and_is_told_nothing(given: Giv
     assert given.out == [("guard", why)]
     assert given.active.crashed == {"guard"}
     (refusing,) = given.active.hooks["on_message"]
-    with pytest.raises(Exception, match="it crashed earlier, and asking it fails closed"):
+    with pytest.raises(Exception, match="it crashed earlier, and refuses whatever it is asked"):
         refusing.call(None, None)
     assert given.called("on_disconnect") == []
     assert given.fatal == []

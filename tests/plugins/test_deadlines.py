@@ -1,4 +1,4 @@
-"""The deadlines of plugins' calls: a call is cancelled when it is due; what goes on all the same is named, once."""
+"""The deadlines of plugins' calls: a call is cancelled when it is due; what keeps running is named, once."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress

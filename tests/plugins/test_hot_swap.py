@@ -1,4 +1,4 @@
-"""A plugin takes the place of another one while everybody stays connected, or the other one goes on."""
+"""A plugin takes the place of another one while everybody stays connected, or the other one keeps running."""
 
 import logging
 from collections.abc import AsyncIterator, Sequence
@@ -284,7 +284,7 @@ async def test_the_old_one_goes_on_if_the_new_one_crashes_as_soon_as_it_has_star
         alice = await chat.join("alice")
         with pytest.raises(StartError, match="plugin 'filter' crashed as soon as it had started"):
             await chat.server.replace_plugin("filter", Crashes("?", deeds))
-        # Nobody is told that a plugin has crashed which goes on.
+        # Nobody is told that a plugin has crashed if it keeps running.
         await alice.say("/mark", "hello")
         await alice.hears("* mark: !", "alice: hello!")
 

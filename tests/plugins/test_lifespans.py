@@ -6,7 +6,19 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
-from lifespan_kit import TIMEOUT, Lifespan, hang, held, nothing, noting, raising, start, unexpected, with_background
+from lifespan_kit import (
+    TIMEOUT,
+    CrashingInBackground,
+    Lifespan,
+    hang,
+    held,
+    nothing,
+    noting,
+    raising,
+    start,
+    unexpected,
+    with_background,
+)
 
 from trichat import Client, Message, Server, StartError, command, hookimpl
 from trichat._base.failures import leaves
@@ -364,16 +376,8 @@ async def test_where_entering_is_cancelled_those_that_were_entered_are_held_unti
 
 
 async def test_who_crashed_while_others_started_has_no_commands(virtual_time: object) -> None:
-    class Crashing:
-        @hookimpl
-        @asynccontextmanager
-        async def lifespan(self, server: Server) -> AsyncIterator[None]:
-            server.start_soon(self._crash)
-            yield
-
-        async def _crash(self) -> None:
-            await trio.sleep(0.1)
-            raise ValueError("oops")
+    class Crashing(CrashingInBackground):
+        seconds = 0.1
 
         @command("mine", help="what crashed")
         def mine(self, client: Client) -> str:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
+from lifespan_kit import CrashingInBackground
 
 from trichat import Client, Handled, Message, PluginError, Refuse, Server, command, hookimpl
 from trichat._config.plugin_policy import Policy
@@ -163,16 +164,7 @@ async def test_its_failures_are_logged_and_refuse_nothing(policy: dict[str, obje
 
 
 async def test_one_that_crashes_in_the_background_is_not_asked_any_more(log: Log) -> None:
-    class Guard:
-        @hookimpl
-        @asynccontextmanager
-        async def lifespan(self, server: Server) -> AsyncIterator[None]:
-            server.start_soon(self._crash)
-            yield
-
-        async def _crash(self) -> None:
-            raise ValueError("crash")
-
+    class Guard(CrashingInBackground):
         @hookimpl
         def on_message(self) -> Refuse:
             return Refuse("no")

@@ -27,6 +27,20 @@ async def hears(chat, *lines):
     await alice.hears(*lines)
 """
 
+# Fixtures of a project: they replace those of trichat.
+FIXTURES = """\
+import pytest
+from parrot import Parrot
+
+@pytest.fixture
+def chat_plugins():
+    return [Parrot]
+
+@pytest.fixture
+def chat_config():
+    return {"plugins": {"seen": {"enabled": False}}}
+"""
+
 GOOD = """\
 | [plugins.chat_log]
 | enabled = false
@@ -46,9 +60,11 @@ def project(pytester: pytest.Pytester) -> Run:
     pytester.makepyfile(parrot=PARROT, helper=HEARS)
     pytester.syspathinsert()
 
-    def run(test: str, *arguments: str, ini: str = "trio_mode = true") -> pytest.RunResult:
+    def run(test: str, *arguments: str, ini: str = "trio_mode = true", conftest: str | None = None) -> pytest.RunResult:
         pytester.makeini(f"[pytest]\naddopts = --strict-markers -Werror\n{ini}\n")
         pytester.makepyfile(test_project=test)
+        if conftest is not None:
+            pytester.makeconftest(conftest)
         return pytester.runpytest(*arguments)
 
     return run
@@ -123,22 +139,13 @@ def test_a_failure_shows_the_dialogue_and_the_tasks(project: Run) -> None:
 def test_a_project_overrides_the_plugins_and_the_configuration(project: Run) -> None:
     project(
         """
-        import pytest
         from helper import hears
-        from parrot import Parrot
-
-        @pytest.fixture
-        def chat_plugins():
-            return [Parrot]
-
-        @pytest.fixture
-        def chat_config():
-            return {"plugins": {"seen": {"enabled": False}}}
 
         async def test_chat(chat):
             assert "seen" not in chat.server.plugin_names
             await hears(chat, "alice: hello, hello")
-        """
+        """,
+        conftest=FIXTURES,
     ).assert_outcomes(passed=1)
 
 
@@ -195,15 +202,6 @@ def test_what_the_marker_says_counts_more_than_the_fixtures_and_what_it_does_not
         """
         import pytest
         from helper import hears
-        from parrot import Parrot
-
-        @pytest.fixture
-        def chat_plugins():
-            return [Parrot]
-
-        @pytest.fixture
-        def chat_config():
-            return {"plugins": {"seen": {"enabled": False}}}
 
         @pytest.mark.chat(plugins=[])
         async def test_other_plugins(chat):
@@ -214,7 +212,8 @@ def test_what_the_marker_says_counts_more_than_the_fixtures_and_what_it_does_not
         async def test_other_configuration(chat):
             assert "seen" in chat.server.plugin_names
             await hears(chat, "alice: hello, hello")
-        """
+        """,
+        conftest=FIXTURES,
     ).assert_outcomes(passed=2)
 
 

@@ -2,9 +2,10 @@
 
 import pytest
 from client_kit import new_client
+from made_kit import Made, refusing
 from trichat_plugins.bye import Bye
 
-from trichat import Client, Handled, Message, Refuse, hookimpl
+from trichat import Client, Handled, Message
 from trichat._plugins.commands import marked_commands
 from trichat.testing import Chat
 
@@ -77,15 +78,7 @@ async def test_what_only_looks_like_bye_is_sent(chat: Chat, text: str) -> None:
     await alice.hears(f"alice: {text}", "alice: still here")
 
 
-class Refusing:
-    """A plugin that refuses every message."""
-
-    @hookimpl
-    def on_message(self) -> Refuse:
-        return Refuse("quiet, please")
-
-
-@pytest.mark.chat(plugins=[Refusing])
+@pytest.mark.chat(plugins=[Made(on_message=refusing)])
 async def test_a_plugin_that_refuses_messages_keeps_nobody_from_leaving(chat: Chat) -> None:
     alice = await chat.join("alice")
     await alice.say("hello", "bye")

@@ -2,9 +2,10 @@
 
 import pytest
 from client_kit import ListeningClient
+from made_kit import Made, refusing
 from trichat_plugins.stop import Stop, StopOptions
 
-from trichat import Config, ConfigError, Handled, Message, Network, Refuse, Server, hookimpl, load_plugins
+from trichat import Config, ConfigError, Handled, Message, Network, Server, load_plugins
 from trichat._plugins.commands import marked_commands
 from trichat.testing import Chat
 
@@ -154,15 +155,7 @@ async def test_stop_is_no_name_and_stops_nothing_before_there_is_one(chat: Chat)
     await alice.hears_nothing()
 
 
-class Refusing:
-    """A plugin that refuses every message."""
-
-    @hookimpl
-    def on_message(self) -> Refuse:
-        return Refuse("quiet, please")
-
-
-@pytest.mark.chat(plugins=[Refusing])
+@pytest.mark.chat(plugins=[Made(on_message=refusing)])
 async def test_a_plugin_that_refuses_messages_keeps_nobody_from_stopping(chat: Chat) -> None:
     alice = await chat.join("alice")
     await alice.say("hello", "stop")

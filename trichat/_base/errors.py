@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 class TrichatError(Exception):
-    """The base of every error that trichat raises on purpose. Its text is one sentence for the person at fault."""
+    """The base of trichat's own errors. Its text is one sentence for the person at fault."""
 
 
 class ConfigError(TrichatError):
@@ -17,7 +17,7 @@ class ConfigError(TrichatError):
 
 
 class StartError(TrichatError):
-    """The server cannot start here: the port is taken, a file cannot be opened, a plugin refuses."""
+    """The server cannot start here: the port is taken, a file cannot be opened, a plugin fails."""
 
 
 class ControlError(TrichatError):

@@ -45,7 +45,7 @@ def _sentence(error: BaseException) -> str:
         if isinstance(error, OSError) and error.filename is not None:
             return f"{error.filename}: {error.strerror}"
         return str(error) or described(error)
-    # The text of an exception is code of whoever wrote it. `pass_on` raises what has to pass.
+    # The text of an exception is computed by its author's code. `pass_on` raises what has to pass.
     except BaseException as problem:  # noqa: ASYNC103
         pass_on(problem)
         return described(error)  # noqa: ASYNC104

@@ -1,7 +1,7 @@
 """Text that is safe on every terminal and in every log line.
 
-Everything that a person or a plugin sends passes through `printable` before anyone sees it. A `Message` and a notice
-clean themselves with it, so no wire, plugin or log has to do it.
+Everything that a person or a plugin sends passes through `printable` before anyone sees it. A `Message` cleans its text
+with it when it is made, and a wire cleans a notice when it encodes it, so no plugin and no log has to.
 """
 
 import re

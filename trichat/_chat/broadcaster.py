@@ -1,9 +1,12 @@
-"""The broadcaster: the one task that decides the order and sends.
+"""The broadcaster: gives messages their order, has them logged, and sends them.
 
-It takes everything in its inbox as one batch, numbers it, tells the plugins (the chat log writes it), encodes each
-room's part once for each wire, and hands the same bytes to every member's outbox. In a batch, messages come first, then
-departures, then joins. A joiner's history therefore ends between two batches, and its live messages begin there: none
-can be missing or sent twice.
+Its task takes everything in the inbox as one batch, numbers it, tells the plugins (the chat log writes it), encodes
+each room's part once for each wire, and hands the same bytes to every member's outbox. In a batch, messages come
+first, then departures, then joins. A joiner's history therefore ends between two batches, and its live messages begin
+there: none can be missing or sent twice.
+
+A message that is said alone while nothing else is on its way needs no batch: `publish_at_once` sends it, in the task of
+its sender.
 """
 
 from collections import Counter

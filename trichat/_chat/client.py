@@ -113,7 +113,7 @@ class Client:
 
     @property
     def is_operator(self) -> bool:
-        """Whether it is connected from an address of an operator, who may do what not everyone may."""
+        """Whether it is connected from an address in `operators` of `[server]`."""
         return any(self.address in network for network in self.server.options.operators)
 
     def __str__(self) -> str:

@@ -49,7 +49,7 @@ class Core:
     """The parts of one server. Arguments and errors are those of `Server`, which is `server`."""
 
     plugins_class: ClassVar[type[Plugins]] = Plugins
-    """For the test kit, which puts a cancel scope around each call. `run_session` is its other seam."""
+    """For the test kit, which puts a cancel scope around each call; in `run_session`, around each session."""
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
-"""The inbox of the broadcaster: one memory channel, which holds everything that is to be sent.
+"""The inbox of the broadcaster: everything that is to be sent.
 
-Sessions and plugins put things in. The broadcaster takes everything that is there as one batch.
+Sessions and plugins put things in. The broadcaster takes everything that is there as one batch. A memory channel holds
+it. Messages that find the channel full wait in a second one, and departures, which must not wait, are in a list.
 """
 
 from contextlib import suppress
@@ -30,7 +31,8 @@ class Inbox:
         """Departures that were not announced yet. They do not go through the channel, because leaving never blocks."""
         self._reader: trio.lowlevel.Task | None = None
         self.idle = False
-        """Whether the broadcaster waits and nothing is on its way. Only `wait` sets it, and `_put_nowait` clears it."""
+        """Whether the broadcaster waits and nothing is on its way. `wait` sets it, and clears it when it returns;
+        `_put_nowait` clears it before that."""
 
     @property
     def is_empty(self) -> bool:

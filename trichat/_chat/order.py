@@ -1,7 +1,8 @@
 """The one order: every message gets its place in it here.
 
-This is a seam. With several nodes, the order will come from a stream that they share; nothing outside this module knows
-how ids are made.
+This is a seam. With several nodes, the order will come from a stream that they share: nothing outside this module
+decides which id comes next. That an id is a time in microseconds is known elsewhere, too: `Message.time` and the lines
+of the chat log are derived from it.
 """
 
 import time

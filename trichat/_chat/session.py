@@ -1,4 +1,6 @@
-"""A session: the one task that serves one client, from its connection to its end.
+"""A session: the task that serves one client, from its connection to its end.
+
+Tasks that send what the socket does not take at once run in its nursery, and end with it.
 
 It reads as a conversation: may you come in, who are you, this is what was said, please talk. Whatever ends it, its
 `Teardown` follows, once and shielded. The session does not know what the conversation looks like in bytes: that is up

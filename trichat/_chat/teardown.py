@@ -1,4 +1,4 @@
-"""The end of a session: the room is told, the plugins are told, and the client gets its last words."""
+"""The end of a session: the client leaves its room and gets its last words, plugins are told, the connection closes."""
 
 import logging
 import math
@@ -20,7 +20,7 @@ FAREWELL_TIMEOUT = 1.0
 
 
 class Teardown:
-    """Ends the session of one client, in steps that nothing can cancel; each has a deadline."""
+    """Ends the session of one client, in steps that nothing can cancel. Each has a deadline, or the plugins' own."""
 
     __slots__ = (
         "_connection",

@@ -1,1 +1,1 @@
-"""The command line: `parser` reads it, `actions` runs the commands, and each other module serves one command."""
+"""The command line: `parser` reads it, `actions` runs the commands, and the other modules help with larger ones."""

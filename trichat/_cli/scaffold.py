@@ -81,6 +81,9 @@ dev = ["trichat[testing]"]
 [project.entry-points.trichat]
 $name = "trichat_$name"
 
+[tool.pytest.ini_options]
+pythonpath = ["."]
+
 [tool.hatch.build]
 dev-mode-dirs = ["."]
 

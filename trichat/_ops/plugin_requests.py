@@ -84,7 +84,7 @@ class PluginRequests:
     def _requests(self, *, at_start: bool = False) -> Mapping[str, _Request]:
         """Collect the requests again, because a plugin may have been replaced, or have crashed.
 
-        A fault refuses the start. Later it costs only its plugin's own requests.
+        A fault at the start keeps the server from starting. Later it costs only its plugin's own requests.
         """
         requests: dict[str, _Request] = {}
         for implementation in self._core.plugins.active.hooks[HOOK]:

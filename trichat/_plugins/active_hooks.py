@@ -1,4 +1,7 @@
-"""Which plugins are called in which hook: those that implement it, except those that crashed or failed too often."""
+"""Which plugins are called in which hook: those that implement it.
+
+One that failed too often is asked, but told nothing any more. One that crashed refuses whatever it is asked.
+"""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
@@ -60,7 +63,7 @@ class ActiveHooks:
         self._change()
 
     def mark_crashed(self, name: str) -> str:
-        """Remove the plugin from hooks that tell, and let it refuse in hooks that ask: it fails closed.
+        """Remove the plugin from hooks that tell, and let it refuse in hooks that ask.
 
         Returns what to tell people about it.
         """
@@ -90,7 +93,7 @@ class ActiveHooks:
             logger.info("plugin %r has reloaded: it is told everything again", name)
 
     def _take_out(self, name: str, why: str) -> str:
-        """Stop telling a plugin anything, and return what to tell people about it. What it is asked stays closed."""
+        """Stop telling a plugin anything, and return what to tell people about it. It is still asked, or refuses."""
         self._change()
         hooks = self.registry.hooks_of(name)
         consequences = []
@@ -135,4 +138,4 @@ class ActiveHooks:
 
 
 def _refuse_as_crashed(*_: object) -> None:
-    raise Misbehaved("it crashed earlier, and asking it fails closed")
+    raise Misbehaved("it crashed earlier, and refuses whatever it is asked")

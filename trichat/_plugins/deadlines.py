@@ -1,8 +1,8 @@
 """The deadlines of plugin calls, and which calls are under way.
 
-A cancel scope and a timer for each call would cost more than everything else in it. A task therefore has one scope for
-all of its calls, one after the other, and each call only notes when it is due. One watcher for all tasks cancels calls
-that are past their deadline. That uses the scope up, and it is replaced.
+A cancel scope and a timer for each call would cost more than everything else in it. Calls that a task makes one after
+the other (`Calls`) therefore share a scope, and each call only notes when it is due. One watcher for all tasks cancels
+calls that are past their deadline. That uses the scope up, and it is replaced.
 
 A call that keeps running after that, because it is shielded or swallows the cancellation, cannot be ended. It is named
 in the log.

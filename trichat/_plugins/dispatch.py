@@ -60,7 +60,7 @@ class Plugins:
     """
 
     active_hooks_class: ClassVar[type[ActiveHooks]] = ActiveHooks
-    """For the test kit, which puts a cancel scope around each call. `call_contributing` is its other seam."""
+    """For the test kit, which puts a cancel scope around each call; in `call_contributing`, around each lifespan."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class Plugins:
         return None
 
     def _ask_untraced(self, client: object, message: Message, calls: Calls) -> Answer | Awaitable[Answer]:
-        """Ask every plugin about a message, as `ask_step_by_step` does, which goes on at the first that answers.
+        """Ask every plugin about a message, as `ask_step_by_step` does, which continues at the first that answers.
 
         Nearly every plugin passes nearly every message. Asking without a coroutine until then takes a tenth off the
         processor time of a message in a busy room (`benchmarks/compare.py --row small-room`).

@@ -51,7 +51,7 @@ class Lifespans:
         self._stopping.set()
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
-        """Hold the lifespans until `stop`. Raises `StartError` if a plugin refuses the start."""
+        """Hold the lifespans until `stop`. Raises `StartError` if a plugin cannot start."""
         async with trio.open_nursery() as nursery:
             try:
                 with self._entering:

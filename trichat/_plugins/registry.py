@@ -23,7 +23,7 @@ from trichat._plugins.commands import marked_commands
 from trichat._plugins.ordering import in_order
 from trichat._plugins.shadow import Shadow
 
-# What a plugin may answer to a hook that asks, besides None. Anything else is a failure, and asking fails closed.
+# What a plugin may answer to a hook that asks, besides None. Anything else is a failure, which refuses.
 ASKING: dict[str, tuple[type, ...]] = {
     "on_connect": (Refuse,),
     "on_join": (Refuse,),

@@ -4,13 +4,12 @@ from collections.abc import Iterable
 
 import pytest
 import trio
+from scenario_kit import NO_LOG
 
 from trichat.testing import Chat, running
 from trichat.testing._chat.dialogue import Dialogue, visible, without_date
 from trichat.testing._chat.person import Person
 from trichat.testing._chat.transcript import Transcript
-
-NO_LOG = {"plugins": {"chat_log": {"enabled": False}}}
 
 MEETING = """\
 alice+

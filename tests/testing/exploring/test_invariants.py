@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 import trio
+from scenario_kit import NO_LOG, talk
 from trichat_plugins._log_file import LogFile
 from trio.lowlevel import checkpoint, spawn_system_task
 
-from trichat import Client, Handled, Message, Refuse, Server, format_log_lines, hookimpl, hookspecs
+from trichat import Client, Handled, Message, Refuse, format_log_lines, hookimpl, hookspecs
 from trichat._base.failures import Interruption
 from trichat._chat.teardown import Teardown
 from trichat._net.outbox import Outbox
@@ -49,17 +50,6 @@ from trichat.testing._exploring.invariants import (
 from trichat.testing._probing.checkpoint_probe import Probe
 
 BAD_PLUGINS = Path(__file__).parents[1] / "bad_plugins"
-
-NO_LOG = {"plugins": {"chat_log": {"enabled": False}}}
-
-
-async def talk(chat: Chat) -> None:
-    """The scenario of most tests here: alice joins, says something, and leaves."""
-    alice = await chat.join("alice")
-    await alice.say("hello")
-    await alice.hears("alice: hello")
-    alice.hang_up()
-    await chat.settled()
 
 
 def broken(search: Callable[[], Survey], invariant: Invariant, case: str) -> str:
@@ -444,15 +434,9 @@ class Gossip:
     """Sends everybody the server's notice a second time."""
 
     @hookimpl
-    @asynccontextmanager
-    async def lifespan(self, server: Server) -> AsyncIterator[None]:
-        self._server = server
-        yield
-
-    @hookimpl
-    async def on_message(self, message: Message) -> None:
-        await self._server.say("lobby", "somebody speaks")
-        for member in self._server.members():
+    async def on_message(self, client: Client) -> None:
+        await client.server.say("lobby", "somebody speaks")
+        for member in client.server.members():
             member.send("somebody speaks")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import hypothesis.strategies as st
 import pytest
 import trio
+from scenario_kit import NO_LOG, talk
 from trio.lowlevel import checkpoint
 
 from trichat import Client, Message, hookimpl
@@ -27,16 +28,6 @@ from trichat.testing import (
 from trichat.testing._exploring.faults import STREAM_FAULTS
 from trichat.testing._exploring.invariants import cancellation_passed, plugins_did_not_fail, title
 from trichat.testing._probing.cancel_targets import Strike
-
-NO_LOG = {"plugins": {"chat_log": {"enabled": False}}}
-
-
-async def talk(chat: Chat) -> None:
-    alice = await chat.join("alice")
-    await alice.say("hello")
-    await alice.hears_up_to("alice: hello")
-    alice.hang_up()
-    await chat.settled()
 
 
 class Forgetful:
