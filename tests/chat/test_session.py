@@ -135,6 +135,23 @@ async def test_who_said_as_much_as_is_received_in_one_go_is_read_on(held_up: Hel
     assert sizes == [1, count]
 
 
+async def test_an_open_fence_is_said_when_the_client_ends_its_side(chat: Chat) -> None:
+    alice, bob = await chat.join("alice"), await chat.join("bob")
+    await alice.hears("* bob joined")
+    await bob.say("```", "build 7")
+    bob.hang_up()
+    await alice.hears("bob: ```", "bob: build 7", "* bob left")
+
+
+async def test_nothing_of_a_fence_is_said_after_a_kick(chat: Chat) -> None:
+    alice, bob = await chat.join("alice"), await chat.join("bob")
+    await alice.hears("* bob joined")
+    await bob.say("```", "build 7")
+    chat.server.clients[1].kick("enough")
+    await alice.hears("* bob left")
+    await alice.hears_nothing()
+
+
 async def test_who_waits_for_room_in_the_channel_waits_for_no_other_fan_out(chat: Chat) -> None:
     alice = await chat.join("alice")
     await alice.send(b"x\n" * (CAPACITY + 1))  # the last line finds no room
