@@ -304,6 +304,16 @@ async def test_a_notice_may_be_for_operators_alone(chat: Chat) -> None:
     await bob.hears_nothing()
 
 
+async def test_who_has_no_ip_address_is_not_an_operator_and_counts_against_no_ip_address(virtual_time: object) -> None:
+    everywhere = {"operators": ["0.0.0.0/0", "::/0"], "max_clients_per_address": 1}
+    async with running(config={"server": everywhere}) as chat:
+        await chat.join("alice")
+        await chat.join("bob", "unix:0")
+        assert [client.is_operator for client in chat.server.members()] == [True, False]
+        assert await chat.connect_silently("unix:0").rest() == ["* refused: too many connections from unix:0 (1)"]
+        await chat.join("carol", "unix:1000")
+
+
 async def test_a_notice_may_be_for_one_room(chat: Chat) -> None:
     alice = await chat.join("alice")
     chat.server.notice("to the lobby", room="lobby")

@@ -113,6 +113,11 @@ async def test_an_ipv4_address_seen_through_an_ipv6_socket_is_an_ipv4_address(
     assert StreamTransport(theirs, "fe80::1%eth0").address == "fe80::1"
 
 
+def test_an_address_that_is_not_an_ip_address_stays_as_it_is() -> None:
+    stream, _ = memory_stream_pair()
+    assert StreamTransport(stream, "a pair in memory").address == "a pair in memory"
+
+
 async def test_a_stream_has_no_direct_way() -> None:
     ours, theirs = memory_stream_pair()
     transport = StreamTransport(ours, "127.0.0.1")

@@ -29,7 +29,7 @@ class Transport(ABC):
     __slots__ = ("address",)
 
     address: str
-    """The other side's IP address."""
+    """The other side's IP address, or another text if it has none, such as `unix:1000`."""
     direct: Callable[[Bytes], int] | None = None
     """Does what `send_nowait` does, for a fan-out: the socket's own function, which raises `OSError`. May be `None`."""
 
