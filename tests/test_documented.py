@@ -285,8 +285,8 @@ def test_the_public_names_are_these() -> None:
                 "ServerOptions",
                 "StartError",
             ),
-            *("Storage", "StorageError", "TcpListener", "TrichatError", "WorkerThreads", "__version__", "command"),
-            "everyone",
+            *("Storage", "StorageError", "TcpListener", "Transport", "TrichatError", "UnixListener", "WorkerThreads"),
+            *("__version__", "command", "everyone"),
             *("format_log_lines", "hookimpl", "load_config", "load_plugins", "operators", "parse_log_line"),
         ]
     )

@@ -27,6 +27,8 @@ from trichat._config.options import load_config as load_config
 from trichat._net.listener import Address as Address
 from trichat._net.listener import Listener as Listener
 from trichat._net.listener import TcpListener as TcpListener
+from trichat._net.transport import Transport as Transport
+from trichat._net.unix_listener import UnixListener as UnixListener
 from trichat._plugins.commands import Command as Command
 from trichat._plugins.commands import command as command
 from trichat._plugins.commands import everyone as everyone

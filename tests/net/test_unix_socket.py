@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from process_kit import PATIENCE, is_root
@@ -100,9 +101,9 @@ def test_the_umask_of_the_process_is_left_alone(path: Path) -> None:
 
 
 @pytest.mark.skipif(not is_root(), reason="only root can become somebody else")
-def test_somebody_else_cannot_connect(path: Path) -> None:
-    path.parent.chmod(0o755)
-    with listening(path):
+def test_somebody_else_cannot_connect() -> None:
+    with TemporaryDirectory() as folder, listening(path := Path(folder) / "trichat.sock"):
+        os.chmod(folder, 0o755)  # nobody else may enter that of pytest
         tries = f"import os, socket; os.setuid(65534); socket.socket(socket.AF_UNIX).connect({os.fspath(path)!r})"
         ended = subprocess.run([sys.executable, "-c", tries], capture_output=True, timeout=PATIENCE, check=False)
         assert b"PermissionError" in ended.stderr

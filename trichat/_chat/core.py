@@ -78,7 +78,7 @@ class Core:
         self.commands: Mapping[str, Command] = {}
         """Those of plugins that have not crashed; empty before the start."""
         self._wire = LineWire(options.max_line_bytes)
-        tcp = TcpListener(options.host, options.port, self._wire, options.send_timeout)
+        tcp = TcpListener(options.host, options.port, send_timeout=options.send_timeout)
         self._listeners = [tcp] if listeners is None else listeners
         self._variables = Variables()
         """The context variables of the task that serves."""
@@ -120,7 +120,7 @@ class Core:
         """Do what `Server.attach` does."""
         if self._nursery is None:
             raise RuntimeError("the server is not running")
-        self._accept(StreamTransport(stream, address), self._wire)
+        self._accept(StreamTransport(stream, address))
 
     async def serve(self, task_status: trio.TaskStatus[list[Address]]) -> None:
         """Do what `Server.serve` does, and raise whole groups of errors."""
@@ -173,9 +173,9 @@ class Core:
             await self.shutdown.requested.wait()
             nursery.cancel_scope.cancel()
 
-    def _accept(self, transport: Transport, wire: Wire) -> None:
+    def _accept(self, transport: Transport, wire: Wire | None = None) -> None:
         assert self._nursery is not None
-        session = Session(transport, wire, self._context)
+        session = Session(transport, self._wire if wire is None else wire, self._context)
         self._sessions.add(session)
         # A task inherits the context in which it is started, and a plugin that attaches a client has one of its own.
         start = partial(self._nursery.start_soon, self.run_session, session, name=f"client {transport.address}")
