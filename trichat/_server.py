@@ -161,6 +161,23 @@ class Server:
             raise RuntimeError("a plugin in shadow cannot attach a client")
         self._core.attach(stream, address)
 
+    async def serve_stream(self, stream: trio.abc.Stream, address: str) -> None:
+        """Serve a client over `stream`, as `attach` does, and return when it has gone.
+
+        So `trio.serve_listeners` can serve any listener of Trio: its handler awaits this. The stream is closed then. If
+        the caller is cancelled, the client is told to leave, as at a stop: it has gone within 60 % of
+        `shutdown_timeout`, and only then does the cancellation get through. When the server stops, this returns.
+
+        The client's task is the server's, and the caller waits for it. The server cannot end before its clients have,
+        because plugins are told of each departure and the log has it; only its own nursery can hold it up.
+
+        Raises `RuntimeError` if the server is not running, or if the caller is a plugin in shadow. The stream is then
+        still the caller's to close.
+        """
+        if is_withheld("served a client from %s", address):
+            raise RuntimeError("a plugin in shadow cannot serve a client")
+        await self._core.serve_stream(stream, address)
+
     async def serve(self, *, task_status: trio.TaskStatus[list[Address]] = trio.TASK_STATUS_IGNORED) -> None:
         """Run the server until `stop` is called, and report where it listens when it does.
 

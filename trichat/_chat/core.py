@@ -1,7 +1,7 @@
 """The core of a server: its parts, how they start, and how they end. `Server` is what others may do with it."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context as Variables
 from contextvars import copy_context
 from functools import partial
@@ -118,9 +118,19 @@ class Core:
 
     def attach(self, stream: trio.abc.Stream, address: str) -> None:
         """Do what `Server.attach` does."""
-        if self._nursery is None:
-            raise RuntimeError("the server is not running")
         self._accept(StreamTransport(stream, address))
+
+    async def serve_stream(self, stream: trio.abc.Stream, address: str) -> None:
+        """Do what `Server.serve_stream` does."""
+        session, gone = self._session(StreamTransport(stream, address)), trio.Event()
+        self._start(session, partial(self._run_until_gone, gone))
+        try:
+            await gone.wait()
+        finally:
+            if not gone.is_set():
+                session.end("the server has closed this connection", self._deadline_of_clients())
+                with trio.CancelScope(shield=True):  # the session has a deadline of its own
+                    await gone.wait()  # noqa: ASYNC102
 
     async def serve(self, task_status: trio.TaskStatus[list[Address]]) -> None:
         """Do what `Server.serve` does, and raise whole groups of errors."""
@@ -174,12 +184,24 @@ class Core:
             nursery.cancel_scope.cancel()
 
     def _accept(self, transport: Transport, wire: Wire | None = None) -> None:
-        assert self._nursery is not None
-        session = Session(transport, self._wire if wire is None else wire, self._context)
+        self._start(self._session(transport, wire), self.run_session)
+
+    def _session(self, transport: Transport, wire: Wire | None = None) -> Session:
+        return Session(transport, self._wire if wire is None else wire, self._context)
+
+    def _start(self, session: Session, run: Callable[[Session], Awaitable[None]]) -> None:
+        """Run a session in a task of the server. Raises `RuntimeError` if the server is not running."""
+        if self._nursery is None:
+            raise RuntimeError("the server is not running")
         self._sessions.add(session)
         # A task inherits the context in which it is started, and a plugin that attaches a client has one of its own.
-        start = partial(self._nursery.start_soon, self.run_session, session, name=f"client {transport.address}")
-        self._variables.run(start)
+        self._variables.run(partial(self._nursery.start_soon, run, session, name=f"client {session.connection}"))
+
+    async def _run_until_gone(self, gone: trio.Event, session: Session) -> None:
+        try:
+            await self.run_session(session)
+        finally:
+            gone.set()
 
     async def run_session(self, session: Session) -> None:
         """Run a session to its end. Nothing but cancellation gets out of here."""
@@ -193,9 +215,13 @@ class Core:
     def _end_sessions(self) -> None:
         self._nursery = None
         self.broadcaster.hush()
-        deadline = trio.current_time() + CLIENTS_SHARE * self.options.shutdown_timeout
+        deadline = self._deadline_of_clients()
         announcement = self.shutdown.announcement
         if announcement:
             logger.info("%s; connections to end: %d", announcement, len(self._sessions))
         for session in self._sessions:
             session.end(announcement or "the server is stopping", deadline)
+
+    def _deadline_of_clients(self) -> float:
+        """Return when clients that are told to leave now have to be gone, by Trio's clock."""
+        return trio.current_time() + CLIENTS_SHARE * self.options.shutdown_timeout
