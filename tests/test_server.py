@@ -1,9 +1,10 @@
 """The server as a whole, from the view of a program that embeds it."""
 
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import pytest
 import trio
@@ -431,6 +432,100 @@ async def test_a_server_that_is_cancelled_ends_within_its_time_too(virtual_time:
             scope.cancel()
             await trio.lowlevel.checkpoint()
     assert trio.current_time() - begun <= chat.server.options.shutdown_timeout
+
+
+# Calls at the wrong time, and with something wrong.
+
+
+async def test_a_server_serves_once() -> None:
+    server = Server(LOCAL, plugins={}, listeners=[])
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.serve)
+        with pytest.raises(RuntimeError, match="a Server serves once, so make another one"):
+            await server.serve()
+        assert await nursery.start(still_served, server), "the other call has disturbed nothing"
+        server.stop()
+    with pytest.raises(RuntimeError, match="a Server serves once, so make another one"):
+        await server.serve()
+
+
+async def still_served(server: Server, *, task_status: trio.TaskStatus[bool]) -> None:
+    """Report whether the server still lets somebody in."""
+    ours, theirs = memory_stream_pair()
+    await ours.send_all(b"alice\n")
+    await ours.send_eof()
+    await server.serve_stream(theirs, "10.0.0.7")
+    task_status.started(b"welcome, alice" in await ours.receive_some())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda server: server.say("lobby", "hello"),
+        lambda server: server.reload(),
+        lambda server: server.replace_plugin("living", Living([])),
+        lambda server: server.serve_stream(memory_stream_pair()[0], "10.0.0.7"),
+    ],
+    ids=["say", "reload", "replace_plugin", "serve_stream"],
+)
+async def test_a_server_that_was_not_started_says_when_it_can_be_asked(
+    call: Callable[[Server], Awaitable[None]],
+) -> None:
+    with pytest.raises(RuntimeError, match=r"^the server is not running: do this after nursery.start\(server.serve\)"):
+        await call(Server(LOCAL, plugins={"living": Living([])}))
+
+
+async def test_before_the_start_and_after_the_end_there_is_nothing_to_reload_nor_anyone_to_talk_to_at_once() -> None:
+    server = Server(LOCAL, plugins={}, listeners=[])
+    with pytest.raises(RuntimeError, match="the server is not running"):
+        server.say_nowait("lobby", "too early")
+    server.stop()
+    await server.serve()
+    with pytest.raises(RuntimeError, match="the server is not running"):
+        await server.reload()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"config": {"server": {}}}, "the configuration must be a Config, not {'server': {}}"),
+        ({"plugins": [Echo()]}, "plugins must be a dictionary of plugin objects by name, not "),
+        ({"listeners": ["127.0.0.1:0"]}, "a listener must have a method `serve`"),
+    ],
+)
+def test_a_server_of_something_else_is_refused_in_one_sentence(arguments: Any, told: str) -> None:
+    with pytest.raises(TypeError, match=f"^{told}"):
+        Server(**{"plugins": {}, **arguments})
+
+
+def test_a_class_in_place_of_a_plugin_is_refused() -> None:
+    with pytest.raises(PluginError, match=r"plugin 'echo' .*: it is a class; pass an object of it, such as Echo\(\)"):
+        Server(LOCAL, plugins={"echo": Echo})
+
+
+async def test_a_listener_that_reports_something_else_than_addresses_is_named() -> None:
+    class Vague(Listener):
+        async def serve(self, accept: Accept, *, task_status: trio.TaskStatus[Any]) -> None:
+            task_status.started()
+            await trio.sleep_forever()
+
+    with pytest.RaisesGroup(
+        pytest.RaisesExc(TypeError, match="Vague object at .* must report a list of addresses, not None"),
+        flatten_subgroups=True,
+    ):
+        await Server(LOCAL, plugins={}, listeners=[Vague()]).serve()
+
+
+async def test_only_text_can_be_said(chat: Chat) -> None:
+    with pytest.raises(TypeError, match="what the server says must be a string, not 42"):
+        await chat.server.say("lobby", 42)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="the name of a room must be a string, not None"):
+        chat.server.say_nowait(None, "hello")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="what the server says must be a string, not 42"):
+        chat.server.notice(42)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="the name of a plugin must be a string, not 42"):
+        chat.server.storage(42)  # type: ignore[arg-type]
+    assert chat.log == []
 
 
 def test_all_that_is_raised_on_purpose_has_one_base() -> None:

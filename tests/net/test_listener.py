@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 import trio
 
-from trichat import Address, Config, Server, StartError, TcpListener
+from trichat import Address, Config, Listener, Server, StartError, TcpListener
 from trichat._fronts.line.wire import LineWire
 from trichat._fronts.wire import Wire
 from trichat._net import listener as listener_module
+from trichat._net.listener import check_listeners
 from trichat._net.transport import SocketTransport, Transport
 from trichat._server import core_of
 
@@ -188,3 +189,35 @@ async def test_a_second_listener_on_the_same_port_is_refused_and_leaves_nothing_
 @pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1:1024"), ("::1", "[::1]:1024")])
 def test_an_address_is_shown_as_people_write_it(host: str, shown: str) -> None:
     assert str(Address(host, 1024)) == shown
+
+
+@pytest.mark.parametrize("port", [-1, 65536, "1024", None])
+def test_a_port_that_there_is_not_is_refused(port: int) -> None:
+    with pytest.raises(ValueError, match=f"a port must be a number from 0 to 65535, not {port!r}"):
+        TcpListener("127.0.0.1", port)
+
+
+def test_a_host_is_a_string() -> None:
+    with pytest.raises(TypeError, match="a host must be a string, not None"):
+        TcpListener(None, 0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("listeners", "told"),
+    [
+        (TcpListener("127.0.0.1", 0), "listeners must be a list of listeners, not <.*TcpListener object"),
+        ("127.0.0.1:0", "listeners must be a list of listeners, not '127.0.0.1:0'"),
+        (["127.0.0.1:0"], "a listener must have a method `serve`, as trichat.Listener has, not '127.0.0.1:0'$"),
+        ([TcpListener], "a listener must be an object, not the class TcpListener; call it to make one"),
+    ],
+)
+def test_what_is_not_a_list_of_listeners_is_refused(listeners: Sequence[Listener], told: str) -> None:
+    with pytest.raises(TypeError, match=told):
+        check_listeners(listeners)
+
+
+async def test_who_passes_a_listener_of_trio_is_told_how_to_serve_it() -> None:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listener:
+        with pytest.raises(TypeError, match=r"; pass what it accepts to Server\.serve_stream$"):
+            check_listeners([listener])  # type: ignore[list-item]

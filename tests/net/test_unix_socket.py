@@ -194,7 +194,8 @@ def test_nothing_but_the_socket_is_in_the_folder(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("no/folder/trichat.sock", "No such file or directory"), ("x" * 200, "path too long")]
+    ("name", "reason"),
+    [("no/folder/trichat.sock", "No such file or directory"), ("x" * 200, "path too long"), ("\0", "null byte")],
 )
 def test_a_place_where_it_cannot_be_is_one_sentence(tmp_path: Path, name: str, reason: str) -> None:
     complaint = f"cannot create the socket '.*': .*{reason}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import trio
 
 from trichat import hookspecs
+from trichat._base.arguments import require
 from trichat._base.errors import PluginError
 from trichat._base.shielded_service import shielded_service
 from trichat._chat.broadcaster import Broadcaster
@@ -20,11 +21,11 @@ from trichat._chat.hub import Hub
 from trichat._chat.order import Order
 from trichat._chat.session import Session
 from trichat._chat.shutdown import Shutdown
-from trichat._config.options import Config
+from trichat._config.options import Config, checked
 from trichat._config.plugin_policy import Policy, policy_of
 from trichat._fronts.line.wire import LineWire
 from trichat._fronts.wire import Wire
-from trichat._net.listener import Address, Listener, TcpListener
+from trichat._net.listener import Address, Listener, TcpListener, check_listeners
 from trichat._net.transport import StreamTransport, Transport
 from trichat._plugins.command_calls import commands_of_all
 from trichat._plugins.commands import Command, command_table, operators
@@ -45,6 +46,10 @@ logger = logging.getLogger("trichat")
 CLIENTS_SHARE, BROADCASTER_SHARE, LIFESPANS_SHARE, STORAGE_SHARE = 0.6, 0.2, 0.15, 0.05
 
 
+# What is said to programs that come too early or too late.
+NOT_RUNNING = "the server is not running: do this after nursery.start(server.serve) has returned, and before it stops"
+
+
 class Core:
     """The parts of one server. Arguments and errors are those of `Server`, which is `server`."""
 
@@ -58,6 +63,11 @@ class Core:
         plugins: Mapping[str, object] | None,
         listeners: Sequence[Listener] | None,
     ) -> None:
+        config = checked(config)
+        if listeners is not None:
+            check_listeners(listeners)
+        if plugins is not None:
+            require(plugins, Mapping, "plugins must be a dictionary of plugin objects by name")
         options = config.server
         self.server = server
         self.options = options
@@ -80,6 +90,8 @@ class Core:
         self._wire = LineWire(options.max_line_bytes)
         tcp = TcpListener(options.host, options.port, send_timeout=options.send_timeout)
         self._listeners = [tcp] if listeners is None else listeners
+        self.has_begun, self.has_ended = False, False
+        """Whether `serve` was called, and whether that is over."""
         self._variables = Variables()
         """The context variables of the task that serves."""
         self._nursery: trio.Nursery | None = None
@@ -105,7 +117,7 @@ class Core:
         """Do what `Server.replace_plugin` does."""
         async with self._replacing:
             if self._nursery is None or self._lifespans is None:
-                raise RuntimeError("the server is not running")
+                raise RuntimeError(NOT_RUNNING)
             if name not in self.plugins.active.registry:
                 raise PluginError(f"there is no plugin {name!r} that another one could replace")
             commands = self.commands
@@ -134,6 +146,15 @@ class Core:
 
     async def serve(self, task_status: trio.TaskStatus[list[Address]]) -> None:
         """Do what `Server.serve` does, and raise whole groups of errors."""
+        if self.has_begun:
+            raise RuntimeError("serve() was called before; a Server serves once, so make another one")
+        self.has_begun = True
+        try:
+            await self._serve(task_status)
+        finally:
+            self.has_ended = True
+
+    async def _serve(self, task_status: trio.TaskStatus[list[Address]]) -> None:
         self._variables = copy_context()
         grace = self.options.shutdown_timeout
         lifespans = self._lifespans = Lifespans(
@@ -178,7 +199,9 @@ class Core:
             addresses: list[Address] = []
             with self.shutdown.opening_listeners:
                 for listener in self._listeners:
-                    addresses += await nursery.start(listener.serve, self._accept, name="listener")
+                    reported = await nursery.start(listener.serve, self._accept, name="listener")
+                    require(reported, list, f"{listener!r} must report a list of addresses")
+                    addresses += reported
             task_status.started(addresses)
             await self.shutdown.requested.wait()
             nursery.cancel_scope.cancel()
@@ -192,7 +215,7 @@ class Core:
     def _start(self, session: Session, run: Callable[[Session], Awaitable[None]]) -> None:
         """Run a session in a task of the server. Raises `RuntimeError` if the server is not running."""
         if self._nursery is None:
-            raise RuntimeError("the server is not running")
+            raise RuntimeError(NOT_RUNNING)
         self._sessions.add(session)
         # A task inherits the context in which it is started, and a plugin that attaches a client has one of its own.
         self._variables.run(partial(self._nursery.start_soon, run, session, name=f"client {session.connection}"))

@@ -1,6 +1,7 @@
 """Listeners: where connections come from. A listener may say which wire its connections speak."""
 
 import errno
+import inspect
 import logging
 import socket
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 import trio
 
+from trichat._base.arguments import require
 from trichat._base.errors import StartError
 from trichat._fronts.wire import Wire
 from trichat._net.accepting import ACCEPT_BACKLOG, accept_all
@@ -62,14 +64,28 @@ class Listener(Protocol):
         """
 
 
+def check_listeners(listeners: Sequence[Listener]) -> None:
+    """Raise `TypeError` unless this is a list of listeners."""
+    require(listeners, (list, tuple), "listeners must be a list of listeners")
+    for each in listeners:
+        if inspect.isclass(each):
+            raise TypeError(f"a listener must be an object, not the class {each.__qualname__}; call it to make one")
+        if not callable(getattr(each, "serve", None)):
+            remedy = "; pass what it accepts to Server.serve_stream" if isinstance(each, trio.abc.Listener) else ""
+            raise TypeError(f"a listener must have a method `serve`, as trichat.Listener has, not {each!r}{remedy}")
+
+
 class TcpListener:
     """Plain TCP on every address that `host` stands for; port 0 picks a free one.
 
     Connections speak `wire`, by default the line protocol. `send_timeout` is the server's: the seconds that a client
-    may take nothing before its connection is ended.
+    may take nothing before its connection is ended. Raises `ValueError` for a port that there is not.
     """
 
     def __init__(self, host: str, port: int, wire: Wire | None = None, send_timeout: float = 60.0) -> None:
+        require(host, str, "a host must be a string")
+        if port not in range(65536):
+            raise ValueError(f"a port must be a number from 0 to 65535, not {port!r}")
         self._host = host
         self._port = port
         self._wire = wire

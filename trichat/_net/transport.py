@@ -9,6 +9,7 @@ import trio
 from trio.lowlevel import wait_readable, wait_writable  # looking them up in the package for each line is slow
 
 from trichat._base.addresses import canonical_address
+from trichat._base.arguments import require
 from trichat._base.errors import ConnectionLost
 
 Bytes = bytes | memoryview
@@ -116,6 +117,8 @@ class StreamTransport(Transport):
     """Any Trio stream: TLS, a pair in memory. Everything is sent by the task that waits for it."""
 
     def __init__(self, stream: trio.abc.Stream, address: str) -> None:
+        require(stream, trio.abc.Stream, "a client must be served over a stream of Trio")
+        require(address, str, "the address of a client must be a string", "'192.0.2.1' is one")
         self._stream = stream
         self._broken = False
         """Whether a send was cut off: nobody knows how much the other side has, so nothing may follow."""

@@ -45,8 +45,8 @@ def unix_socket(
                 _undo_umask(path, mode)
                 ours = _identity(path)
                 sock.listen(backlog)
-        except OSError as error:
-            raise StartError(f"cannot create {name}: {error.strerror or error}") from error
+        except (OSError, ValueError) as error:
+            raise StartError(f"cannot create {name}: {getattr(error, 'strerror', None) or error}") from error
         try:
             yield sock
         finally:
