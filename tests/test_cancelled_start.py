@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.lowlevel import Task
 
-from trichat import Config, Server, hookimpl, load_plugins
+from trichat import Config, Server, TcpListener, UnixListener, hookimpl, load_plugins
 from trichat.testing._chat import virtual_time
 from trichat.testing._chat.schedule import schedule
 from trichat.testing._exploring.error_log import failures_logged
@@ -89,16 +89,21 @@ def test_a_start_that_is_cancelled_leaves_nothing_and_blames_nobody(
     seed: int, early: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    config = Config.from_tables({"server": {"host": "127.0.0.1", "port": 0}})
+    config = Config()
     faults: list[str] = []
     outcomes = set[tuple[str, ...]]()
     for step in count(1):
         busy = Busy()
-        server = Server(config, plugins={"busy": busy, **load_plugins(config)})
+        server = Server(
+            config,
+            plugins={"busy": busy, **load_plugins(config)},
+            listeners=[TcpListener("127.0.0.1", 0), UnixListener("chat.sock")],
+        )
         instrument = CancelAt(step, early=early)
         found: list[str] = []
         with schedule(seed), failures_logged(found), leftovers_noted(found):
             virtual_time.run(start, instrument, server, instruments=[instrument])
+        found += [f"{file} is still there" for file in tmp_path.glob("chat.sock*")]
         faults += [f"step {step}: {fault}" for fault in found]
         outcomes.add(tuple(busy.events))
         if not instrument.has_struck:

@@ -272,8 +272,8 @@ def test_the_public_names_are_these() -> None:
     imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
     assert sorted(f"{alias.asname}" for node in imports for alias in node.names) == sorted(
         [
-            *("Address", "Client", "Command", "Config", "ConfigError", "ControlRequest", "Handled", "LOBBY"),
-            *("Listener", "Message"),
+            *("Address", "Client", "Command", "Config", "ConfigError", "ConnectionLost", "ControlRequest", "Handled"),
+            *("LOBBY", "Listener", "Message"),
             *(
                 "Meta",
                 "Network",

@@ -14,18 +14,21 @@ from trichat import (
     Client,
     Command,
     Config,
+    ConnectionLost,
+    Listener,
     Message,
     PluginError,
     Server,
     ServerOptions,
     StartError,
+    Transport,
     TrichatError,
     hookimpl,
     operators,
 )
 from trichat._base.task_tree import task_tree
 from trichat._chat.inbox import CAPACITY
-from trichat._net.listener import Accept, Address, Listener
+from trichat._net.listener import Accept, Address
 from trichat.testing import Chat, running
 
 AROUND = ContextVar("around", default="in another context")
@@ -432,6 +435,70 @@ async def test_a_server_that_is_cancelled_ends_within_its_time_too(virtual_time:
             scope.cancel()
             await trio.lowlevel.checkpoint()
     assert trio.current_time() - begun <= chat.server.options.shutdown_timeout
+
+
+class InProgram(Transport):
+    """A client in the program itself, which talks in chunks of bytes."""
+
+    def __init__(self) -> None:
+        self.address = "in the program"
+        self.says, self._said = trio.open_memory_channel[bytes](10)
+        self._heard, self.hears = trio.open_memory_channel[bytes](10)
+
+    async def receive(self) -> bytes:
+        try:
+            return await self._said.receive()
+        except trio.EndOfChannel:
+            return b""
+        except trio.ClosedResourceError as error:
+            raise ConnectionLost("closed") from error
+
+    def send_nowait(self, data: bytes | memoryview) -> int:
+        return 0
+
+    async def send_some(self, data: bytes | memoryview) -> int:
+        try:
+            await self._heard.send(bytes(data))
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise ConnectionLost("closed") from error
+        return len(data)
+
+    async def send_eof(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self._heard.close()
+
+    async def close(self) -> None:
+        self._said.close()
+        self._heard.close()
+
+
+class Door(Listener):
+    """A listener of a program's own."""
+
+    accept: Accept
+
+    async def serve(self, accept: Accept, *, task_status: trio.TaskStatus[list[Address]]) -> None:
+        self.accept = accept
+        task_status.started([])
+        await trio.sleep_forever()
+
+
+async def test_a_program_may_have_a_listener_and_a_transport_of_its_own(virtual_time: object) -> None:
+    door, client = Door(), InProgram()
+    server = Server(LOCAL, plugins={}, listeners=[door])
+    async with trio.open_nursery() as nursery:
+        assert await nursery.start(server.serve) == []
+        door.accept(client)
+        await client.says.send(b"alice\nhello\n")
+        heard = b""
+        while b"alice: hello\n" not in heard:
+            heard += await client.hears.receive()
+        assert [(each.name, each.address) for each in server.members()] == [("alice", "in the program")]
+        client.says.close()
+        async for data in client.hears:
+            heard += data
+        server.stop()
+    assert heard.startswith(b"* welcome to trichat; type your name and press Enter\n")
 
 
 # Calls at the wrong time, and with something wrong.

@@ -8,6 +8,7 @@ from msgspec import Meta as Meta
 from trichat._base.addresses import Network as Network
 from trichat._base.addresses import Networks as Networks
 from trichat._base.errors import ConfigError as ConfigError
+from trichat._base.errors import ConnectionLost as ConnectionLost
 from trichat._base.errors import PluginError as PluginError
 from trichat._base.errors import StartError as StartError
 from trichat._base.errors import StorageError as StorageError
