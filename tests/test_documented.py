@@ -270,9 +270,8 @@ def test_the_public_names_are_these() -> None:
     imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
     assert sorted(f"{alias.asname}" for node in imports for alias in node.names) == sorted(
         [
-            *("Address", "Client", "Command", "Config", "ConfigError", "ControlRequest", "Handled", "Kind"),
-            "LOBBY",
-            *("Listener", "Message"),
+            *("Address", "Client", "Command", "Config", "ConfigError", "ConnectionLost", "ControlRequest", "Handled"),
+            *("Kind", "LOBBY", "Listener", "Message"),
             *(
                 "Meta",
                 "Network",
@@ -284,7 +283,8 @@ def test_the_public_names_are_these() -> None:
                 "ServerOptions",
                 "StartError",
             ),
-            *("Storage", "StorageError", "TcpListener", "TrichatError", "Versioned", "WorkerThreads"),
+            *("Storage", "StorageError", "TcpListener", "Transport", "TrichatError", "UnixListener", "Versioned"),
+            "WorkerThreads",
             *("__version__", "command", "everyone"),
             *("format_log_lines", "hookimpl", "load_config", "load_plugins", "operators", "parse_log_line"),
         ]

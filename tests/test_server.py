@@ -1,9 +1,10 @@
 """The server as a whole, from the view of a program that embeds it."""
 
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import pytest
 import trio
@@ -13,17 +14,20 @@ from trichat import (
     Client,
     Command,
     Config,
+    ConnectionLost,
+    Listener,
     Message,
     PluginError,
     Server,
     ServerOptions,
     StartError,
+    Transport,
     hookimpl,
     operators,
 )
 from trichat._base.task_tree import task_tree
 from trichat._chat.inbox import CAPACITY
-from trichat._net.listener import Accept, Address, Listener
+from trichat._net.listener import Accept, Address
 from trichat.testing import Chat, running
 
 AROUND = ContextVar("around", default="in another context")
@@ -303,6 +307,16 @@ async def test_a_notice_may_be_for_operators_alone(chat: Chat) -> None:
     await bob.hears_nothing()
 
 
+async def test_who_has_no_ip_address_is_not_an_operator_and_counts_against_no_ip_address(virtual_time: object) -> None:
+    everywhere = {"operators": ["0.0.0.0/0", "::/0"], "max_clients_per_address": 1}
+    async with running(config={"server": everywhere}) as chat:
+        await chat.join("alice")
+        await chat.join("bob", "unix:0")
+        assert [client.is_operator for client in chat.server.members()] == [True, False]
+        assert await chat.connect_silently("unix:0").rest() == ["* refused: too many connections from unix:0 (1)"]
+        await chat.join("carol", "unix:1000")
+
+
 async def test_a_notice_may_be_for_one_room(chat: Chat) -> None:
     alice = await chat.join("alice")
     chat.server.notice("to the lobby", room="lobby")
@@ -420,3 +434,161 @@ async def test_a_server_that_is_cancelled_ends_within_its_time_too(virtual_time:
             scope.cancel()
             await trio.lowlevel.checkpoint()
     assert trio.current_time() - begun <= chat.server.options.shutdown_timeout
+
+
+class InProgram(Transport):
+    """A client in the program itself, which talks in chunks of bytes."""
+
+    def __init__(self) -> None:
+        self.address = "in the program"
+        self.says, self._said = trio.open_memory_channel[bytes](10)
+        self._heard, self.hears = trio.open_memory_channel[bytes](10)
+
+    async def receive(self) -> bytes:
+        try:
+            return await self._said.receive()
+        except trio.EndOfChannel:
+            return b""
+        except trio.ClosedResourceError as error:
+            raise ConnectionLost("closed") from error
+
+    def send_nowait(self, data: bytes | memoryview) -> int:
+        return 0
+
+    async def send_some(self, data: bytes | memoryview) -> int:
+        try:
+            await self._heard.send(bytes(data))
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise ConnectionLost("closed") from error
+        return len(data)
+
+    async def send_eof(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self._heard.close()
+
+    async def close(self) -> None:
+        self._said.close()
+        self._heard.close()
+
+
+class Door(Listener):
+    """A listener of a program's own."""
+
+    accept: Accept
+
+    async def serve(self, accept: Accept, *, task_status: trio.TaskStatus[list[Address]]) -> None:
+        self.accept = accept
+        task_status.started([])
+        await trio.sleep_forever()
+
+
+async def test_a_program_may_have_a_listener_and_a_transport_of_its_own(virtual_time: object) -> None:
+    door, client = Door(), InProgram()
+    server = Server(LOCAL, plugins={}, listeners=[door])
+    async with trio.open_nursery() as nursery:
+        assert await nursery.start(server.serve) == []
+        door.accept(client)
+        await client.says.send(b"alice\nhello\n")
+        heard = b""
+        while b"alice: hello\n" not in heard:
+            heard += await client.hears.receive()
+        assert [(each.name, each.address) for each in server.members()] == [("alice", "in the program")]
+        client.says.close()
+        async for data in client.hears:
+            heard += data
+        server.stop()
+    assert heard.startswith(b"* welcome to trichat; type your name and press Enter\n")
+
+
+# Calls at the wrong time, and with something wrong.
+
+
+async def test_a_server_serves_once() -> None:
+    server = Server(LOCAL, plugins={}, listeners=[])
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.serve)
+        with pytest.raises(RuntimeError, match="a Server serves once, so make another one"):
+            await server.serve()
+        assert await nursery.start(still_served, server), "the other call has disturbed nothing"
+        server.stop()
+    with pytest.raises(RuntimeError, match="a Server serves once, so make another one"):
+        await server.serve()
+
+
+async def still_served(server: Server, *, task_status: trio.TaskStatus[bool]) -> None:
+    """Report whether the server still lets somebody in."""
+    ours, theirs = memory_stream_pair()
+    await ours.send_all(b"alice\n")
+    await ours.send_eof()
+    await server.serve_stream(theirs, "10.0.0.7")
+    task_status.started(b"welcome, alice" in await ours.receive_some())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda server: server.say("lobby", "hello"),
+        lambda server: server.reload(),
+        lambda server: server.replace_plugin("living", Living([])),
+        lambda server: server.serve_stream(memory_stream_pair()[0], "10.0.0.7"),
+    ],
+    ids=["say", "reload", "replace_plugin", "serve_stream"],
+)
+async def test_a_server_that_was_not_started_says_when_it_can_be_asked(
+    call: Callable[[Server], Awaitable[None]],
+) -> None:
+    with pytest.raises(RuntimeError, match=r"^the server is not running: do this after nursery.start\(server.serve\)"):
+        await call(Server(LOCAL, plugins={"living": Living([])}))
+
+
+async def test_before_the_start_and_after_the_end_there_is_nothing_to_reload_nor_anyone_to_talk_to_at_once() -> None:
+    server = Server(LOCAL, plugins={}, listeners=[])
+    with pytest.raises(RuntimeError, match="the server is not running"):
+        server.say_nowait("lobby", "too early")
+    server.stop()
+    await server.serve()
+    with pytest.raises(RuntimeError, match="the server is not running"):
+        await server.reload()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"config": {"server": {}}}, "the configuration must be a Config, not {'server': {}}"),
+        ({"plugins": [Echo()]}, "plugins must be a dictionary of plugin objects by name, not "),
+        ({"listeners": ["127.0.0.1:0"]}, "a listener must have a method `serve`"),
+    ],
+)
+def test_a_server_of_something_else_is_refused_in_one_sentence(arguments: Any, told: str) -> None:
+    with pytest.raises(TypeError, match=f"^{told}"):
+        Server(**{"plugins": {}, **arguments})
+
+
+def test_a_class_in_place_of_a_plugin_is_refused() -> None:
+    with pytest.raises(PluginError, match=r"plugin 'echo' .*: it is a class; pass an object of it, such as Echo\(\)"):
+        Server(LOCAL, plugins={"echo": Echo})
+
+
+async def test_a_listener_that_reports_something_else_than_addresses_is_named() -> None:
+    class Vague(Listener):
+        async def serve(self, accept: Accept, *, task_status: trio.TaskStatus[Any]) -> None:
+            task_status.started()
+            await trio.sleep_forever()
+
+    with pytest.RaisesGroup(
+        pytest.RaisesExc(TypeError, match="Vague object at .* must report a list of addresses, not None"),
+        flatten_subgroups=True,
+    ):
+        await Server(LOCAL, plugins={}, listeners=[Vague()]).serve()
+
+
+async def test_only_text_can_be_said(chat: Chat) -> None:
+    with pytest.raises(TypeError, match="what the server says must be a string, not 42"):
+        await chat.server.say("lobby", 42)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="the name of a room must be a string, not None"):
+        chat.server.say_nowait(None, "hello")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="what the server says must be a string, not 42"):
+        chat.server.notice(42)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="the name of a plugin must be a string, not 42"):
+        chat.server.storage(42)  # type: ignore[arg-type]
+    assert chat.log == []

@@ -8,6 +8,7 @@ from msgspec import Meta as Meta
 from trichat._base.addresses import Network as Network
 from trichat._base.addresses import Networks as Networks
 from trichat._base.errors import ConfigError as ConfigError
+from trichat._base.errors import ConnectionLost as ConnectionLost
 from trichat._base.errors import PluginError as PluginError
 from trichat._base.errors import StartError as StartError
 from trichat._base.errors import StorageError as StorageError
@@ -28,6 +29,8 @@ from trichat._config.options import load_config as load_config
 from trichat._net.listener import Address as Address
 from trichat._net.listener import Listener as Listener
 from trichat._net.listener import TcpListener as TcpListener
+from trichat._net.transport import Transport as Transport
+from trichat._net.unix_listener import UnixListener as UnixListener
 from trichat._plugins.commands import Command as Command
 from trichat._plugins.commands import command as command
 from trichat._plugins.commands import everyone as everyone

@@ -8,10 +8,11 @@ from typing import ClassVar
 import trio
 
 from trichat import hookspecs
+from trichat._base.arguments import require
 from trichat._base.failures import one_for_all
 from trichat._base.messages import LOBBY, Message
 from trichat._chat.client import Client
-from trichat._chat.core import Core
+from trichat._chat.core import NOT_RUNNING, Core
 from trichat._config.options import Config, ServerOptions
 from trichat._config.plugin_policy import Policy
 from trichat._net.listener import Address, Listener
@@ -28,7 +29,8 @@ class Server:
 
     `plugins` by name, in the order of their registration; without them, those that `config` asks for.
     `listeners` are where connections come from; without them, TCP as `config` says.
-    Raises `ConfigError` or `PluginError`.
+    Raises `ConfigError` or `PluginError`, and `TypeError` for anything else than a `Config`, a dictionary of plugin
+    objects and a list of listeners.
     """
 
     _core_class: ClassVar[type[Core]] = Core
@@ -74,12 +76,13 @@ class Server:
     async def say(self, room: str, text: str) -> None:
         """Tell a room something as the server: `* text`, in the one order and in the log.
 
-        Waits while the server is busy. In `on_broadcast`, waiting would never end; there it raises `RuntimeError`
-        instead. After the last client is gone it does nothing.
+        Waits while the server is busy. Raises `RuntimeError` before `serve`, and in `on_broadcast`, where it would wait
+        forever. After the last client is gone it does nothing.
         """
         if is_withheld("said in %s: %s", room, text):
             await trio.lowlevel.checkpoint()
             return
+        self._check_speech(room, text)
         with suppress(trio.ClosedResourceError):
             await self._core.broadcaster.inbox.publish(Message(text, rooms=(room,), kind="notice"))
 
@@ -91,8 +94,15 @@ class Server:
         """
         if is_withheld("said in %s: %s", room, text):
             return
+        self._check_speech(room, text)
         with suppress(trio.ClosedResourceError):
             self._core.broadcaster.inbox.publish_nowait(Message(text, rooms=(room,), kind="notice"))
+
+    def _check_speech(self, room: str, text: str) -> None:
+        require(room, str, "the name of a room must be a string")
+        require(text, str, "what the server says must be a string")
+        if not self._core.has_begun:
+            raise RuntimeError(NOT_RUNNING)
 
     def notice(self, text: str, *, room: str | None = None, who: Who = everyone) -> None:
         """Tell `* text` to everyone who is in a room now, or in that `room`; with `who=operators`, only to operators.
@@ -101,12 +111,14 @@ class Server:
         """
         if is_withheld("given the notice %s", text):
             return
+        require(text, str, "what the server says must be a string")
         for client in self.clients if room is None else self.members(room):
             if client.room and who.includes(client):
                 client.send(text)
 
     def storage(self, plugin: str) -> Storage:
         """Return what a plugin keeps across restarts, by the plugin's name. Nothing is opened before it is used."""
+        require(plugin, str, "the name of a plugin must be a string")
         return self._core.storages.of(plugin)
 
     def start_soon(self, function: Callable[..., Awaitable[object]], *args: object, name: str | None = None) -> None:
@@ -120,11 +132,14 @@ class Server:
     async def reload(self) -> list[str]:
         """Let the plugins reopen their files, and return what failed: a sentence for each plugin that did.
 
-        A plugin that failed keeps what it had; the failure is in the log as well.
+        A plugin that failed keeps what it had; the failure is in the log as well. Raises `RuntimeError` before `serve`
+        and after it.
         """
         if is_withheld("reloaded"):
             await trio.lowlevel.checkpoint()
             return []
+        if not self._core.has_begun or self._core.has_ended:
+            raise RuntimeError(NOT_RUNNING)
         logger.info("reloading")
         return await self._core.plugins.tell(hookspecs.on_reload)
 
@@ -161,12 +176,30 @@ class Server:
             raise RuntimeError("a plugin in shadow cannot attach a client")
         self._core.attach(stream, address)
 
+    async def serve_stream(self, stream: trio.abc.Stream, address: str) -> None:
+        """Serve a client over `stream`, as `attach` does, and return when it has gone.
+
+        So `trio.serve_listeners` can serve any listener of Trio: its handler awaits this. The stream is closed then. If
+        the caller is cancelled, the client is told to leave, as at a stop: it has gone within 60 % of
+        `shutdown_timeout`, and only then does the cancellation get through. When the server stops, this returns.
+
+        The client's task is the server's, and the caller waits for it. The server cannot end before its clients have,
+        because plugins are told of each departure and the log has it; only its own nursery can hold it up.
+
+        Raises `RuntimeError` if the server is not running, or if the caller is a plugin in shadow. The stream is then
+        still the caller's to close.
+        """
+        if is_withheld("served a client from %s", address):
+            raise RuntimeError("a plugin in shadow cannot serve a client")
+        await self._core.serve_stream(stream, address)
+
     async def serve(self, *, task_status: trio.TaskStatus[list[Address]] = trio.TASK_STATUS_IGNORED) -> None:
         """Run the server until `stop` is called, and report where it listens when it does.
 
         If it is stopped before that, it reports that it listens nowhere, and leaves the plugins that it has entered.
         Raises `StartError` or `PluginError` if it cannot start. Cancelling it is as graceful as stopping it: it ends
-        within `shutdown_timeout`, every client leaves, every plugin is told, the log is whole. A server serves once.
+        within `shutdown_timeout`, every client leaves, every plugin is told, the log is whole. A server serves once:
+        calling this again raises `RuntimeError`.
         """
         with one_for_all():
             await self._core.serve(task_status)

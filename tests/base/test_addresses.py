@@ -124,10 +124,26 @@ def test_a_canonical_address_is_in_the_network_of_itself(address: object) -> Non
     assert canonical in Network(canonical)
 
 
-@pytest.mark.parametrize("text", ["", "localhost", "10.0.0.0/8"])
-def test_what_is_no_address_has_no_canonical_form(text: str) -> None:
-    with pytest.raises(ValueError, match="does not appear to be an IPv4 or IPv6 address"):
-        canonical_address(text)
+# What the other side of a connection may be called if it has no IP address.
+OTHERS = ["unix:1000", "memory", "localhost", "10.0.0.0/8", "127.0.0.1:1024", "127.0.0.1%eth0", "::1 ", "%eth0", ""]
+
+
+@pytest.mark.parametrize("text", OTHERS)
+def test_what_is_not_an_ip_address_stays_as_it_is(text: str) -> None:
+    assert canonical_address(text) == text
+
+
+@pytest.mark.parametrize("text", OTHERS)
+@pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0", "127.0.0.0/8", "::1"])
+def test_what_is_not_an_ip_address_is_in_no_network(text: str, network: str) -> None:
+    assert text not in Network(network)
+    assert Networks([Network(network)]).find(text) is None
+
+
+@given(st.text(), st.integers(0, 32))
+def test_any_text_can_be_looked_up(text: str, bits: int) -> None:
+    network = Network(str(ip_network(f"10.0.0.7/{bits}", strict=False)))
+    assert (text in network) is (Networks([network]).find(text) is not None)
 
 
 @pytest.mark.parametrize("text", ["::ffff:10.0.0.7", "::ffff:10.0.0.0/104", "10.0.0.0/8"])

@@ -118,3 +118,52 @@ async def test_a_service_that_cannot_start_keeps_the_block_from_running() -> Non
         async with shielded_service(service, lambda: None, grace=1):
             entered = True
     assert not entered
+
+
+class Slow:
+    """A service that needs a second to start, whatever happens meanwhile, and `time_to_end` seconds to end."""
+
+    def __init__(self, *, time_to_end: float = 0) -> None:
+        self._stopped = trio.Event()
+        self._time_to_end = time_to_end
+        self.ended = "not yet"
+
+    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        self.ended = "cancelled"
+        await trio.sleep(1)
+        task_status.started()
+        await self._stopped.wait()
+        await trio.sleep(self._time_to_end)
+        self.ended = "by itself"
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+
+@pytest.mark.parametrize(("time_to_end", "ended"), [(1, "by itself"), (9, "cancelled")])
+async def test_a_service_whose_start_is_cancelled_is_stopped_and_has_its_grace(
+    virtual_time: object, time_to_end: float, ended: str
+) -> None:
+    slow = Slow(time_to_end=time_to_end)
+    with trio.move_on_after(0.5) as scope:
+        async with shielded_service(slow.run, slow.stop, grace=2):
+            pytest.fail("it was cancelled before")
+    assert scope.cancelled_caught
+    assert slow.ended == ended
+
+
+async def test_a_service_does_not_notice_a_cancellation_right_after_its_start() -> None:
+    noticed = True
+
+    async def service(*, task_status: trio.TaskStatus[None]) -> None:
+        nonlocal noticed
+        task_status.started()
+        scope.cancel()  # before the block has had a turn
+        await trio.lowlevel.checkpoint_if_cancelled()
+        noticed = False
+
+    with trio.CancelScope() as scope:
+        async with shielded_service(service, lambda: None, grace=1):
+            await trio.sleep_forever()
+    assert scope.cancelled_caught
+    assert not noticed

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trichat import Config, ConfigError, Meta, Network, Options, PluginError, ServerOptions, load_config
-from trichat._config.options import in_trial, read_config, suggestion, to_options
+from trichat._config.options import checked, in_trial, read_config, suggestion, to_options
 from trichat._config.settings import Place, Setting
 
 TEA = Place("chat.toml", ("plugins", "tea"))
@@ -449,3 +449,51 @@ def test_what_a_trial_cannot_use_is_one_sentence(table: object, reason: str) -> 
 
     with pytest.raises(PluginError, match=rf"^Odd\.for_trial {reason}"):
         in_trial(Odd, {}, Path())
+
+
+# What a program has built by hand.
+
+
+def test_options_built_by_hand_get_their_types() -> None:
+    server = ServerOptions(port=2048, operators=("127.0.0.1", Network("::1")), hook_timeout=5)  # type: ignore[arg-type]
+    config = checked(Config(server=server, plugins={"tea": {"cups": 3}}))
+    assert config.server == ServerOptions(port=2048, operators=(Network("127.0.0.1"), Network("::1")))
+    assert config.plugins == {"tea": {"cups": 3}}
+
+
+def test_every_fault_of_options_built_by_hand_is_told() -> None:
+    server = ServerOptions(port="2048", operators=("here",), hook_timeout=0)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError) as refused:
+        checked(Config(server=server))
+    assert [fault.partition(": Expected")[0] for fault in refused.value.faults] == [
+        "ServerOptions: port",
+        "ServerOptions: operators: 'here' is not an IP address or network - at `$[0]` (here: ('here',))",
+        "ServerOptions: hook_timeout",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"server": {}}, "the configuration must be a Config, not {'server': {}}"),
+        ("chat.toml", "the configuration must be a Config, not 'chat.toml'"),
+        (Config(server={}), "the configuration's `server` must be ServerOptions, not {}"),  # type: ignore[arg-type]
+        (Config(plugins=["tea"]), "the configuration's `plugins` must be a dictionary of tables, not ['tea']"),  # type: ignore[arg-type]
+        (Config(plugins={"tea": 3}), "the configuration's table of a plugin must be a dictionary, not 3"),  # type: ignore[dict-item]
+    ],
+)
+def test_what_is_not_a_configuration_is_refused_in_one_sentence(config: Config, told: str) -> None:
+    with pytest.raises(TypeError) as refused:
+        checked(config)
+    assert str(refused.value) == f"{told}; build it with Config.from_tables or load_config"
+
+
+@pytest.mark.parametrize("tables", [None, 5, "server", [("server", {})]])
+def test_tables_are_a_dictionary(tables: object) -> None:
+    with pytest.raises(TypeError, match="a configuration is built from a dictionary of tables, not "):
+        Config.from_tables(tables)  # type: ignore[arg-type]
+
+
+def test_a_file_may_be_named_by_a_string(tmp_path: Path) -> None:
+    (tmp_path / "chat.toml").write_text("server.port = 2048")
+    assert load_config(f"{tmp_path}/chat.toml").server.port == 2048

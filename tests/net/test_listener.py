@@ -2,15 +2,16 @@
 
 import errno
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 import trio
 
-from trichat import Address, Config, Server, StartError, TcpListener
+from trichat import Address, Config, Listener, Server, StartError, TcpListener
 from trichat._fronts.front import Front
 from trichat._fronts.line.front import LineFront
 from trichat._net import listener as listener_module
+from trichat._net.listener import check_listeners
 from trichat._net.transport import SocketTransport, Transport
 from trichat._server import core_of
 
@@ -22,9 +23,9 @@ class Setup:
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self.nursery = nursery
-        self._send, self.accepted = trio.open_memory_channel[tuple[Transport, Front]](1000)
+        self._send, self.accepted = trio.open_memory_channel[tuple[Transport, Front | None]](1000)
 
-    def accept(self, transport: Transport, front: Front) -> None:
+    def accept(self, transport: Transport, front: Front | None = None) -> None:
         self._send.send_nowait((transport, front))
 
     async def listen(self, host: str = "127.0.0.1", port: int = 0, send_timeout: float = 60.0) -> list[Address]:
@@ -77,20 +78,18 @@ async def test_the_kernel_ends_no_connection_before_the_outbox_would(
         await transport.close()
 
 
+async def test_without_a_wire_it_leaves_the_choice_to_the_server(setup: Setup) -> None:
+    (address,) = await setup.nursery.start(TcpListener("127.0.0.1", 0).serve, setup.accept)
+    with socket.create_connection(address):
+        transport, wire = await setup.accepted.receive()
+        assert wire is None
+        await transport.close()
+
+
 async def test_the_listener_of_a_server_knows_its_send_timeout(setup: Setup) -> None:
     (listener,) = core_of(Server(Config.from_tables({"server": {"send_timeout": 600}}), plugins={}))._listeners
     assert isinstance(listener, TcpListener)
     assert (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1_200_000) in listener._socket_options
-
-
-async def test_many_at_once_are_all_taken(setup: Setup) -> None:
-    (address,) = await setup.listen()
-    peers = [socket.create_connection(address) for _ in range(250)]
-    for _ in peers:
-        transport, _ = await setup.accepted.receive()
-        await transport.close()
-    for peer in peers:
-        peer.close()
 
 
 async def test_a_name_with_several_addresses_listens_on_all_of_them_on_one_port(
@@ -192,32 +191,33 @@ def test_an_address_is_shown_as_people_write_it(host: str, shown: str) -> None:
     assert str(Address(host, 1024)) == shown
 
 
-class Scarce(socket.socket):
-    """A listening socket that fails in ways that the test names, before it works."""
-
-    failures: list[OSError]
-
-    def accept(self) -> tuple[socket.socket, object]:
-        if self.failures:
-            raise self.failures.pop()
-        return super().accept()
+@pytest.mark.parametrize("port", [-1, 65536, "1024", None])
+def test_a_port_that_there_is_not_is_refused(port: int) -> None:
+    with pytest.raises(ValueError, match=f"a port must be a number from 0 to 65535, not {port!r}"):
+        TcpListener("127.0.0.1", port)
 
 
-@pytest.mark.parametrize("error", [errno.EMFILE, errno.ECONNABORTED])
-async def test_it_goes_on_when_a_connection_cannot_be_accepted(
-    setup: Setup, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: int
-) -> None:
-    open_really: Callable[[int, tuple[str, int]], socket.socket] = listener_module._listen
+def test_a_host_is_a_string() -> None:
+    with pytest.raises(TypeError, match="a host must be a string, not None"):
+        TcpListener(None, 0)  # type: ignore[arg-type]
 
-    def listen(family: int, address: tuple[str, int]) -> socket.socket:
-        sock = open_really(family, address)
-        scarce = Scarce(fileno=sock.detach())
-        scarce.failures = [OSError(error, "for now")]
-        return scarce
 
-    monkeypatch.setattr(listener_module, "_listen", listen)
-    (address,) = await setup.listen()
-    with socket.create_connection(address):
-        transport, _ = await setup.accepted.receive()
-        await transport.close()
-    assert ("cannot accept connections for now" in caplog.text) is (error == errno.EMFILE)
+@pytest.mark.parametrize(
+    ("listeners", "told"),
+    [
+        (TcpListener("127.0.0.1", 0), "listeners must be a list of listeners, not <.*TcpListener object"),
+        ("127.0.0.1:0", "listeners must be a list of listeners, not '127.0.0.1:0'"),
+        (["127.0.0.1:0"], "a listener must have a method `serve`, as trichat.Listener has, not '127.0.0.1:0'$"),
+        ([TcpListener], "a listener must be an object, not the class TcpListener; call it to make one"),
+    ],
+)
+def test_what_is_not_a_list_of_listeners_is_refused(listeners: Sequence[Listener], told: str) -> None:
+    with pytest.raises(TypeError, match=told):
+        check_listeners(listeners)
+
+
+async def test_who_passes_a_listener_of_trio_is_told_how_to_serve_it() -> None:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listener:
+        with pytest.raises(TypeError, match=r"; pass what it accepts to Server\.serve_stream$"):
+            check_listeners([listener])  # type: ignore[list-item]

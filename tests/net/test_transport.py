@@ -113,6 +113,11 @@ async def test_an_ipv4_address_seen_through_an_ipv6_socket_is_an_ipv4_address(
     assert StreamTransport(theirs, "fe80::1%eth0").address == "fe80::1"
 
 
+def test_an_address_that_is_not_an_ip_address_stays_as_it_is() -> None:
+    stream, _ = memory_stream_pair()
+    assert StreamTransport(stream, "a pair in memory").address == "a pair in memory"
+
+
 async def test_a_stream_has_no_direct_way() -> None:
     ours, theirs = memory_stream_pair()
     transport = StreamTransport(ours, "127.0.0.1")
@@ -165,3 +170,17 @@ async def test_a_task_that_is_cancelled_already_has_cut_nothing_off() -> None:
         await transport.send_some(b"never begun")
     assert await transport.send_some(b"hello") == 5
     assert await theirs.receive_some() == b"hello"
+
+
+@pytest.mark.parametrize("stream", [None, "a stream", trio.testing.MemorySendStream])
+def test_what_is_not_a_stream_is_refused(stream: trio.abc.Stream) -> None:
+    with pytest.raises(TypeError, match="a client must be served over a stream of Trio, not "):
+        StreamTransport(stream, "10.0.0.7")
+
+
+@pytest.mark.parametrize("address", [None, ("10.0.0.7", 4096), b"10.0.0.7"])
+def test_what_is_not_the_text_of_an_address_is_refused(address: str) -> None:
+    stream, _ = memory_stream_pair()
+    with pytest.raises(TypeError) as refused:
+        StreamTransport(stream, address)
+    assert str(refused.value) == f"the address of a client must be a string, not {address!r}; '192.0.2.1' is one"

@@ -42,8 +42,10 @@ class Slow:
 
 @asynccontextmanager
 async def reloading(**plugins: object) -> AsyncIterator[Reloader]:
-    reloader = Reloader(core_of(Server(plugins=plugins, listeners=[])))
+    server = Server(plugins=plugins, listeners=[])
+    reloader = Reloader(core_of(server))
     async with trio.open_nursery() as nursery:
+        await nursery.start(server.serve)
         nursery.start_soon(reloader.run)
         yield reloader
         nursery.cancel_scope.cancel()
@@ -225,8 +227,10 @@ async def test_a_disk_that_hangs_holds_up_no_plugin_that_opens_its_files_anew() 
     # In real time: virtual time would wait for the thread, and the thread hangs.
     plugin, versions = Slow(), Hanging()
     config = Config.from_tables({"server": {"hook_timeout": 0.1}})
-    reloader = Reloader(core_of(Server(config, plugins={"slow": plugin}, listeners=[])), versions)  # type: ignore[arg-type]
+    server = Server(config, plugins={"slow": plugin}, listeners=[])
+    reloader = Reloader(core_of(server), versions)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
+        await nursery.start(server.serve)
         nursery.start_soon(reloader.run)
         reload = reloader.ask()
         with trio.fail_after(5):

@@ -166,3 +166,9 @@ def test_what_a_plugin_is_made_of_is_a_class_or_a_module_or_names_one(plugin: ob
 @pytest.mark.parametrize("plugin", [TeaPot(PotOptions()), None, 7], ids=["instance", "nothing", "number"])
 def test_anything_else_is_a_plugin_or_none_but_not_what_it_is_made_of(plugin: object) -> None:
     assert not is_factory(plugin)
+
+
+@pytest.mark.parametrize("extra", ["pot.py", Path("pot.py"), TeaPot, inspect])
+def test_a_single_plugin_instead_of_a_list_is_refused(extra: object) -> None:
+    with pytest.raises(TypeError, match="is a single plugin; give a list"):
+        find_plugins("", extra)  # type: ignore[arg-type]

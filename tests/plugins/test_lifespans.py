@@ -343,8 +343,10 @@ async def test_a_server_does_not_start_without_a_plugin_that_refuses() -> None:
     assert bot.events == ["bot in", "bot out"]
 
 
-@pytest.mark.parametrize("cancelled_after", [0, 1, 2])
-async def test_a_start_that_is_cancelled_ends(events: list[str], virtual_time: object, cancelled_after: int) -> None:
+@pytest.mark.parametrize(("cancelled_after", "lived"), [(0, []), (1, []), (2, ["one in", "one out"])])
+async def test_a_start_that_is_cancelled_leaves_those_that_were_entered(
+    events: list[str], virtual_time: object, cancelled_after: int, lived: list[str]
+) -> None:
     async def take_a_while() -> None:
         await trio.sleep(1.5)
 
@@ -357,6 +359,7 @@ async def test_a_start_that_is_cancelled_ends(events: list[str], virtual_time: o
         async with shielded_service(lifespans.run, lifespans.stop, TIMEOUT):
             pytest.fail("it was cancelled before")
     assert scope.cancelled_caught
+    assert events == lived
 
 
 async def test_where_entering_is_cancelled_those_that_were_entered_are_held_until_the_stop(

@@ -88,9 +88,31 @@ def test_two_plugins_cannot_have_one_name(registry: Registry) -> None:
 def test_one_plugin_cannot_have_two_names(registry: Registry) -> None:
     plugin = Made(on_reload=nothing)
     registry.add(registered("one", plugin))
-    with pytest.raises(PluginError, match="plugin 'two'"):
+    with pytest.raises(
+        PluginError, match=r"plugin 'two' \(.*\): the plugin 'one' is the same object; make another one"
+    ):
         registry.add(registered("two", plugin))
     assert names(registry) == ["one"]
+
+
+@pytest.mark.parametrize("name", [1, "", None])
+def test_a_name_is_a_string_that_is_not_empty(registry: Registry, name: str) -> None:
+    with pytest.raises(
+        PluginError, match=rf"plugin {name!r} .*: the name of a plugin must be a string that is not empty"
+    ):
+        registry.add(registered(name, Made(on_reload=nothing)))
+    assert names(registry) == []
+
+
+def test_a_class_is_not_a_plugin_and_its_object_is(registry: Registry) -> None:
+    class Clock:
+        @hookimpl
+        def on_reload(self) -> None: ...
+
+    with pytest.raises(PluginError, match=r"'clock' \(.*test_registry\.py\): it is a class; .* such as Clock\(\)$"):
+        registry.add(registered("clock", Clock))
+    registry.add(registered("clock", Clock()))
+    assert names(registry) == ["clock"]
 
 
 @pytest.mark.parametrize(

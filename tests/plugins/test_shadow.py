@@ -266,6 +266,19 @@ async def test_it_attaches_nobody(log: Log) -> None:
     assert log.failures == ["plugin 'guard' failed in on_message: a plugin in shadow cannot attach a client"]
 
 
+async def test_it_serves_nobody(log: Log) -> None:
+    class Guard:
+        @hookimpl
+        async def on_message(self, client: Client) -> None:
+            await client.server.serve_stream(trio.testing.memory_stream_pair()[0], "10.0.0.9")
+
+    async with running([Guard], SHADOW) as chat:
+        assert await said(chat, "hello") == ["alice: hello"]
+        assert len(chat.server.clients) == 1
+    assert log.deeds == ["served a client from '10.0.0.9'"]
+    assert log.failures == ["plugin 'guard' failed in on_message: a plugin in shadow cannot serve a client"]
+
+
 async def test_what_others_do_meanwhile_is_done(log: Log) -> None:
     class Guard:
         @hookimpl

@@ -62,6 +62,8 @@ def test_who_is_on_the_list_is_refused_with_the_entry(entry: str, address: str) 
         ("0.0.0.0/0", "::1"),
         ("::/0", "127.0.0.1"),
         ("2001:db8::/32", "2001:db9::1"),
+        ("0.0.0.0/0", "unix:0"),
+        ("::/0", "unix:0"),
     ],
 )
 def test_who_is_not_on_the_list_may_come_in(entry: str, address: str) -> None:

@@ -51,7 +51,7 @@ def test_by_default_this_machine_may(server: Stoppable, address: str) -> None:
     assert server.reasons == ["stopped by alice"]
 
 
-@pytest.mark.parametrize("address", ["10.0.0.7", "128.0.0.1", "::2", "2001:db8::1"])
+@pytest.mark.parametrize("address", ["10.0.0.7", "128.0.0.1", "::2", "2001:db8::1", "unix:0"])
 def test_by_default_nobody_else_may(server: Stoppable, address: str) -> None:
     alice = alice_at(server, address)
     assert Stop(StopOptions()).on_message(alice, Message("stop", bare=True)) == Handled()
@@ -67,6 +67,7 @@ def test_by_default_nobody_else_may(server: Stoppable, address: str) -> None:
         (("10.0.0.0/24",), "127.0.0.1", False),
         (("0.0.0.0/0", "::/0"), "192.0.2.1", True),
         (("0.0.0.0/0", "::/0"), "2001:db8::1", True),
+        (("0.0.0.0/0", "::/0"), "unix:0", False),
     ],
 )
 def test_who_may_is_configured(server: Stoppable, allow: tuple[str, ...], address: str, may: bool) -> None:

@@ -1,4 +1,8 @@
-"""Addresses and networks, as configurations name them."""
+"""Addresses and networks, as configurations name them.
+
+The other side of a connection may have no IP address, as with a Unix socket. Its address is then any other text, which
+is in no network.
+"""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -6,7 +10,10 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 
 class Network:
-    """An address (`10.0.0.7`, `::1`) or a network (`192.168.4.0/24`). Raises `ValueError` for anything else."""
+    """An address (`10.0.0.7`, `::1`) or a network (`192.168.4.0/24`). Raises `ValueError` for anything else.
+
+    `address in network` is false if the address is not an IP address, like that of a Unix socket's client.
+    """
 
     def __init__(self, text: str) -> None:
         try:
@@ -18,7 +25,8 @@ class Network:
         self._network = ip_network((mapped, network.prefixlen - 96)) if mapped and network.prefixlen >= 96 else network
 
     def __contains__(self, address: str) -> bool:
-        return _address(address) in self._network
+        found = _ip_address(address)
+        return found is not None and found in self._network
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Network) and self._network == other._network
@@ -35,7 +43,10 @@ class Network:
 
 
 class Networks:
-    """Any number of networks. Looking up an address among many is as quick as among few."""
+    """Any number of networks. Looking up an address among many is as quick as among few.
+
+    An address that is not an IP address is in none of them.
+    """
 
     def __init__(self, networks: Iterable[Network] = ()) -> None:
         found: dict[tuple[int, int], dict[int, Network]] = {}
@@ -48,7 +59,9 @@ class Networks:
 
     def find(self, address: str) -> Network | None:
         """Return the smallest of the networks that `address` is in, or `None`."""
-        wanted = _address(address)
+        wanted = _ip_address(address)
+        if wanted is None:
+            return None
         version, number = wanted.version, int(wanted)
         for (of_version, beyond), networks in self._by_prefix.items():
             if of_version == version and (network := networks.get(number >> beyond)) is not None:
@@ -57,14 +70,22 @@ class Networks:
 
 
 def canonical_address(text: str) -> str:
-    """Return an IP address in its usual form: without a scope, and as IPv4 if an IPv6 socket wrapped it."""
-    return str(_address(text))
+    """Return an IP address in its usual form: without a scope, and as IPv4 if an IPv6 socket wrapped it.
+
+    A text that is not an IP address is returned as it is.
+    """
+    return str(_ip_address(text) or text)
 
 
 @lru_cache(maxsize=1024)  # thousands may connect at once, from few addresses
-def _address(text: str) -> IPv4Address | IPv6Address:
-    address = ip_address(text.partition("%")[0])
-    return getattr(address, "ipv4_mapped", None) or address
+def _ip_address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address):
+        return address.ipv4_mapped or IPv6Address(int(address))  # without its scope
+    return address
 
 
 def _complaint(text: str) -> str:

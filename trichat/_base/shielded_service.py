@@ -8,7 +8,18 @@ import trio
 
 
 class _Service(Protocol):
-    async def __call__(self, *, task_status: trio.TaskStatus[None]) -> None: ...
+    async def __call__(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Run until told to stop. Reports that it has started, or raises."""
+
+
+class _Start(trio.TaskStatus[None]):
+    """Whether a service has reported that it has started."""
+
+    def __init__(self) -> None:
+        self.reported = trio.Event()
+
+    def started(self, value: None = None) -> None:  # noqa: ARG002
+        self.reported.set()
 
 
 @asynccontextmanager
@@ -17,19 +28,23 @@ async def shielded_service(
 ) -> AsyncIterator[None]:
     """Run `service` around the block, shielded from what cancels the block: the cleanup of the block needs it.
 
-    After the block, `stop` is called. From then on, the service has `grace` seconds to end.
+    The block begins when the service has started. After the block, or if the start is cancelled, `stop` is called. From
+    then on, the service has `grace` seconds to end.
     """
-    shield = trio.CancelScope()
+    # The shield is there from the beginning, so `nursery.start` cannot be used: it waits for what it starts even when
+    # it is cancelled. A shield that is raised later would fall between the cancellation of a task and the moment when
+    # the task learns of it. Trio then raises an AssertionError in that task.
+    shield = trio.CancelScope(shield=True)
+    start = _Start()
 
-    async def run(*, task_status: trio.TaskStatus[None]) -> None:
+    async def run() -> None:
         with shield:
-            await service(task_status=task_status)
+            await service(task_status=start)
 
     async with trio.open_nursery() as nursery:
-        await nursery.start(run, name=name)
-        # Not earlier: a start that is cancelled has nothing to protect, and would never be told to stop.
-        shield.shield = True
+        nursery.start_soon(run, name=name)
         try:
+            await start.reported.wait()
             yield
         finally:
             stop()

@@ -93,7 +93,7 @@ class Client:
 
     @property
     def address(self) -> str:
-        """Its IP address."""
+        """Its IP address, or another text if it has none, such as `unix:1000`. The latter is in no `Network`."""
         return self._connection.address
 
     @property

@@ -1,7 +1,7 @@
 """The core of a server: its parts, how they start, and how they end. `Server` is what others may do with it."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context as Variables
 from contextvars import copy_context
 from functools import partial
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import trio
 
 from trichat import hookspecs
+from trichat._base.arguments import require
 from trichat._base.errors import PluginError
 from trichat._base.shielded_service import shielded_service
 from trichat._chat.broadcaster import Broadcaster
@@ -20,11 +21,11 @@ from trichat._chat.hub import Hub
 from trichat._chat.order import Order
 from trichat._chat.session import Session
 from trichat._chat.shutdown import Shutdown
-from trichat._config.options import Config
+from trichat._config.options import Config, checked
 from trichat._config.plugin_policy import Policy, policy_of
 from trichat._fronts.front import Front, Limits
 from trichat._fronts.line.front import LineFront
-from trichat._net.listener import Address, Listener, TcpListener
+from trichat._net.listener import Address, Listener, TcpListener, check_listeners
 from trichat._net.transport import StreamTransport, Transport
 from trichat._plugins.command_calls import commands_of_all
 from trichat._plugins.commands import Command, command_table, operators
@@ -45,6 +46,10 @@ logger = logging.getLogger("trichat")
 CLIENTS_SHARE, BROADCASTER_SHARE, LIFESPANS_SHARE, STORAGE_SHARE = 0.6, 0.2, 0.15, 0.05
 
 
+# What is said to programs that come too early or too late.
+NOT_RUNNING = "the server is not running: do this after nursery.start(server.serve) has returned, and before it stops"
+
+
 class Core:
     """The parts of one server. Arguments and errors are those of `Server`, which is `server`."""
 
@@ -58,6 +63,11 @@ class Core:
         plugins: Mapping[str, object] | None,
         listeners: Sequence[Listener] | None,
     ) -> None:
+        config = checked(config)
+        if listeners is not None:
+            check_listeners(listeners)
+        if plugins is not None:
+            require(plugins, Mapping, "plugins must be a dictionary of plugin objects by name")
         options = config.server
         self.server = server
         self.options = options
@@ -87,8 +97,10 @@ class Core:
         self.commands: Mapping[str, Command] = {}
         """Those of plugins that have not crashed; empty before the start."""
         self._front: Front = LineFront()
-        tcp = TcpListener(options.host, options.port, self._front, options.send_timeout)
+        tcp = TcpListener(options.host, options.port, send_timeout=options.send_timeout)
         self._listeners = [tcp] if listeners is None else listeners
+        self.has_begun, self.has_ended = False, False
+        """Whether `serve` was called, and whether that is over."""
         self._variables = Variables()
         """The context variables of the task that serves."""
         self._nursery: trio.Nursery | None = None
@@ -114,7 +126,7 @@ class Core:
         """Do what `Server.replace_plugin` does."""
         async with self._replacing:
             if self._nursery is None or self._lifespans is None:
-                raise RuntimeError("the server is not running")
+                raise RuntimeError(NOT_RUNNING)
             if name not in self.plugins.active.registry:
                 raise PluginError(f"there is no plugin {name!r} that another one could replace")
             commands = self.commands
@@ -127,12 +139,31 @@ class Core:
 
     def attach(self, stream: trio.abc.Stream, address: str) -> None:
         """Do what `Server.attach` does."""
-        if self._nursery is None:
-            raise RuntimeError("the server is not running")
-        self._accept(StreamTransport(stream, address), self._front)
+        self._accept(StreamTransport(stream, address))
+
+    async def serve_stream(self, stream: trio.abc.Stream, address: str) -> None:
+        """Do what `Server.serve_stream` does."""
+        session, gone = self._session(StreamTransport(stream, address)), trio.Event()
+        self._start(session, partial(self._run_until_gone, gone))
+        try:
+            await gone.wait()
+        finally:
+            if not gone.is_set():
+                session.end("the server has closed this connection", self._deadline_of_clients())
+                with trio.CancelScope(shield=True):  # the session has a deadline of its own
+                    await gone.wait()  # noqa: ASYNC102
 
     async def serve(self, task_status: trio.TaskStatus[list[Address]]) -> None:
         """Do what `Server.serve` does, and raise whole groups of errors."""
+        if self.has_begun:
+            raise RuntimeError("serve() was called before; a Server serves once, so make another one")
+        self.has_begun = True
+        try:
+            await self._serve(task_status)
+        finally:
+            self.has_ended = True
+
+    async def _serve(self, task_status: trio.TaskStatus[list[Address]]) -> None:
         self._variables = copy_context()
         grace = self.options.shutdown_timeout
         lifespans = self._lifespans = Lifespans(
@@ -177,18 +208,32 @@ class Core:
             addresses: list[Address] = []
             with self.shutdown.opening_listeners:
                 for listener in self._listeners:
-                    addresses += await nursery.start(listener.serve, self._accept, name="listener")
+                    reported = await nursery.start(listener.serve, self._accept, name="listener")
+                    require(reported, list, f"{listener!r} must report a list of addresses")
+                    addresses += reported
             task_status.started(addresses)
             await self.shutdown.requested.wait()
             nursery.cancel_scope.cancel()
 
-    def _accept(self, transport: Transport, front: Front) -> None:
-        assert self._nursery is not None
-        session = Session(transport, front, self._context)
+    def _accept(self, transport: Transport, front: Front | None = None) -> None:
+        self._start(self._session(transport, front), self.run_session)
+
+    def _session(self, transport: Transport, front: Front | None = None) -> Session:
+        return Session(transport, self._front if front is None else front, self._context)
+
+    def _start(self, session: Session, run: Callable[[Session], Awaitable[None]]) -> None:
+        """Run a session in a task of the server. Raises `RuntimeError` if the server is not running."""
+        if self._nursery is None:
+            raise RuntimeError(NOT_RUNNING)
         self._sessions.add(session)
         # A task inherits the context in which it is started, and a plugin that attaches a client has one of its own.
-        start = partial(self._nursery.start_soon, self.run_session, session, name=f"client {transport.address}")
-        self._variables.run(start)
+        self._variables.run(partial(self._nursery.start_soon, run, session, name=f"client {session.connection}"))
+
+    async def _run_until_gone(self, gone: trio.Event, session: Session) -> None:
+        try:
+            await self.run_session(session)
+        finally:
+            gone.set()
 
     async def run_session(self, session: Session) -> None:
         """Run a session to its end. Nothing but cancellation gets out of here."""
@@ -202,9 +247,13 @@ class Core:
     def _end_sessions(self) -> None:
         self._nursery = None
         self.broadcaster.hush()
-        deadline = trio.current_time() + CLIENTS_SHARE * self.options.shutdown_timeout
+        deadline = self._deadline_of_clients()
         announcement = self.shutdown.announcement
         if announcement:
             logger.info("%s; connections to end: %d", announcement, len(self._sessions))
         for session in self._sessions:
             session.end(announcement or "the server is stopping", deadline)
+
+    def _deadline_of_clients(self) -> float:
+        """Return when clients that are told to leave now have to be gone, by Trio's clock."""
+        return trio.current_time() + CLIENTS_SHARE * self.options.shutdown_timeout

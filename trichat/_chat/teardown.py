@@ -45,7 +45,7 @@ class Teardown:
 
     def end_by(self, deadline: float) -> None:
         """Finish by `deadline` (of Trio's clock), whatever it still waits for."""
-        self._latest_end = deadline
+        self._latest_end = min(self._latest_end, deadline)
         if self._step is not None:
             self._step.deadline = min(self._step.deadline, deadline)
 

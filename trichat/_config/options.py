@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import lru_cache
+from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -9,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from trichat._base.addresses import Network
+from trichat._base.arguments import require
 from trichat._base.errors import ConfigError, PluginError
 from trichat._base.failures import described, pass_on, with_place
 from trichat._config.settings import Keys, Place, Setting, with_settings
@@ -96,6 +98,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def from_tables(cls, tables: Mapping[str, object], source: str = "configuration") -> "Config":
         """Build a configuration from parsed TOML. Raises `ConfigError` with all faults but those of the plugins."""
+        require(tables, Mapping, "a configuration is built from a dictionary of tables")
         faults: list[str] = []
         config = _from_tables(tables, source, faults)
         if faults:
@@ -107,10 +110,28 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return Place(self.source, keys, self.given)
 
 
-def load_config(path: Path) -> Config:
+def checked(config: Config) -> Config:
+    """Return a configuration in which each option of the server has its type, also if a program has built it by hand.
+
+    Raises `TypeError` if it is not a configuration, and `ConfigError` with the faults of the server's options.
+    """
+    remedy = "build it with Config.from_tables or load_config"
+    require(config, Config, "the configuration must be a Config", remedy)
+    require(config.server, ServerOptions, "the configuration's `server` must be ServerOptions", remedy)
+    require(config.plugins, Mapping, "the configuration's `plugins` must be a dictionary of tables", remedy)
+    for table in config.plugins.values():
+        require(table, Mapping, "the configuration's table of a plugin must be a dictionary", remedy)
+    faults: list[str] = []
+    values = _values(ServerOptions, msgspec.structs.asdict(config.server), Place("ServerOptions", ()), faults)
+    if faults:
+        raise ConfigError(faults)
+    return msgspec.structs.replace(config, server=ServerOptions(**values))
+
+
+def load_config(path: str | PathLike[str]) -> Config:
     """Read a configuration file. Raises `ConfigError` with all faults in it but those of the plugins."""
     faults: list[str] = []
-    config = read_config(path, faults)
+    config = read_config(Path(path), faults)
     if faults:
         raise ConfigError(faults)
     return config
@@ -266,6 +287,8 @@ def suggestion(word: str, known: list[str]) -> str:
 
 
 def _decode(cls: type, value: object) -> object:
+    if isinstance(value, cls):
+        return value  # a program has built it
     if cls not in (Network, Path):
         raise NotImplementedError(f"an option of type {cls.__name__} cannot be read from TOML")
     if not isinstance(value, str):

@@ -1,31 +1,23 @@
-"""Listeners: where connections come from. A listener knows the front of its connections."""
+"""Listeners: where connections come from. A listener may say which front its connections have."""
 
 import errno
+import inspect
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import trio
 
+from trichat._base.arguments import require
 from trichat._base.errors import StartError
 from trichat._fronts.front import Front
+from trichat._net.accepting import ACCEPT_BACKLOG, accept_all
 from trichat._net.transport import SocketTransport, Transport
 
 logger = logging.getLogger("trichat.listener")
-
-Accept = Callable[[Transport, Front], None]
-
-# Thousands may connect at once after a restart. The kernel caps this at net.core.somaxconn.
-ACCEPT_BACKLOG = 4096
-
-# Connections accepted in one go before other tasks get their turn.
-ACCEPT_BURST = 100
-
-# Seconds to wait when the process or machine has run out of descriptors or memory: somebody has to leave first.
-EXHAUSTED_PAUSE = 0.1
-_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 
 # An address that this machine does not have. A name may stand for several: `localhost` includes ::1 even in a container
 # where IPv6 is turned off.
@@ -55,20 +47,45 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class Accept(Protocol):
+    """Takes the connections of listeners."""
+
+    def __call__(self, transport: Transport, front: Front | None = None) -> None:
+        """Serve a client over `transport`, which speaks `front`: by default the server's own, the line protocol."""
+
+
 class Listener(Protocol):
     """A source of connections."""
 
     async def serve(self, accept: Accept, *, task_status: trio.TaskStatus[list[Address]]) -> None:
-        """Listen, report where, and call `accept` for each connection, until cancelled. Raises `StartError`."""
+        """Listen, report where, and call `accept` for each connection, until cancelled. Raises `StartError`.
+
+        A listener without a host and a port reports `[]`.
+        """
+
+
+def check_listeners(listeners: Sequence[Listener]) -> None:
+    """Raise `TypeError` unless this is a list of listeners."""
+    require(listeners, (list, tuple), "listeners must be a list of listeners")
+    for each in listeners:
+        if inspect.isclass(each):
+            raise TypeError(f"a listener must be an object, not the class {each.__qualname__}; call it to make one")
+        if not callable(getattr(each, "serve", None)):
+            remedy = "; pass what it accepts to Server.serve_stream" if isinstance(each, trio.abc.Listener) else ""
+            raise TypeError(f"a listener must have a method `serve`, as trichat.Listener has, not {each!r}{remedy}")
 
 
 class TcpListener:
     """Plain TCP on every address that `host` stands for; port 0 picks a free one.
 
-    `send_timeout` is the server's: the seconds that a client may take nothing before its connection is ended.
+    Connections speak `front`, by default the line protocol. `send_timeout` is the server's: the seconds that a client
+    may take nothing before its connection is ended. Raises `ValueError` for a port that there is not.
     """
 
-    def __init__(self, host: str, port: int, front: Front, send_timeout: float = 60.0) -> None:
+    def __init__(self, host: str, port: int, front: Front | None = None, send_timeout: float = 60.0) -> None:
+        require(host, str, "a host must be a string")
+        if port not in range(65536):
+            raise ValueError(f"a port must be a number from 0 to 65535, not {port!r}")
         self._host = host
         self._port = port
         self._front = front
@@ -82,7 +99,7 @@ class TcpListener:
             async with trio.open_nursery() as nursery:
                 addresses = [Address(*sock.getsockname()[:2]) for sock in listening]
                 for sock, address in zip(listening, addresses, strict=True):
-                    nursery.start_soon(self._accept_all, sock, accept, name=f"listener {address}")
+                    nursery.start_soon(accept_all, sock, partial(self._take, accept), name=f"listener {address}")
                 task_status.started(addresses)
 
     async def _open(self) -> list[socket.socket]:
@@ -98,34 +115,10 @@ class TcpListener:
         except OSError as error:
             raise StartError(f"cannot listen on {place}: {error.strerror}{_hint(error)}") from error
 
-    async def _accept_all(self, listening: socket.socket, accept: Accept) -> None:
-        exhausted = False
-        while True:
-            await trio.lowlevel.wait_readable(listening)
-            try:
-                for _ in range(ACCEPT_BURST):
-                    sock, peer = listening.accept()
-                    exhausted = False
-                    self._take(sock, peer[0], accept)
-            except BlockingIOError:
-                pass
-            except OSError as error:
-                if error.errno in _EXHAUSTED:
-                    if not exhausted:
-                        logger.error("cannot accept connections for now: %s", error.strerror)
-                    exhausted = True
-                    await trio.sleep(EXHAUSTED_PAUSE)
-                # Any other error is about the connection that was being accepted, not about the listener.
-
-    def _take(self, sock: socket.socket, host: str, accept: Accept) -> None:
-        try:
-            sock.setblocking(False)
-            for option in self._socket_options:
-                sock.setsockopt(*option)
-        except OSError:
-            sock.close()  # it was reset before it was accepted
-            return
-        accept(SocketTransport(sock, host), self._front)
+    def _take(self, accept: Accept, sock: socket.socket, peer: Sequence[str]) -> None:
+        for option in self._socket_options:
+            sock.setsockopt(*option)
+        accept(SocketTransport(sock, peer[0]), self._front)
 
 
 def _listen_on_all(addresses: Sequence[tuple[int, str]], port: int) -> list[socket.socket]:

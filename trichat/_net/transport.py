@@ -9,6 +9,7 @@ import trio
 from trio.lowlevel import wait_readable, wait_writable  # looking them up in the package for each line is slow
 
 from trichat._base.addresses import canonical_address
+from trichat._base.arguments import require
 from trichat._base.errors import ConnectionLost
 
 Bytes = bytes | memoryview
@@ -29,7 +30,7 @@ class Transport(ABC):
     __slots__ = ("address",)
 
     address: str
-    """The other side's IP address."""
+    """The other side's IP address, or another text if it has none, such as `unix:1000`."""
     direct: Callable[[Bytes], int] | None = None
     """Does what `send_nowait` does, for a fan-out: the socket's own function, which raises `OSError`. May be `None`."""
 
@@ -116,6 +117,8 @@ class StreamTransport(Transport):
     """Any Trio stream: TLS, a pair in memory. Everything is sent by the task that waits for it."""
 
     def __init__(self, stream: trio.abc.Stream, address: str) -> None:
+        require(stream, trio.abc.Stream, "a client must be served over a stream of Trio")
+        require(address, str, "the address of a client must be a string", "'192.0.2.1' is one")
         self._stream = stream
         self._broken = False
         """Whether a send was cut off: nobody knows how much the other side has, so nothing may follow."""

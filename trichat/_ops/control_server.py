@@ -25,13 +25,13 @@ from trichat._base.messages import Refuse
 from trichat._base.task_tree import task_lines
 from trichat._base.text import printable
 from trichat._chat.core import Core
+from trichat._net.unix_socket import unix_socket
 from trichat._ops.plugin_requests import PluginRequests
 from trichat._ops.reloader import Reloader
-from trichat._ops.unix_socket import private_socket
 
 logger = logging.getLogger("trichat.control")
 
-# Clients at a time: enough for a few people and a monitor.
+# Clients at a time: enough for a few people and a monitor. As many may wait to be accepted.
 MAX_CLIENTS = 16
 
 # The longest request, in bytes.
@@ -65,7 +65,8 @@ class Control:
 
     async def serve(self, *, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED) -> None:
         """Listen, and answer until cancelled, which also cancels the clients. Raises `StartError`."""
-        with private_socket(self._path) as sock:
+        remedy = "stop it, or name another socket with --control"
+        with unix_socket(self._path, MAX_CLIENTS, kind="control socket", remedy=remedy) as sock:
             listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
             await trio.serve_listeners(self._talk, [listener], task_status=task_status)
 

@@ -55,11 +55,12 @@ async def _serve(server: Server, versions: Versions, announcement: Announcement)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_handle_signals, signals, server, reloader, name="signals")
             nursery.start_soon(_arm_at_stop, core, forced_exit, name="forced exit")
-            nursery.start_soon(reloader.run, name="reload")
             if server.options.control:
                 # It starts before the server and ends after it, so it answers even if the server hangs while it starts
                 # or stops.
                 await nursery.start(Control(Path(server.options.control), core, reloader).serve, name="control")
+            # Requests that came before wait until the server has begun.
+            nursery.start_soon(reloader.run, name="reload")
             await server.serve(task_status=announcement)
             nursery.cancel_scope.cancel()
 

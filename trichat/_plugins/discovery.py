@@ -54,7 +54,8 @@ def find_plugins(folder: str = "", extra: Extra = ()) -> list[Found]:
     """Return the plugins that are installed, those in `folder`, and `extra`, in this order.
 
     Each of `extra` is an installed plugin, a `.py` file or a module, by name, or a class or a module itself. A mapping
-    gives them names. Raises `PluginError` if the folder does not exist, or if two plugins have the same name.
+    gives them names. Raises `PluginError` if the folder does not exist, or if two plugins have the same name, and
+    `TypeError` if `extra` is a single plugin.
     """
     installed = sorted(_points(), key=attrgetter("name"))
     names = {point.name for point in installed}
@@ -117,6 +118,7 @@ def _in_folder(folder: str) -> Iterator[Found]:
 
 
 def _named(extra: Extra) -> Iterator[Found]:
+    refuse_single(extra)
     named = extra.items() if isinstance(extra, Mapping) else [(name_of(where), where) for where in extra]
     for name, where in named:
         origin = str(where) if isinstance(where, (str, Path)) else where.__name__
@@ -204,6 +206,12 @@ def name_of(plugin: object) -> str:
 def is_factory(plugin: object) -> TypeGuard[str | Path | Factory]:
     """Whether a plugin is built from it; anything else is a plugin itself."""
     return isinstance(plugin, (str, Path, ModuleType, type))
+
+
+def refuse_single(plugins: object) -> None:
+    """Raise `TypeError` for a single plugin instead of a list. A string would pass for a list of letters."""
+    if is_factory(plugins):
+        raise TypeError(f"{plugins!r} is a single plugin; give a list")
 
 
 def _factory_in(module: ModuleType) -> Factory:

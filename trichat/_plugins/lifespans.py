@@ -23,7 +23,8 @@ class Lifespans:
 
     `timeout_of` takes the name of a plugin, and returns how many seconds entering it may take. `on_crash` takes the
     name of a plugin whose lifespan crashed after it was entered, and returns what to tell people about it. To interrupt
-    the start, cancel `entering`: no more plugins are entered, and those already entered are held until `stop`.
+    the start, cancel `entering`: no more plugins are entered, and those already entered are held until `stop`, which
+    interrupts the start as well.
     """
 
     def __init__(
@@ -47,8 +48,9 @@ class Lifespans:
         """In the order in which they were first entered, including those that were left since."""
 
     def stop(self) -> None:
-        """Make `run` leave the lifespans and end."""
+        """Make `run` leave the lifespans and end, also while it still enters them."""
         self._stopping.set()
+        self._entering.cancel("the server is stopping")
 
     async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
         """Hold the lifespans until `stop`. Raises `StartError` if a plugin cannot start."""

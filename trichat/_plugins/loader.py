@@ -12,7 +12,7 @@ from typing import NamedTuple, get_type_hints
 
 from trichat._base.errors import ConfigError, PluginError
 from trichat._base.failures import pass_on, with_place
-from trichat._config.options import Config, Options, in_trial, suggestion, to_options
+from trichat._config.options import Config, Options, checked, in_trial, suggestion, to_options
 from trichat._config.plugin_policy import KEYS, Policy, split_policy
 from trichat._plugins.discovery import Extra, Factory, Found, find_plugins
 
@@ -37,6 +37,7 @@ def load_plugins(config: Config, extra: Extra = ()) -> dict[str, object]:
     Returns the plugins by name, in the order of their registration. Raises `ConfigError` with all faults of all tables,
     and `PluginError` if a plugin cannot be found, imported or built.
     """
+    config = checked(config)
     faults: list[str] = []
     plugins = build_plugins(choose_plugins(config, extra, faults), faults)
     if faults:

@@ -133,8 +133,9 @@ class Registry:
     def add(self, registered: Registered) -> None:
         """Add a plugin: a module or an instance. Raises `PluginError` if it is not built as a plugin has to be."""
         name, plugin = registered.name, registered.plugin
-        if name in self._registered:
-            raise PluginError(f"plugin {name!r} ({source_of(plugin)}): another plugin has this name already")
+        problem = self._problem(name, plugin)
+        if problem is not None:
+            raise PluginError(f"plugin {name!r} ({source_of(plugin)}): {problem}")
         self._registered[name] = registered
         try:
             self._manager.register(plugin, name)
@@ -155,6 +156,17 @@ class Registry:
         for each in self:
             registry.add(successor if each.name == successor.name else each)
         return registry
+
+    def _problem(self, name: object, plugin: object) -> str | None:
+        """Return why a plugin cannot be looked at, or not under this name."""
+        if not isinstance(name, str) or not name:
+            return "the name of a plugin must be a string that is not empty"
+        if name in self._registered:
+            return "another plugin has this name already"
+        if inspect.isclass(plugin):
+            return f"it is a class; pass an object of it, such as {plugin.__name__}()"
+        twin = next((each.name for each in self if each.plugin is plugin), None)
+        return None if twin is None else f"the plugin {twin!r} is the same object; make another one"
 
     def _check(self, plugin: object, callers: Sequence[pluggy.HookCaller]) -> None:
         if not callers and next(marked_commands(plugin), None) is None:
@@ -204,6 +216,6 @@ def _check_hook(hook: str, implementation: pluggy.HookImpl) -> None:
 def source_of(plugin: object) -> str:
     """Return the file that a plugin is written in, or a description of the plugin if there is none."""
     try:
-        return inspect.getfile(plugin if inspect.ismodule(plugin) else type(plugin))
+        return inspect.getfile(plugin if inspect.ismodule(plugin) or inspect.isclass(plugin) else type(plugin))
     except (TypeError, OSError):
         return repr(plugin)

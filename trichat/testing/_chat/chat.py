@@ -14,7 +14,7 @@ from trichat._config.options import Config, ServerOptions, in_trial
 from trichat._fronts.front import Front
 from trichat._fronts.line.front import LineFront
 from trichat._net.listener import Accept, Address
-from trichat._plugins.discovery import is_factory, name_of
+from trichat._plugins.discovery import is_factory, name_of, refuse_single
 from trichat._plugins.loader import load_plugin, load_plugins
 from trichat._plugins.log_path import log_path_of
 from trichat._server import Server
@@ -253,9 +253,3 @@ def by_name(plugins: Plugins) -> dict[str, object]:
             )
         named[name_of(plugin)] = plugin
     return named
-
-
-def refuse_single(plugins: object) -> None:
-    """Raise `TypeError` for a single plugin instead of a list. A string would pass for a list of letters."""
-    if is_factory(plugins):
-        raise TypeError(f"{plugins!r} is a single plugin; give a list")

@@ -11,7 +11,7 @@ import trio
 
 from trichat._base.errors import StartError
 from trichat._base.failures import leaves
-from trichat._plugins.discovery import is_factory
+from trichat._plugins.discovery import is_factory, refuse_single
 from trichat.testing._chat import virtual_time
 from trichat.testing._chat.chat import (
     Chat,
@@ -21,7 +21,6 @@ from trichat.testing._chat.chat import (
     by_name,
     is_cancelled,
     make_chat,
-    refuse_single,
     serving,
 )
 from trichat.testing._chat.memory_transport import MemoryTransport
