@@ -107,12 +107,20 @@ def _counted(player: Player) -> str:
 
 
 def _own_parts(run: Run, kind: str, subject: Subject) -> list[Part]:
-    """Return the parts of a kind. Calls of hooks and lifespans are those of the plugin under test alone."""
-    whose = [f"{kind} {subject.name}.", f"{kind} {subject.name} "] if kind in ("hook", "lifespan") else [kind]
+    """Return the parts of a kind. Calls of hooks and lifespans are only those in which the plugin under test runs.
+
+    A slash command runs in the `on_message` of whatever plugin handles the line.
+    """
+    if kind not in ("hook", "lifespan"):
+        return [part for part in run.probe.parts if part.label.partition(" ")[0] == kind]
+    own = (f"{kind} {subject.name}.", f"{kind} {subject.name} ")
     commands = run.chat.server.commands.values() if run.chat is not None else ()
-    if kind == "hook" and any(command.plugin == subject.name for command in commands):
-        whose.append("hook commands.")  # this plugin calls them
-    return [part for part in run.probe.parts if f"{part.label} ".startswith(tuple(whose))]
+    given = {f"/{command.name}" for command in commands if command.plugin == subject.name}
+    return [
+        part
+        for part in run.probe.parts
+        if f"{part.label} ".startswith(own) or (kind == "hook" and part.line.partition(" ")[0] in given)
+    ]
 
 
 def _see_case(player: Player) -> None:
