@@ -22,7 +22,7 @@ LATE = {
 
 # The modules of the largest circle of imports. Those that close it are for type checkers alone: what a hook is given is
 # made of the layers above.
-LARGEST_CIRCLE = 22
+LARGEST_CIRCLE = 25
 
 
 def is_private(name: str) -> bool:

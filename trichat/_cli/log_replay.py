@@ -223,7 +223,7 @@ class LogReplay:
         outcome = _Outcome()
         plugins = core_of(server).plugins
         with shadowing(partial(report.acted.add, message)), plugins.deadlines.calls() as calls:
-            await plugins.ask_step_by_step(self._sender(server, message), asked, calls, outcome)
+            await plugins.walk.ask_step_by_step(self._sender(server, message), asked, calls, outcome)
         if outcome.failure is not None:
             report.failed.add(message, shown(sentences(outcome.failure)))
             return
