@@ -10,7 +10,8 @@ import pytest
 from process_kit import PATIENCE, TRICHAT, trichat
 
 from trichat import Config, ConfigError, Message, PluginError, StartError, format_log_lines
-from trichat._cli.log_replay import EXAMPLES, LogReplay, Report
+from trichat._cli.log_replay import LogReplay
+from trichat._cli.replay_report import EXAMPLES, Report
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "language_filter.py"
 
