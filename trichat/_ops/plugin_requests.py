@@ -1,7 +1,6 @@
 """The requests of the control socket that plugins answer. Each one calls its plugin, with a deadline."""
 
 import inspect
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -12,12 +11,11 @@ from trichat._base.errors import PluginError
 from trichat._base.failures import Misbehaved, described
 from trichat._base.messages import Refuse
 from trichat._chat.core import Core
+from trichat._plugins.commands import NAME
 from trichat._plugins.plugin_calls import failure_logged, log_failure
 from trichat._plugins.registry import Implementation, Registered
 
 HOOK = hookspecs.control_requests.__name__
-
-_VERB = re.compile(r"[a-z][a-z0-9-]*")
 
 
 class _Request(NamedTuple):
@@ -121,7 +119,7 @@ def _checked(plugin: str, contribution: object) -> Collection[tuple[str, hookspe
             f"plugin {plugin!r} contributes {described(contribution)}, not a mapping of request names to functions"
         )
     for verb, answer in contribution.items():
-        if not isinstance(verb, str) or not _VERB.fullmatch(verb) or not callable(answer):
+        if not isinstance(verb, str) or not NAME.fullmatch(verb) or not callable(answer):
             raise PluginError(
                 f"plugin {plugin!r} contributes {described(verb)}: {described(answer)}; a request needs a name like "
                 "'backup' and a function"
