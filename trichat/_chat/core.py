@@ -192,7 +192,7 @@ class Core:
 
     def _end_sessions(self) -> None:
         self._nursery = None
-        self.broadcaster.hush()
+        self.broadcaster.stop_announcing_departures()
         deadline = trio.current_time() + CLIENTS_SHARE * self.options.shutdown_timeout
         announcement = self.shutdown.announcement
         if announcement:
