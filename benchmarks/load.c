@@ -150,9 +150,8 @@ static void report(void)
     printf("\"sent\": %lu, \"expected\": %lu, \"received\": %lu, \"missing\": %lu, \"duplicated\": %lu, ", sent, expected,
            tally_received, expected > tally_received ? expected - tally_received : 0,
            tally_received > expected ? tally_received - expected : 0);
-    printf("\"out_of_order\": %lu, \"orders\": %u, \"lost_clients\": %u, \"lost_slow\": %u, ", tally_out_of_order,
-           tally_orders(options.wire->echoes ? 0 : options.senders, options.clients - options.slow), clients_lost,
-           clients_lost_slow);
+    printf("\"out_of_order\": %lu, \"orders\": %u, \"lost_clients\": %u, ", tally_out_of_order,
+           tally_orders(options.wire->echoes ? 0 : options.senders, options.clients - options.slow), clients_lost);
     printf("\"seconds\": %.6f, \"cpu_seconds\": %.6f, \"p50_seconds\": %.9f, \"p99_seconds\": %.9f}\n",
            (work_ended - work_began) / 1e9, cpu_of_work, tally_latency(0.5) / 1e9, tally_latency(0.99) / 1e9);
 }

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import trustme
 from page_kit import ROOT, Page
 from process_kit import PATIENCE
 
@@ -24,6 +23,7 @@ def test_the_programs_of_a_section_print_what_it_shows(scene: str, tmp_path: Pat
 
 
 def test_the_program_with_tls_serves_a_client_and_ends_when_it_is_stopped(tmp_path: Path) -> None:
+    trustme = pytest.importorskip("trustme", reason="tested with trustme, which the group `test` has")
     [block] = PAGE.scenes[TLS]
     (tmp_path / block.file).write_text(block.text)
     authority = trustme.CA()

@@ -6,11 +6,23 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 BUILT_IN = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["trichat"]
 
+_ANY = "|".join(map(re.escape, BUILT_IN))
+# Nobody uses these as ordinary words.
+_NO_WORDS = "|".join(re.escape(name) for name in BUILT_IN if "_" in name)
+
 # A string that names a plugin, its table, or one of its options.
-NAMES_PLUGIN = re.compile(rf"(?:plugins\.)?({'|'.join(map(re.escape, BUILT_IN))})(?:\.\w+)*")
+_IS_NAME = re.compile(rf"(?:plugins\.)?(?:{_ANY})(?:\.\w+)*")
+
+# A text that names one: its table, its package, its calls as the test kit labels them, or "the plugin seen". Otherwise
+# such names are ordinary words: "slash commands", "stop the server".
+_HAS_NAME = re.compile(
+    rf"\b(?:(?:trichat_)?plugins?[. ]['\"]?(?:{_ANY})|(?:hook|lifespan) (?:{_ANY})|{_NO_WORDS})\b",
+)
 
 ALIAS = ("trichat/_cli/parser.py", "plugins.chat_log.path")
 
@@ -39,7 +51,7 @@ def strings(source: str) -> Iterator[str]:
 
 
 def plugins_named(source: str) -> set[str]:
-    return {each for each in strings(source) if NAMES_PLUGIN.fullmatch(each)}
+    return {each for each in strings(source) if _IS_NAME.fullmatch(each) or _HAS_NAME.search(each)}
 
 
 def test_no_module_of_trichat_names_a_built_in_plugin_but_for_one_option_of_the_command_line() -> None:
@@ -60,3 +72,23 @@ def log(plugins, bye="bye"):
     return plugins["stop"] if "stopped" in plugins else f"plugins.{'seen'}" or "plugins.blacklist.file"
 '''
     assert plugins_named(source) == {"chat_log", "bye", "stop", "seen", "plugins.blacklist.file"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hook commands.",
+        "lifespan chat_log #2 @ 1",
+        "set any key, as in --set plugins.stop.enabled=false",
+        "turn off the plugin 'seen'",
+        "import trichat_plugins.bye",
+        "the lines of the chat_log",
+    ],
+)
+def test_a_name_is_found_inside_a_text(text: str) -> None:
+    assert plugins_named(f"text = {text!r}") == {text}
+
+
+@pytest.mark.parametrize("text", ["no slash commands.", "stop the server", "seen by nobody", "a plugin stops"])
+def test_an_ordinary_word_is_not_a_name(text: str) -> None:
+    assert plugins_named(f"text = {text!r}") == set()

@@ -60,7 +60,6 @@ class Report(msgspec.Struct, frozen=True):
     """The number of different orders in which clients got the messages."""
     lost_clients: int
     """The number of clients that were disconnected, without the slow ones."""
-    lost_slow: int
     seconds: float
     """From the first message until the last copy of the last one."""
     cpu_seconds: float

@@ -10,7 +10,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from trichat import Message, hookimpl
 from trichat._base.errors import RequiredPluginFailed
 from trichat._base.task_tree import task_tree
-from trichat._chat.broadcaster import BREATH, BREATH_BYTES, LONG, Broadcaster
+from trichat._chat.broadcaster import BYTES_AT_ONCE, LONGEST_AT_ONCE, MEMBERS_AT_ONCE, Broadcaster
 from trichat._chat.client import Connection
 from trichat._chat.hub import Hub
 from trichat._chat.inbox import CAPACITY
@@ -595,10 +595,16 @@ class Steps(trio.abc.Instrument):
 
 @pytest.mark.parametrize(
     ("size", "at_once"),
-    [(5, BREATH), (BREATH_BYTES // 100, 100), (BREATH_BYTES // 2, 2), (BREATH_BYTES, 1), (2 * BREATH_BYTES, 1)],
+    [
+        (5, MEMBERS_AT_ONCE),
+        (BYTES_AT_ONCE // 100, 100),
+        (BYTES_AT_ONCE // 2, 2),
+        (BYTES_AT_ONCE, 1),
+        (2 * BYTES_AT_ONCE, 1),
+    ],
 )
 async def test_in_a_large_room_nobody_waits_for_all_of_it(quick_setup: Setup, size: int, at_once: int) -> None:
-    boxes = [(await quick_setup.member(f"client-{number}"))[1] for number in range(BREATH + 1)]
+    boxes = [(await quick_setup.member(f"client-{number}"))[1] for number in range(MEMBERS_AT_ONCE + 1)]
     for box in boxes:
         box.chunks.clear()
     await wait_all_tasks_blocked()
@@ -610,8 +616,8 @@ async def test_in_a_large_room_nobody_waits_for_all_of_it(quick_setup: Setup, si
     trio.lowlevel.add_instrument(steps)
     await quick_setup.broadcaster.inbox.flush()
     trio.lowlevel.remove_instrument(steps)
-    assert sorted(steps.seen)[:3] == [0, at_once, min(2 * at_once, BREATH + 1)]
-    assert [len(box.chunks) for box in boxes] == [1] * (BREATH + 1)
+    assert sorted(steps.seen)[:3] == [0, at_once, min(2 * at_once, MEMBERS_AT_ONCE + 1)]
+    assert [len(box.chunks) for box in boxes] == [1] * (MEMBERS_AT_ONCE + 1)
 
 
 async def test_nobody_waits_for_a_long_line_that_is_said_alone(quick_setup: Setup) -> None:
@@ -619,8 +625,8 @@ async def test_nobody_waits_for_a_long_line_that_is_said_alone(quick_setup: Setu
     await quick_setup.member("bob")
     await wait_all_tasks_blocked()
     say_at_once = quick_setup.broadcaster.publish_at_once
-    assert not say_at_once(Message("x" * (LONG + 1), "alice"), alice)
-    assert say_at_once(Message("x" * LONG, "alice"), alice)
+    assert not say_at_once(Message("x" * (LONGEST_AT_ONCE + 1), "alice"), alice)
+    assert say_at_once(Message("x" * LONGEST_AT_ONCE, "alice"), alice)
 
 
 async def test_who_speaks_alone_is_told_if_it_cannot_be_logged(quick_setup: Setup) -> None:

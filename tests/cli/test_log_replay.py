@@ -12,7 +12,8 @@ from process_kit import PATIENCE, TRICHAT, trichat
 from trichat_plugins import _log_file
 
 from trichat import Config, ConfigError, Message, PluginError, StartError, format_log_lines
-from trichat._cli.log_replay import EXAMPLES, LONGEST_LINE, LogReplay, Report
+from trichat._cli.log_replay import LONGEST_LINE, LogReplay
+from trichat._cli.replay_report import EXAMPLES, Report
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "language_filter.py"
 

@@ -160,12 +160,58 @@ def test_a_plugin_that_is_not_there_is_named_with_those_that_are(folder: Path) -
     )
 
 
-BROKEN_COMMANDS = {"no command": "return [42]", "raises": "yield 1 / 0", "exits": "raise SystemExit(3); yield"}
+BROKEN_COMMANDS = {
+    "takes nothing": ("def roll(): ...", "the function of /roll must take the client as its first argument"),
+    "unknown type": ("def roll(client, sides: Sides): ...", "cannot resolve the types of the arguments of /roll"),
+}
 
 
-@pytest.mark.parametrize("body", BROKEN_COMMANDS.values(), ids=BROKEN_COMMANDS)
-def test_a_plugin_whose_commands_are_broken_is_shown_as_broken(tmp_path: Path, body: str) -> None:
-    (tmp_path / "poll.py").write_text(f"from trichat import hookimpl\n@hookimpl\ndef commands():\n    {body}\n")
-    found = take_inventory(Config.from_tables({"server": {"plugins_dir": str(tmp_path)}}))
-    (item,) = [each for each in found.items if each.found.name == "poll"]
+@pytest.mark.parametrize(("function", "fault"), BROKEN_COMMANDS.values(), ids=BROKEN_COMMANDS)
+def test_a_plugin_whose_commands_are_broken_is_shown_as_broken(tmp_path: Path, function: str, fault: str) -> None:
+    source = f"from __future__ import annotations\nfrom trichat import command\n@command('roll', help='')\n{function}\n"
+    (tmp_path / "dice.py").write_text(source)
+    (item,) = [each for each in inventory(tmp_path).items if each.found.name == "dice"]
     assert item.state == "broken"
+    assert fault in item.faults[0]
+
+
+TABLES = """from contextlib import asynccontextmanager
+
+from trichat import Command, command, hookimpl
+
+
+class Tables:
+    @hookimpl
+    @asynccontextmanager
+    async def lifespan(self, server):
+        self.names = ["chess", "go"]
+        yield
+
+    @hookimpl
+    def commands(self):
+        return [Command(name, "play it", lambda client, arguments: None) for name in self.names]
+
+    @command("rules", help="show the rules")
+    def rules(self, client, game: str): ...
+"""
+
+
+def test_commands_that_need_the_lifespan_are_not_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "tables.py").write_text(TABLES)
+    shown = inventory(tmp_path)
+    (row,) = [line for line in shown.table().splitlines() if line.startswith("tables")]
+    assert row.split()[3:] == ["on", "commands,", "lifespan,", "/rules"]
+    assert shown.details("tables").splitlines()[2:8] == [
+        "It has no documentation.",
+        "",
+        "hooks: commands, lifespan",
+        "",
+        "commands: /rules GAME",
+        "",
+    ]
+    assert "It may contribute more commands when the server starts." in shown.details("tables").splitlines()
+
+
+def test_a_plugin_in_shadow_has_no_commands(tmp_path: Path) -> None:
+    (tmp_path / "tables.py").write_text(TABLES)
+    assert "/rules" not in inventory(tmp_path, tables={"shadow": True}).table()

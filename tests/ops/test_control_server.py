@@ -80,7 +80,7 @@ class Controlled:
 
 def is_traced(chat: Chat) -> bool:
     plugins = core_of(chat.server).plugins
-    return plugins.is_traced
+    return plugins.ask_message != plugins.walk.ask
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from contextlib import suppress
 import pytest
 import trio
 from client_kit import new_client
+from dispatch_kit import HELLO, ask_message, noting, noting_later, tell_batch
 from made_kit import Hook, Made, Place, nothing
 
 from trichat import Client, Command, Handled, Message, PluginError, Refuse, Server, hookimpl, hookspecs
@@ -21,8 +22,6 @@ from trichat._plugins.dispatch import Plugins
 from trichat.testing import running
 
 TIMEOUT = 5.0
-
-HELLO = Message("hello", "alice")
 
 
 @pytest.fixture
@@ -46,19 +45,6 @@ def calls() -> list[str]:
     return []
 
 
-async def ask_message(plugins: Plugins, client: Client) -> Message | Handled | Refuse:
-    with plugins.deadlines.calls() as calls:
-        answer = plugins.ask_message(client, HELLO, calls)
-        return await answer if inspect.isawaitable(answer) else answer
-
-
-async def tell_batch(plugins: Plugins) -> None:
-    with plugins.deadlines.calls() as calls:
-        telling = plugins.tell_batch([HELLO], calls)
-        if telling is not None:
-            await telling
-
-
 class Panic(BaseException):
     """What some libraries raise, those in Rust for one: nothing that is caught by `except Exception`."""
 
@@ -74,23 +60,6 @@ def raising_later(error: BaseException) -> Hook:
     async def hook() -> None:
         await trio.lowlevel.checkpoint()
         raise error
-
-    return hook
-
-
-def noting(calls: list[str], name: str, answer: object = None) -> Hook:
-    def hook() -> object:
-        calls.append(name)
-        return answer
-
-    return hook
-
-
-def noting_later(calls: list[str], name: str, answer: object = None) -> Hook:
-    async def hook() -> object:
-        await trio.lowlevel.checkpoint()
-        calls.append(name)
-        return answer
 
     return hook
 
@@ -366,52 +335,6 @@ async def test_control_c_is_not_the_fault_of_a_plugin(
     with pytest.raises(KeyboardInterrupt):
         await plugins.ask(hookspecs.on_connect, client)
     assert failures(caplog) == []
-
-
-# Asking about a message.
-
-
-async def test_a_message_that_nobody_has_anything_to_say_about_stays_as_it_is(
-    plugins: Plugins, client: Client, calls: list[str]
-) -> None:
-    plugins.register("silent", Made(on_message=noting(calls, "silent")))
-    assert await ask_message(plugins, client) is HELLO
-    assert calls == ["silent"]
-
-
-async def test_a_changed_message_goes_on_to_the_next_plugin(plugins: Plugins, client: Client) -> None:
-    async def shout(message: Message) -> Message:
-        await trio.lowlevel.checkpoint()
-        return message.with_text(message.text.upper())
-
-    plugins.register("last", Made(on_message=lambda message: message.with_text(f"{message.text}!")))
-    plugins.register("silent", Made(on_message=lambda message: None))
-    plugins.register("shout", Made(on_message=shout))
-    assert await ask_message(plugins, client) == HELLO.with_text("HELLO!")
-
-
-async def test_the_plugins_are_told_who_sent_the_message(plugins: Plugins, client: Client) -> None:
-    senders: list[Client] = []
-    plugins.register("curious", Made(on_message=lambda client: senders.append(client)))
-    await ask_message(plugins, client)
-    assert senders == [client]
-
-
-@pytest.mark.parametrize("answer", [Handled(), Refuse("no")], ids=["handled", "refused"])
-async def test_a_message_that_is_handled_or_refused_goes_no_further(
-    plugins: Plugins, client: Client, calls: list[str], answer: Handled | Refuse
-) -> None:
-    plugins.register("next", Made(on_message=noting(calls, "next")))
-    plugins.register("taker", Made(on_message=lambda: answer))
-    plugins.register("changer", Made(on_message=lambda message: message.with_text("other")))
-    assert await ask_message(plugins, client) == answer
-    assert calls == []
-
-
-@pytest.mark.parametrize("answer", [True, "hello", 0], ids=repr)
-async def test_what_is_no_answer_to_a_message_refuses_it(plugins: Plugins, client: Client, answer: object) -> None:
-    plugins.register("odd", Made(on_message=lambda: answer))
-    assert await ask_message(plugins, client) == Refuse("the plugin 'odd' failed")
 
 
 # Telling.

@@ -194,8 +194,8 @@ async def test_several_may_watch_and_each_sees_everything(chat: Chat, virtual_ti
 async def test_when_nobody_watches_the_plugins_are_called_as_if_there_were_no_trace(chat: Chat) -> None:
     plugins = core_of(chat.server).plugins
     with core_of(chat.server).tracer.watching(), core_of(chat.server).tracer.watching():
-        assert plugins.is_traced
-    assert not plugins.is_traced
+        assert plugins.ask_message != plugins.walk.ask
+    assert plugins.ask_message == plugins.walk.ask
 
 
 # Who reads slowly.

@@ -28,11 +28,11 @@ from trichat._plugins.dispatch import Plugins
 
 # A long fan-out lets other tasks run after so many members or so many bytes: about five milliseconds of sends, as long
 # as Python lets a thread run. Each such pause costs as much as twenty sends, because the caches lose the loop's data.
-BREATH = 512
-BREATH_BYTES = 8 * 1024 * 1024
+MEMBERS_AT_ONCE = 512
+BYTES_AT_ONCE = 8 * 1024 * 1024
 
-# The longest text that BREATH members can be sent without a pause, in characters; a character has at most four bytes.
-LONG = BREATH_BYTES // BREATH // 4
+# The longest text that so many members can be sent without a pause, in characters; a character has at most four bytes.
+LONGEST_AT_ONCE = BYTES_AT_ONCE // MEMBERS_AT_ONCE // 4
 
 _ROOMS = attrgetter("rooms")
 
@@ -53,7 +53,7 @@ class Broadcaster:
         """Those of its task."""
         self._begun_by_sender: Awaitable[None] | None = None
         """The rest of a broadcast that a sender began, and that has to wait for a plugin. It goes before all else."""
-        self._hushed = False
+        self._omits_departures = False
         self.last_sent = 0
         """The id of the last message that was logged and sent."""
 
@@ -72,7 +72,7 @@ class Broadcaster:
             return False
         # In a large room, or with a long text, other tasks have to run between the sends.
         audience = self._hub.audience(message.rooms)
-        if audience.size > BREATH or len(message.text) > LONG:
+        if audience.size > MEMBERS_AT_ONCE or len(message.text) > LONGEST_AT_ONCE:
             return False
         now = self._now
         started = now()
@@ -100,9 +100,9 @@ class Broadcaster:
             self.inbox.tell_quit(connection.name, connection.room)
             self._hub.leave(connection)
 
-    def hush(self) -> None:
+    def stop_announcing_departures(self) -> None:
         """From now on have departures logged, but do not announce them: everybody is leaving."""
-        self._hushed = True
+        self._omits_departures = True
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Broadcast until the inbox is closed and everything in it is sent."""
@@ -152,12 +152,12 @@ class Broadcaster:
 
     async def _send(self, messages: Sequence[Message]) -> None:
         """Send the messages to all members of their rooms."""
-        if self._hushed:
+        if self._omits_departures:
             messages = [message for message in messages if message.kind != "quit"]
         for rooms, part in _by_rooms(messages).items():
             for wire, outboxes in self._hub.audience(rooms).groups.items():
                 data = wire.encode(part)
-                at_once = min(BREATH, BREATH_BYTES // (len(data) + 1) + 1)
+                at_once = min(MEMBERS_AT_ONCE, BYTES_AT_ONCE // (len(data) + 1) + 1)
                 put_to_all(outboxes[:at_once], data)
                 for start in range(at_once, len(outboxes), at_once):
                     await trio.lowlevel.checkpoint()

@@ -246,7 +246,7 @@ class Core:
 
     def _end_sessions(self) -> None:
         self._nursery = None
-        self.broadcaster.hush()
+        self.broadcaster.stop_announcing_departures()
         deadline = self._deadline_of_clients()
         announcement = self.shutdown.announcement
         if announcement:

@@ -8,7 +8,6 @@ import math
 import signal
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Collection, Iterator
-from dataclasses import dataclass, field
 from functools import partial
 from io import DEFAULT_BUFFER_SIZE
 from pathlib import Path
@@ -25,6 +24,7 @@ from trichat._base.failures import one_for_all, sentences
 from trichat._base.log_lines import parse_log_line
 from trichat._base.messages import Handled, Message, Refuse
 from trichat._chat.client import Client, Connection
+from trichat._cli.replay_report import Report
 from trichat._config.options import Config
 from trichat._config.plugin_policy import KEYS
 from trichat._fronts.front import Limits
@@ -37,9 +37,6 @@ from trichat._plugins.log_path import log_path_of
 from trichat._plugins.shadow import shadowing, shown
 from trichat._server import Server, core_of
 
-# The report shows so many examples of each kind.
-EXAMPLES = 3
-
 # The longest line that is read as a message, as in the chat log's own reader (`trichat_plugins/_log_file.py`).
 LONGEST_LINE = 8 * 1024 * 1024
 
@@ -48,59 +45,6 @@ SENDERS = 10_000
 
 # The address of every stand-in, because the log has no addresses.
 NO_ADDRESS = "0.0.0.0"
-
-
-@dataclass
-class Tally:
-    """How often something happened, with the first few examples."""
-
-    count: int = 0
-    examples: list[str] = field(default_factory=list)
-
-    def add(self, message: Message | None, outcome: str = "") -> None:
-        """Count one more outcome: of a message, or, if it is `None`, of a background task of the plugin."""
-        self.count += 1
-        if len(self.examples) < EXAMPLES:
-            said = "in the background"
-            if message is not None:
-                said = f"{message.time:%Y-%m-%d %H:%M:%S} {message.sender}: {shown(message.text)}"
-            self.examples.append(f"{said} - {outcome}" if outcome else said)
-
-
-@dataclass
-class Report:
-    """What the plugin has done with the messages so far."""
-
-    plugin: str
-    log: Path
-    messages: int = 0
-    others: int = 0
-    """Lines of the log that are not messages: lines in another format, too long, or cut off in the middle."""
-    interrupted: bool = False
-    refused: Tally = field(default_factory=Tally)
-    changed: Tally = field(default_factory=Tally)
-    handled: Tally = field(default_factory=Tally)
-    acted: Tally = field(default_factory=Tally)
-    """What the plugin would have done besides answering: sent, said, kicked."""
-    failed: Tally = field(default_factory=Tally)
-
-    def __str__(self) -> str:
-        lines = [f"{self.plugin}: {self.messages} messages of {self.log}"]
-        if self.interrupted:
-            lines.append("interrupted: the report covers only part of the log")
-        if self.others:
-            lines.append(f"lines that are not messages: {self.others}")
-        for tally, title in (
-            (self.refused, "would have refused"),
-            (self.changed, "would have changed"),
-            (self.handled, "would have handled"),
-            (self.acted, "would have acted"),
-            (self.failed, "failed"),
-        ):
-            lines += [f"{title}: {tally.count}", *(f"    {example}" for example in tally.examples)]
-            if tally.count > len(tally.examples):
-                lines.append(f"    and {tally.count - len(tally.examples)} more")
-        return "\n".join(lines)
 
 
 class _Outcome:
@@ -225,7 +169,7 @@ class LogReplay:
         outcome = _Outcome()
         plugins = core_of(server).plugins
         with shadowing(partial(report.acted.add, message)), plugins.deadlines.calls() as calls:
-            await plugins.ask_step_by_step(self._sender(server, message), asked, calls, outcome)
+            await plugins.walk.ask_step_by_step(self._sender(server, message), asked, calls, outcome)
         if outcome.failure is not None:
             report.failed.add(message, shown(sentences(outcome.failure)))
             return

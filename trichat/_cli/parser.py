@@ -88,7 +88,7 @@ def _add_config_file(command: argparse.ArgumentParser, about: str) -> None:
         default=[],
         type=_setting,
         metavar="TABLE.KEY=VALUE",
-        help="set any key of the configuration, as in --set plugins.stop.enabled=false",
+        help="set any key of the configuration, as in --set server.max_clients=100",
     )
 
 

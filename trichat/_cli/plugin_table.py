@@ -7,11 +7,11 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 import msgspec
 
+from trichat import hookspecs
 from trichat._base.errors import PluginError
 from trichat._cli.config_dump import keys
 from trichat._config.options import Config, suggestion
-from trichat._plugins.command_calls import commands_of
-from trichat._plugins.commands import command_table
+from trichat._plugins.commands import command_table, marked_commands
 from trichat._plugins.discovery import Extra, Found, find_plugins
 from trichat._plugins.dispatch import Plugins
 from trichat._plugins.loader import Choice, build_plugins, choose, is_wanted
@@ -28,7 +28,7 @@ class Item(NamedTuple):
     hooks: Sequence[str] = ()
     """The hooks that it implements, if it runs."""
     commands: Sequence[str] = ()
-    """The usage of each of its slash commands, if it runs."""
+    """The usage of each slash command that it marks, if people can give it."""
     faults: Sequence[str] = ()
     """Why it is broken."""
 
@@ -88,9 +88,10 @@ def _look_at(found: Found, config: Config, plugins: Plugins) -> Item:
         made = build_plugins([choice], faults) if choice is not None else {}
         for name, plugin in made.items():
             plugins.register(name, plugin, choice.policy if choice else None)
-            registry = plugins.active.registry
-            table = command_table([(name, commands_of(registry[name], registry, plugins))])
-            commands = [each.usage for each in table.values()]
+            # Only a running server can ask for contributed commands: they may need what the lifespan opens.
+            marked = command_table([(name, marked_commands(plugin))])
+            if not plugins.active.registry[name].policy.shadow:
+                commands = [each.usage for each in marked.values()]
     except PluginError as error:
         faults.append(str(error))
     if faults:
@@ -111,6 +112,8 @@ def _details(item: Item) -> Iterator[str]:
         yield from ("", f"hooks: {', '.join(item.hooks)}")
     if item.commands:
         yield from ("", f"commands: {', '.join(item.commands)}")
+    if hookspecs.commands.__name__ in item.hooks:
+        yield from ("", "It may contribute more commands when the server starts.")
     yield from ("", f"[plugins.{item.found.name}]")
     for options in (item.choice.policy, item.choice.options):
         if options is not None:

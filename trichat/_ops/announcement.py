@@ -5,16 +5,15 @@ import os
 import socket
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 
 import trio
 
 from trichat import hookspecs
-from trichat._base.failures import Misbehaved, exceptions_only
+from trichat._base.failures import Misbehaved
 from trichat._base.text import printable
 from trichat._chat.core import Core
 from trichat._net.listener import Address
-from trichat._plugins.dispatch import log_failure
+from trichat._plugins.plugin_calls import failure_logged
 from trichat._plugins.registry import Implementation
 
 logger = logging.getLogger("trichat")
@@ -45,11 +44,8 @@ class Announcement(trio.TaskStatus[list[Address]]):
 
     def _of_plugins(self) -> Iterator[str]:
         for implementation in self._core.plugins.active.hooks[HOOK]:
-            try:
-                with exceptions_only(partial(log_failure, implementation.plugin, HOOK)):
-                    yield from self._lines(implementation)
-            except Exception as error:
-                log_failure(implementation.plugin, HOOK, error)
+            with failure_logged(implementation.plugin, HOOK):
+                yield from self._lines(implementation)
 
     def _lines(self, implementation: Implementation) -> Sequence[str]:
         answer: Iterable[str] | None = implementation.call(self._core.server)

@@ -1,24 +1,21 @@
 """The requests of the control socket that plugins answer. Each one calls its plugin, with a deadline."""
 
 import inspect
-import re
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
 from typing import NamedTuple
 
 import trio
 
 from trichat import hookspecs
 from trichat._base.errors import PluginError
-from trichat._base.failures import Misbehaved, described, exceptions_only
+from trichat._base.failures import Misbehaved, described
 from trichat._base.messages import Refuse
 from trichat._chat.core import Core
-from trichat._plugins.dispatch import log_failure
+from trichat._plugins.commands import NAME
+from trichat._plugins.plugin_calls import failure_logged, log_failure
 from trichat._plugins.registry import Implementation, Registered
 
 HOOK = hookspecs.control_requests.__name__
-
-_VERB = re.compile(r"[a-z][a-z0-9-]*")
 
 
 class _Request(NamedTuple):
@@ -48,8 +45,9 @@ class PluginRequests:
         If the plugin fails, the log names it, and the request is refused.
         """
         request = self._requests().get(verb)
-        while request is not None and request.owner.gate is not None:
-            await request.owner.gate.wait()  # until the new version has replaced this plugin
+        gates = self._core.plugins.gates
+        while request is not None and not request.owner.takes_calls:
+            await gates.wait(request.owner.name)  # until the new version has replaced this plugin
             request = self._requests().get(verb)
         return None if request is None else await self._call_while_it_runs(request, verb, words)
 
@@ -66,20 +64,14 @@ class PluginRequests:
 
     async def _call(self, request: _Request, verb: str, words: Sequence[str]) -> str | Refuse:
         name, what = request.owner.name, f"the request {verb!r}"
-        with self._core.plugins.deadlines.calls() as calls:
-            try:
-                with exceptions_only(partial(log_failure, name, what)):
-                    answer = request.answer(words)
-                    if inspect.isawaitable(answer):
-                        answer = await calls.wait_for(answer, request.owner, what)
-                    if not isinstance(answer, (str, Refuse)):
-                        raise Misbehaved(
-                            f"{described(answer)} is not an answer to a request; return a string or Refuse"
-                        )
-                    return answer
-            except Exception as error:
-                log_failure(name, what, error)
-                return Refuse(f"the plugin {name!r} failed")
+        with self._core.plugins.deadlines.calls() as calls, failure_logged(name, what):
+            answer = request.answer(words)
+            if inspect.isawaitable(answer):
+                answer = await calls.wait_for(answer, request.owner, what)
+            if not isinstance(answer, (str, Refuse)):
+                raise Misbehaved(f"{described(answer)} is not an answer to a request; return a string or Refuse")
+            return answer
+        return Refuse(f"the plugin {name!r} failed")
 
     def _requests(self, *, at_start: bool = False) -> Mapping[str, _Request]:
         """Collect the requests again, because a plugin may have been replaced, or have crashed.
@@ -127,7 +119,7 @@ def _checked(plugin: str, contribution: object) -> Collection[tuple[str, hookspe
             f"plugin {plugin!r} contributes {described(contribution)}, not a mapping of request names to functions"
         )
     for verb, answer in contribution.items():
-        if not isinstance(verb, str) or not _VERB.fullmatch(verb) or not callable(answer):
+        if not isinstance(verb, str) or not NAME.fullmatch(verb) or not callable(answer):
             raise PluginError(
                 f"plugin {plugin!r} contributes {described(verb)}: {described(answer)}; a request needs a name like "
                 "'backup' and a function"

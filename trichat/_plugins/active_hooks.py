@@ -11,7 +11,7 @@ import trio
 from msgspec.structs import replace
 
 from trichat._base.failures import Misbehaved
-from trichat._plugins.quarantine import Failures
+from trichat._plugins.quarantine import FailureCounts
 from trichat._plugins.registry import ASKING, CONTRIBUTING, Implementation, Registered, Registry
 
 logger = logging.getLogger("trichat.plugins")
@@ -27,7 +27,7 @@ class ActiveHooks:
     def __init__(self, *, on_silenced: Callable[[str, str], None], on_fatal: Callable[[str], None]) -> None:
         self._on_silenced = on_silenced
         self._on_fatal = on_fatal
-        self._failures = Failures()
+        self._failures = FailureCounts()
         self.registry = Registry()
         """The plugins that there are."""
         self.hooks = self.resolved()
@@ -67,10 +67,8 @@ class ActiveHooks:
 
         Returns what to tell people about it.
         """
-        if name not in self._failures.crashed:
-            self._failures.crashed.add(name)
-            if self.registry[name].policy.on_error == "stop":
-                self._on_fatal(f"the plugin {name!r} crashed")
+        if self._failures.mark_crashed(name) and self.registry[name].policy.on_error == "stop":
+            self._on_fatal(f"the plugin {name!r} crashed")
         return self._take_out(name, "it crashed")
 
     def note_failure(self, owner: Registered, hook: str) -> None:

@@ -7,12 +7,11 @@ from functools import partial, wraps
 from itertools import chain
 from typing import TYPE_CHECKING
 
-import trio
-
 from trichat import hookspecs
 from trichat._base.failures import exceptions_only
 from trichat._plugins.commands import Command, marked_commands
-from trichat._plugins.dispatch import Plugins, log_failure
+from trichat._plugins.dispatch import Plugins
+from trichat._plugins.plugin_calls import log_failure
 from trichat._plugins.registry import Registered, Registry
 
 if TYPE_CHECKING:
@@ -51,8 +50,8 @@ def _as_call(command: Command, owner: Registered, plugins: Plugins) -> Command:
 
     @wraps(command.run)
     def run(client: "Client", arguments: str) -> Awaitable[str | None] | str | None:
-        if owner.gate is not None:
-            return run_by_successor(owner.gate, client, arguments)
+        if not owner.takes_calls:
+            return run_by_successor(client, arguments)
         with noting():
             answer = command.run(client, arguments)
         return wait_for(answer) if inspect.isawaitable(answer) else answer
@@ -61,10 +60,10 @@ def _as_call(command: Command, owner: Registered, plugins: Plugins) -> Command:
         with plugins.deadlines.suspended(), plugins.deadlines.calls() as calls, noting():
             return await calls.wait_for(answer, owner, what, takes_late=True)
 
-    async def run_by_successor(gate: trio.Event, client: "Client", arguments: str) -> str | None:
+    async def run_by_successor(client: "Client", arguments: str) -> str | None:
         """Wait for the version that replaces the plugin, and run what it has under this name."""
         with plugins.deadlines.suspended():  # the code that holds the plugin's calls has a deadline
-            await gate.wait()
+            await plugins.gates.wait(owner.name)
         found = client.server.commands.get(command.name)
         if found is None or not found.who.includes(client):
             return f"{what} is gone"

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_NAME = re.compile(r"[a-z][a-z0-9-]*")
+# The name of a command, or of a request of the control socket.
+NAME = re.compile(r"[a-z][a-z0-9-]*")
 
 _MARK = "trichat_command"
 
@@ -117,7 +118,7 @@ def command(
     The client is sent what the function returns. The welcome line ends with the `hint`, if there is one. Raises
     `ValueError` if `name` cannot be the name of a command.
     """
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise ValueError(f"{name!r} cannot be the name of a command; use a name like 'roll' or 'roll-2'")
 
     def mark(function: F) -> F:
@@ -226,7 +227,7 @@ def _commands(plugin: str, contribution: Iterable[Command]) -> Iterable[Command]
         pass_on(error)
         raise PluginError(f"plugin {plugin!r} failed in commands: {described(error)}") from error
     for command in commands:
-        if not isinstance(command, Command) or not _NAME.fullmatch(command.name):
+        if not isinstance(command, Command) or not NAME.fullmatch(command.name):
             raise PluginError(
                 f"plugin {plugin!r} contributes {described(command)}; expected a Command with a name like 'roll' or "
                 "'roll-2'"

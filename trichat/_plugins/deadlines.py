@@ -104,6 +104,10 @@ class Calls:
         """Whether `task` is in one of these calls, and the call still has a deadline."""
         return self._task is task and not self._is_cancelled and self.due < math.inf
 
+    def stop_clock(self) -> None:
+        """Let the call take any time, until `restart_clock`."""
+        self.due = math.inf
+
     def restart_clock(self) -> None:
         """Restart the time of the call."""
         assert self.whose is not None
@@ -180,7 +184,7 @@ class Deadlines:
         task = trio.lowlevel.current_task()
         outer = [calls for calls in self._under_way if calls.is_counting(task)]
         for calls in outer:
-            calls.due = math.inf
+            calls.stop_clock()
         try:
             yield
         finally:

@@ -52,7 +52,7 @@ class Replacement:
     async def take_place(self, lifespans: Lifespans) -> None:
         """Replace it. Raises `PluginError` or `StartError` if it cannot: the old one keeps running, or has crashed."""
         name = self._old.name
-        with self._plugins.holding(name):
+        with self._plugins.gates.holding(name):
             await self._drain()
             had_crashed = name in self._plugins.active.crashed
             try:

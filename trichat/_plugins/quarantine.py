@@ -6,7 +6,7 @@ from collections import deque
 QUARANTINE_SPAN = 60.0
 
 
-class Failures:
+class FailureCounts:
     """The failures of the plugins of a server, by name."""
 
     def __init__(self) -> None:
@@ -16,6 +16,12 @@ class Failures:
         """Plugins that have failed too often. They are told nothing, but are still asked."""
         self._times: dict[str, deque[float]] = {}
         """The times of each plugin's last failures, at most as many as put it into quarantine."""
+
+    def mark_crashed(self, name: str) -> bool:
+        """Note that a plugin's lifespan has crashed, and return whether that is new."""
+        is_new = name not in self.crashed
+        self.crashed.add(name)
+        return is_new
 
     def are_too_many(self, name: str, limit: int, now: float) -> bool:
         """Note that a plugin failed `now`, in seconds, and return whether that puts it into quarantine.

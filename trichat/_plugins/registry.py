@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 import pluggy
-import trio
 
 from trichat import hookspecs
 from trichat._base.errors import PluginError
@@ -46,19 +45,8 @@ class Registered:
         self.plugin = plugin
         self.policy = policy
         self.timeout = timeout
-        self.gate: trio.Event | None = None
-        """Where its calls wait while a new version takes its place, and after it has done so."""
-
-    def close_gate(self) -> None:
-        """Let calls that begin from now on wait."""
-        self.gate = trio.Event()
-
-    def open_gate(self, *, replaced: bool) -> None:
-        """Let the calls that wait continue. If it was `replaced`, later calls still find the gate, and pass it on."""
-        assert self.gate is not None
-        self.gate.set()
-        if not replaced:
-            self.gate = None
+        self.takes_calls = True
+        """Whether a call can begin: `Gates` lets none begin while it is about to be replaced, and once it was."""
 
 
 class Implementation(msgspec.Struct, frozen=True):

@@ -12,7 +12,8 @@ from trichat import hookspecs
 from trichat._base.failures import sentences, split_failure
 from trichat._base.messages import Handled, Message, Refuse
 from trichat._plugins.deadlines import Calls
-from trichat._plugins.dispatch import Answer, Plugins
+from trichat._plugins.dispatch import Plugins
+from trichat._plugins.message_walk import Answer
 
 # Messages that wait for a watcher that reads slowly. It misses those beyond.
 TRACE_BACKLOG = 1000
@@ -102,7 +103,7 @@ class Tracer:
         timed = _Timed()
         traced = Traced(datetime.now(UTC), message, timed.steps)
         try:
-            return await self._plugins.ask_step_by_step(client, message, calls, timed)
+            return await self._plugins.walk.ask_step_by_step(client, message, calls, timed)
         finally:
             for watcher in self._watchers:
                 watcher.put(traced)

@@ -14,7 +14,7 @@ from trichat.testing._chat.transcript import play as play
 from trichat.testing._chat.transcript import play_file as play_file
 from trichat.testing._chat.transcript import play_over_tcp as play_over_tcp
 from trichat.testing._chat.virtual_time import run as run
-from trichat.testing._conformance.checks import NoSuchCase as NoSuchCase
+from trichat.testing._conformance.cases import NoSuchCase as NoSuchCase
 from trichat.testing._conformance.plugin_under_test import Subject as Subject
 from trichat.testing._conformance.runner import Result as Result
 from trichat.testing._conformance.runner import check_plugin as check_plugin

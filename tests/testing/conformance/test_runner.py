@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from trichat.testing import Invariant, Result, Subject, check_plugin
-from trichat.testing._conformance import checks, runner
+from trichat.testing._conformance import cases, runner
 from trichat.testing._conformance.plugin_under_test import ORDINARY
 from trichat.testing._exploring import invariants
 from trichat.testing._exploring.invariants import title
@@ -61,7 +61,7 @@ ENDED = broken(invariants.ended_in_time)
 NOTHING_LEFT = broken(invariants.nothing_left)
 NOT_LOST = broken(invariants.no_line_is_lost)
 HISTORY = broken(invariants.history_is_whole)
-OWN_LINE = broken(checks.a_call_costs_its_own_line)
+OWN_LINE = broken(cases.a_call_costs_its_own_line)
 GOES_ON = broken(invariants.server_goes_on)
 NO_FAILURE = broken(invariants.plugins_did_not_fail)
 

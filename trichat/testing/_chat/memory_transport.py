@@ -6,8 +6,7 @@ from collections.abc import Callable
 import trio
 
 from trichat._base.addresses import canonical_address
-from trichat._base.errors import ConnectionLost
-from trichat._net.transport import RECEIVE_BYTES, Bytes, Transport
+from trichat._net.transport import RECEIVE_BYTES, Bytes, Transport, connection_lost
 
 # Bytes that a kernel takes for a client that does not read: about as many as Linux takes for a socket.
 KERNEL_BUFFER = 65_536
@@ -116,7 +115,7 @@ class MemoryTransport(Transport):
         try:
             return await self.incoming.read(most)
         except OSError as error:
-            raise ConnectionLost(f"connection lost: {error.strerror}") from error
+            raise connection_lost(error) from error
 
     def receive_nowait(self) -> bytes | None:
         """Return what `receive` would return without waiting, otherwise `None`."""
@@ -125,14 +124,14 @@ class MemoryTransport(Transport):
         try:
             return self.incoming.read_nowait(RECEIVE_BYTES)
         except OSError as error:
-            raise ConnectionLost(f"connection lost: {error.strerror}") from error
+            raise connection_lost(error) from error
 
     def send_nowait(self, data: Bytes) -> int:
         """Send what can be sent without waiting, and return the number of bytes."""
         try:
             return self.outgoing.write(data)
         except OSError as error:
-            raise ConnectionLost(f"connection lost: {error.strerror}") from error
+            raise connection_lost(error) from error
 
     async def send_some(self, data: Bytes) -> int:
         """Wait until at least one byte can be sent, send, and return the number of bytes."""

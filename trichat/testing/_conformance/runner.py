@@ -9,7 +9,7 @@ from typing import NamedTuple
 from trichat._base.errors import TrichatError
 from trichat._base.failures import leaves
 from trichat.testing._conformance import checks
-from trichat.testing._conformance.checks import NoSuchCase
+from trichat.testing._conformance.cases import NoSuchCase
 from trichat.testing._conformance.plugin_under_test import Subject
 from trichat.testing._exploring.error_log import raised_at
 from trichat.testing._probing.livelock_guard import Abandoned

@@ -196,43 +196,62 @@ def explore(
     """
     if seeds < 1:
         raise ValueError(f"seeds must be at least 1, not {seeds}")
-    survey = Survey()
     call = _call("explore", scenario, plugins, config)
+    schedules = _Schedules(scenario, lambda bound: Player(call, bound, plugins, config, invariants), call)
+    if strategies:
+        schedules.search(strategies, seeds, only)
+    else:
+        schedules.play(range(seeds) if only is None else [only])
+    return schedules.survey
 
-    def search(seed: int, **drawn: Any) -> None:
-        bound = partial(scenario, **drawn) if drawn else scenario
-        player = reference if not drawn else prepared(bound)
-        network = RandomNetwork(seed, drawn)
-        try:
-            player.play(Probe(), network, faults=network, extra=network.plugins, seed=seed)
-        except Exception as error:
-            error.add_note(f"{network.describe()}; play this case alone: {call(str(network))}")
-            raise
-        survey.cases.append(str(seed))
-        player.survey.verdict()
 
-    def prepared(scenario: Scenario) -> Player:
+class _Schedules:
+    """The schedules of a scenario, one for each seed. `player_of` makes a player of it, or of it with drawn values."""
+
+    def __init__(self, scenario: Scenario, player_of: Callable[[Scenario], Player], call: Callable[[str], str]) -> None:
+        self._scenario = scenario
+        self._player_of = player_of
+        self._call = call
+        self.survey = Survey()
+        """What was played."""
+
+    def play(self, seeds: Iterable[int]) -> None:
+        """Play the scenario with each seed."""
+        player = self._prepared(self._scenario)
+        for seed in seeds:
+            self._play_one(player, seed, {})
+
+    def search(self, strategies: Mapping[str, Any], examples: int, only: int | None) -> None:
+        """Let hypothesis draw so many seeds and values, and look for the simplest that break an invariant."""
+        import hypothesis  # imported late: that takes longer than most tests
+
+        def play(seed: int, **drawn: Any) -> None:
+            self._play_one(self._prepared(partial(self._scenario, **drawn)), seed, drawn)
+
+        chosen = hypothesis.strategies.integers(0, 2**16) if only is None else hypothesis.strategies.just(only)
+        settings = hypothesis.settings(
+            max_examples=examples,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            phases=[hypothesis.Phase.generate, hypothesis.Phase.shrink],
+            suppress_health_check=list(hypothesis.HealthCheck),
+        )
+        settings(hypothesis.given(seed=chosen, **strategies)(play))()
+
+    def _prepared(self, scenario: Scenario) -> Player:
         """Return a player that has played the scenario once on a good network, to compare with."""
-        player = Player(call, scenario, plugins, config, invariants)
+        player = self._player_of(scenario)
         player.play(Probe())
         player.survey.verdict()
         return player
 
-    if not strategies:
-        reference = prepared(scenario)
-        for seed in range(seeds) if only is None else [only]:
-            search(seed)
-        return survey
-    import hypothesis  # imported late: that takes longer than most tests
-
-    chosen = hypothesis.strategies.integers(0, 2**16) if only is None else hypothesis.strategies.just(only)
-    settings = hypothesis.settings(
-        max_examples=seeds,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=[hypothesis.Phase.generate, hypothesis.Phase.shrink],
-        suppress_health_check=list(hypothesis.HealthCheck),
-    )
-    settings(hypothesis.given(seed=chosen, **strategies)(search))()
-    return survey
+    def _play_one(self, player: Player, seed: int, drawn: Mapping[str, Any]) -> None:
+        network = RandomNetwork(seed, drawn)
+        try:
+            player.play(Probe(), network, faults=network, extra=network.plugins, seed=seed)
+        except Exception as error:
+            error.add_note(f"{network.describe()}; play this case alone: {self._call(str(network))}")
+            raise
+        self.survey.cases.append(str(seed))
+        player.survey.verdict()

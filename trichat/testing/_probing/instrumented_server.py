@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from trichat._base.errors import StartError
 from trichat._base.failures import Misbehaved
+from trichat._base.messages import Message
 from trichat._chat.core import Core
 from trichat._chat.session import Session
 from trichat._net.listener import Address
@@ -43,13 +44,17 @@ class ProbedPlugins(Plugins):
 def _probed(hook: str, implementation: Implementation) -> Implementation:
     def call(*arguments: Any) -> Any:
         answer = implementation.call(*arguments)
-        return _probed_call(hook, implementation.plugin, answer) if inspect.isawaitable(answer) else answer
+        if not inspect.isawaitable(answer):
+            return answer
+        line = next((each.text for each in arguments if isinstance(each, Message)), "")
+        return _probed_call(hook, implementation.plugin, line, answer)
 
     return replace(implementation, call=call)
 
 
-async def _probed_call(hook: str, plugin: str, answer: Awaitable[Any]) -> Any:
+async def _probed_call(hook: str, plugin: str, line: str, answer: Awaitable[Any]) -> Any:
     with part_of("hook", f"{plugin}.{hook}") as part:
+        part.line = line
         result = await part.watching(answer)
         # As after a deadline: a late answer to a question is discarded, and a call that only tells something is done.
         if not part.was_cancelled or hook not in ASKING:
