@@ -122,6 +122,15 @@ async def test_who_leaves_while_it_asks_for_all_leaves_the_question_to_the_next(
     assert all(len(receiver.texts) == 5 for receiver in receivers)
 
 
+async def test_in_a_storm_of_joins_those_of_each_batch_share_one_question() -> None:
+    archive = Archive(messages(5))
+    history = history_of(archive)
+    for _ in range(3):
+        for before in (3, 4, 5):  # the sessions of three batches, in any order
+            await history.send(Receiver().send, WIRE, "lobby", 0, before)
+    assert archive.asked == 3
+
+
 async def test_what_is_remembered_is_limited() -> None:
     archive = Archive(messages(5))
     history = history_of(archive)
