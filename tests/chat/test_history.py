@@ -53,10 +53,10 @@ def messages(count: int) -> list[Message]:
     return [Message(f"text {number}", "alice", id=number) for number in range(1, count + 1)]
 
 
-def history_of(archive: Archive) -> History:
+def history_of(archive: Archive, page_timeout: float = 5) -> History:
     plugins = Plugins(hook_timeout=5)
     plugins.register("archive", archive)
-    return History(plugins, page_timeout=5)
+    return History(plugins, page_timeout)
 
 
 async def test_a_short_history_is_sent_in_one_piece() -> None:
@@ -198,6 +198,16 @@ async def test_three_pages_that_hang_with_the_disk_keep_no_other_joiner_waiting(
             await history.send(receiver.send, WIRE, "lobby", 7, 100)
         archive.released.set()
     assert receiver.texts == ["text 1"]
+
+
+async def test_a_joiner_is_told_when_a_page_hangs_with_the_disk_for_too_long() -> None:
+    archive = SlowArchive()
+    history = history_of(archive, page_timeout=0.01)
+    try:
+        with trio.fail_after(5), pytest.raises(HistoryUnavailable, match="the rest of the history cannot be read"):
+            await history.send(Receiver().send, WIRE, "lobby", 0, 100)
+    finally:
+        archive.released.set()
 
 
 async def test_a_storm_of_joins_reads_four_pages_at_a_time() -> None:
