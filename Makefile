@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 LINT := lint-format lint-rules lint-async lint-types lint-public-types lint-imports lint-subjects
 
-.PHONY: serve test test-all coverage check lint $(LINT) regression bench dist picture docs clean
+.PHONY: serve test test-all coverage mutants check lint $(LINT) regression bench dist picture docs clean
 
 serve: $(VENV)/.serve
 	$(BIN)/trichat serve $(ARGS)
@@ -36,6 +36,11 @@ coverage: $(VENV)/.test
 	$(BIN)/coverage run --module $(PYTEST) $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
+
+# Changes the code a little, again and again, and lists the changes that no test notices. `ARGS` has files, and
+# `--most N` of the changes; without it, this takes hours.
+mutants: $(VENV)/.test
+	$(BIN)/python scripts/mutants.py $(ARGS)
 
 check: lint test regression
 

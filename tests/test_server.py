@@ -592,3 +592,59 @@ async def test_only_text_can_be_said(chat: Chat) -> None:
     with pytest.raises(TypeError, match="the name of a plugin must be a string, not 42"):
         chat.server.storage(42)  # type: ignore[arg-type]
     assert chat.log == []
+
+
+async def test_messages_come_after_those_of_an_earlier_run_although_the_clock_was_set_back(
+    virtual_time: object,
+) -> None:
+    later = 4_000_000_000_000_000  # in the year 2096
+
+    class Log:
+        """Has the messages of an earlier run."""
+
+        def __init__(self) -> None:
+            self.ids: list[int] = []
+
+        @hookimpl
+        @asynccontextmanager
+        async def lifespan(self, server: Server) -> AsyncIterator[None]:
+            server.resume_after(later)
+            yield
+
+        @hookimpl
+        def on_broadcast(self, messages: Sequence[Message]) -> None:
+            self.ids += [message.id for message in messages]
+
+    log = Log()
+    async with running([log]) as chat:
+        alice = await chat.join("alice")
+        await alice.say("hello")
+        await alice.hears("alice: hello")
+    assert log.ids[0] > later
+    assert log.ids == sorted(set(log.ids))
+
+
+async def test_at_a_stop_people_hear_that_and_not_who_else_leaves(virtual_time: object) -> None:
+    class Log:
+        """Is told of everybody who leaves all the same."""
+
+        def __init__(self) -> None:
+            self.left: list[str] = []
+
+        @hookimpl
+        def on_broadcast(self, messages: Sequence[Message]) -> None:
+            self.left += [message.sender for message in messages if message.kind == "left"]
+
+    log = Log()
+    async with running([log]) as chat:
+        alice, bob = await chat.join("alice"), await chat.join("bob")
+        await alice.hears("* bob joined")
+        chat.server.stop()
+        bob.hang_up()
+        assert await alice.rest() == ["* the server is stopping"]
+    assert sorted(log.left) == ["alice", "bob"]
+
+
+def test_all_that_is_raised_on_purpose_has_one_base() -> None:
+    assert issubclass(StartError, TrichatError)
+    assert issubclass(PluginError, TrichatError)

@@ -152,6 +152,13 @@ async def test_ids_strictly_increase_over_batches(setup: Setup) -> None:
     assert setup.broadcaster.last_sent == seen[-1]
 
 
+async def test_the_history_before_joining_goes_up_to_what_was_sent_at_once(quick_setup: Setup) -> None:
+    alice, _ = await quick_setup.member("alice")
+    before = quick_setup.broadcaster.last_sent
+    assert quick_setup.broadcaster.publish_at_once(Message("hello", "alice"), alice)
+    assert quick_setup.broadcaster.last_sent > before
+
+
 async def test_a_joiners_live_messages_begin_where_its_history_ends(setup: Setup) -> None:
     setup.recorder.held = trio.Event()
     newcomer, box = setup.client("newcomer")

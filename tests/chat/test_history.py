@@ -53,10 +53,10 @@ def messages(count: int) -> list[Message]:
     return [Message(f"text {number}", "alice", id=number) for number in range(1, count + 1)]
 
 
-def history_of(archive: Archive) -> History:
+def history_of(archive: Archive, page_timeout: float = 5) -> History:
     plugins = Plugins(hook_timeout=5)
     plugins.register("archive", archive)
-    return History(plugins, page_timeout=5)
+    return History(plugins, page_timeout)
 
 
 async def test_a_short_history_is_sent_in_one_piece() -> None:
@@ -120,6 +120,15 @@ async def test_who_leaves_while_it_asks_for_all_leaves_the_question_to_the_next(
         gone.cancel()
     assert archive.asked == 2
     assert all(len(receiver.texts) == 5 for receiver in receivers)
+
+
+async def test_in_a_storm_of_joins_those_of_each_batch_share_one_question() -> None:
+    archive = Archive(messages(5))
+    history = history_of(archive)
+    for _ in range(3):
+        for before in (3, 4, 5):  # the sessions of three batches, in any order
+            await history.send(Receiver().send, WIRE, "lobby", 0, before)
+    assert archive.asked == 3
 
 
 async def test_what_is_remembered_is_limited() -> None:
@@ -189,6 +198,16 @@ async def test_three_pages_that_hang_with_the_disk_keep_no_other_joiner_waiting(
             await history.send(receiver.send, WIRE, "lobby", 7, 100)
         archive.released.set()
     assert receiver.texts == ["text 1"]
+
+
+async def test_a_joiner_is_told_when_a_page_hangs_with_the_disk_for_too_long() -> None:
+    archive = SlowArchive()
+    history = history_of(archive, page_timeout=0.01)
+    try:
+        with trio.fail_after(5), pytest.raises(HistoryUnavailable, match="the rest of the history cannot be read"):
+            await history.send(Receiver().send, WIRE, "lobby", 0, 100)
+    finally:
+        archive.released.set()
 
 
 async def test_a_storm_of_joins_reads_four_pages_at_a_time() -> None:

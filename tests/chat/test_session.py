@@ -1,7 +1,7 @@
 """A session: behaviour that neither the transcripts nor test_promises.py show."""
 
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -224,6 +224,40 @@ async def test_what_is_said_during_a_long_history_does_not_throw_out_a_joiner_wh
         assert [line for line in shown if not line.startswith("* ")] == expected
         await alice.say("are you here?")
         await carol.hears("alice: are you here?")
+
+
+class SlowArchive:
+    """Keeps what is said, and takes a second to read it for somebody who joins."""
+
+    def __init__(self) -> None:
+        self.kept: list[Message] = [Message("earlier", "old", id=1)]
+
+    @hookimpl
+    def on_broadcast(self, messages: Sequence[Message]) -> None:
+        self.kept += messages
+
+    @hookimpl
+    async def history(self, after: int, before: int) -> Iterator[Message]:
+        await trio.sleep(1)
+        return iter([message for message in self.kept if after < message.id < before])  # a long one: no sequence
+
+
+async def test_who_joins_a_busy_room_is_not_thrown_out_while_three_parts_of_the_history_are_read(
+    virtual_time: object,
+) -> None:
+    config: Tables = {"server": {"backlog_bytes": 8192}, "plugins": {"chat_log": {"enabled": False}}}
+    async with running([SlowArchive()], config) as chat:
+        alice = await chat.join("alice")
+        carol = await chat.connect(name="carol")
+        await carol.say("carol")
+        await trio.sleep(0.5)
+        said = [[f"part {part}, line {number}: {'y' * 1000}" for number in range(10)] for part in range(3)]
+        for lines in said:  # while another part is read; after joining, so much would be more than a backlog
+            await alice.say(*lines)
+            await trio.sleep(1)
+        heard = await carol.hears_up_to("* welcome, carol")
+        shown = [line.partition("] alice: ")[2] for line in heard if "] alice: " in line]
+        assert shown == [line for lines in said for line in lines]
 
 
 async def test_who_spoke_may_go_while_a_fan_out_is_under_way(held_up: HeldUp) -> None:

@@ -1,12 +1,13 @@
 """The commands of the plugins: each is a call of its plugin, which is to blame for it, with its plugin's deadline."""
 
+import inspect
 import logging
 from collections.abc import Iterable
 
 import pytest
 import trio
 
-from trichat import Client, Command, command, hookimpl
+from trichat import Client, Command, Message, command, hookimpl
 from trichat._config.plugin_policy import Policy
 from trichat._plugins.command_calls import commands_of, commands_of_all
 from trichat._plugins.dispatch import Plugins
@@ -139,3 +140,70 @@ async def test_what_fails_in_a_command_that_is_cut_short_is_in_the_log(
         await alice.hears("* too slow")
     failures = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert failures == ["plugin 'untidy' failed in /long: on purpose"]
+
+
+async def test_a_plugin_that_hangs_after_running_a_command_is_cancelled_too(virtual_time: object) -> None:
+    class Nightly:
+        """Runs a command for a client, and then hangs."""
+
+        @command("slow", help="takes a while")
+        async def slow(self, client: Client) -> None:
+            await trio.sleep(1)
+
+        @hookimpl(tryfirst=True)
+        async def on_message(self, client: Client, message: Message) -> None:
+            running_command = client.server.commands["slow"].run(client, "")
+            assert inspect.isawaitable(running_command)
+            await running_command
+            await trio.sleep_forever()
+
+    async with running({"nightly": Nightly()}, {"plugins": {"nightly": {"hook_timeout": 5}}}) as chat:
+        alice = await chat.join("alice")
+        begun = trio.current_time()
+        await alice.say("hello")
+        assert await alice.next_line(10) == "* not sent: the plugin 'nightly' failed"
+        assert trio.current_time() - begun == pytest.approx(1 + 5)
+
+
+async def test_a_command_that_runs_another_one_keeps_the_time_of_its_plugin(virtual_time: object) -> None:
+    class Nightly:
+        @command("inner", help="takes a second")
+        async def inner(self, client: Client) -> None:
+            await trio.sleep(1)
+
+        @command("outer", help="runs /inner, and takes longer than a call of the plugin that runs commands may")
+        async def outer(self, client: Client) -> str:
+            inner = client.server.commands["inner"].run(client, "")
+            assert inspect.isawaitable(inner)
+            await inner
+            await trio.sleep(20)
+            return "done"
+
+    async with running({"nightly": Nightly()}, {"plugins": {"nightly": {"hook_timeout": 30}}}) as chat:
+        alice = await chat.join("alice")
+        await alice.say("/outer")
+        assert await alice.next_line(30) == "* done"
+
+
+async def test_a_long_command_of_one_client_gives_the_calls_of_others_no_more_time(virtual_time: object) -> None:
+    class Nightly:
+        @command("long", help="takes its time")
+        async def long(self, client: Client) -> str:
+            await trio.sleep(20)
+            return "done"
+
+    class Hangs:
+        @hookimpl
+        async def on_message(self, message: Message) -> None:
+            if message.text == "hello":
+                await trio.sleep_forever()
+
+    plugins = {"nightly": Nightly(), "hangs": Hangs()}
+    async with running(plugins, {"plugins": {"nightly": {"hook_timeout": 30}}}) as chat:
+        alice, bob = await chat.join("alice"), await chat.join("bob")
+        await alice.hears("* bob joined")
+        await alice.say("hello")
+        await chat.settled()
+        await bob.say("/long")
+        assert await alice.next_line(6) == "* not sent: the plugin 'hangs' failed"
+        assert await bob.next_line(30) == "* done"

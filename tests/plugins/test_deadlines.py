@@ -210,3 +210,27 @@ async def test_in_a_server_it_is_the_plugin_that_is_named(caplog: pytest.LogCapt
         assert line.startswith("plugin 'mirror' in on_message keeps running although it was cancelled")
         assert "Mirror.on_message: await trio.sleep(60)" in line
         await trio.sleep(60)
+
+
+class Hangs:
+    """Never answers about a message with this text."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @hookimpl
+    async def on_message(self, message: Message) -> None:
+        if message.text == self.text:
+            await trio.sleep_forever()
+
+
+async def test_a_short_hook_timeout_is_kept_while_another_client_waits_for_a_patient_plugin() -> None:
+    policies = {"patient": {"hook_timeout": 60}, "quick": {"hook_timeout": 1}}
+    async with running({"patient": Hangs("a"), "quick": Hangs("b")}, {"plugins": policies}) as chat:
+        alice, bob = await chat.join("alice"), await chat.join("bob")
+        await alice.say("a")
+        await chat.settled()
+        begun = trio.current_time()
+        await bob.say("b")
+        assert await bob.next_line(60) == "* not sent: the plugin 'quick' failed"
+        assert trio.current_time() - begun == pytest.approx(1)

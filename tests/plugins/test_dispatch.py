@@ -291,6 +291,18 @@ async def test_every_call_has_a_time_of_its_own(plugins: Plugins, client: Client
     assert await plugins.ask(hookspecs.on_connect, client) is None
 
 
+async def test_who_fails_in_each_batch_is_silenced_although_it_succeeds_in_another_hook(
+    plugins: Plugins, client: Client
+) -> None:
+    # Otherwise somebody who leaves now and then would let it fill the log for ever.
+    bad = Made(on_broadcast=raising(ValueError("oops")), on_disconnect=nothing)
+    plugins.register("bad", bad, Policy(quarantine_after=3))
+    for _ in range(3):
+        await tell_batch(plugins)
+        await plugins.tell(hookspecs.on_disconnect, client, "closed the connection")
+    assert plugins.active.order()["on_broadcast"] == []
+
+
 async def test_what_a_plugin_raised_is_logged_with_its_traceback(
     plugins: Plugins, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:

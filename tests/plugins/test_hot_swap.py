@@ -1,6 +1,8 @@
 """A plugin takes the place of another one while everybody stays connected, or the other one keeps running."""
 
+import gc
 import logging
+import weakref
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -425,6 +427,56 @@ async def test_a_call_that_its_sender_has_begun_comes_to_its_end_first() -> None
         await chat.server.replace_plugin("keeper", Keeper("new"))
         await core.broadcaster.inbox.flush()
         assert "hello: old True" in told
+
+
+class Log:
+    """Records what it is told, and whether it is open; it takes a second to close."""
+
+    def __init__(self, mark: str, told: list[str]) -> None:
+        self.mark = mark
+        self.told = told
+        self.is_open = False
+
+    @hookimpl
+    @asynccontextmanager
+    async def lifespan(self, server: Server) -> AsyncIterator[None]:
+        self.is_open = True
+        yield
+        self.is_open = False
+        await trio.sleep(1)
+
+    @hookimpl
+    def on_broadcast(self, messages: Sequence[Message]) -> None:
+        self.told += [f"{self.mark} {self.is_open}: {each.text}" for each in messages if each.kind == "said"]
+
+
+@pytest.mark.parametrize("count", [1, 2], ids=["alone", "with others"])
+async def test_what_is_said_while_the_old_one_closes_is_told_to_the_new_one(count: int) -> None:
+    told: list[str] = []
+    async with running({"log": Log("old", told)}) as chat, trio.open_nursery() as nursery:
+        alice = await chat.join("alice")
+        nursery.start_soon(chat.server.replace_plugin, "log", Log("new", told))
+        await chat.settled()
+        said = ["hello"] * count
+        await alice.say(*said)
+        await alice.hears(*[f"alice: {text}" for text in said])
+        assert told == [f"new True: {text}" for text in said]
+
+
+async def test_an_old_version_takes_no_memory(deeds: list[str]) -> None:
+    async with with_filter(Filter("!", deeds)) as chat:
+        alice = await chat.join("alice")
+        old = Filter("?", deeds)  # the test kit keeps the first one
+        is_there = weakref.ref(old)
+        await chat.server.replace_plugin("filter", old)
+        del old
+        await alice.say("hello")
+        await alice.hears("alice: hello?")
+        await chat.server.replace_plugin("filter", Filter(".", deeds))
+        await alice.say("hello")
+        await alice.hears("alice: hello.")
+        gc.collect()
+        assert is_there() is None
 
 
 async def test_a_call_that_does_not_end_keeps_the_old_one(deeds: list[str]) -> None:

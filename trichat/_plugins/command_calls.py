@@ -53,7 +53,7 @@ def _as_call(command: Command, owner: Registered, plugins: Plugins) -> Command:
         if not owner.takes_calls:
             return run_by_successor(client, arguments)
         with noting():
-            answer = command.run(client, arguments)
+            answer = plugins.call_command(owner.name, command, client, arguments)
         return wait_for(answer) if inspect.isawaitable(answer) else answer
 
     async def wait_for(answer: Awaitable[str | None]) -> str | None:

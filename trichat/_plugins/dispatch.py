@@ -13,6 +13,7 @@ from trichat._base.failures import described, pass_on
 from trichat._base.messages import Refuse
 from trichat._config.plugin_policy import Policy
 from trichat._plugins.active_hooks import ActiveHooks
+from trichat._plugins.commands import Command
 from trichat._plugins.deadlines import Deadlines
 from trichat._plugins.gates import Gates
 from trichat._plugins.message_walk import AskMessage, MessageWalk
@@ -31,7 +32,8 @@ class Plugins:
     """
 
     active_hooks_class: ClassVar[type[ActiveHooks]] = ActiveHooks
-    """For the test kit, which puts a cancel scope around each call; in `call_contributing`, around each lifespan."""
+    """For the test kit, which puts a cancel scope around each call. Its other seams are `call_contributing`, for each
+    lifespan, and `call_command`."""
 
     def __init__(
         self,
@@ -117,6 +119,10 @@ class Plugins:
             if implementation.owner is registered:
                 return self.call_contributing(hook.__name__, implementation, arguments)  # type: ignore[no-any-return]
         return None
+
+    def call_command(self, plugin: str, command: Command, client: Any, arguments: str) -> Any:  # noqa: ARG002
+        """Return what a command of `plugin` answers, or what to await. Raises what the command raises."""
+        return command.run(client, arguments)
 
     def call_contributing(self, hook: str, implementation: Implementation, arguments: Sequence[Any]) -> Any:
         """Return what one plugin contributes. Raises `PluginError` if it fails."""

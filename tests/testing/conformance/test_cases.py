@@ -12,9 +12,9 @@ BAD_PLUGINS = Path(__file__).parents[1] / "bad_plugins"
 
 
 async def short_dialogue(chat: Chat) -> None:
-    """Alice says something, and gives a command of `seen` and another one."""
+    """Alice says something, and gives two commands."""
     alice = await enter(chat, "alice")
-    await speak(chat, alice, "hello", "/seen bob", "/who", "/seenall")
+    await speak(chat, alice, "hello", "/seen bob", "/count")
 
 
 def labels(kind: str, subject: Subject) -> list[str]:
@@ -22,10 +22,26 @@ def labels(kind: str, subject: Subject) -> list[str]:
     return [part.label for part in own_parts(run, kind, subject)]
 
 
-def test_calls_are_those_of_the_plugin_and_those_that_run_its_commands() -> None:
-    # The second call of the plugin that handles commands is about /who.
-    assert labels("hook", Subject("seen")) == ["hook commands.on_message"]
-    assert labels("hook", Subject("commands")) == ["hook commands.on_message", "hook commands.on_message #2"]
+PATIENT = """
+import trio
+from trichat import Client, command, hookimpl
+
+@hookimpl
+async def on_join() -> None:
+    await trio.lowlevel.checkpoint()
+
+@command("count", help="count")
+async def count(client: Client) -> str:
+    await trio.lowlevel.checkpoint()
+    return "one"
+"""
+
+
+def test_calls_are_those_of_the_hooks_and_commands_of_the_plugin(tmp_path: Path) -> None:
+    (tmp_path / "patient.py").write_text(PATIENT, encoding="utf-8")
+
+    assert labels("hook", Subject(str(tmp_path / "patient.py"))) == ["hook patient.on_join", "hook patient./count"]
+    assert labels("hook", Subject("seen")) == []
 
 
 def test_lifespans_are_those_of_the_plugin() -> None:
@@ -38,9 +54,12 @@ def test_of_the_other_kinds_all_parts_count() -> None:
     assert len(labels("client", Subject("seen"))) > 0
 
 
-def test_each_checkpoint_is_counted_with_and_without_the_way_to_it() -> None:
-    assert Cases(Subject("seen"), short_dialogue).strike_each("lifespan") == "it never waits there"
-    assert Cases(Subject("seen"), short_dialogue).strike_each("hook") == "3 checkpoints"
+def test_each_checkpoint_is_counted_with_and_without_the_way_to_it(tmp_path: Path) -> None:
+    (tmp_path / "patient.py").write_text(PATIENT, encoding="utf-8")
+    patient = Subject(str(tmp_path / "patient.py"))
+
+    assert Cases(patient, short_dialogue).strike_each("lifespan") == "it never waits there"
+    assert Cases(patient, short_dialogue).strike_each("hook") == "4 checkpoints"
 
 
 def test_a_plugin_that_fails_though_nothing_goes_wrong_is_told() -> None:

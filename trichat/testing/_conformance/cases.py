@@ -94,17 +94,8 @@ def a_call_costs_its_own_line(run: Run) -> None:
 
 
 def own_parts(run: Run, kind: str, subject: Subject) -> list[Part]:
-    """Return the parts of a kind. Calls of hooks and lifespans are only those in which the plugin under test runs.
-
-    A slash command runs in the `on_message` of whatever plugin handles the line.
-    """
+    """Return the parts of a kind. Calls of hooks and commands, and lifespans, are those of the plugin under test."""
     if kind not in ("hook", "lifespan"):
         return [part for part in run.probe.parts if part.label.partition(" ")[0] == kind]
     own = (f"{kind} {subject.name}.", f"{kind} {subject.name} ")
-    commands = run.chat.server.commands.values() if run.chat is not None else ()
-    given = {f"/{command.name}" for command in commands if command.plugin == subject.name}
-    return [
-        part
-        for part in run.probe.parts
-        if f"{part.label} ".startswith(own) or (kind == "hook" and part.line.partition(" ")[0] in given)
-    ]
+    return [part for part in run.probe.parts if f"{part.label} ".startswith(own)]

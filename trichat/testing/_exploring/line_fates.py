@@ -51,7 +51,11 @@ def fates_of(person: Person, sent: Iterable[Message]) -> LineFates:
     public = [line for line in heard if line not in answers]
     exact = set(public)
     passed_on = frozenset(
-        text for text in said if f"{person.chat_name}: {text}" in exact or any(text in line for line in public)
+        text
+        for text in said
+        if f"{person.chat_name}: {text}" in exact
+        # The name of a command may be in what somebody says; a command itself is never passed on.
+        or (not text.startswith("/") and any(text in line for line in public))
     )
     return LineFates(said, passed_on, answers)
 

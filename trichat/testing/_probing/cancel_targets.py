@@ -59,8 +59,6 @@ class Part:
     def __init__(self, label: str) -> None:
         self.label = label
         self.scope: trio.CancelScope = trio.CancelScope()
-        self.line: str = ""
-        """The line that a client sent, if the part is a call about one."""
         self.steps = 0
         """The number of steps begun so far."""
         self.struck_at: float | None = None

@@ -10,11 +10,12 @@ from msgspec.structs import replace
 
 from trichat._base.errors import StartError
 from trichat._base.failures import Misbehaved
-from trichat._base.messages import Message
+from trichat._chat.client import Client
 from trichat._chat.core import Core
 from trichat._chat.session import Session
 from trichat._net.listener import Address
 from trichat._plugins.active_hooks import ActiveHooks
+from trichat._plugins.commands import Command
 from trichat._plugins.dispatch import Plugins
 from trichat._plugins.registry import ASKING, Implementation
 from trichat._server import Server
@@ -31,7 +32,7 @@ class ProbedActiveHooks(ActiveHooks):
 
 
 class ProbedPlugins(Plugins):
-    """Makes each awaited call of a hook a part, and each lifespan."""
+    """Makes each awaited call of a hook or a command a part, and each lifespan."""
 
     active_hooks_class = ProbedActiveHooks
 
@@ -40,21 +41,22 @@ class ProbedPlugins(Plugins):
         contribution = super().call_contributing(hook, implementation, arguments)
         return _probed_lifespan(implementation.plugin, contribution) if hook == "lifespan" else contribution
 
+    def call_command(self, plugin: str, command: Command, client: Client, arguments: str) -> Any:
+        """Return what a command answers."""
+        answer = super().call_command(plugin, command, client, arguments)
+        return _probed_call(f"/{command.name}", plugin, answer) if inspect.isawaitable(answer) else answer
+
 
 def _probed(hook: str, implementation: Implementation) -> Implementation:
     def call(*arguments: Any) -> Any:
         answer = implementation.call(*arguments)
-        if not inspect.isawaitable(answer):
-            return answer
-        line = next((each.text for each in arguments if isinstance(each, Message)), "")
-        return _probed_call(hook, implementation.plugin, line, answer)
+        return _probed_call(hook, implementation.plugin, answer) if inspect.isawaitable(answer) else answer
 
     return replace(implementation, call=call)
 
 
-async def _probed_call(hook: str, plugin: str, line: str, answer: Awaitable[Any]) -> Any:
+async def _probed_call(hook: str, plugin: str, answer: Awaitable[Any]) -> Any:
     with part_of("hook", f"{plugin}.{hook}") as part:
-        part.line = line
         result = await part.watching(answer)
         # As after a deadline: a late answer to a question is discarded, and a call that only tells something is done.
         if not part.was_cancelled or hook not in ASKING:
