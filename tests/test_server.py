@@ -643,8 +643,3 @@ async def test_at_a_stop_people_hear_that_and_not_who_else_leaves(virtual_time: 
         bob.hang_up()
         assert await alice.rest() == ["* the server is stopping"]
     assert sorted(log.left) == ["alice", "bob"]
-
-
-def test_all_that_is_raised_on_purpose_has_one_base() -> None:
-    assert issubclass(StartError, TrichatError)
-    assert issubclass(PluginError, TrichatError)
