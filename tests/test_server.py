@@ -633,7 +633,7 @@ async def test_at_a_stop_people_hear_that_and_not_who_else_leaves(virtual_time: 
 
         @hookimpl
         def on_broadcast(self, messages: Sequence[Message]) -> None:
-            self.left += [message.sender for message in messages if message.kind == "left"]
+            self.left += [message.sender for message in messages if message.kind == "quit"]
 
     log = Log()
     async with running([log]) as chat:

@@ -77,7 +77,7 @@ def test_a_plugin_in_shadow_is_shown_as_one(folder: Path) -> None:
 
 def test_behind_them_is_the_order_in_each_hook(folder: Path) -> None:
     lines = inventory(folder).table().splitlines()
-    assert "on_message: stop, poll, bye, commands" in lines
+    assert "on_message: stop, poll, bye" in lines
     assert "lifespan: chat_log" in lines
     assert not [line for line in lines if line.startswith("on_disconnect") and "bye" in line]
 

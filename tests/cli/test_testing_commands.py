@@ -117,10 +117,10 @@ def test_a_case_that_there_is_not_is_told(tmp_path: Path, case: str) -> None:
 
 def test_lines_of_its_author_are_said(tmp_path: Path, recorder: Path) -> None:
     arguments = [str(recorder), "--config", "chat.toml", "--only", QUICK]
-    ended = check_plugin(*arguments, "--say", "open sesame", "--say", "/close it", cwd=tmp_path)
+    ended = check_plugin(*arguments, "--say", "open sesame", "--say", "close it", cwd=tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")
     heard = (tmp_path / "heard.txt").read_text().splitlines()
-    assert {"open sesame", "/close it"} <= set(heard)
+    assert {"open sesame", "close it"} <= set(heard)
 
 
 def test_its_options_are_read_from_the_configuration(tmp_path: Path, recorder: Path) -> None:

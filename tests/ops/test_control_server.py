@@ -198,7 +198,7 @@ async def test_trace_tells_of_each_message_as_it_comes(virtual_time: object) -> 
         async with control.caller() as caller:
             await caller.say("trace\n")
             first = await caller.line()
-            assert first == "= watching; asked about each message, in this order: stop, bye, strict, commands"
+            assert first == "= watching; asked about each message, in this order: stop, bye, strict"
             await alice.say("HELLO")
             told = [await caller.line() or "" for _ in range(4)]
     assert [re.sub(r"\d{4}-\S+Z| +[\d.]+ µs", "", line) for line in told] == [

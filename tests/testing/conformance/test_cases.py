@@ -59,7 +59,7 @@ def test_each_checkpoint_is_counted_with_and_without_the_way_to_it(tmp_path: Pat
     patient = Subject(str(tmp_path / "patient.py"))
 
     assert Cases(patient, short_dialogue).strike_each("lifespan") == "it never waits there"
-    assert Cases(patient, short_dialogue).strike_each("hook") == "4 checkpoints"
+    assert Cases(patient, short_dialogue).strike_each("hook") == "10 checkpoints"
 
 
 def test_a_plugin_that_fails_though_nothing_goes_wrong_is_told() -> None:
