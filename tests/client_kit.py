@@ -30,7 +30,7 @@ def new_connection(
     """Return what the core keeps of a client. Pass a server only if the test needs one."""
     dialogue = front.dialogue(Limits(4096))
     connection = Connection(cast("Server", server), address, front.name, dialogue, outbox or new_outbox())
-    connection.name = name
+    connection.name = connection.presence.name = name
     return connection
 
 

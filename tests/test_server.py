@@ -196,7 +196,7 @@ async def test_who_is_attached_over_a_stream_is_served_as_if_it_had_connected(ch
     chat.server.attach(theirs, "10.0.0.7")
     await stream.send_all(b"bob\n/who\nhello\n")
     await alice.hears("* bob joined", "bob: hello")
-    assert [client.address for client in chat.server.members()] == ["127.0.0.1", "10.0.0.7"]
+    assert [client.address for client in chat.server.clients] == ["127.0.0.1", "10.0.0.7"]
     await stream.send_all(b"bye\n")
     heard = b"".join([data async for data in stream]).decode().splitlines()
     assert heard[0] == "* welcome to trichat; type your name and press Enter"
@@ -312,7 +312,7 @@ async def test_who_has_no_ip_address_is_not_an_operator_and_counts_against_no_ip
     async with running(config={"server": everywhere}) as chat:
         await chat.join("alice")
         await chat.join("bob", "unix:0")
-        assert [client.is_operator for client in chat.server.members()] == [True, False]
+        assert [client.is_operator for client in chat.server.clients] == [True, False]
         assert await chat.connect_silently("unix:0").rest() == ["* refused: too many connections from unix:0 (1)"]
         await chat.join("carol", "unix:1000")
 
@@ -492,7 +492,7 @@ async def test_a_program_may_have_a_listener_and_a_transport_of_its_own(virtual_
         heard = b""
         while b"alice: hello\n" not in heard:
             heard += await client.hears.receive()
-        assert [(each.name, each.address) for each in server.members()] == [("alice", "in the program")]
+        assert [(each.name, each.address) for each in server.clients] == [("alice", "in the program")]
         client.says.close()
         async for data in client.hears:
             heard += data

@@ -22,6 +22,7 @@ from trichat._base.messages import Message as Message
 from trichat._base.messages import Refuse as Refuse
 from trichat._base.worker_threads import WorkerThreads as WorkerThreads
 from trichat._chat.client import Client as Client
+from trichat._chat.person import Person as Person
 from trichat._config.options import Config as Config
 from trichat._config.options import Options as Options
 from trichat._config.options import ServerOptions as ServerOptions

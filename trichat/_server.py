@@ -13,6 +13,7 @@ from trichat._base.failures import one_for_all
 from trichat._base.messages import LOBBY, Message
 from trichat._chat.client import Client
 from trichat._chat.core import NOT_RUNNING, Core
+from trichat._chat.person import Person
 from trichat._config.options import Config, ServerOptions
 from trichat._config.plugin_policy import Policy
 from trichat._net.listener import Address, Listener
@@ -69,9 +70,14 @@ class Server:
         """The rooms that somebody is in."""
         return self._core.hub.rooms()
 
-    def members(self, room: str = LOBBY) -> Sequence[Client]:
-        """Return the clients in a room, in the order of joining."""
-        return [connection.client for connection in self._core.hub.members(room)]
+    def members(self, room: str = LOBBY) -> Sequence[Person]:
+        """Return the people in a room, in the order of entering."""
+        return [presence.person for presence in self._core.hub.members(room)]
+
+    def find(self, name: str) -> Person | None:
+        """Return the person who has this name, in whatever way it is written: as the server compares names."""
+        presence = self._core.hub.find(name)
+        return None if presence is None else presence.person
 
     async def say(self, room: str, text: str) -> None:
         """Tell a room something as the server: `* text`, in the one order and in the log.
@@ -112,8 +118,8 @@ class Server:
         if is_withheld("given the notice %s", text):
             return
         require(text, str, "what the server says must be a string")
-        for client in self.clients if room is None else self.members(room):
-            if client.room and who.includes(client):
+        for client in self.clients:
+            if (client.room if room is None else room in client.rooms) and who.includes(client):
                 client.send(text)
 
     def storage(self, plugin: str) -> Storage:

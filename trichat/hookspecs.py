@@ -147,6 +147,39 @@ async def on_join(client: "Client") -> Refuse | None:
 
 
 @hookspec
+async def on_enter(client: "Client", room: str, key: str) -> Refuse | None:
+    """Ask whether a client may enter a room. `key` is what it gave to be let in; empty if it gave nothing.
+
+    Fires: before a client enters a room, the first one too. It is in its former room meanwhile, if it has one.
+
+    Task: the client's own, or that of the plugin that moves it.
+
+    Answer: `None`, or `Refuse(reason)`: the client is told why and stays where it is. If it is in no room yet, it is
+    disconnected.
+
+    Failure: the client may not enter.
+
+    Cancellation: the client is gone or the server stops.
+    """
+
+
+@hookspec
+async def on_rename(client: "Client", name: str) -> Refuse | None:
+    """Ask whether a person may have another name. The name is valid and free, and is kept for the person meanwhile.
+
+    Fires: before the name changes, and before anyone is told of it. `client` still has the present name.
+
+    Task: the client's own, or that of the plugin that renames it.
+
+    Answer: `None`, or `Refuse(reason)`: the person keeps the present name, and is told why.
+
+    Failure: the name is refused.
+
+    Cancellation: the client is gone or the server stops.
+    """
+
+
+@hookspec
 async def on_message(client: "Client", message: Message) -> Message | Handled | Refuse | None:
     """Ask what to do with a message of a client: with everything that people are meant to read, and nothing else.
 

@@ -615,7 +615,7 @@ async def test_in_a_large_room_nobody_waits_for_all_of_it(quick_setup: Setup, si
     for box in boxes:
         box.chunks.clear()
     await wait_all_tasks_blocked()
-    first = quick_setup.hub.members("lobby")[0]
+    first = quick_setup.hub.members("lobby")[0].connections[0]
     message = Message("x" * size, "client-0")
     assert not quick_setup.broadcaster.publish_at_once(message, first)
     quick_setup.broadcaster.inbox.publish_nowait(message, first)

@@ -79,7 +79,7 @@ async def test_what_plugins_keep_of_it_goes_with_it(chat: Chat, guest: Guest) ->
     alice = await chat.join("alice")
     first = guest.client
     first.data["guest"] = ["hello"]
-    assert chat.server.members()[0].data == {"guest": ["hello"]}
+    assert chat.server.clients[0].data == {"guest": ["hello"]}
     alice.hang_up()
     await chat.settled()
     await chat.join("alice")

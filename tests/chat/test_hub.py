@@ -114,7 +114,7 @@ def test_a_client_that_changes_its_name_gives_up_the_first(hub: Hub) -> None:
 
     assert hub.claim(client, "bob")
     assert hub.find("alice") is None
-    assert hub.find("bob") is client
+    assert hub.find("bob") is client.presence
 
 
 def test_a_client_that_asks_for_its_own_name_keeps_it(hub: Hub) -> None:
@@ -122,7 +122,7 @@ def test_a_client_that_asks_for_its_own_name_keeps_it(hub: Hub) -> None:
     hub.claim(client, "alice")
 
     assert hub.claim(client, "alice")
-    assert hub.find("alice") is client
+    assert hub.find("alice") is client.presence
 
 
 @pytest.mark.parametrize("text", ["alice", " ALICE ", "\uff41lice", "\u0430lice", "alice\U0001d159"])
@@ -130,7 +130,7 @@ def test_a_client_is_found_by_any_name_that_it_keeps_others_from_taking(hub: Hub
     client = connection()
     hub.claim(client, "alice")
 
-    assert hub.find(text) is client
+    assert hub.find(text) is client.presence
 
 
 @pytest.mark.parametrize("text", ["bob", "alicia", "", "alice: hello", "al\u200bice", "x" * 10_000])
@@ -173,7 +173,7 @@ def test_members_are_in_the_order_of_joining(hub: Hub) -> None:
     for client in clients:
         hub.enter(client, "lobby")
 
-    assert hub.members("lobby") == clients
+    assert hub.members("lobby") == [client.presence for client in clients]
     assert [client.room for client in clients] == ["lobby"] * 5
 
 
@@ -182,10 +182,10 @@ def test_who_comes_back_is_last(hub: Hub) -> None:
     hub.enter(alice, "lobby")
     hub.enter(bob, "lobby")
 
-    hub.leave(alice)
+    hub.leave(alice, "lobby")
     hub.enter(alice, "lobby")
 
-    assert hub.members("lobby") == [bob, alice]
+    assert hub.members("lobby") == [bob.presence, alice.presence]
 
 
 def test_who_left_is_no_member(hub: Hub) -> None:
@@ -193,9 +193,9 @@ def test_who_left_is_no_member(hub: Hub) -> None:
     hub.enter(alice, "lobby")
     hub.enter(bob, "lobby")
 
-    hub.leave(alice)
+    hub.leave(alice, "lobby")
 
-    assert hub.members("lobby") == [bob]
+    assert hub.members("lobby") == [bob.presence]
     assert alice.room == ""
 
 
@@ -204,8 +204,8 @@ def test_rooms_have_their_own_members(hub: Hub) -> None:
     hub.enter(alice, "lobby")
     hub.enter(bob, "den")
 
-    assert hub.members("lobby") == [alice]
-    assert hub.members("den") == [bob]
+    assert hub.members("lobby") == [alice.presence]
+    assert hub.members("den") == [bob.presence]
 
 
 def test_a_room_that_nobody_is_in_has_no_members(hub: Hub) -> None:
@@ -213,9 +213,64 @@ def test_a_room_that_nobody_is_in_has_no_members(hub: Hub) -> None:
     assert hub.members("lobby") == []
 
     hub.enter(alice, "lobby")
-    hub.leave(alice)
+    hub.leave(alice, "lobby")
 
     assert hub.members("lobby") == []
+
+
+def test_a_client_may_be_in_several_rooms_and_speaks_in_the_last(hub: Hub) -> None:
+    alice = connection()
+    for room in ("lobby", "den", "kitchen", "den"):
+        hub.enter(alice, room)
+    assert (alice.rooms, alice.room) == (("lobby", "den", "kitchen"), "den")
+
+    hub.leave(alice, "den")
+    assert (alice.rooms, alice.room) == (("lobby", "kitchen"), "kitchen")
+    hub.leave(alice, "lobby")
+    hub.leave(alice, "kitchen")
+    assert (alice.rooms, alice.room) == ((), "")
+
+
+# A name that changes.
+
+
+def test_a_name_that_is_held_is_nobody_elses_until_it_is_taken(hub: Hub) -> None:
+    alice = connection()
+    hub.claim(alice, "alice")
+
+    assert hub.hold(alice.presence, "al")
+    assert not hub.claim(connection(), "al")
+    assert not hub.claim(connection(), "alice")
+    assert alice.name == "alice"
+
+    hub.rename(alice.presence, "al")
+    assert (alice.name, hub.find("al")) == ("al", alice.presence)
+    assert hub.claim(connection(), "alice")
+
+
+@pytest.mark.parametrize("name", ["al", "Alice"])
+def test_a_name_that_is_let_go_is_free_and_the_present_one_is_kept(hub: Hub, name: str) -> None:
+    alice = connection()
+    hub.claim(alice, "alice")
+    hub.hold(alice.presence, name)
+
+    hub.let_go(alice.presence, name)
+
+    assert hub.find("alice") is alice.presence
+    assert hub.claim(connection(), name) == (name == "al")
+
+
+def test_a_name_of_somebody_who_has_gone_is_free(hub: Hub) -> None:
+    alice = connection()
+    hub.claim(alice, "alice")
+    hub.hold(alice.presence, "al")
+    hub.release(alice)
+
+    hub.rename(alice.presence, "al")
+
+    assert alice.presence.name == "al", "what is told of it afterwards has the name that it got"
+    assert hub.claim(connection(), "al")
+    assert hub.claim(connection(), "alice")
 
 
 def test_what_concerns_several_rooms_goes_once_to_everyone_who_is_in_one_of_them(hub: Hub) -> None:
@@ -226,6 +281,7 @@ def test_what_concerns_several_rooms_goes_once_to_everyone_who_is_in_one_of_them
 
     assert hub.audience(("lobby", "kitchen", "lobby", "cellar")) == (2, {WIRE: [alice.outbox, bob.outbox]})
     hub.enter(carol, "kitchen")
+    hub.enter(bob, "lobby")
     assert hub.audience(("kitchen", "lobby")) == (3, {WIRE: [bob.outbox, carol.outbox, alice.outbox]})
 
 
@@ -249,9 +305,10 @@ def test_who_comes_hears_what_is_said_next_and_who_leaves_does_not(hub: Hub) -> 
     hub.enter(bob, "lobby")
     assert hub.audience(("lobby",)).groups == {WIRE: [alice.outbox, bob.outbox]}
     assert before.groups == {WIRE: [alice.outbox]}, "a fan-out iterates over it while clients join and leave"
+    hub.leave(alice, "lobby")
     hub.enter(alice, "kitchen")
     assert hub.audience(("lobby",)).groups == {WIRE: [bob.outbox]}
-    hub.leave(bob)
+    hub.leave(bob, "lobby")
     assert hub.audience(("lobby",)).groups == {}
     assert hub.audience(("kitchen",)).groups == {WIRE: [alice.outbox]}
 
@@ -265,6 +322,8 @@ def test_what_somebody_says_is_said_under_its_present_name_in_its_present_room(h
     assert client.draft == Message("", "alice", ("den",), bare=True)
     hub.claim(client, "bob")
     assert client.draft == Message("", "bob", ("den",), bare=True)
+    hub.leave(client, "den")
+    assert client.draft == Message("", "bob", ("lobby",), bare=True)
 
 
 def test_rooms_that_nobody_is_in_are_not_kept(hub: Hub) -> None:
@@ -272,7 +331,7 @@ def test_rooms_that_nobody_is_in_are_not_kept(hub: Hub) -> None:
     hub.enter(alice, "lobby")
     for room in ("lobby", "kitchen"):
         hub.audience((room,))
-    hub.leave(alice)
+    hub.leave(alice, "lobby")
     assert not hub._audiences
 
 
@@ -280,9 +339,9 @@ def test_a_client_that_is_in_no_room_can_leave_all_the_same(hub: Hub) -> None:
     alice, bob = connection(), connection()
     hub.enter(alice, "lobby")
 
-    hub.leave(bob)
-    hub.leave(alice)
-    hub.leave(alice)
+    hub.leave(bob, "lobby")
+    hub.leave(alice, "lobby")
+    hub.leave(alice, "lobby")
 
     assert hub.members("lobby") == []
 
@@ -293,6 +352,6 @@ def test_members_do_not_change_while_one_goes_through_them(hub: Hub) -> None:
     hub.enter(bob, "lobby")
 
     members = hub.members("lobby")
-    hub.leave(alice)
+    hub.leave(alice, "lobby")
 
-    assert members == [alice, bob]
+    assert members == [alice.presence, bob.presence]

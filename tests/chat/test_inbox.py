@@ -8,6 +8,7 @@ from client_kit import new_connection
 from trio.testing import wait_all_tasks_blocked
 
 from trichat import Message
+from trichat._chat.batch import Batch, Departure
 from trichat._chat.client import Connection
 from trichat._chat.inbox import CAPACITY, Inbox
 
@@ -23,25 +24,38 @@ def bob() -> Connection:
     return new_connection(name="bob")
 
 
+def departure(name: str) -> Departure:
+    return Departure(new_connection(name=name).presence, ("lobby",), "quit")
+
+
+def contents(batch: Batch) -> list[str]:
+    """Return what is in a batch, in the order in which it is told."""
+    return [
+        *(message.text for message, _ in batch.said),
+        *(f"{left.presence.name} left" for left in batch.left),
+        *(f"{join.connection.name} joined" for join in batch.joins),
+    ]
+
+
 async def test_all_that_is_there_is_one_batch(inbox: Inbox, autojump_clock: object) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(inbox.join, bob())
         nursery.start_soon(inbox.flush)
         await wait_all_tasks_blocked()
         inbox.publish_nowait(HELLO)
-        inbox.tell_quit("carol", "lobby")
+        inbox.tell_left(departure("carol"))
         await inbox.publish(HELLO)
 
         assert await inbox.wait()
         batch = inbox.gather()
-        assert [message.sentence() for message in batch.drafts()] == [
-            "alice: hello",
-            "alice: hello",
+        assert contents(batch) == [
+            "hello",
+            "hello",
             "carol left",
             "bob joined",
         ]
         assert len(batch.waiting) == 1
-        assert inbox.gather().drafts() == []
+        assert contents(inbox.gather()) == []
         nursery.cancel_scope.cancel()
 
 
@@ -50,7 +64,7 @@ async def test_whoever_waits_is_woken_with_nothing_to_gather(inbox: Inbox) -> No
         nursery.start_soon(inbox.wait)
         await wait_all_tasks_blocked()
         inbox.wake()
-    assert inbox.gather().drafts() == []
+    assert contents(inbox.gather()) == []
 
 
 async def test_it_is_idle_while_it_is_waited_for_and_nothing_is_there(inbox: Inbox) -> None:
@@ -90,10 +104,10 @@ async def test_it_is_not_idle_while_somebody_takes_what_was_there(inbox: Inbox) 
 
 async def test_it_is_not_idle_while_it_keeps_who_left(inbox: Inbox) -> None:
     async with trio.open_nursery() as nursery:
-        inbox.tell_quit("bob", "lobby")
+        inbox.tell_left(departure("bob"))
         await inbox.wait()
         batch = inbox.gather()
-        inbox.tell_quit("carol", "lobby")
+        inbox.tell_left(departure("carol"))
         await inbox.wait()
         inbox.keep(batch.left)
         nursery.start_soon(inbox.wait)
@@ -101,7 +115,7 @@ async def test_it_is_not_idle_while_it_keeps_who_left(inbox: Inbox) -> None:
 
         assert not inbox.idle
         inbox.wake()
-    assert [message.text or message.sentence() for message in inbox.gather().left] == ["bob left", "carol left"]
+    assert contents(inbox.gather()) == ["bob left", "carol left"]
 
 
 async def test_who_finds_it_full_waits_and_is_gathered_behind_the_others(inbox: Inbox) -> None:
@@ -114,8 +128,8 @@ async def test_who_finds_it_full_waits_and_is_gathered_behind_the_others(inbox: 
         for message in late:
             nursery.start_soon(inbox.publish, message)
             await wait_all_tasks_blocked()
-        assert inbox.gather().drafts() == [*[HELLO] * CAPACITY, *late]
-    assert inbox.gather().drafts() == []
+        assert [message for message, _ in inbox.gather().said] == [*[HELLO] * CAPACITY, *late]
+    assert contents(inbox.gather()) == []
 
 
 async def test_whoever_waits_for_room_is_heard_in_turn(inbox: Inbox) -> None:
@@ -130,7 +144,7 @@ async def test_whoever_waits_for_room_is_heard_in_turn(inbox: Inbox) -> None:
         inbox.gather()
         for _ in range(20):
             await wait_all_tasks_blocked()
-            assert {message.sender for message in inbox.gather().drafts()} == {"alice", "bob", "carol"}
+            assert {message.sender for message, _ in inbox.gather().said} == {"alice", "bob", "carol"}
         nursery.cancel_scope.cancel()
 
 
@@ -142,24 +156,24 @@ async def test_what_finds_the_channel_full_of_others_is_not_lost(inbox: Inbox) -
         with pytest.raises(trio.WouldBlock):
             inbox.publish_nowait(HELLO)
         nursery.start_soon(inbox.publish, HELLO)
-        inbox.tell_quit("bob", "lobby")
+        inbox.tell_left(departure("bob"))
         await wait_all_tasks_blocked()
 
         assert await inbox.wait()
         batch = inbox.gather()
-        assert [message.text or message.sentence() for message in batch.drafts()] == ["hello", "bob left"]
+        assert contents(batch) == ["hello", "bob left"]
         assert len(batch.waiting) == CAPACITY
         inbox.publish_nowait(HELLO)
-        assert inbox.gather().drafts() == [HELLO]
+        assert inbox.gather().said == [(HELLO, None)]
         nursery.cancel_scope.cancel()
 
 
 async def test_departures_take_no_room(inbox: Inbox) -> None:
     for _ in range(2 * CAPACITY):
-        inbox.tell_quit("bob", "lobby")
+        inbox.tell_left(departure("bob"))
     for _ in range(CAPACITY):
         inbox.publish_nowait(HELLO)
-    assert len(inbox.gather().drafts()) == 3 * CAPACITY
+    assert len(contents(inbox.gather())) == 3 * CAPACITY
 
 
 async def test_who_waits_for_room_when_it_is_closed_finds_it_closed(inbox: Inbox) -> None:
@@ -174,7 +188,7 @@ async def test_who_waits_for_room_when_it_is_closed_finds_it_closed(inbox: Inbox
 
         await wait_all_tasks_blocked()
         inbox.close()
-    assert len(inbox.gather().drafts()) == CAPACITY
+    assert len(contents(inbox.gather())) == CAPACITY
 
 
 async def test_who_gathers_cannot_wait_for_room(inbox: Inbox) -> None:
@@ -189,17 +203,17 @@ async def test_who_gathers_cannot_wait_for_room(inbox: Inbox) -> None:
 async def test_what_was_put_before_it_was_closed_can_be_gathered(inbox: Inbox) -> None:
     inbox.publish_nowait(HELLO)
     inbox.close()
-    inbox.tell_quit("bob", "lobby")
+    inbox.tell_left(departure("bob"))
     with pytest.raises(trio.ClosedResourceError):
         inbox.publish_nowait(HELLO)
 
     assert await inbox.wait()
-    assert [message.text or message.sentence() for message in inbox.gather().drafts()] == ["hello", "bob left"]
+    assert contents(inbox.gather()) == ["hello", "bob left"]
     assert not await inbox.wait()
 
 
 async def test_closed_it_does_not_wait_for_who_left(inbox: Inbox) -> None:
     inbox.close()
-    inbox.tell_quit("bob", "lobby")
+    inbox.tell_left(departure("bob"))
     assert not await inbox.wait()
-    assert [message.text or message.sentence() for message in inbox.gather().left] == ["bob left"]
+    assert contents(inbox.gather()) == ["bob left"]

@@ -1,26 +1,51 @@
 """The items that are on their way to the broadcaster, and the batch that it makes of them."""
 
+from typing import Literal
+
 import msgspec
 import trio
 
 from trichat._base.errors import RequiredPluginFailed
 from trichat._base.messages import Message
 from trichat._chat.client import Connection
+from trichat._chat.person import Presence
 
 Said = list[tuple[Message, Connection | None]]
 """Messages in a row, each with the client that said it, if one did."""
 
 
 class Join:
-    """A client on its way into a room. When `done` is set, it has a `cursor` or a `failure`, or the client is gone."""
+    """A client on its way into a room. When `done` is set, it has a `cursor` or a `failure`, or the client is gone.
 
-    def __init__(self, connection: Connection, room: str) -> None:
+    A client that can only be in one room leaves `former` when it is in the new one.
+    """
+
+    def __init__(self, connection: Connection, room: str, former: str = "") -> None:
         self.connection = connection
         self.room = room
-        self.message = Message("", connection.name, (room,), "joined")
+        self.former = former
         self.done = trio.Event()
         self.cursor = 0
         self.failure: RequiredPluginFailed | None = None
+
+
+class Rename:
+    """A person on the way to another name, which is held. When `done` is set, it has it, or there is a `failure`."""
+
+    def __init__(self, presence: Presence, name: str) -> None:
+        self.presence = presence
+        self.name = name
+        self.done = trio.Event()
+        self.failure: RequiredPluginFailed | None = None
+
+
+class Departure(msgspec.Struct, frozen=True):
+    """A person who has left rooms: all of them for good, or one."""
+
+    presence: Presence
+    rooms: tuple[str, ...]
+    kind: Literal["left", "quit"]
+    reason: str = ""
 
 
 class Flush:
@@ -30,7 +55,7 @@ class Flush:
         self.done = trio.Event()
 
 
-Item = Said | Join | Flush | None
+Item = Said | Join | Rename | Flush | None
 """`None` only wakes the broadcaster: somebody left, or it has to finish what a sender began."""
 
 
@@ -38,8 +63,8 @@ class Batch(msgspec.Struct):
     """What is logged with one write, and sent with one send to each member."""
 
     said: Said = []
-    left: list[Message] = []
-    """The departures."""
+    renames: list[Rename] = []
+    left: list[Departure] = []
     joins: list[Join] = []
     waiting: list[trio.Event] = []
     """To be set when the batch was sent, or cannot be."""
@@ -53,16 +78,15 @@ class Batch(msgspec.Struct):
                 self.waiting.append(item.done)  # it is not announced, but its session waits
             case Join():
                 self.joins.append(item)
+            case Rename():
+                self.renames.append(item)
             case Flush():
                 self.waiting.append(item.done)
 
-    def drafts(self) -> list[Message]:
-        """Return its messages, not numbered yet: what was said, then departures, then joins."""
-        drafts = [message for message, _ in self.said]
-        if self.left or self.joins:
-            drafts += self.left
-            drafts += [join.message for join in self.joins]
-        return drafts
+    @property
+    def has_changes(self) -> bool:
+        """Whether anyone comes, leaves, or has another name."""
+        return bool(self.left or self.joins or self.renames)
 
     def settle(self) -> None:
         """Wake everybody who waits for it."""

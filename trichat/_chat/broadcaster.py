@@ -10,18 +10,19 @@ its sender.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 
 import trio
 
 from trichat._base.errors import RequiredPluginFailed
 from trichat._base.messages import Message, with_ids
-from trichat._chat.batch import Batch, Join
+from trichat._chat.batch import Batch, Departure, Join
 from trichat._chat.client import Connection
 from trichat._chat.hub import Hub
 from trichat._chat.inbox import Inbox
 from trichat._chat.order import Order
+from trichat._chat.person import Presence
 from trichat._chat.turns import Turns
 from trichat._net.outbox import put_to_all
 from trichat._plugins.dispatch import Plugins
@@ -95,10 +96,25 @@ class Broadcaster:
         return True
 
     def leave(self, connection: Connection) -> None:
-        """Take a client out of its room at once, and tell the others in turn. Does nothing if it is in none."""
-        if connection.room:
-            self.inbox.tell_quit(connection.name, connection.room)
-            self._hub.leave(connection)
+        """Take a client out of all its rooms at once, and tell the others in turn. Does nothing if it is in none."""
+        presence, rooms = connection.presence, connection.rooms
+        for room in rooms:
+            self._hub.leave(connection, room)
+        gone = tuple(room for room in rooms if not self._hub.is_in(presence, room))
+        if not gone:
+            return
+        if presence.rooms:  # by another connection
+            for room in gone:
+                self.inbox.tell_left(Departure(presence, (room,), "left"))
+        else:
+            self.inbox.tell_left(Departure(presence, gone, "quit"))
+
+    def leave_room(self, connection: Connection, room: str, reason: str = "") -> None:
+        """Take a client out of one room at once, and tell the others in turn. Does nothing if it is not there."""
+        if room in connection.rooms:
+            self._hub.leave(connection, room)
+            if not self._hub.is_in(connection.presence, room):
+                self.inbox.tell_left(Departure(connection.presence, (room,), "left", reason))
 
     def stop_announcing_departures(self) -> None:
         """From now on have departures logged, but do not announce them: everybody is leaving."""
@@ -127,9 +143,11 @@ class Broadcaster:
             await self.turns.everybody_had_a_turn()
 
     async def _broadcast(self, batch: Batch) -> None:
-        drafts = batch.drafts()
+        drafts = [message for message, _ in batch.said]
+        if batch.has_changes:
+            drafts += self._changes(batch)
         if not drafts:
-            batch.settle()
+            self._conclude(batch, ())
             return
         messages = with_ids(drafts, self._order.take(len(drafts)))
         try:
@@ -139,6 +157,26 @@ class Broadcaster:
             return
         await self._go_on(batch, messages, telling)
 
+    def _changes(self, batch: Batch) -> Iterator[Message]:
+        """Yield what is told of changes, in this order: names, departures, former rooms of joiners, joins.
+
+        A person with several connections joins with the first one and leaves with the last one.
+        """
+        for rename in batch.renames:
+            if rename.presence.rooms:
+                yield Message("", rename.presence.name, rename.presence.rooms, "renamed", about=rename.name)
+        for left in batch.left:
+            yield Message(left.reason, left.presence.name, left.rooms, left.kind)
+        for join in batch.joins:
+            if join.former and self._hub.count_of(join.connection.presence, join.former) == 1:
+                yield Message("", join.connection.name, (join.former,), "left")
+        joined = set[tuple[Presence, str]]()
+        for join in batch.joins:
+            place = (join.connection.presence, join.room)
+            if place not in joined and not self._hub.is_in(*place):
+                joined.add(place)
+                yield Message("", join.connection.name, (join.room,), "joined")
+
     async def _go_on(self, batch: Batch, messages: Sequence[Message], telling: Awaitable[object] | None) -> None:
         """Send what the plugins were told of, once `telling` is done."""
         if telling is not None:
@@ -147,14 +185,25 @@ class Broadcaster:
             except RequiredPluginFailed as failure:
                 self._give_back(batch, failure)
                 return
-        await self._send(messages)
+        moving = [join for join in batch.joins if join.former]
+        if not moving:
+            await self._send(messages)
+        else:
+            # They see what is told in their former room up to here, but not that they left it.
+            own = {(join.connection.name, (join.former,)) for join in moving}
+            told = [message.kind == "left" and (message.sender, message.rooms) in own for message in messages]
+            begin = told.index(True) if True in told else len(messages)
+            await self._send(messages[:begin])
+            for join in moving:
+                self._hub.leave(join.connection, join.former)
+            await self._send(messages[begin:])
         self._conclude(batch, messages)
 
     async def _send(self, messages: Sequence[Message]) -> None:
         """Send the messages to all members of their rooms."""
         if self._omits_departures:
             messages = [message for message in messages if message.kind != "quit"]
-        for rooms, part in _by_rooms(messages).items():
+        for rooms, part in _by_rooms(messages):
             for wire, outboxes in self._hub.audience(rooms).groups.items():
                 data = wire.encode(part)
                 at_once = min(MEMBERS_AT_ONCE, BYTES_AT_ONCE // (len(data) + 1) + 1)
@@ -164,19 +213,25 @@ class Broadcaster:
                     put_to_all(outboxes[start : start + at_once], data)
 
     def _conclude(self, batch: Batch, messages: Sequence[Message]) -> None:
-        """Let in the clients whose joining was sent."""
-        self.last_sent = messages[-1].id
+        """Let the changes take effect that were sent."""
+        if messages:
+            self.last_sent = messages[-1].id
+        for rename in batch.renames:
+            self._hub.rename(rename.presence, rename.name)
+            rename.done.set()
         if batch.joins:
-            self._let_in(batch.joins, cursor=messages[-1].id + 1 - len(batch.joins))
+            first = next((message.id for message in messages if message.kind == "joined"), self.last_sent + 1)
+            self._let_in(batch.joins, cursor=first)
         batch.settle()
 
     def _let_in(self, joins: Iterable[Join], cursor: int) -> None:
         for join in joins:
-            if join.connection.ended:
+            connection = join.connection
+            if not connection.ended:
+                self._hub.enter(connection, join.room)
+            elif not self._hub.is_in(connection.presence, join.room):
                 # It ended while the plugins were told that it joined.
-                self.inbox.tell_quit(join.connection.name, join.room)
-            else:
-                self._hub.enter(join.connection, join.room)
+                self.inbox.tell_left(Departure(connection.presence, (join.room,), "quit"))
             join.cursor = cursor
             join.done.set()
 
@@ -186,17 +241,31 @@ class Broadcaster:
             if sender is not None:
                 sender.notice(f"not sent: {failure}" if count == 1 else f"{count} messages were not sent: {failure}")
         self.inbox.keep(batch.left)
+        for rename in batch.renames:
+            self._hub.let_go(rename.presence, rename.name)
+            rename.failure = failure
+            rename.done.set()
         for join in batch.joins:
             join.failure = failure
             join.done.set()
         batch.settle()
 
 
-def _by_rooms(messages: Sequence[Message]) -> Mapping[tuple[str, ...], Sequence[Message]]:
+def _by_rooms(messages: Sequence[Message]) -> Iterable[tuple[tuple[str, ...], Sequence[Message]]]:
+    """Return the messages of each room, in order. What concerns several rooms keeps its place among them."""
     only = set(map(_ROOMS, messages))
     if len(only) == 1:
-        return dict.fromkeys(only, messages)
-    parts: dict[tuple[str, ...], list[Message]] = {}
+        return [(messages[0].rooms, messages)]
+    parts = list[tuple[tuple[str, ...], list[Message]]]()
+    open_parts = dict[tuple[str, ...], list[Message]]()
     for message in messages:
-        parts.setdefault(message.rooms, []).append(message)
+        if len(message.rooms) != 1:
+            open_parts.clear()
+            parts.append((message.rooms, [message]))
+            continue
+        part = open_parts.get(message.rooms)
+        if part is None:
+            part = open_parts[message.rooms] = []
+            parts.append((message.rooms, part))
+        part.append(message)
     return parts

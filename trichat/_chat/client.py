@@ -1,15 +1,18 @@
 """A client, twice: what the core keeps of it, and what a plugin is given in its place."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import trio
 
-from trichat._base.messages import Message
+from trichat._base.messages import Message, Refuse
+from trichat._chat.person import Person, Presence
 from trichat._fronts.front import Dialogue, Wire
 from trichat._net.outbox import Outbox
 from trichat._plugins.shadow import is_withheld
 
 if TYPE_CHECKING:
+    from trichat._chat.session import Session
     from trichat._server import Server
 
 _NOTHING_SAID = Message("")
@@ -18,7 +21,7 @@ _NOTHING_SAID = Message("")
 class Connection:
     """What the core keeps of one client. Only the core touches it; plugins are given its `client`.
 
-    The hub alone writes `name`, `room` and `draft`.
+    The hub alone writes `presence`, `name`, `room`, `rooms` and `draft`.
     """
 
     __slots__ = (
@@ -31,18 +34,36 @@ class Connection:
         "front",
         "name",
         "outbox",
+        "presence",
         "reason",
         "room",
+        "rooms",
+        "session",
     )
 
-    def __init__(self, server: "Server", address: str, front: str, dialogue: Dialogue, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        server: "Server",
+        address: str,
+        front: str,
+        dialogue: Dialogue,
+        outbox: Outbox,
+        session: "Session | None" = None,
+    ) -> None:
         self.address: str = address
         self.front: str = front
         """The name of its front."""
         self.dialogue: Dialogue = dialogue
         self.outbox: Outbox = outbox
+        self.session: Session | None = session
+        """The task that serves it; `None` for a stand-in that nobody serves."""
+        self.presence: Presence = Presence(self)
+        """The person whose connection it is."""
         self.name: str = ""
+        self.rooms: tuple[str, ...] = ()
+        """The rooms that it is in, in the order of entering."""
         self.room: str = ""
+        """The room that it speaks in: of those that it is in, the one that it entered last."""
         self.draft: Message = _NOTHING_SAID
         """A bare message of this client to its room, without its text: copying it takes two thirds of the time that
         making a message does. Meaningless until the client is in a room."""
@@ -107,9 +128,19 @@ class Client:
         return self._connection.name
 
     @property
+    def person(self) -> Person:
+        """The person whose connection it is."""
+        return self._connection.presence.person
+
+    @property
     def room(self) -> str:
-        """The room that it is in; empty while it is in none."""
+        """The room that it speaks in, the one that it entered last; empty while it is in none."""
         return self._connection.room
+
+    @property
+    def rooms(self) -> Sequence[str]:
+        """The rooms that it is in, in the order of entering. A client of the line protocol is in one at a time."""
+        return self._connection.rooms
 
     @property
     def is_operator(self) -> bool:
@@ -126,6 +157,33 @@ class Client:
     def ended(self) -> bool:
         """Whether it is on its way out: nothing that it sends is accepted any more."""
         return self._connection.ended
+
+    async def enter(self, room: str, key: str = "") -> Refuse | None:
+        """Let it enter a room, and send it the history of that room; return why it may not.
+
+        A client of the line protocol leaves its former room when it is in the new one. Raises `RuntimeError` if it is
+        in no room yet.
+        """
+        if is_withheld("moved %s to %s", self, room):
+            await trio.lowlevel.checkpoint()
+            return None
+        return await self._session().enter(room, key)
+
+    async def rename(self, name: str) -> Refuse | None:
+        """Give the person another name, and tell everyone who shares a room; return why it may not have it.
+
+        Raises `RuntimeError` if the client is in no room yet.
+        """
+        if is_withheld("renamed %s to %s", self, name):
+            await trio.lowlevel.checkpoint()
+            return None
+        return await self._session().rename(name)
+
+    def _session(self) -> "Session":
+        session = self._connection.session
+        if session is None or not self._connection.rooms:
+            raise RuntimeError(f"{self} is in no room; wait until it has joined")
+        return session
 
     def send(self, text: str) -> None:
         """Say something to this client alone; each line of `text` arrives with `* ` in front of it."""

@@ -1,6 +1,6 @@
 """Who is here, and in which room.
 
-The hub never awaits, so nobody ever finds it half changed. It alone changes a client's name and room.
+The hub never awaits, so nobody ever finds it half changed. It alone changes a client's name and rooms.
 """
 
 from collections import Counter
@@ -12,6 +12,7 @@ from trichat._base import nicknames
 from trichat._base.messages import Message
 from trichat._base.name_index import NameIndex
 from trichat._chat.client import Connection
+from trichat._chat.person import Presence
 from trichat._fronts.front import Wire
 from trichat._net.outbox import Outbox
 
@@ -24,16 +25,25 @@ class Audience(NamedTuple):
     """Their outboxes, by wire: those of a group are sent the same bytes."""
 
 
+class _Room:
+    """Who is in one room."""
+
+    def __init__(self) -> None:
+        self.connections: dict[Connection, None] = {}
+        self.people = Counter[Presence]()
+        """The people, each with the number of connections that are here."""
+
+
 class Hub:
-    """The clients, their names and their rooms."""
+    """The clients, the people that they are, and their rooms."""
 
     def __init__(self, *, max_clients: int, max_clients_per_address: int) -> None:
         self._max_clients = max_clients
         self._max_clients_per_address = max_clients_per_address
         self._clients: dict[Connection, None] = {}
         self._per_address: Counter[str] = Counter()
-        self._names: NameIndex[Connection] = NameIndex()
-        self._rooms: dict[str, dict[Connection, None]] = {}
+        self._names: NameIndex[Presence] = NameIndex()
+        self._rooms: dict[str, _Room] = {}
         self._audiences: dict[tuple[str, ...], Audience] = {}
         """Of the rooms in which somebody spoke since somebody last came or went."""
 
@@ -56,22 +66,45 @@ class Hub:
 
     def claim(self, connection: Connection, name: str) -> bool:
         """Give a client this prepared name, unless another one has it. A name that it had before becomes free."""
-        if not self._names.claim(name, connection):
+        presence = connection.presence
+        if not self._names.claim(name, presence):
             return False
-        if connection.name not in ("", name):
-            self.release(connection)
-        connection.name = name
-        if connection.room:
-            _make_draft(connection)
+        self._rename(presence, name)
         return True
 
-    def release(self, connection: Connection) -> None:
-        """Let others have the client's name, if it is the one that has it. The client is still known by it."""
-        if connection.name:
-            self._names.release(connection.name, connection)
+    def hold(self, presence: Presence, name: str) -> bool:
+        """Keep another prepared name for a person, until `rename` or `let_go`. Return whether it is free."""
+        return self._names.claim(name, presence)
 
-    def find(self, text: str) -> Connection | None:
-        """Return the client that has the name which `text` asks for, in whatever way it is written."""
+    def rename(self, presence: Presence, name: str) -> None:
+        """Give a person the name that is held for it. The former name becomes free; so does this one after its end."""
+        self._rename(presence, name)
+        if not presence.connections:
+            self._names.release(name, presence)
+
+    def let_go(self, presence: Presence, name: str) -> None:
+        """Let others have a name that was held for a person. The person keeps its present name."""
+        self._names.release(name, presence)
+        if presence.connections:
+            self._names.claim(presence.name, presence)  # if it was another spelling of the same name
+
+    def _rename(self, presence: Presence, name: str) -> None:
+        if presence.name not in ("", name):
+            self._names.release(presence.name, presence)
+        presence.name = name
+        for connection in presence.connections:
+            connection.name = name
+            _make_draft(connection)
+
+    def release(self, connection: Connection) -> None:
+        """Let others have the client's name, if it is the last connection under it. The client is still known by it."""
+        presence = connection.presence
+        presence.connections = tuple(each for each in presence.connections if each is not connection)
+        if presence.name and not presence.connections:
+            self._names.release(presence.name, presence)
+
+    def find(self, text: str) -> Presence | None:
+        """Return the person who has the name which `text` asks for, in whatever way it is written."""
         try:
             return self._names.find(nicknames.prepare(text))
         except nicknames.InvalidName:
@@ -79,31 +112,49 @@ class Hub:
 
     def take_back(self, connection: Connection) -> None:
         """Take the client's name away: a plugin refused it."""
-        self.release(connection)
-        connection.name = ""
+        self._names.release(connection.name, connection.presence)
+        connection.presence.name = connection.name = ""
 
     def enter(self, connection: Connection, room: str) -> None:
-        """Put the client into a room, and take it out of the one that it was in."""
-        self.leave(connection)
-        self._rooms.setdefault(room, {})[connection] = None
-        self._audiences.pop((room,), None)
+        """Put the client into a room; from now on it speaks there."""
+        if room not in connection.rooms:
+            found = self._rooms.setdefault(room, _Room())
+            found.connections[connection] = None
+            found.people[connection.presence] += 1
+            connection.rooms += (room,)
+            self._audiences.pop((room,), None)
         connection.room = room
         _make_draft(connection)
 
-    def leave(self, connection: Connection) -> None:
-        """Take the client out of its room, if it is in one."""
-        if connection.room:
-            members = self._rooms[connection.room]
-            del members[connection]
-            if not members:
-                del self._rooms[connection.room]
-            self._audiences.pop((connection.room,), None)
-            connection.room = ""
+    def leave(self, connection: Connection, room: str) -> None:
+        """Take the client out of a room, if it is in it."""
+        if room not in connection.rooms:
+            return
+        found = self._rooms[room]
+        del found.connections[connection]
+        found.people[connection.presence] -= 1
+        if not found.people[connection.presence]:
+            del found.people[connection.presence]
+        if not found.connections:
+            del self._rooms[room]
+        connection.rooms = tuple(each for each in connection.rooms if each != room)
+        self._audiences.pop((room,), None)
+        if connection.room == room:
+            connection.room = connection.rooms[-1] if connection.rooms else ""
+            _make_draft(connection)
 
-    def anyone(self) -> Sequence[Connection | str]:
+    def is_in(self, presence: Presence, room: str) -> bool:
+        """Return whether any connection of a person is in a room."""
+        return self.count_of(presence, room) > 0
+
+    def count_of(self, presence: Presence, room: str) -> int:
+        """Return how many connections of a person are in a room."""
+        return self._rooms[room].people[presence] if room in self._rooms else 0
+
+    def anyone(self) -> Sequence[Connection | Presence | str]:
         """Return everyone who is still known here: by place, address, name or room."""
         places = [f"{len(self._clients)} places"] if self._clients else []
-        in_rooms = (connection for room in self._rooms.values() for connection in room)
+        in_rooms = (connection for room in self._rooms.values() for connection in room.connections)
         return [*places, *self._per_address, *self._names.owners(), *in_rooms]
 
     def clients(self) -> Sequence[Connection]:
@@ -114,15 +165,16 @@ class Hub:
         """Return the rooms that somebody is in."""
         return list(self._rooms)
 
-    def members(self, room: str, at_most: int | None = None) -> Sequence[Connection]:
-        """Return the members of a room in the order of joining: all, or the first `at_most`."""
-        return list(islice(self._rooms.get(room, ()), at_most))
+    def members(self, room: str, at_most: int | None = None) -> Sequence[Presence]:
+        """Return the people in a room in the order of entering: all, or the first `at_most`."""
+        return list(islice(self._rooms[room].people, at_most)) if room in self._rooms else []
 
     def audience(self, rooms: tuple[str, ...]) -> Audience:
         """Return where a message to these rooms goes now. Nobody gets it twice."""
         audience = self._audiences.get(rooms)
         if audience is None:
-            members = dict.fromkeys(chain.from_iterable(self._rooms.get(room, ()) for room in rooms))
+            found = [self._rooms[room].connections for room in rooms if room in self._rooms]
+            members = dict.fromkeys(chain.from_iterable(found))
             audience = _audience(members)
             # Walking through the members for each message would cost nearly as much as sending it to them.
             if members and len(rooms) == 1:
@@ -130,12 +182,13 @@ class Hub:
         return audience
 
     def count(self, room: str) -> int:
-        """Return how many are in the room now."""
-        return len(self._rooms.get(room, ()))
+        """Return how many people are in the room now."""
+        return len(self._rooms[room].people) if room in self._rooms else 0
 
 
 def _make_draft(connection: Connection) -> None:
-    connection.draft = Message("", connection.name, (connection.room,), bare=True)
+    if connection.room:
+        connection.draft = Message("", connection.name, (connection.room,), bare=True)
 
 
 def _audience(members: Collection[Connection]) -> Audience:

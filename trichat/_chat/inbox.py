@@ -9,7 +9,7 @@ from contextlib import suppress
 import trio
 
 from trichat._base.messages import LOBBY, Message
-from trichat._chat.batch import Batch, Flush, Item, Join, Said
+from trichat._chat.batch import Batch, Departure, Flush, Item, Join, Rename, Said
 from trichat._chat.client import Connection
 
 # Messages that may be on their way to the broadcaster. A sender of more waits: that is the back-pressure it feels.
@@ -27,7 +27,7 @@ class Inbox:
         """The messages since the last batch was gathered. This list is an item in the channel."""
         self._send_late, self._receive_late = trio.open_memory_channel[tuple[Message, Connection | None]](0)
         """Messages that found no room. Their senders wait here, and are served in turn."""
-        self._left: list[Message] = []
+        self._left: list[Departure] = []
         """Departures that were not announced yet. They do not go through the channel, because leaving never blocks."""
         self._reader: trio.lowlevel.Task | None = None
         self.idle = False
@@ -65,15 +65,15 @@ class Inbox:
             raise trio.WouldBlock
         said.append((message, sender))
 
-    async def join(self, connection: Connection, room: str = LOBBY) -> int:
-        """Put the client into the room, at its place in the order, and tell the others.
+    async def join(self, connection: Connection, room: str = LOBBY, former: str = "") -> int:
+        """Put the client into the room, and out of a `former` one, at its place in the order, and tell the others.
 
         Returns the cursor: messages with a smaller id are history to the client, and those of later batches reach it
         live. Others who joined in the same batch are in the room by then, and are not announced to it. Raises
         `RequiredPluginFailed` if the joining could not be logged.
         """
-        join = Join(connection, room)
-        await self._put(join)
+        join = Join(connection, room, former)
+        await self.put(join)
         await join.done.wait()
         if join.failure is not None:
             raise join.failure
@@ -82,12 +82,20 @@ class Inbox:
     async def flush(self) -> None:
         """Wait until everything that was published so far is sent."""
         flush = Flush()
-        await self._put(flush)
+        await self.put(flush)
         await flush.done.wait()
 
-    def tell_quit(self, name: str, room: str) -> None:
-        """Tell the room in turn that somebody has left the chat."""
-        self._left.append(Message("", name, (room,), "quit"))
+    async def put(self, item: Join | Rename | Flush) -> None:
+        """Put something in whose `done` is set when it was sent, or cannot be. If this is cancelled, it is not in."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            self._put_nowait(item)
+        except trio.WouldBlock:
+            await self._send.send(item)
+
+    def tell_left(self, departure: Departure) -> None:
+        """Tell rooms in turn that somebody has left them."""
+        self._left.append(departure)
         self.wake()
 
     def wake(self) -> None:
@@ -134,17 +142,10 @@ class Inbox:
                 batch.said.append(self._receive_late.receive_nowait())
         return batch
 
-    def keep(self, left: list[Message]) -> None:
+    def keep(self, left: list[Departure]) -> None:
         """Keep departures that could not be logged for the next batch."""
         self._left = left + self._left
 
     def _put_nowait(self, item: Item) -> None:
         self._send.send_nowait(item)
         self.idle = False
-
-    async def _put(self, item: Item) -> None:
-        await trio.lowlevel.checkpoint_if_cancelled()
-        try:
-            self._put_nowait(item)
-        except trio.WouldBlock:
-            await self._send.send(item)

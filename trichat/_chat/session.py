@@ -16,14 +16,15 @@ import trio
 
 from trichat import hookspecs
 from trichat._base import nicknames
-from trichat._base.errors import ConnectionLost, RequiredPluginFailed
+from trichat._base.errors import ConnectionLost
 from trichat._base.messages import LOBBY, Handled, Message, Refuse
 from trichat._chat.client import Connection
 from trichat._chat.command_requests import run_command
 from trichat._chat.context import Context
-from trichat._chat.history import HistoryUnavailable
+from trichat._chat.entering import enter, move
+from trichat._chat.renaming import rename
 from trichat._chat.teardown import Teardown
-from trichat._fronts.front import Front, Outcome, RoomView
+from trichat._fronts.front import Front, Outcome
 from trichat._fronts.requests import Command, Foreign, Login, Malformed, Quit, Reply, Request, Say
 from trichat._net.outbox import Outbox, Send
 from trichat._net.transport import RECEIVE_BYTES, Transport
@@ -33,12 +34,6 @@ logger = logging.getLogger("trichat.session")
 
 # Names that a client may try.
 NAME_TRIES = 5
-
-# How often to send what was said while a long history was sent, before joining with the rest.
-CATCHING_UP = 3
-
-# Names in the welcome; those of a full server would be longer than any screen.
-NAMES_SHOWN = 20
 
 _BLANK = Handled()
 """The answer to a message with nothing in it."""
@@ -67,7 +62,7 @@ class Session:
         outbox = Outbox(
             transport, limit=options.backlog_bytes, send_timeout=options.send_timeout, give_up=self._give_up
         )
-        self.connection = Connection(context.server, transport.address, front.name, self._dialogue, outbox)
+        self.connection = Connection(context.server, transport.address, front.name, self._dialogue, outbox, self)
         self._teardown = Teardown(self.connection, transport, context)
 
     async def run(self) -> None:
@@ -90,6 +85,14 @@ class Session:
                 # It shields its own steps, each with a deadline.
                 await self._teardown.run()  # noqa: ASYNC102
                 nursery.cancel_scope.cancel()
+
+    async def enter(self, room: str, key: str) -> Refuse | None:
+        """Let the client, which is in a room, enter the one that `room` names; return why it may not."""
+        return await move(self._context, self.connection, room, key)
+
+    async def rename(self, name: str) -> Refuse | None:
+        """Give the person another name; return why it may not have it."""
+        return await rename(self._context, self.connection, name)
 
     def end(self, reason: str, deadline: float) -> None:
         """End the conversation, and be closed by `deadline` (of Trio's clock), whatever it still waits for."""
@@ -173,57 +176,12 @@ class Session:
         return refusal
 
     async def _join(self, send: Send) -> bool:
-        """Send the history, enter the room and welcome the client. Return whether it is in; if not, it has ended.
-
-        What others say meanwhile is sent afterwards.
-        """
-        connection, broadcaster, history = self.connection, self._context.broadcaster, self._context.history
-        seen = 0
-        problem = None
-        try:
-            # A long history is sent before joining, then what was said meanwhile. After joining, little is left to
-            # send while live messages wait.
-            for _ in range(CATCHING_UP):
-                last = broadcaster.last_sent
-                if last == seen or not await history.send_if_long(send, connection.wire, LOBBY, seen, last + 1):
-                    break
-                seen = last
-        except HistoryUnavailable as unavailable:
-            problem = str(unavailable)
-        try:
-            cursor = await broadcaster.inbox.join(connection)
-        except RequiredPluginFailed as failure:
-            connection.end(f"refused: {failure}", farewell=f"refused: {failure}")
-            return False
-        await self._welcome(send, seen, cursor, problem)
-        logger.info("%s joined", connection)
-        return True
-
-    async def _welcome(self, send: Send, seen: int, cursor: int, problem: str | None) -> None:
-        wire = self.connection.wire
-        if problem is None:
-            try:
-                await self._context.history.send(send, wire, LOBBY, seen, cursor)
-            except HistoryUnavailable as unavailable:
-                problem = str(unavailable)
-        if problem is not None:
-            await send(wire.encode([Message(problem, rooms=(), kind="notice")]))
-        await send(self._dialogue.entered(self._view()))
-
-    def _view(self) -> RoomView:
-        connection, context = self.connection, self._context
-        # Only as many as are shown: in a storm of joins, each welcome would walk through everyone.
-        members = context.hub.members(connection.room, NAMES_SHOWN + 1)
-        client = connection.client
-        hints = {each.hint for each in context.server.commands.values() if each.hint and each.who.includes(client)}
-        return RoomView(
-            room=connection.room,
-            name=connection.name,
-            others=[member.name for member in members if member is not connection][:NAMES_SHOWN],
-            count=context.hub.count(connection.room) - 1,
-            keeps_history=context.plugins.active.implements(hookspecs.history),
-            hints=sorted(hints),  # an order that no reload changes
-        )
+        """Let the client into the lobby. Return whether it is in; if not, it has ended."""
+        connection = self.connection
+        refusal = await enter(self._context, connection, LOBBY, "", send)
+        if refusal is not None:
+            connection.end(f"refused: {refusal.reason}", farewell=f"refused: {refusal.reason}")
+        return refusal is None
 
     async def _chat(self, calls: Calls) -> None:
         """Do what the client asks for, until it asks for no more."""

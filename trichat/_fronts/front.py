@@ -64,6 +64,10 @@ class Dialogue(Protocol):
     def wire(self) -> Wire:
         """How this client is sent messages."""
 
+    @property
+    def in_one_room(self) -> bool:
+        """Whether a client is in one room at a time, so that entering another one means leaving it."""
+
     def greeting(self) -> bytes:
         """Return what a client is sent when it has connected and may stay."""
 

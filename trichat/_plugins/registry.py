@@ -26,6 +26,8 @@ from trichat._plugins.shadow import Shadow
 ASKING: dict[str, tuple[type, ...]] = {
     "on_connect": (Refuse,),
     "on_join": (Refuse,),
+    "on_enter": (Refuse,),
+    "on_rename": (Refuse,),
     "on_message": (Message, Handled, Refuse),
     "history": (Iterable,),
 }

@@ -36,6 +36,8 @@ _HTTP_REQUEST = re.compile(r"[A-Z]+ \S+ HTTP/[0-9.]+\s*")
 class LineDialogue:
     """The conversation with one client of the line protocol."""
 
+    in_one_room = True
+
     __slots__ = ("_decoder", "_entered", "_fence", "_has_only_lines", "_max_line_bytes", "patience", "wire")
 
     def __init__(self, wire: LineWire, limits: Limits) -> None:
@@ -120,15 +122,16 @@ class LineDialogue:
         return Malformed(f"a line has at most {self._max_line_bytes} bytes", "too_long")
 
     def entered(self, view: RoomView) -> bytes:
-        """Return the welcome."""
-        self._entered = self._has_only_lines = True
+        """Return the welcome. The first one also tells what to know about the server."""
         others = ", ".join(view.others)
         if view.count > len(view.others):
             others += f" and {view.count - len(view.others)} more"
-        parts = [f"welcome, {view.name}", f"here: {others}" if others else "you are the first here"]
-        if view.keeps_history:
-            parts.append("what is said is kept (dates are UTC)")
-        return self._notice("; ".join([*parts, *view.hints]))
+        here = f"here: {others}" if others else "you are the first here"
+        if self._entered:
+            return self._notice(f"you are in {view.room}; {here}")
+        self._entered = self._has_only_lines = True
+        kept = ["what is said is kept (dates are UTC)"] if view.keeps_history else []
+        return self._notice("; ".join([f"welcome, {view.name}", here, *kept, *view.hints]))
 
     def answered(self, request: Request, outcome: Outcome) -> bytes:
         """Return what the client is sent about what came of a request."""

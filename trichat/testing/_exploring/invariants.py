@@ -166,9 +166,9 @@ def backlogs_are_limited(run: Run) -> None:
     """No client's backlog exceeds the limit."""
     if run.chat is not None:
         limit = run.chat.server.options.backlog_bytes
-        for member in core_of(run.chat.server).hub.members(LOBBY):
-            waiting = member.outbox.backlog_bytes
-            assert waiting <= limit, f"{waiting} bytes wait for {member}; the limit is {limit}"
+        for connection in core_of(run.chat.server).hub.clients():
+            waiting = connection.outbox.backlog_bytes
+            assert waiting <= limit, f"{waiting} bytes wait for {connection}; the limit is {limit}"
 
 
 def server_goes_on(run: Run) -> None:

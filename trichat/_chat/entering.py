@@ -1,0 +1,99 @@
+"""How a client enters a room: plugins are asked, the history is sent, and it gets its place in the order."""
+
+import logging
+
+from trichat import hookspecs
+from trichat._base import room_names
+from trichat._base.errors import ConnectionLost, RequiredPluginFailed
+from trichat._base.messages import Message, Refuse
+from trichat._chat.client import Connection
+from trichat._chat.context import Context
+from trichat._chat.history import HistoryUnavailable
+from trichat._fronts.front import RoomView
+from trichat._net.outbox import Send
+
+logger = logging.getLogger("trichat.session")
+
+# How often to send what was said while a long history was sent, before joining with the rest.
+CATCHING_UP = 3
+
+# Names in the welcome; those of a full server would be longer than any screen.
+NAMES_SHOWN = 20
+
+
+async def move(context: Context, connection: Connection, text: str, key: str) -> Refuse | None:
+    """Put a client that is in a room into the one that `text` names, as `enter` does."""
+    try:
+        room = room_names.prepare(text)
+    except room_names.InvalidRoom as invalid:
+        return Refuse(str(invalid), "no_such_room")
+    if room in connection.rooms:
+        return Refuse(f"you are in {room} already")
+    try:
+        async with connection.outbox.exclusive() as send:
+            return await enter(context, connection, room, key, send)
+    except ConnectionLost as lost:
+        connection.end(str(lost))
+        return Refuse(str(lost), "failed")
+
+
+async def enter(context: Context, connection: Connection, room: str, key: str, send: Send) -> Refuse | None:
+    """Put a client into a room, unless a plugin refuses, and send it what was said there before.
+
+    A client that can only be in one room leaves its former one when it is in the new one; if it is refused, it stays
+    where it is. `send` is the only way to the client meanwhile: what others say is sent afterwards. Returns why it was
+    refused. Raises `ConnectionLost` from `send`.
+    """
+    refusal = await context.plugins.ask(hookspecs.on_enter, connection.client, room, key)
+    if refusal is not None:
+        return refusal
+    broadcaster, history = context.broadcaster, context.history
+    seen = 0
+    problem = None
+    try:
+        # A long history is sent before joining, then what was said meanwhile. After joining, little is left to send
+        # while live messages wait.
+        for _ in range(CATCHING_UP):
+            last = broadcaster.last_sent
+            if last == seen or not await history.send_if_long(send, connection.wire, room, seen, last + 1):
+                break
+            seen = last
+    except HistoryUnavailable as unavailable:
+        problem = str(unavailable)
+    former = connection.room if connection.dialogue.in_one_room else ""
+    try:
+        cursor = await broadcaster.inbox.join(connection, room, former)
+    except RequiredPluginFailed as failure:
+        return Refuse(str(failure), "failed")
+    await _welcome(context, connection, send, seen, cursor, problem)
+    logger.info("%s entered %s", connection, room)
+    return None
+
+
+async def _welcome(
+    context: Context, connection: Connection, send: Send, seen: int, cursor: int, problem: str | None
+) -> None:
+    wire, room = connection.wire, connection.room
+    if problem is None:
+        try:
+            await context.history.send(send, wire, room, seen, cursor)
+        except HistoryUnavailable as unavailable:
+            problem = str(unavailable)
+    if problem is not None:
+        await send(wire.encode([Message(problem, rooms=(), kind="notice")]))
+    await send(connection.dialogue.entered(_view(context, connection)))
+
+
+def _view(context: Context, connection: Connection) -> RoomView:
+    # Only as many as are shown: in a storm of joins, each welcome would walk through everyone.
+    people = context.hub.members(connection.room, NAMES_SHOWN + 1)
+    client = connection.client
+    hints = {each.hint for each in context.server.commands.values() if each.hint and each.who.includes(client)}
+    return RoomView(
+        room=connection.room,
+        name=connection.name,
+        others=[each.name for each in people if each is not connection.presence][:NAMES_SHOWN],
+        count=context.hub.count(connection.room) - 1,
+        keeps_history=context.plugins.active.implements(hookspecs.history),
+        hints=sorted(hints),  # an order that no reload changes
+    )
