@@ -57,7 +57,7 @@ class Work:
 WORK = {
     "one-by-one": Work(clients=10, senders=1, lines=1, turns=200, limit=1850),
     "small-room": Work(clients=10, senders=2, lines=60, turns=20, limit=360),
-    "fan-out": Work(clients=100, senders=10, lines=6, turns=20, limit=640),
+    "fan-out": Work(clients=100, senders=10, lines=6, turns=20, limit=680),
 }
 
 
