@@ -149,7 +149,7 @@ def _judge(answer: Answer | None, asked: Message) -> tuple[str, str]:
 
 
 def _said(message: Message) -> str:
-    return f"{message.room} {message.sender}: {message.text}"
+    return f"{message.room} {message.sentence()}"
 
 
 def _missing(count: int) -> str:
