@@ -144,7 +144,7 @@ async def test_its_clients_chat_with_the_others_and_are_not_operators(path: Path
                     await bob.hears("* you may not")
                     == f"* you may not stop the server from {ME}, only from 0.0.0.0/0, ::/0"
                 )
-                assert [(client.name, client.is_operator) for client in server.members()] == [
+                assert [(client.name, client.is_operator) for client in server.clients] == [
                     ("alice", True),
                     ("bob", False),
                 ]

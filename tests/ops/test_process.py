@@ -29,7 +29,7 @@ def test_the_start_tells_where_it_listens_what_runs_and_how_to_connect(server: S
     assert server.banner == [
         f"trichat listens on 127.0.0.1:{server.port}",
         "configuration: the defaults",
-        "plugins: blacklist, bye, chat_log, commands, seen, stop",
+        "plugins: blacklist, bye, chat_log, commands, me, nick, rooms, seen, stop",
         f"chat log: {server.folder / 'chat_log.txt'}",
         f"connect with: nc 127.0.0.1 {server.port}",
     ]

@@ -1,7 +1,7 @@
 """A client, twice: what the core keeps of it, and what a plugin is given in its place."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import trio
 
@@ -168,6 +168,16 @@ class Client:
             await trio.lowlevel.checkpoint()
             return None
         return await self._session().enter(room, key)
+
+    async def say(self, text: str, *, kind: Literal["said", "did", "noticed"] = "said") -> Refuse | None:
+        """Say something in its room, as if it had been typed: plugins are asked about it. Return why it was refused.
+
+        Raises `RuntimeError` if the client is in no room yet.
+        """
+        if is_withheld("made %s say %s", self, text):
+            await trio.lowlevel.checkpoint()
+            return None
+        return await self._session().say(text, kind)
 
     async def rename(self, name: str) -> Refuse | None:
         """Give the person another name, and tell everyone who shares a room; return why it may not have it.

@@ -34,4 +34,4 @@ async def run_command(request: CommandRequest, client: "Client") -> Outcome:
         trace = None if isinstance(error, OSError) else error
         logger.error("plugin %r failed in /%s: %s", command.plugin, command.name, error, exc_info=trace)
         return Refuse(f"/{command.name} of the plugin {command.plugin!r} failed", "failed")
-    return Answer(answer or "")
+    return answer if isinstance(answer, Refuse) else Answer(answer or "")

@@ -11,6 +11,7 @@ import inspect
 import logging
 import math
 from collections.abc import Iterable, Iterator
+from typing import Literal
 
 import trio
 
@@ -89,6 +90,20 @@ class Session:
     async def enter(self, room: str, key: str) -> Refuse | None:
         """Let the client, which is in a room, enter the one that `room` names; return why it may not."""
         return await move(self._context, self.connection, room, key)
+
+    async def say(self, text: str, kind: Literal["said", "did", "noticed"]) -> Refuse | None:
+        """Say something in the client's room, once all plugins were asked about it; return why it was refused."""
+        connection, context = self.connection, self._context
+        message = self._message(Say(text, kind=kind))
+        if not message.text.strip():
+            return Refuse("there is nothing to say", "usage")
+        with context.plugins.deadlines.calls() as calls:
+            answer = context.plugins.ask_message(connection.client, message, calls)
+            if answer is not message and inspect.isawaitable(answer):
+                answer = await answer
+        if isinstance(answer, Message):
+            await context.broadcaster.inbox.publish(answer, connection)
+        return answer if isinstance(answer, Refuse) else None
 
     async def rename(self, name: str) -> Refuse | None:
         """Give the person another name; return why it may not have it."""

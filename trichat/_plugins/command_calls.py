@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from trichat import hookspecs
 from trichat._base.failures import exceptions_only
+from trichat._base.messages import Refuse
 from trichat._plugins.commands import Command, marked_commands
 from trichat._plugins.dispatch import Plugins
 from trichat._plugins.plugin_calls import log_failure
@@ -49,18 +50,18 @@ def _as_call(command: Command, owner: Registered, plugins: Plugins) -> Command:
     noting = partial(exceptions_only, partial(log_failure, owner.name, what))
 
     @wraps(command.run)
-    def run(client: "Client", arguments: str) -> Awaitable[str | None] | str | None:
+    def run(client: "Client", arguments: str) -> Awaitable[str | Refuse | None] | str | Refuse | None:
         if not owner.takes_calls:
             return run_by_successor(client, arguments)
         with noting():
             answer = plugins.call_command(owner.name, command, client, arguments)
         return wait_for(answer) if inspect.isawaitable(answer) else answer
 
-    async def wait_for(answer: Awaitable[str | None]) -> str | None:
+    async def wait_for(answer: Awaitable[str | Refuse | None]) -> str | Refuse | None:
         with plugins.deadlines.suspended(), plugins.deadlines.calls() as calls, noting():
             return await calls.wait_for(answer, owner, what, takes_late=True)
 
-    async def run_by_successor(client: "Client", arguments: str) -> str | None:
+    async def run_by_successor(client: "Client", arguments: str) -> str | Refuse | None:
         """Wait for the version that replaces the plugin, and run what it has under this name."""
         with plugins.deadlines.suspended():  # the code that holds the plugin's calls has a deadline
             await plugins.gates.wait(owner.name)

@@ -12,6 +12,7 @@ import msgspec
 
 from trichat._base.errors import PluginError
 from trichat._base.failures import described, pass_on
+from trichat._base.messages import Refuse
 
 if TYPE_CHECKING:
     from trichat._chat.client import Client
@@ -48,8 +49,8 @@ class Command:
     """Without the slash: lower-case letters, digits and hyphens."""
     help: str
     """What it does, in a few words."""
-    run: "Callable[[Client, str], Awaitable[str | None] | str | None]"
-    """The client is sent what it returns. It may send more itself."""
+    run: "Callable[[Client, str], Awaitable[str | Refuse | None] | str | Refuse | None]"
+    """The client is sent what it returns: text, or why it is refused. It may send more itself."""
     arguments: str = ""
     """The arguments as the usage shows them: `[NAME]`."""
     plugin: str = ""

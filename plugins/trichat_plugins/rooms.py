@@ -1,0 +1,18 @@
+"""Rooms: `/join` enters one, and `/rooms` lists them. A room is there as long as somebody is in it."""
+
+from trichat import LOBBY, Client, Refuse, command
+
+
+class Rooms:
+    """Lets people talk in rooms of their own."""
+
+    @command("join", help="enter a room; it is made if it is not there")
+    async def join(self, client: Client, room: str = LOBBY) -> Refuse | None:
+        """Enter a room, and leave the present one."""
+        return await client.enter(room)
+
+    @command("rooms", help="show the rooms, and how many are in each")
+    def rooms(self, client: Client) -> str:
+        """List the rooms in the order of the alphabet."""
+        server = client.server
+        return "\n".join(f"{room} ({len(server.members(room))})" for room in sorted(server.rooms))
