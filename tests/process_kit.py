@@ -153,8 +153,8 @@ class Caller:
         for _ in range(2000):
             if condition():
                 return
-            self.say("/nothing")
-            self.reads("* there is no command /nothing; a space in front of the slash makes it text")
+            self.say("/zzz")
+            self.reads("* there is no command /zzz; a space in front of the slash makes it text")
         raise AssertionError("the condition never held")
 
     def rest(self) -> list[str]:

@@ -271,7 +271,7 @@ def test_the_public_names_are_these() -> None:
     assert sorted(f"{alias.asname}" for node in imports for alias in node.names) == sorted(
         [
             *("Address", "Client", "Command", "Config", "ConfigError", "ConnectionLost", "ControlRequest", "Handled"),
-            *("Kind", "LOBBY", "Listener", "Message"),
+            *("Kind", "LOBBY", "Listener", "Message", "Person"),
             *(
                 "Meta",
                 "Network",

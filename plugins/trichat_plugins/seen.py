@@ -27,7 +27,7 @@ class Seen:
     @command("seen", help="tell when somebody left, and why")
     def seen(self, client: Client, name: str) -> str:
         """Tell what is known about a name."""
-        if any(member.name.casefold() == name.casefold() for member in client.server.members(client.room)):
+        if client.server.find(name) is not None:
             return f"{name} is here"
         if name.casefold() in self._departures:
             when, reason = self._departures[name.casefold()]

@@ -50,7 +50,7 @@ def test_the_start_loads_nothing_that_it_does_not_need(tmp_path: Path, monkeypat
 def test_the_start_tells_who_is_in_shadow(tmp_path: Path) -> None:
     config = write_config(tmp_path, "[plugins.seen]\nshadow = true\n")
     with served(tmp_path, "--config", config) as server:
-        assert "plugins: blacklist, bye, chat_log, commands, seen (in shadow), stop" in server.banner
+        assert "plugins: blacklist, bye, chat_log, commands, me, nick, rooms, seen (in shadow), stop" in server.banner
 
 
 HERALD = """
@@ -720,8 +720,8 @@ def test_the_log_of_the_server_tells_who_comes_and_goes(server: Served) -> None:
     log = [line.partition(" ")[2] for line in server.errors().splitlines()]
     assert log == [
         "INFO 127.0.0.1 connected",
-        "INFO alice (127.0.0.1) joined",
+        "INFO alice (127.0.0.1) joined lobby",
         "INFO 127.0.0.1 connected",
-        "INFO bob (127.0.0.1) joined",
+        "INFO bob (127.0.0.1) joined lobby",
         "INFO alice (127.0.0.1) disconnected: goodbye, alice",
     ]

@@ -47,6 +47,10 @@ async def test_help_shows_all_commands_in_the_order_of_the_alphabet(chat: Chat) 
     await alice.hears(
         "* /bye - leave the chat (bye without the slash works, too)",
         "* /help [COMMAND] - show all commands, or what one does",
+        "* /join [ROOM] - enter a room; it is made if it is not there",
+        "* /me TEXT - tell the room what you do: /me waves",
+        "* /nick NAME - take another name",
+        "* /rooms - show the rooms, and how many are in each",
         "* /seen NAME - tell when somebody left, and why",
         "* /stop - stop the server (stop without the slash works, too)",
         "* /who - show who is here",

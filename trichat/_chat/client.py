@@ -1,6 +1,7 @@
 """A client, twice: what the core keeps of it, and what a plugin is given in its place."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import trio
@@ -31,6 +32,7 @@ class Connection:
         "dialogue",
         "draft",
         "farewell",
+        "finishing",
         "front",
         "name",
         "outbox",
@@ -69,6 +71,8 @@ class Connection:
         making a message does. Meaningless until the client is in a room."""
         self.conversation: trio.CancelScope = trio.CancelScope()
         """What the client asks and is answered. Ending it leaves time to say goodbye."""
+        self.finishing: trio.CancelScope | None = None
+        """The scope of something that only the end of the client may cut short."""
         self.reason: str | None = None
         """Why the conversation ended; `None` while it lasts."""
         self.farewell: str = ""
@@ -98,6 +102,17 @@ class Connection:
             self.reason = str(reason)
             self.farewell = str(farewell)
             self.conversation.cancel()
+            if self.finishing is not None:
+                self.finishing.cancel()
+
+    @contextmanager
+    def uninterrupted(self) -> Iterator[None]:
+        """Let nothing cut the block short but the end of the client; all that waits in it has a deadline."""
+        with trio.CancelScope(shield=True) as self.finishing:
+            if self.ended:
+                self.finishing.cancel()
+            yield
+        self.finishing = None
 
 
 class Client:

@@ -30,6 +30,7 @@ async def move(context: Context, connection: Connection, text: str, key: str) ->
     if room in connection.rooms:
         return Refuse(f"you are in {room} already")
     try:
+        await context.broadcaster.inbox.flush()  # what the client said before is shown before the other room
         async with connection.outbox.exclusive() as send:
             return await enter(context, connection, room, key, send)
     except ConnectionLost as lost:
@@ -60,28 +61,34 @@ async def enter(context: Context, connection: Connection, room: str, key: str, s
             seen = last
     except HistoryUnavailable as unavailable:
         problem = str(unavailable)
-    former = connection.room if connection.dialogue.in_one_room else ""
+    if not connection.rooms:
+        return await _join(context, connection, room, "", send, seen, problem)
+    # Once the move has its place in the order, it happens, and then the client must hear where it is. So a caller that
+    # is cancelled, such as a command that took too long, waits for the end of it.
+    with connection.uninterrupted():
+        former = connection.room if connection.dialogue.in_one_room else ""
+        return await _join(context, connection, room, former, send, seen, problem)
+    return Refuse("the client has gone", "failed")
+
+
+async def _join(
+    context: Context, connection: Connection, room: str, former: str, send: Send, seen: int, problem: str | None
+) -> Refuse | None:
+    """Take a place in the order, and send what is missing: the history after `seen`, or the `problem` with it."""
     try:
-        cursor = await broadcaster.inbox.join(connection, room, former)
+        cursor = await context.broadcaster.inbox.join(connection, room, former)
     except RequiredPluginFailed as failure:
         return Refuse(str(failure), "failed")
-    await _welcome(context, connection, send, seen, cursor, problem)
-    logger.info("%s entered %s", connection, room)
-    return None
-
-
-async def _welcome(
-    context: Context, connection: Connection, send: Send, seen: int, cursor: int, problem: str | None
-) -> None:
-    wire, room = connection.wire, connection.room
     if problem is None:
         try:
-            await context.history.send(send, wire, room, seen, cursor)
+            await context.history.send(send, connection.wire, room, seen, cursor)
         except HistoryUnavailable as unavailable:
             problem = str(unavailable)
     if problem is not None:
-        await send(wire.encode([Message(problem, rooms=(), kind="notice")]))
+        await send(connection.wire.encode([Message(problem, rooms=(), kind="notice")]))
     await send(connection.dialogue.entered(_view(context, connection)))
+    logger.info("%s entered %s" if former else "%s joined %s", connection, room)
+    return None
 
 
 def _view(context: Context, connection: Connection) -> RoomView:

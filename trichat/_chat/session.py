@@ -89,7 +89,8 @@ class Session:
 
     async def enter(self, room: str, key: str) -> Refuse | None:
         """Let the client, which is in a room, enter the one that `room` names; return why it may not."""
-        return await move(self._context, self.connection, room, key)
+        with self._context.plugins.deadlines.suspended():  # what waits in it has deadlines of its own
+            return await move(self._context, self.connection, room, key)
 
     async def say(self, text: str, kind: Literal["said", "did", "noticed"]) -> Refuse | None:
         """Say something in the client's room, once all plugins were asked about it; return why it was refused."""

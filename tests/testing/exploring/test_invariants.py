@@ -318,7 +318,7 @@ def test_a_session_that_is_cancelled_ends_without_a_trace(monkeypatch: pytest.Mo
     assert said[title(nothing_left)] == "the server never closed its end of the connection to alice"
     assert said[title(life_is_balanced)] == "on_disconnect was not called for alice (127.0.0.1)"
     assert said[title(hub_is_empty)].startswith("the hub still knows [")
-    assert said[title(departures_are_told)] == "nobody was told that alice left"
+    assert said[title(departures_are_told)] == "nobody was told that alice left lobby"
 
 
 # The log has only whole lines, with ascending dates.

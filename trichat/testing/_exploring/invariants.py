@@ -5,8 +5,9 @@ in a report. Plugin authors write theirs in the same way.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 from trichat._base.log_lines import format_log_lines, parse_log_line
 from trichat._base.messages import LOBBY, Message
@@ -90,16 +91,20 @@ def hub_is_empty(run: Run) -> None:
 
 
 def departures_are_told(run: Run) -> None:
-    """Everyone who joined has left, and the room was told."""
-    here: list[str] = []
+    """Everyone who joined a room has left it, and the room was told."""
+    here: list[tuple[str, str]] = []
     for message in run.witness.sent:
-        if message.kind == "joined":
-            assert message.sender not in here, f"{message.sender} joined twice"
-            here.append(message.sender)
-        elif message.kind in ("left", "quit"):
-            assert message.sender in here, f"{message.sender} left without having joined"
-            here.remove(message.sender)
-    assert not here, f"nobody was told that {', '.join(here)} left"
+        for room in message.rooms:
+            place = (message.sender, room)
+            if message.kind == "joined":
+                assert place not in here, f"{message.sender} joined {room} twice"
+                here.append(place)
+            elif message.kind in ("left", "quit", "renamed"):
+                assert place in here, f"{message.sender} {message.kind} in {room} without having joined"
+                here.remove(place)
+                if message.kind == "renamed":
+                    here.append((message.about, room))
+    assert not here, f"nobody was told that {', '.join(f'{name} left {room}' for name, room in here)}"
 
 
 def log_is_whole(run: Run) -> None:
@@ -139,23 +144,51 @@ def views_agree(run: Run) -> None:
 
 
 def _check_view(run: Run, person: Person) -> None:
-    sent = [message for message in run.witness.sent if message.room == LOBBY]
-    # Clients that join in one batch do not see each other join, and the history may omit joins and departures.
-    spoken = [message for message in sent if message.kind not in _PRESENCE]
-    past = [line.partition("] ")[2] for line in person.heard if line.startswith("[2")]
-    live = [line for line in person.heard if not line.startswith("[2")]
-    _check_sequence(run, person, [*past, *live], spoken)
-    _check_sequence(run, person, live, [message for message in sent if message.kind != "joined"])
+    stays = list(_stays(person.heard))
+    for stay in stays:
+        sent = [message for message in run.witness.sent if stay.room in message.rooms]
+        # Clients that join in one batch do not see each other join, and the history may omit joins and departures.
+        spoken = [message for message in sent if message.kind not in _PRESENCE]
+        is_last = stay is stays[-1]
+        _check_sequence(run, person, [*stay.past, *stay.live], spoken, is_last)
+        _check_sequence(run, person, stay.live, [message for message in sent if message.kind != "joined"], is_last)
 
 
-def _check_sequence(run: Run, person: Person, heard: Sequence[str], messages: Sequence[Message]) -> None:
+class _Stay(NamedTuple):
+    """What somebody heard in one room, from entering it to entering the next."""
+
+    room: str
+    past: list[str]
+    live: list[str]
+
+
+def _stays(heard: Iterable[str]) -> Iterator[_Stay]:
+    stay = _Stay(LOBBY, [], [])
+    past: list[str] = []
+    for line in heard:
+        if line.startswith("[2"):
+            past.append(line.partition("] ")[2])
+        elif line.startswith("* you are in ") and not line.endswith(" already"):
+            yield stay
+            stay = _Stay(line.removeprefix("* you are in ").partition(";")[0], past, [])
+            past = []
+        elif line.startswith("* welcome, "):
+            stay.past.extend(past)
+            past = []
+        else:
+            stay.live.append(line)
+    stay.past.extend(past)  # the welcome was never sent
+    yield stay
+
+
+def _check_sequence(run: Run, person: Person, heard: Sequence[str], messages: Sequence[Message], is_last: bool) -> None:
     """Check that somebody heard a part of `messages` without gaps, and up to the end if they are still there."""
     sent = [as_heard(message) for message in messages]
     told = set(sent)
     seen = [line for line in heard if line in told]
     starts = [start for start in range(len(sent) - len(seen) + 1) if sent[start : start + len(seen)] == seen]
     assert starts, f"{person.name} saw {seen}, but the server sent {sent}"
-    if person in run.present and person.reads:
+    if is_last and person in run.present and person.reads:
         by_then = {id(message) for message in run.witness.sent[: run.present[person]]}
         count = sum(id(message) in by_then for message in messages)
         missed = sent[starts[-1] + len(seen) : count]
