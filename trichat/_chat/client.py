@@ -111,8 +111,10 @@ class Connection:
         with trio.CancelScope(shield=True) as self.finishing:
             if self.ended:
                 self.finishing.cancel()
-            yield
-        self.finishing = None
+            try:
+                yield
+            finally:
+                self.finishing = None
 
 
 class Client:
