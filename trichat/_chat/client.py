@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import trio
 
@@ -13,10 +13,22 @@ from trichat._net.outbox import Outbox
 from trichat._plugins.shadow import is_withheld
 
 if TYPE_CHECKING:
-    from trichat._chat.session import Session
     from trichat._server import Server
 
 _NOTHING_SAID = Message("")
+
+
+class ClientActions(Protocol):
+    """What the session of a client does for it."""
+
+    async def enter(self, room: str, key: str) -> Refuse | None:
+        """Let the client, which is in a room, enter the one that `room` names; return why it may not."""
+
+    async def say(self, text: str, kind: Literal["said", "did", "noticed"]) -> Refuse | None:
+        """Say something in the client's room, once all plugins were asked about it; return why it was refused."""
+
+    async def rename(self, name: str) -> Refuse | None:
+        """Give the person another name; return why it may not have it."""
 
 
 class Connection:
@@ -50,14 +62,14 @@ class Connection:
         front: str,
         dialogue: Dialogue,
         outbox: Outbox,
-        session: "Session | None" = None,
+        session: ClientActions | None = None,
     ) -> None:
         self.address: str = address
         self.front: str = front
         """The name of its front."""
         self.dialogue: Dialogue = dialogue
         self.outbox: Outbox = outbox
-        self.session: Session | None = session
+        self.session: ClientActions | None = session
         """The task that serves it; `None` for a stand-in that nobody serves."""
         self.presence: Presence = Presence(self)
         """The person whose connection it is."""
@@ -206,7 +218,7 @@ class Client:
             return None
         return await self._session().rename(name)
 
-    def _session(self) -> "Session":
+    def _session(self) -> ClientActions:
         session = self._connection.session
         if session is None or not self._connection.rooms:
             raise RuntimeError(f"{self} is in no room; wait until it has joined")
