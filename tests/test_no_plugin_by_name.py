@@ -28,6 +28,8 @@ ALIAS = ("trichat/_cli/parser.py", "plugins.chat_log.path")
 
 # Strings that are equal to the name of a plugin, but mean something else.
 OTHER_THINGS = {
+    ("trichat/_chat/broadcaster.py", "rooms"): "an attribute of messages",
+    ("trichat/_chat/client.py", "rooms"): "an attribute of clients",
     ("trichat/_cli/parser.py", "commands"): "the title in the help",
     ("trichat/_config/plugin_policy.py", "stop"): "a value of on_error",
     ("trichat/_plugins/active_hooks.py", "stop"): "a value of on_error",

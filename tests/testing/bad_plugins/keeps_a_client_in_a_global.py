@@ -12,4 +12,5 @@ def on_message(client: Client, message: Message) -> None:
 
 @command("last", help="tell who spoke last")
 def last(client: Client) -> str:
-    return f"it was {last_speakers[client.room].name}"
+    speaker = last_speakers.get(client.room)
+    return f"it was {speaker.name}" if speaker else "nobody has spoken here"
