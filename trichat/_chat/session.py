@@ -215,7 +215,7 @@ class Session:
         # Only as many as are shown: in a storm of joins, each welcome would walk through everyone.
         members = context.hub.members(connection.room, NAMES_SHOWN + 1)
         client = connection.client
-        hints = {each.hint for each in context.server.commands.values() if each.hint and each.who.includes(client)}
+        hints = {each.hint for each in context.server.commands.values() if each.hint and each.refusal(client) is None}
         return RoomView(
             room=connection.room,
             name=connection.name,
