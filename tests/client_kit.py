@@ -10,6 +10,16 @@ from trichat._net.outbox import Outbox
 from trichat.testing._chat.memory_transport import MemoryTransport, Pipe
 
 FRONT = LineFront()
+"""The line protocol."""
+
+
+class OtherFront(LineFront):
+    """Speaks the line protocol under another name, as a front for a browser or IRC would have one."""
+
+    name = "other"
+
+
+OTHER_FRONT = OtherFront()
 WIRE = FRONT.dialogue(Limits(4096)).wire
 
 
@@ -34,9 +44,11 @@ def new_connection(
     return connection
 
 
-def new_client(server: Server | None = None, address: str = "127.0.0.1", *, name: str = "") -> Client:
+def new_client(
+    server: Server | None = None, address: str = "127.0.0.1", *, name: str = "", front: Front = FRONT
+) -> Client:
     """Return a client as plugins see it."""
-    return new_connection(server, address, name=name).client
+    return new_connection(server, address, name=name, front=front).client
 
 
 class ListeningClient(Client):

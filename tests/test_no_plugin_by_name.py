@@ -33,6 +33,8 @@ OTHER_THINGS = {
     ("trichat/_cli/parser.py", "commands"): "the title in the help",
     ("trichat/_config/plugin_policy.py", "stop"): "a value of on_error",
     ("trichat/_plugins/active_hooks.py", "stop"): "a value of on_error",
+    ("trichat/_plugins/commands.py", "operators"): "a value of who",
+    ("trichat/_plugins/permissions.py", "stop"): "an action",
     ("trichat/_plugins/registry.py", "commands"): "the hook",
     ("trichat/testing/_conformance/plugin_under_test.py", "bye"): "a word that people say",
     ("trichat/testing/_conformance/plugin_under_test.py", "stop"): "a word that people say",

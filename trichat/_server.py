@@ -10,7 +10,7 @@ import trio
 from trichat import hookspecs
 from trichat._base.arguments import require
 from trichat._base.failures import one_for_all
-from trichat._base.messages import LOBBY, Message
+from trichat._base.messages import LOBBY, Message, Refuse
 from trichat._chat.client import Client
 from trichat._chat.core import NOT_RUNNING, Core
 from trichat._chat.person import Person
@@ -111,7 +111,8 @@ class Server:
             raise RuntimeError(NOT_RUNNING)
 
     def notice(self, text: str, *, room: str | None = None, who: Who = everyone) -> None:
-        """Tell `* text` to everyone who is in a room now, or in that `room`; with `who=operators`, only to operators.
+        """Tell `* text` to everyone who is in a room now, or in that `room`; with `who=operators`, only to those who
+        may see operators' notices.
 
         Never waits. The text has no place in the one order and is not in the log, so nobody who joins later sees it.
         """
@@ -119,8 +120,18 @@ class Server:
             return
         require(text, str, "what the server says must be a string")
         for client in self.clients:
-            if (client.room if room is None else room in client.rooms) and who.includes(client):
+            is_here = bool(client.rooms) if room is None else room in client.rooms
+            if is_here and (who is everyone or client.may("notices", room or client.room)):
                 client.send(text)
+
+    def refusal(self, client: Client, action: str, room: str = "", *, what: str = "that") -> Refuse | None:
+        """Return why a client may not do something, such as `"kick"`, or `None` if it may.
+
+        `room` is empty for the whole server. The plugins are asked (the hook `permits`). If none of them has an
+        opinion, the default of the action decides; its reason begins with `what`. Never waits.
+        """
+        require(action, str, "an action must be a string")
+        return self._core.plugins.refusal(client, action, room, what)
 
     def storage(self, plugin: str) -> Storage:
         """Return what a plugin keeps across restarts, by the plugin's name. Nothing is opened before it is used."""

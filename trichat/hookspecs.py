@@ -1,9 +1,9 @@
 """The hooks: everything that a plugin can be asked or told.
 
 A plugin marks its functions with `@trichat.hookimpl`. Each takes any of the arguments below, by name. Hooks to which
-plugins *contribute* (`lifespan`, `commands`, `announcements`, `control_requests`) are a plain `def`; all others are
-`def` or `async def`. A plain `def` runs at once in the task named, so it must not block; if a hook that asks or tells
-returns an awaitable, that is awaited.
+plugins *contribute* (`lifespan`, `commands`, `announcements`, `control_requests`) are a plain `def`, and so is
+`permits`; all others are `def` or `async def`. A plain `def` runs at once in the task named, so it must not block; if
+one of those others returns an awaitable, that is awaited.
 
 Plugins are called one after the other: hooks marked `tryfirst` first and those marked `trylast` last; otherwise the
 plugin registered last is called first. In `on_broadcast`, plugins that are required come before all others.
@@ -248,6 +248,24 @@ async def history(room: str, after: int, before: int) -> Iterable[Message] | Non
     Failure: the joiner is told that there is no history.
 
     Cancellation: the client is gone or the server stops.
+    """
+
+
+@hookspec
+def permits(client: "Client", action: str, room: str) -> bool | Refuse | None:
+    """Ask whether a client may do something: give a command, see operators' notices, stop the server.
+
+    Fires: for each call of `client.may` and `server.refusal`, such as for a command that has an `action`, but not for
+    each message. Plugins are asked until one refuses. It must be a plain `def` that answers from memory.
+
+    Task: that of the code that asks.
+
+    Answer: `Refuse(reason)`: no, whatever other plugins say. `True`: yes, unless another plugin refuses. `False` or
+    `None`: no opinion; if no plugin has one, the default of the action decides. `room` is empty for the whole server.
+
+    Failure: the action is refused.
+
+    Cancellation: it does not wait, so it cannot be cancelled.
     """
 
 

@@ -16,7 +16,7 @@ class Commands:
         if name and name not in commands:
             return f"there is no command /{name}"
         shown = [commands[name]] if name else [commands[each] for each in sorted(commands)]
-        return "\n".join(f"{each.usage} - {each.help}" for each in shown if name or each.who.includes(client))
+        return "\n".join(f"{each.usage} - {each.help}" for each in shown if name or each.refusal(client) is None)
 
     @command("who", help="show who is here")
     def who(self, client: Client) -> str:

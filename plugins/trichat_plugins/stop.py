@@ -31,13 +31,23 @@ class Stop:
         """Stop the server if the client says `stop`."""
         if message.text.strip() != "stop" or not message.bare:
             return None
-        self._stop(client)
+        refusal = client.server.refusal(client, "stop")
+        if refusal is None:
+            self._stop(client)
+        else:
+            client.send(refusal.reason)
         return Handled()
 
-    @command("stop", help="stop the server (stop without the slash works, too)")
+    @command("stop", help="stop the server (stop without the slash works, too)", action="stop")
     def _stop(self, client: Client) -> None:
+        client.server.stop(f"stopped by {client.name}")
+
+    @hookimpl
+    def permits(self, client: Client, action: str) -> bool | Refuse | None:
+        """Judge clients of the line protocol by their address. On other fronts, it may be that of a proxy."""
+        if action != "stop" or client.front != "line":
+            return None
         if any(client.address in network for network in self._options.allow):
-            client.server.stop(f"stopped by {client.name}")
-        else:
-            allowed = ", ".join(map(str, self._options.allow)) or "nowhere"
-            client.send(f"you may not stop the server from {client.address}, only from {allowed}")
+            return True
+        allowed = ", ".join(map(str, self._options.allow)) or "nowhere"
+        return Refuse(f"you may not stop the server from {client.address}, only from {allowed}")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pytest
 import trio
 
-from trichat import Client, Command, command, hookimpl, operators
+from trichat import Client, Command, Refuse, command, hookimpl, operators
 from trichat.testing import Chat, running
 
 NO_COMMANDS = [
@@ -191,3 +191,32 @@ async def test_a_command_for_operators_is_neither_run_nor_suggested_for_others(c
         "* the light is on, root",
         "* there is no command /ligh (did you mean '/light'?); a space in front of the slash makes it text",
     )
+
+
+class Removal:
+    """A plugin with a command for those who may kick in the room that they are in, which bob may in the lobby."""
+
+    @command("kick", help="remove somebody", action="kick")
+    def kick(self, client: Client) -> str:
+        return f"kicked by {client.name}"
+
+    @hookimpl
+    def permits(self, client: Client, action: str, room: str) -> bool | Refuse:
+        if client.name == "carol" and action == "kick":
+            return Refuse("carol has kicked enough")
+        return client.name == "bob" and action == "kick" and room == "lobby"
+
+
+@pytest.mark.chat(plugins=[Removal])
+async def test_a_command_with_an_action_is_run_for_those_who_may_do_that_in_their_room(chat: Chat) -> None:
+    unknown = "* there is no command /kic; a space in front of the slash makes it text"
+    alice, bob = await chat.join("alice", address="10.0.0.7"), await chat.join("bob", address="10.0.0.7")
+    carol, root = await chat.join("carol"), await chat.join("root")
+    for person in (alice, bob, carol, root):
+        await chat.settled()
+        await person.unheard()
+        await person.say("/kick", "/kic")
+    await alice.hears("* /kick is for operators", unknown)
+    await bob.hears("* kicked by bob", unknown.replace("/kic;", "/kic (did you mean '/kick'?);"))
+    await carol.hears("* carol has kicked enough", unknown)
+    await root.hears("* kicked by root", unknown.replace("/kic;", "/kic (did you mean '/kick'?);"))

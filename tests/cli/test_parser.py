@@ -89,7 +89,10 @@ def test_check_says_that_a_configuration_is_good(tmp_path: Path) -> None:
     (tmp_path / "chat.toml").write_text("[plugins.stop]\nenabled = false\n")
     ended = trichat("check", "--config", "chat.toml", cwd=tmp_path)
     assert ended.returncode == 0
-    assert ended.stdout == "chat.toml: good; plugins: blacklist, bye, chat_log, commands, me, nick, rooms, seen\n"
+    assert (
+        ended.stdout
+        == "chat.toml: good; plugins: blacklist, bye, chat_log, commands, me, nick, operators, rooms, seen\n"
+    )
 
 
 def test_check_tells_every_fault_of_tables_files_and_plugins(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ def test_a_plugin_that_is_not_there_is_named_with_those_that_are(folder: Path) -
         inventory(folder).details("pol")
     assert str(refusal.value) == (
         "there is no plugin 'pol' (did you mean 'poll'?); "
-        "there are: blacklist, bye, chat_log, commands, me, nick, rooms, seen, stop, poll"
+        "there are: blacklist, bye, chat_log, commands, me, nick, operators, rooms, seen, stop, poll"
     )
 
 

@@ -7,8 +7,9 @@ from typing import Literal
 
 import pytest
 from client_kit import new_client
+from made_kit import Made
 
-from trichat import Client, Command, PluginError, Server, command, operators
+from trichat import Client, Command, PluginError, Refuse, Server, command, operators
 from trichat._plugins.commands import command_table, marked_commands
 from trichat.testing import running
 
@@ -79,6 +80,7 @@ def test_a_command_that_nobody_could_type_is_refused_naming_the_plugin(name: str
         ("hint", 5, "str"),
         ("hint", ["a"], "str"),
         ("who", "everyone", "Who"),
+        ("action", None, "str"),
         ("help", None, "str"),
         ("arguments", 1, "str"),
     ],
@@ -148,6 +150,50 @@ def test_each_marked_function_is_a_command(games: Games) -> None:
 
 def test_who_may_give_it_is_kept(games: Games) -> None:
     assert {each.name for each in marked_commands(games) if each.who is operators} == {"light"}
+
+
+def permitting(*actions: str) -> Client:
+    """Return a client that may do only this, besides what everyone may."""
+    return new_client(Server(plugins={"rights": Made(permits=lambda action: action in actions)}, listeners=[]))
+
+
+@pytest.mark.parametrize(
+    ("given", "permitted", "reason"),
+    [
+        (Command("who", "show who is here", do_nothing), [], None),
+        (Command("light", "switch the light", do_nothing, who=operators), [], "/light is for operators"),
+        (Command("light", "switch the light", do_nothing, who=operators), ["operate"], None),
+        (Command("kick", "remove somebody", do_nothing, action="kick"), [], "/kick is for operators"),
+        (Command("kick", "remove somebody", do_nothing, action="kick"), ["kick"], None),
+        (Command("kick", "remove somebody", do_nothing, action="kick"), ["operate"], None),
+        (
+            Command("hurry", "be fast", do_nothing, who=operators, action="unpaced"),
+            ["unpaced"],
+            "/hurry is for operators",
+        ),
+        (
+            Command("hurry", "be fast", do_nothing, who=operators, action="unpaced"),
+            ["operate"],
+            "/hurry is not permitted",
+        ),
+        (Command("hurry", "be fast", do_nothing, who=operators, action="unpaced"), ["operate", "unpaced"], None),
+        (Command("topic", "set the topic", do_nothing, action="topic"), [], None),
+    ],
+)
+def test_a_command_is_for_those_who_may_do_what_it_does(
+    given: Command, permitted: list[str], reason: str | None
+) -> None:
+    refusal = given.refusal(permitting(*permitted))
+    assert refusal == (None if reason is None else Refuse(reason, "not_permitted"))
+
+
+def test_a_marked_function_says_which_action_it_is() -> None:
+    class Removal:
+        @command("kick", help="remove somebody", action="kick")
+        def kick(self, client: Client, name: str) -> None: ...
+
+    [found] = marked_commands(Removal())
+    assert found.action == "kick"
 
 
 @pytest.mark.parametrize(

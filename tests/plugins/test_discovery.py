@@ -43,7 +43,19 @@ def lookups(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 def test_installed_plugins_are_found_by_name_and_not_imported(lookups: list[str]) -> None:
     found = {plugin.name: plugin for plugin in find_plugins()}
-    assert list(found) == ["anise", "blacklist", "bye", "chat_log", "commands", "me", "nick", "rooms", "seen", "stop"]
+    assert list(found) == [
+        "anise",
+        "blacklist",
+        "bye",
+        "chat_log",
+        "commands",
+        "me",
+        "nick",
+        "operators",
+        "rooms",
+        "seen",
+        "stop",
+    ]
     assert not found["anise"].is_asked_for
     assert found["bye"].is_asked_for
     assert (found["bye"].origin, found["bye"].version) == ("trichat", importlib.metadata.version("trichat"))

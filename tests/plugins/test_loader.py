@@ -15,7 +15,7 @@ from trichat import Config, ConfigError, Options, PluginError, hookimpl, load_pl
 from trichat._plugins import discovery
 from trichat._plugins.loader import build_plugins, choose_plugins
 
-BUILT_IN = ["blacklist", "bye", "chat_log", "commands", "seen", "stop"]
+BUILT_IN = ["blacklist", "bye", "chat_log", "commands", "operators", "seen", "stop"]
 
 # A plugin that is a module.
 QUIET = """

@@ -70,8 +70,8 @@ def test_a_plugin_without_hooks_is_refused(registry: Registry) -> None:
         registry.add(registered("idle", forgotten))
 
 
-@pytest.mark.parametrize("hook", ["commands", "lifespan"])
-def test_a_contribution_that_would_have_to_be_awaited_is_refused(registry: Registry, hook: str) -> None:
+@pytest.mark.parametrize("hook", ["commands", "lifespan", "permits"])
+def test_a_hook_that_nobody_can_wait_for_is_refused_as_an_async_def(registry: Registry, hook: str) -> None:
     async def late() -> None: ...
 
     with pytest.raises(PluginError, match=rf"plugin 'late' \(.*\): {hook} is an async def; it must be a plain def"):

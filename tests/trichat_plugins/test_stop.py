@@ -1,20 +1,21 @@
 """The plugin `stop`: `stop`, alone on a line, ends the server for those who may."""
 
 import pytest
-from client_kit import ListeningClient
+from client_kit import OTHER_FRONT, ListeningClient, new_client
 from made_kit import Made, refusing
 from trichat_plugins.stop import Stop, StopOptions
 
-from trichat import Config, ConfigError, Handled, Message, Network, Server, load_plugins
+from trichat import Config, ConfigError, Handled, Message, Network, Refuse, Server, load_plugins
 from trichat._plugins.commands import marked_commands
 from trichat.testing import Chat
 
 
 class Stoppable(Server):
-    """A server that notes why it was stopped."""
+    """A server with the plugin alone, that notes why it was stopped."""
 
-    def __init__(self) -> None:
-        super().__init__(plugins={}, listeners=[])
+    def __init__(self, plugin: Stop) -> None:
+        super().__init__(plugins={"stop": plugin}, listeners=[])
+        self.plugin = plugin
         self.reasons: list[str] = []
 
     def stop(self, reason: str = "") -> None:
@@ -25,9 +26,18 @@ def alice_at(server: Server, address: str) -> ListeningClient:
     return ListeningClient(server, "alice", address)
 
 
+def allowing(*networks: str) -> Stoppable:
+    return Stoppable(Stop(StopOptions(allow=tuple(map(Network, networks)))))
+
+
+def say_stop(client: ListeningClient, text: str = "stop") -> Handled | None:
+    assert isinstance(client.server, Stoppable)
+    return client.server.plugin.on_message(client, Message(text, bare=True))
+
+
 @pytest.fixture
 def server() -> Stoppable:
-    return Stoppable()
+    return Stoppable(Stop(StopOptions()))
 
 
 # The plugin alone.
@@ -35,26 +45,26 @@ def server() -> Stoppable:
 
 @pytest.mark.parametrize("text", ["stop", "  stop", "stop\t "])
 def test_stop_is_handled_and_ends_the_server(server: Stoppable, text: str) -> None:
-    assert Stop(StopOptions()).on_message(alice_at(server, "127.0.0.1"), Message(text, bare=True)) == Handled()
+    assert say_stop(alice_at(server, "127.0.0.1"), text) == Handled()
     assert server.reasons == ["stopped by alice"]
 
 
 @pytest.mark.parametrize("text", ["stop it", "don't stop", "Stop", "STOP", "stop!", "s top"])
 def test_what_only_looks_like_stop_is_a_message(server: Stoppable, text: str) -> None:
-    assert Stop(StopOptions()).on_message(alice_at(server, "127.0.0.1"), Message(text, bare=True)) is None
+    assert say_stop(alice_at(server, "127.0.0.1"), text) is None
     assert server.reasons == []
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.10", "::1"])
 def test_by_default_this_machine_may(server: Stoppable, address: str) -> None:
-    Stop(StopOptions()).on_message(alice_at(server, address), Message("stop", bare=True))
+    say_stop(alice_at(server, address))
     assert server.reasons == ["stopped by alice"]
 
 
 @pytest.mark.parametrize("address", ["10.0.0.7", "128.0.0.1", "::2", "2001:db8::1", "unix:0"])
 def test_by_default_nobody_else_may(server: Stoppable, address: str) -> None:
     alice = alice_at(server, address)
-    assert Stop(StopOptions()).on_message(alice, Message("stop", bare=True)) == Handled()
+    assert say_stop(alice) == Handled()
     assert server.reasons == []
     assert alice.heard == [f"you may not stop the server from {address}, only from 127.0.0.0/8, ::1"]
 
@@ -70,24 +80,41 @@ def test_by_default_nobody_else_may(server: Stoppable, address: str) -> None:
         (("0.0.0.0/0", "::/0"), "unix:0", False),
     ],
 )
-def test_who_may_is_configured(server: Stoppable, allow: tuple[str, ...], address: str, may: bool) -> None:
-    options = StopOptions(allow=tuple(Network(network) for network in allow))
-    Stop(options).on_message(alice_at(server, address), Message("stop", bare=True))
+def test_who_may_is_configured(allow: tuple[str, ...], address: str, may: bool) -> None:
+    server = allowing(*allow)
+    say_stop(alice_at(server, address))
     assert bool(server.reasons) is may
 
 
-def test_it_may_be_nobody(server: Stoppable) -> None:
-    alice = alice_at(server, "127.0.0.1")
-    Stop(StopOptions(allow=())).on_message(alice, Message("stop", bare=True))
+def test_it_may_be_nobody() -> None:
+    alice = alice_at(allowing(), "127.0.0.1")
+    say_stop(alice)
     assert alice.heard == ["you may not stop the server from 127.0.0.1, only from nowhere"]
 
 
-@pytest.mark.parametrize(("address", "reasons"), [("127.0.0.1", ["stopped by alice"]), ("10.0.0.7", [])])
-def test_the_command_does_the_same(server: Stoppable, address: str, reasons: list[str]) -> None:
-    [command] = marked_commands(Stop(StopOptions()))
-    assert command.usage == "/stop"
-    command.run(alice_at(server, address), "")
-    assert server.reasons == reasons
+@pytest.mark.parametrize("allow", [(), ("10.0.0.0/24",), ("0.0.0.0/0", "::/0")])
+def test_an_address_gives_no_right_on_another_front(allow: tuple[str, ...]) -> None:
+    server = allowing(*allow)
+    alice = new_client(server, "127.0.0.1", name="alice", front=OTHER_FRONT)
+    assert not alice.may("stop")
+
+
+def test_on_another_front_a_plugin_may_give_the_right_by_other_means() -> None:
+    plugins = {"stop": Stop(StopOptions()), "accounts": Made(permits=lambda: True)}
+    server = Server(plugins=plugins, listeners=[])
+    assert new_client(server, "192.0.2.1", name="alice", front=OTHER_FRONT).may("stop")
+
+
+@pytest.mark.parametrize("action", ["operate", "kick", "Stop", ""])
+def test_it_has_no_opinion_on_other_actions(server: Stoppable, action: str) -> None:
+    assert server.plugin.permits(alice_at(server, "10.0.0.7"), action) is None
+
+
+def test_the_command_does_the_same(server: Stoppable) -> None:
+    [command] = marked_commands(server.plugin)
+    assert (command.usage, command.action) == ("/stop", "stop")
+    command.run(alice_at(server, "127.0.0.1"), "")
+    assert server.reasons == ["stopped by alice"]
 
 
 def test_a_fault_in_its_table_is_named_by_its_place() -> None:
@@ -137,6 +164,24 @@ async def test_who_may_is_read_from_the_configuration(chat: Chat) -> None:
     await alice.hears("* operator joined")
     await operator.say("stop")
     await alice.hears("* the server is stopping (stopped by operator)")
+
+
+async def test_help_shows_the_command_to_those_who_may_stop_the_server(chat: Chat) -> None:
+    shown = "* /stop - stop the server (stop without the slash works, too)"
+    alice = await chat.join("alice")
+    mallory = await chat.join("mallory", "10.0.0.7")
+    for person in (alice, mallory):
+        await person.say("/help")
+    await chat.settled()
+    assert shown in await alice.unheard()
+    assert shown not in await mallory.unheard()
+
+
+@pytest.mark.chat(plugins=[Made(permits=lambda: Refuse("not on a Friday"))])
+async def test_another_plugin_may_keep_everybody_from_stopping(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    await alice.say("stop", "/stop")
+    await alice.hears("* not on a Friday", "* not on a Friday")
 
 
 async def test_what_was_said_before_stop_is_heard_and_kept(chat: Chat) -> None:

@@ -42,6 +42,10 @@ class Network:
         return f"Network({str(self)!r})"
 
 
+LOOPBACK: tuple[Network, ...] = (Network("127.0.0.0/8"), Network("::1"))
+"""The addresses from which only programs on this machine can connect."""
+
+
 class Networks:
     """Any number of networks. Looking up an address among many is as quick as among few.
 

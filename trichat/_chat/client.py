@@ -173,8 +173,15 @@ class Client:
 
     @property
     def is_operator(self) -> bool:
-        """Whether it is connected from an address in `operators` of `[server]`."""
-        return any(self.address in network for network in self.server.options.operators)
+        """Whether it is an operator: whether it may `"operate"`."""
+        return self.may("operate")
+
+    def may(self, action: str, room: str = "") -> bool:
+        """Return whether it may do something, such as `"kick"`, in a room; `room` is empty for the whole server.
+
+        `server.refusal` returns why not.
+        """
+        return self.server.refusal(self, action, room) is None
 
     def __str__(self) -> str:
         return str(self._connection)

@@ -20,11 +20,12 @@ async def run_command(request: CommandRequest, client: "Client") -> Outcome:
     commands = client.server.commands
     command = commands.get(request.name)
     if command is None:
-        known = [f"/{name}" for name, each in commands.items() if each.who.includes(client)]
+        known = [f"/{name}" for name, each in commands.items() if each.refusal(client) is None]
         nearest = suggestion(f"/{request.name}", known)
         return Refuse(f"there is no command /{request.name}{nearest}", "unknown_command")
-    if not command.who.includes(client):
-        return Refuse(f"/{command.name} is for operators", "not_permitted")
+    refusal = command.refusal(client)
+    if refusal is not None:
+        return refusal
     try:
         answer = command.run(client, request.arguments)
         if inspect.isawaitable(answer):

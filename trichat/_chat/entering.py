@@ -95,7 +95,7 @@ def _view(context: Context, connection: Connection) -> RoomView:
     # Only as many as are shown: in a storm of joins, each welcome would walk through everyone.
     people = context.hub.members(connection.room, NAMES_SHOWN + 1)
     client = connection.client
-    hints = {each.hint for each in context.server.commands.values() if each.hint and each.who.includes(client)}
+    hints = {each.hint for each in context.server.commands.values() if each.hint and each.refusal(client) is None}
     return RoomView(
         room=connection.room,
         name=connection.name,

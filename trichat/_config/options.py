@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
-from trichat._base.addresses import Network
+from trichat._base.addresses import LOOPBACK, Network
 from trichat._base.arguments import require
 from trichat._base.errors import ConfigError, PluginError
 from trichat._base.failures import described, pass_on, with_place
@@ -49,7 +49,7 @@ class ServerOptions(Options, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=0, le=65535), "The TCP port; 0 picks a free one."] = 1024
     operators: Annotated[
         tuple[Network, ...], "The addresses and networks from which people may use operators' commands."
-    ] = (Network("127.0.0.0/8"), Network("::1"))
+    ] = LOOPBACK
     plugins_dir: Annotated[
         str, "A folder of plugins: each of its .py files is one. Relative to the folder where the server starts."
     ] = ""

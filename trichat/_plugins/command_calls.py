@@ -66,7 +66,7 @@ def _as_call(command: Command, owner: Registered, plugins: Plugins) -> Command:
         with plugins.deadlines.suspended():  # the code that holds the plugin's calls has a deadline
             await plugins.gates.wait(owner.name)
         found = client.server.commands.get(command.name)
-        if found is None or not found.who.includes(client):
+        if found is None or found.refusal(client) is not None:
             return f"{what} is gone"
         answer = found.run(client, arguments)
         return await answer if inspect.isawaitable(answer) else answer

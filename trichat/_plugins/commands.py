@@ -26,19 +26,15 @@ _MARK = "trichat_command"
 
 
 class Who(Enum):
-    """Who may give a command."""
+    """Who may give a command, or is told something."""
 
     EVERYONE = "everyone"
     OPERATORS = "operators"
 
-    def includes(self, client: "Client") -> bool:
-        """Whether `client` is one of them."""
-        return self is Who.EVERYONE or client.is_operator
-
 
 everyone = Who.EVERYONE
 operators = Who.OPERATORS
-"""Clients connected from an address that `operators` of `[server]` lists."""
+"""Clients that may `"operate"`: `client.is_operator`."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +52,25 @@ class Command:
     plugin: str = ""
     """The plugin that contributes it; the server fills this in."""
     who: Who = everyone
-    """Who may give it."""
+    """Who may give it: `operators` is short for the action `"operate"`."""
     hint: str = ""
     """What the welcome line says about it to clients that may give it, such as `bye leaves`; empty for nothing."""
+    action: str = ""
+    """The action that a client needs permission for to give it, such as `kick`; empty if it needs none."""
 
     @property
     def usage(self) -> str:
         """How to type it."""
         return f"/{self.name} {self.arguments}".rstrip()
+
+    def refusal(self, client: "Client") -> Refuse | None:
+        """Return why `client` may not give it in the room that it is in, or `None` if it may."""
+        by_alias = "operate" if self.who is operators else ""
+        for action in filter(None, (by_alias, self.action)):
+            refusal = client.server.refusal(client, action, client.room, what=f"/{self.name}")
+            if refusal is not None:
+                return refusal
+        return None
 
 
 class _Parameter(NamedTuple):
@@ -81,6 +88,7 @@ class _Mark(msgspec.Struct, frozen=True, dict=True):
     help: str
     who: Who
     hint: str
+    action: str
 
     @cached_property
     def parameters(self) -> list[_Parameter]:
@@ -107,6 +115,7 @@ def command(
     help: str,  # noqa: A002 - the name that authors expect
     who: Who = everyone,
     hint: str = "",
+    action: str = "",
 ) -> Callable[[F], F]:
     """Mark a function of a plugin as the command `/name`.
 
@@ -116,14 +125,15 @@ def command(
     a default is optional. If the words do not fit, the client is sent the usage: `arguments`, by default the names of
     the parameters.
 
-    The client is sent what the function returns. The welcome line ends with the `hint`, if there is one. Raises
+    The client is sent what the function returns. The welcome line ends with the `hint`, if there is one. With an
+    `action`, such as `"kick"`, the command is for those who may do that in the room that they are in. Raises
     `ValueError` if `name` cannot be the name of a command.
     """
     if not NAME.fullmatch(name):
         raise ValueError(f"{name!r} cannot be the name of a command; use a name like 'roll' or 'roll-2'")
 
     def mark(function: F) -> F:
-        setattr(function, _MARK, _Mark(function, name, arguments, help, who, hint))
+        setattr(function, _MARK, _Mark(function, name, arguments, help, who, hint, action))
         return function
 
     return mark
@@ -142,7 +152,9 @@ def marked_commands(plugin: object) -> Iterator[Command]:
             function = getattr(plugin, attribute)
             mark: _Mark = getattr(function, _MARK)
             typed = _Typed(mark, function)
-            yield Command(mark.name, mark.help, typed, typed.arguments, who=mark.who, hint=mark.hint)
+            yield Command(
+                mark.name, mark.help, typed, typed.arguments, who=mark.who, hint=mark.hint, action=mark.action
+            )
 
 
 def parameter_types(command: Command) -> list[Any]:
@@ -218,7 +230,7 @@ def command_table(contributions: Iterable[tuple[str, Iterable[Command]]]) -> Map
 
 
 # The types of a command's fields. A wrong one would fail for everyone who joins or asks for help, and blame no plugin.
-_FIELDS = {"help": str, "arguments": str, "who": Who, "hint": str}
+_FIELDS = {"help": str, "arguments": str, "who": Who, "hint": str, "action": str}
 
 
 def _commands(plugin: str, contribution: Iterable[Command]) -> Iterable[Command]:

@@ -8,6 +8,9 @@ leaving a coroutine behind, and a changed message is passed to the next plugin.
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
+from msgspec.structs import replace
+
+from trichat import hookspecs
 from trichat._base.errors import PluginError
 from trichat._base.failures import described, pass_on
 from trichat._base.messages import Refuse
@@ -17,6 +20,7 @@ from trichat._plugins.commands import Command
 from trichat._plugins.deadlines import Deadlines
 from trichat._plugins.gates import Gates
 from trichat._plugins.message_walk import AskMessage, MessageWalk
+from trichat._plugins.permissions import Asking, default_refusal
 from trichat._plugins.plugin_calls import HookFailed, PluginCalls
 from trichat._plugins.registry import Implementation, Registered, Registry
 
@@ -94,6 +98,28 @@ class Plugins:
                 if answer is not None:
                     return answer  # type: ignore[no-any-return]
         return None
+
+    def refusal(self, client: Asking, action: str, room: str, what: str) -> Refuse | None:
+        """Ask the plugins what a client may do. Return why it may not do this, or `None` if it may.
+
+        Any plugin may refuse, also after one that permits it. Without an opinion, the default of the action decides;
+        `what` names the action in its sentence. No call waits, so while a plugin is being replaced, its previous
+        version answers.
+        """
+        hook = hookspecs.permits.__name__
+        is_permitted = False
+        for implementation in self.active.hooks[hook]:
+            try:
+                answer = self._calls.call_at_once(hook, implementation, (client, action, room))
+            except HookFailed as failure:
+                if implementation.owner.policy.on_error == "skip":
+                    continue
+                return Refuse(str(failure), "failed")
+            if isinstance(answer, Refuse):
+                # Most plugins give no code. Here a front can do with a more precise one.
+                return replace(answer, code="not_permitted") if answer.code == "refused" else answer
+            is_permitted = is_permitted or bool(answer)
+        return None if is_permitted else default_refusal(client, action, room, what)
 
     async def tell(self, hook: Callable[P, Awaitable[None]], *arguments: P.args, **_: P.kwargs) -> list[str]:
         """Tell every plugin, and return what failed: a sentence for each plugin that did.

@@ -50,11 +50,16 @@ class PluginCalls:
                 answer = implementation.call(*arguments)
             if inspect.isawaitable(answer):
                 answer = await calls.wait_for(answer, implementation.owner, hook, takes_late=hook not in ASKING)
-            if answer is not None and not isinstance(answer, ASKING.get(hook, object)):
-                raise Misbehaved(f"{described(answer)} is not an answer to this hook")
+            return _checked(hook, answer)
         except BaseException as error:
             raise self.failure(hook, implementation, error) from error  # noqa: ASYNC104
-        return answer
+
+    def call_at_once(self, hook: str, implementation: Implementation, arguments: Sequence[Any]) -> Any:
+        """Call one plugin that may not wait, and return its answer. Raises `HookFailed`."""
+        try:
+            return _checked(hook, implementation.call(*arguments))
+        except BaseException as error:
+            raise self.failure(hook, implementation, error) from error  # noqa: ASYNC104
 
     def failure(self, hook: str, implementation: Implementation, error: BaseException) -> HookFailed:
         """Note what a plugin raised, and return it as its failure. Raises any cancellation in it."""
@@ -98,6 +103,13 @@ class PluginCalls:
         if cancelled is not None:
             raise cancelled
         return failures
+
+
+def _checked(hook: str, answer: Any) -> Any:
+    """Return the answer to a hook. Raises `Misbehaved` if the hook does not know such an answer."""
+    if answer is not None and not isinstance(answer, ASKING.get(hook, object)):
+        raise Misbehaved(f"{described(answer)} is not an answer to this hook")
+    return answer
 
 
 def log_failure(plugin: str, what: str, failure: BaseException) -> None:

@@ -30,10 +30,14 @@ ASKING: dict[str, tuple[type, ...]] = {
     "on_rename": (Refuse,),
     "on_message": (Message, Handled, Refuse),
     "history": (Iterable,),
+    "permits": (bool, Refuse),
 }
 
 # The hooks to which plugins contribute. Here the plugin that was registered first comes first, not last.
 CONTRIBUTING = ("lifespan", "commands", "announcements", "control_requests")
+
+# The hooks that nobody can wait for.
+PLAIN = (*CONTRIBUTING, "permits")
 
 # Everything that pluggy considers a hook.
 _HOOKABLE = (FunctionType, MethodType, classmethod, staticmethod)
@@ -198,7 +202,7 @@ def _check_hook(hook: str, implementation: pluggy.HookImpl) -> None:
             f"{hook} is a wrapper, which trichat does not support: change the message that you are asked about, or use "
             "tryfirst or trylast to change your place in the order"
         )
-    if hook in CONTRIBUTING and inspect.iscoroutinefunction(implementation.function):
+    if hook in PLAIN and inspect.iscoroutinefunction(implementation.function):
         hint = ", or decorated with @asynccontextmanager" if hook == "lifespan" else ""
         raise PluginError(f"{hook} is an async def; it must be a plain def{hint}")
 

@@ -98,17 +98,22 @@ class Shadow(msgspec.Struct, frozen=True):
 def describe(answer: object, arguments: Sequence[Any]) -> str:
     """Return what an answer does, in words that follow "would have"; empty if it changes nothing.
 
-    `arguments` are those of the hook: a client, a client and its message, or a room and what is asked of its history.
+    `arguments` are those of the hook: a client, a client and its message, a client and an action in a room, or a room
+    and what is asked of its history.
     """
     match arguments:
         case [str(room), *_]:
             return f"given the history of {shown(room)}"
         case [client, Message() as message]:
             whom = f"{shown(message.text)} of {client}"
+        case [client, str(action), str()]:
+            whom = f"{shown(action)} of {client}"
         case [client]:
             whom = str(client)
     if isinstance(answer, Refuse):
         return f"refused {whom}: {shown(answer.reason)}"
+    if isinstance(answer, bool):
+        return f"permitted {whom}" if answer else ""
     if isinstance(answer, Message):
         return "" if answer == message else f"changed {whom} to {shown(answer.text)}"
     assert isinstance(answer, Handled)

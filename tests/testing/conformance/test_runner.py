@@ -208,6 +208,7 @@ FAULTS: Mapping[str, Fault] = {
     "raises_on_odd_lines": in_each(
         [DIALOGUE, FLOOD, RELOAD, TWO], "plugin 'raises_on_odd_lines' failed in on_message: division by zero"
     ),
+    "raises_on_others_actions": in_each([DIALOGUE], "plugin 'raises_on_others_actions' failed in permits"),
     "exits": in_each([DIALOGUE, FLOOD, RELOAD, TWO], "plugin 'exits' failed in on_message"),
     "assumes_on_connect": in_each(
         [RAISING, HANGING],
