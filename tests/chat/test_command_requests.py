@@ -220,3 +220,36 @@ async def test_a_command_with_an_action_is_run_for_those_who_may_do_that_in_thei
     await bob.hears("* kicked by bob", unknown.replace("/nick", "/kick"))
     await carol.hears("* carol has kicked enough", unknown)
     await root.hears("* kicked by root", unknown.replace("/nick", "/kick"))
+
+
+class Hanging:
+    """Hangs in each hook that a command can lead to."""
+
+    @hookimpl
+    async def on_enter(self, room: str) -> None:
+        if room == "den":
+            await trio.sleep_forever()
+
+    @hookimpl
+    async def on_rename(self) -> None:
+        await trio.sleep_forever()
+
+    @hookimpl
+    async def on_message(self) -> None:
+        await trio.sleep_forever()
+
+
+@pytest.mark.chat(plugins=[Hanging])
+@pytest.mark.parametrize(
+    ("typed", "hook"), [("/join den", "on_enter"), ("/nick al", "on_rename"), ("/me waves", "on_message")]
+)
+async def test_a_plugin_that_hangs_is_blamed_and_not_the_command_that_asked_it(
+    chat: Chat, caplog: pytest.LogCaptureFixture, typed: str, hook: str
+) -> None:
+    alice = await chat.join("alice")
+    await alice.say(typed)
+    patience = 2 * chat.server.options.hook_timeout
+    assert await alice.next_line(patience) == "* the plugin 'hanging' failed"
+    [failure] = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert failure.startswith(f"plugin 'hanging' failed in {hook}: it took longer than hook_timeout")
+    assert (chat.server.clients[0].name, chat.server.clients[0].room) == ("alice", "lobby")

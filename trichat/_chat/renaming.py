@@ -2,8 +2,6 @@
 
 import logging
 
-import trio
-
 from trichat import hookspecs
 from trichat._base import nicknames
 from trichat._base.messages import Refuse
@@ -29,15 +27,16 @@ async def rename(context: Context, connection: Connection, text: str) -> Refuse 
     if not hub.hold(presence, name):
         return Refuse(f"the name {name!r} is taken", "name_taken")
     change = Rename(presence, name)
+    is_handed_over = False
     try:
         refusal = await context.plugins.ask(hookspecs.on_rename, connection.client, name)
         if refusal is not None:
-            hub.let_go(presence, name)
             return refusal
         await context.broadcaster.inbox.put(change)
-    except (trio.Cancelled, trio.ClosedResourceError):
-        hub.let_go(presence, name)
-        raise
+        is_handed_over = True
+    finally:
+        if not is_handed_over:
+            hub.let_go(presence, name)
     await change.done.wait()
     if change.failure is not None:
         return Refuse(str(change.failure), "failed")

@@ -11,6 +11,7 @@ import inspect
 import logging
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import Literal
 
 import trio
@@ -89,7 +90,7 @@ class Session:
 
     async def enter(self, room: str, key: str) -> Refuse | None:
         """Let the client, which is in a room, enter the one that `room` names; return why it may not."""
-        with self._context.plugins.deadlines.suspended():  # what waits in it has deadlines of its own
+        with self._deadline_of_caller_suspended():
             return await move(self._context, self.connection, room, key)
 
     async def say(self, text: str, kind: Literal["said", "did", "noticed"]) -> Refuse | None:
@@ -98,17 +99,23 @@ class Session:
         message = self._message(Say(text, kind=kind))
         if not message.text.strip():
             return Refuse("there is nothing to say", "usage")
-        with context.plugins.deadlines.calls() as calls:
-            answer = context.plugins.ask_message(connection.client, message, calls)
-            if answer is not message and inspect.isawaitable(answer):
-                answer = await answer
-        if isinstance(answer, Message):
-            await context.broadcaster.inbox.publish(answer, connection)
+        with self._deadline_of_caller_suspended():
+            with context.plugins.deadlines.calls() as calls:
+                answer = context.plugins.ask_message(connection.client, message, calls)
+                if answer is not message and inspect.isawaitable(answer):
+                    answer = await answer
+            if isinstance(answer, Message):
+                await context.broadcaster.inbox.publish(answer, connection)
         return answer if isinstance(answer, Refuse) else None
 
     async def rename(self, name: str) -> Refuse | None:
         """Give the person another name; return why it may not have it."""
-        return await rename(self._context, self.connection, name)
+        with self._deadline_of_caller_suspended():
+            return await rename(self._context, self.connection, name)
+
+    def _deadline_of_caller_suspended(self) -> AbstractContextManager[None]:
+        # Each plugin that is asked has a deadline of its own. If one hangs, the command that asked is not to blame.
+        return self._context.plugins.deadlines.suspended()
 
     def end(self, reason: str, deadline: float) -> None:
         """End the conversation, and be closed by `deadline` (of Trio's clock), whatever it still waits for."""
