@@ -1,44 +1,22 @@
 """The plugin `commands`: `/help` and `/who`."""
 
-from collections.abc import Iterable
-
 import pytest
-import trio
 from trichat_plugins.commands import NAMES_PER_LINE
 
-from trichat import Client, Command, hookimpl
+from trichat import Client, command
 from trichat.testing import Chat
 
 
 class Games:
     """A plugin with commands."""
 
-    def __init__(self) -> None:
-        self.rolled: list[tuple[str, str]] = []
-        self.release = trio.Event()
+    @command("roll", "[SIDES]", help="roll a die")
+    def roll(self, client: Client, sides: int = 6) -> str:
+        return f"{client.name} rolled {sides}"
 
-    @hookimpl
-    def commands(self) -> Iterable[Command]:
-        return [
-            Command("roll", "roll a die", self._roll, arguments="[SIDES]"),
-            Command("draw", "draw a card, when there is one", self._draw),
-            Command("flip-2", "flip two coins", self._flip),
-        ]
-
-    def _roll(self, client: Client, arguments: str) -> None:
-        self.rolled.append((client.name, arguments))
-
-    async def _draw(self, client: Client, _: str) -> None:
-        await self.release.wait()
-        client.send("the queen of hearts")
-
-    def _flip(self, client: Client, _: str) -> None:
-        raise ValueError("no coins")
-
-
-@pytest.fixture
-def games() -> Games:
-    return Games()
+    @command("flip-2", help="flip two coins")
+    def flip(self, client: Client) -> str:
+        return f"{client.name} flipped tails"
 
 
 async def test_help_shows_all_commands_in_the_order_of_the_alphabet(chat: Chat) -> None:
