@@ -9,9 +9,9 @@ import pytest
 import trio
 
 from trichat import Client, Message, Refuse, command, format_log_lines, hookimpl, operators
-from trichat._chat.entering import NAMES_SHOWN
 from trichat._chat.inbox import CAPACITY
 from trichat._chat.session import Session
+from trichat._fronts.line.dialogue import NAMES_SHOWN
 from trichat._net.transport import RECEIVE_BYTES
 from trichat._plugins.deadlines import Calls
 from trichat.testing import Chat, Person, running

@@ -17,9 +17,6 @@ logger = logging.getLogger("trichat.session")
 # How often to send what was said while a long history was sent, before joining with the rest.
 CATCHING_UP = 3
 
-# Names in the welcome; those of a full server would be longer than any screen.
-NAMES_SHOWN = 20
-
 
 async def move(context: Context, connection: Connection, text: str, key: str) -> Refuse | None:
     """Put a client that is in a room into the one that `text` names, as `enter` does."""
@@ -93,13 +90,15 @@ async def _join(
 
 def _view(context: Context, connection: Connection) -> RoomView:
     # Only as many as are shown: in a storm of joins, each welcome would walk through everyone.
-    people = context.hub.members(connection.room, NAMES_SHOWN + 1)
+    shown = connection.dialogue.names_shown
+    people = context.hub.members(connection.room, None if shown is None else shown + 1)
     client = connection.client
     hints = {each.hint for each in context.server.commands.values() if each.hint and each.refusal(client) is None}
     return RoomView(
         room=connection.room,
         name=connection.name,
-        others=[each.name for each in people if each is not connection.presence][:NAMES_SHOWN],
+        topic="",
+        others=[each.name for each in people if each is not connection.presence][:shown],
         count=context.hub.count(connection.room) - 1,
         keeps_history=context.plugins.active.implements(hookspecs.history),
         hints=sorted(hints),  # an order that no reload changes

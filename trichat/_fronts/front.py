@@ -26,8 +26,10 @@ class RoomView(msgspec.Struct, frozen=True):
     room: str
     name: str
     """The client's own name."""
+    topic: str
+    """What the room is about; empty if nobody has said."""
     others: Sequence[str]
-    """The names of others who are here: all, or the first ones."""
+    """The names of others who are here: all, or as many as `Dialogue.names_shown`."""
     count: int
     """How many others are here."""
     keeps_history: bool
@@ -41,6 +43,12 @@ class Answer(msgspec.Struct, frozen=True):
 
     text: str = ""
     """Lines for the client; empty if there is nothing to say."""
+    id: int = 0
+    """The id of the message that a request with a label has said; 0 for all others."""
+    messages: Sequence[Message] = ()
+    """The page that `Past` asked for, oldest first."""
+    has_more: bool = False
+    """Whether there is more between the two ids than this page."""
 
 
 Outcome = Answer | Refuse
@@ -49,6 +57,10 @@ Outcome = Answer | Refuse
 
 class Wire(Protocol):
     """How messages look in bytes. All clients with the same capabilities share one object, and so the same bytes."""
+
+    @property
+    def echoes(self) -> bool:
+        """Whether clients are sent what they say themselves."""
 
     def encode(self, messages: Sequence[Message]) -> bytes:
         """Encode live messages, in order. A message without a room is for this client alone."""
@@ -67,6 +79,10 @@ class Dialogue(Protocol):
     @property
     def in_one_room(self) -> bool:
         """Whether a client is in one room at a time, so that entering another one means leaving it."""
+
+    @property
+    def names_shown(self) -> int | None:
+        """How many names `entered` can do with at most; `None` for all of them."""
 
     def greeting(self) -> bytes:
         """Return what a client is sent when it has connected and may stay."""
@@ -88,7 +104,10 @@ class Dialogue(Protocol):
         """Return what the client is sent when it has entered a room, after the history of that room."""
 
     def answered(self, request: Request, outcome: Outcome) -> bytes:
-        """Return what the client is sent about what came of a request."""
+        """Return what the client is sent about what came of a request.
+
+        A request that lets the client into a room is answered after `entered`.
+        """
 
     def farewell(self, reason: str) -> bytes:
         """Return the last words."""

@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from trichat._base.messages import LOBBY
+
 
 class _Request(msgspec.Struct, frozen=True, kw_only=True):
     label: str = ""
@@ -16,6 +18,8 @@ class Login(_Request, frozen=True, kw_only=False):
     name: str
     secret: str = ""
     """What proves that the name is the client's own."""
+    room: str = LOBBY
+    """The room to enter with it; empty for none."""
 
 
 class Say(_Request, frozen=True, kw_only=False):
@@ -28,6 +32,57 @@ class Say(_Request, frozen=True, kw_only=False):
     reply_to: int = 0
     bare: bool = False
     """Whether it was typed alone on a line of the line protocol."""
+
+
+class Tell(_Request, frozen=True, kw_only=False):
+    """Say this to one person alone."""
+
+    name: str
+    text: str
+
+
+class Join(_Request, frozen=True, kw_only=False):
+    """Let me enter a room."""
+
+    room: str
+    key: str = ""
+    """What lets people in, if the room asks for it."""
+    after: int = 0
+    """The id of the last message that the client knows: its history begins after it."""
+    limit: int | None = None
+    """The most messages of history, the newest ones; `None` for as many as the server gives."""
+
+
+class Part(_Request, frozen=True, kw_only=False):
+    """Let me leave a room, and stay in others."""
+
+    room: str
+    reason: str = ""
+    """For the people in the room."""
+
+
+class Rename(_Request, frozen=True, kw_only=False):
+    """Give me another name."""
+
+    name: str
+
+
+class Away(_Request, frozen=True, kw_only=False):
+    """Tell people who look for me why I am not there; an empty `text` says that I am back."""
+
+    text: str = ""
+
+
+class Past(_Request, frozen=True, kw_only=False):
+    """Give me what was said in a room that I am in, between two ids."""
+
+    room: str
+    after: int = 0
+    """Messages with greater ids; with 0, the page ends with the newest message instead of beginning with the oldest."""
+    before: int = 0
+    """Messages with smaller ids; 0 for all up to now."""
+    limit: int = 100
+    """The most messages in the answer."""
 
 
 class Command(_Request, frozen=True, kw_only=False):
@@ -43,6 +98,7 @@ class Quit(_Request, frozen=True, kw_only=False):
     """Let me go."""
 
     reason: str = ""
+    """For the people in the client's rooms."""
 
 
 class Reply(_Request, frozen=True, kw_only=False):
@@ -68,4 +124,4 @@ class Foreign(_Request, frozen=True, kw_only=False):
     """For the client."""
 
 
-Request = Login | Say | Command | Quit | Reply | Malformed | Foreign
+Request = Login | Say | Tell | Join | Part | Rename | Away | Past | Command | Quit | Reply | Malformed | Foreign

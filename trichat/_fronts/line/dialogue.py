@@ -16,6 +16,9 @@ from trichat._fronts.line.decoder import Event, LineDecoder, LineTooLong
 from trichat._fronts.line.wire import LineWire
 from trichat._fronts.requests import Command, Foreign, Login, Malformed, Request, Say
 
+# Names in the welcome; those of a full server would be longer than any screen.
+NAMES_SHOWN = 20
+
 # A message of several lines has at most so many bytes, and waits for its end so many seconds of silence.
 FENCED_BYTES = 16 * 1024
 FENCE_PATIENCE = 10.0
@@ -37,6 +40,7 @@ class LineDialogue:
     """The conversation with one client of the line protocol."""
 
     in_one_room = True
+    names_shown = NAMES_SHOWN
 
     __slots__ = ("_decoder", "_entered", "_fence", "_has_only_lines", "_max_line_bytes", "patience", "wire")
 

@@ -10,6 +10,8 @@ from trichat._base.messages import Message
 class LineWire:
     """Encodes messages for clients of the line protocol."""
 
+    echoes = True
+
     def encode(self, messages: Sequence[Message]) -> bytes:
         """Encode live messages: `alice: hello`, `** alice waves`, and `* alice joined` for what no person said."""
         text = "\n".join([*map(_line, messages), ""])
