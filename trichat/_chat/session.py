@@ -272,13 +272,16 @@ class Session:
         for request in requests:
             if connection.reason is not None:
                 break  # ended by somebody who ran meanwhile, or was woken together with it
-            if not isinstance(request, Say) or request.label:
+            if isinstance(request, Say) and request.bare:  # nearly all requests are
+                message = connection.draft.with_text(request.text)
+            elif not isinstance(request, Say) or request.label:
                 await self._serve(request)
                 is_waiting = False
                 continue
-            message = connection.draft.with_text(request.text) if request.bare else self._message(request)
-            if isinstance(message, Refuse):
-                await self._withhold(request, message)
+            elif isinstance(draft := self._message(request), Message):
+                message = draft
+            else:
+                await self._withhold(request, draft)
                 is_waiting = False
                 continue
             # Nobody is asked about a message that is blank, or had only control characters in it.
