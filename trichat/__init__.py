@@ -33,6 +33,7 @@ from trichat._net.listener import TcpListener as TcpListener
 from trichat._net.transport import Transport as Transport
 from trichat._net.unix_listener import UnixListener as UnixListener
 from trichat._plugins.commands import Command as Command
+from trichat._plugins.commands import Room as Room
 from trichat._plugins.commands import command as command
 from trichat._plugins.commands import everyone as everyone
 from trichat._plugins.commands import operators as operators

@@ -6,7 +6,11 @@ from collections.abc import Iterable
 import pytest
 import trio
 
-from trichat import Client, Command, Refuse, command, hookimpl, operators
+from trichat import Client, Command, Refuse, Room, command, hookimpl, operators
+from trichat._chat.command_requests import run_command
+from trichat._fronts.front import Answer, Outcome
+from trichat._fronts.requests import Command as CommandRequest
+from trichat._server import core_of
 from trichat.testing import Chat, running
 
 NO_COMMANDS = [
@@ -220,6 +224,65 @@ async def test_a_command_with_an_action_is_run_for_those_who_may_do_that_in_thei
     await bob.hears("* kicked by bob", unknown.replace("/nick", "/kick"))
     await carol.hears("* carol has kicked enough", unknown)
     await root.hears("* kicked by root", unknown.replace("/nick", "/kick"))
+
+
+async def give_in_two_rooms(chat: Chat, *requests: CommandRequest) -> list[Outcome]:
+    """Give commands as bob, who is in the lobby and in dev, and speaks in dev."""
+    await chat.join("bob", address="10.0.0.7")
+    [connection] = core_of(chat.server).hub.clients()
+    core_of(chat.server).hub.enter(connection, "dev")
+    return [await run_command(request, connection.client) for request in requests]
+
+
+class Signpost:
+    """A plugin with commands that tell the room."""
+
+    @command("where", help="tell the room")
+    def where(self, client: Client, here: Room) -> str:
+        return here
+
+    @command("soon", help="tell the room after a while")
+    async def soon(self, client: Client, here: Room) -> str:
+        await trio.sleep(1)
+        return here
+
+
+@pytest.mark.chat(plugins=[Signpost])
+async def test_a_command_gets_the_room_in_which_it_is_given(chat: Chat) -> None:
+    requests = [CommandRequest(name, room=room) for name in ("where", "soon") for room in ("lobby", "")]
+    assert await give_in_two_rooms(chat, *requests) == [Answer("lobby"), Answer("dev")] * 2
+
+
+@pytest.mark.chat(plugins=[Removal])
+async def test_a_command_with_an_action_is_for_those_who_may_do_that_in_the_room_of_the_command(chat: Chat) -> None:
+    requests = [CommandRequest(name, room=room) for name in ("kick", "kic") for room in ("lobby", "dev")]
+    assert await give_in_two_rooms(chat, *requests) == [
+        Answer("kicked by bob"),
+        Refuse("/kick is for operators", "not_permitted"),
+        Refuse("there is no command /kic (did you mean '/kick'?)", "unknown_command"),
+        Refuse("there is no command /kic (did you mean '/nick'?)", "unknown_command"),
+    ]
+
+
+@pytest.mark.chat(plugins=[Signpost])
+async def test_a_command_for_a_room_that_its_client_is_not_in_is_refused(chat: Chat) -> None:
+    refusals = await give_in_two_rooms(chat, CommandRequest("where", room="den"), CommandRequest("whe", room="den"))
+    assert refusals == [Refuse("you are not in den", "not_in_room")] * 2
+
+
+@pytest.mark.chat(plugins=[Signpost])
+async def test_a_command_gets_its_room_from_the_version_that_replaces_its_plugin(chat: Chat) -> None:
+    outcomes: list[Outcome] = []
+
+    async def give() -> None:
+        outcomes.extend(await give_in_two_rooms(chat, CommandRequest("where", room="lobby")))
+
+    async with trio.open_nursery() as nursery:
+        with core_of(chat.server).plugins.gates.holding("signpost"):
+            nursery.start_soon(give)
+            await chat.settled()
+            assert outcomes == []
+    assert outcomes == [Answer("lobby")]
 
 
 class Hanging:

@@ -1,16 +1,17 @@
 """Slash commands: how they are typed, and the table of all of them."""
 
 import dataclasses
+import inspect
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Literal
 
 import pytest
-from client_kit import new_client
+from client_kit import new_client, new_connection
 from made_kit import Made
 
-from trichat import Client, Command, PluginError, Refuse, Server, command, operators
-from trichat._plugins.commands import command_table, marked_commands
+from trichat import Client, Command, PluginError, Refuse, Room, Server, command, operators
+from trichat._plugins.commands import command_table, marked_commands, parameter_types
 from trichat.testing import running
 
 
@@ -236,6 +237,91 @@ async def test_it_may_be_async_and_take_any_number_of_words(
     games: Games, alice: Client, line: str, answer: str
 ) -> None:
     assert await give(games, alice, line) == answer  # type: ignore[misc]
+
+
+class Places:
+    """A plugin whose commands ask for the room, at each place where a parameter can stand."""
+
+    @command("first", help="takes the room first")
+    def first(self, client: Client, here: Room, name: str = "nobody") -> str:
+        return f"{name} in {here}"
+
+    @command("between", help="takes the room between two words")
+    def between(self, client: Client, count: int, here: Room, text: str) -> str:
+        return f"{count} {text} in {here}"
+
+    @command("last", help="takes the room after an optional word")
+    def last(self, client: Client, name: str = "nobody", here: Room = Room("nowhere")) -> str:  # noqa: B008
+        return f"{name} in {here}"
+
+    @command("by-name", help="takes the room after all words")
+    async def by_name(self, client: Client, *words: str, here: Room) -> str:
+        return f"{'+'.join(words)} in {here}"
+
+    @command("alone", help="takes nothing else")
+    def alone(self, client: Client, *, here: Room) -> str:
+        return here
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("/first", "nobody in dev"),
+        ("/first bob the builder", "bob the builder in dev"),
+        ("/between 2 big rooms", "2 big rooms in dev"),
+        ("/between 2", "usage: /between COUNT TEXT"),
+        ("/last", "nobody in dev"),
+        ("/last bob", "bob in dev"),
+        ("/by-name a b", "a+b in dev"),
+        ("/by-name", " in dev"),
+        ("/alone", "dev"),
+        ("/alone dev", "usage: /alone"),
+    ],
+)
+async def test_a_parameter_for_the_room_is_not_a_word(alice: Client, line: str, answer: str) -> None:
+    name, _, arguments = line.removeprefix("/").partition(" ")
+    [found] = [each for each in marked_commands(Places()) if each.name == name]
+    answered = found.run_in(alice, arguments, "dev")
+    assert (await answered if inspect.isawaitable(answered) else answered) == answer
+
+
+def test_without_a_room_it_is_the_one_that_the_client_speaks_in() -> None:
+    connection = new_connection(Server(plugins={}, listeners=[]))
+    connection.room = "den"
+    [found] = [each for each in marked_commands(Places()) if each.name == "alone"]
+    assert found.run(connection.client, "") == "den"
+
+
+def test_the_usage_and_the_words_leave_the_room_out() -> None:
+    found = {each.name: each for each in marked_commands(Places())}
+    assert found["between"].usage == "/between COUNT TEXT"
+    assert parameter_types(found["between"]) == [int, str]
+
+
+def test_the_room_cannot_stand_in_the_place_of_the_client() -> None:
+    class Roomy:
+        @command("where", help="tell the room")
+        def where(self, here: Room, client: Client) -> str:
+            return here
+
+    with pytest.raises(PluginError, match="the function of /where must take the client as its first argument"):
+        list(marked_commands(Roomy()))
+
+
+def test_a_command_that_does_not_ask_for_the_room_is_run_without_it(alice: Client) -> None:
+    given: list[tuple[Client, str]] = []
+    Command("roll", "roll a die", lambda client, arguments: given.append((client, arguments))).run_in(alice, "6", "dev")
+    assert given == [(alice, "6")]
+
+
+def test_words_may_be_passed_by_name(alice: Client) -> None:
+    class Shop:
+        @command("buy", help="buy something")
+        def buy(self, client: Client, *, what: str, count: int = 1) -> str:
+            return f"{count} {what}"
+
+    [found] = marked_commands(Shop())
+    assert [found.run(alice, words) for words in ("tea", "tea 3")] == ["1 tea", "3 tea"]
 
 
 def test_functions_of_a_module_are_marked_likewise(alice: Client) -> None:

@@ -17,17 +17,20 @@ logger = logging.getLogger("trichat.commands")
 
 async def run_command(request: CommandRequest, client: "Client") -> Outcome:
     """Run a command of a plugin for a client, and return what it answers, or why it did not run."""
+    if request.room and request.room not in client.rooms:
+        return Refuse(f"you are not in {request.room}", "not_in_room")
+    room = request.room or client.room
     commands = client.server.commands
     command = commands.get(request.name)
     if command is None:
-        known = [f"/{name}" for name, each in commands.items() if each.refusal(client) is None]
+        known = [f"/{name}" for name, each in commands.items() if each.refusal(client, room) is None]
         nearest = suggestion(f"/{request.name}", known)
         return Refuse(f"there is no command /{request.name}{nearest}", "unknown_command")
-    refusal = command.refusal(client)
+    refusal = command.refusal(client, room)
     if refusal is not None:
         return refusal
     try:
-        answer = command.run(client, request.arguments)
+        answer = command.run_in(client, request.arguments, room)
         if inspect.isawaitable(answer):
             answer = await answer
     except Exception as error:
