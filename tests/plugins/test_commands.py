@@ -38,8 +38,13 @@ def test_the_table_has_the_commands_of_all_plugins_by_name() -> None:
     table = command_table([("commands", [WHO]), ("quiet", []), ("manual", iter([HELP]))])
 
     assert list(table) == ["who", "help"]
-    assert table["who"] == dataclasses.replace(WHO, plugin="commands")
-    assert table["help"] == dataclasses.replace(HELP, plugin="manual")
+    assert table["who"] == dataclasses.replace(WHO, plugin="commands", group="commands")
+    assert table["help"] == dataclasses.replace(HELP, plugin="manual", group="manual")
+
+
+def test_a_command_is_in_the_group_that_it_names_or_in_that_of_its_plugin() -> None:
+    table = command_table([("commands", [dataclasses.replace(WHO, group="people"), HELP])])
+    assert {name: each.group for name, each in table.items()} == {"who": "people", "help": "commands"}
 
 
 def test_without_plugins_there_are_no_commands() -> None:
@@ -83,6 +88,8 @@ def test_a_command_that_nobody_could_type_is_refused_naming_the_plugin(name: str
         ("who", "everyone", "Who"),
         ("action", None, "str"),
         ("help", None, "str"),
+        ("group", None, "str"),
+        ("secret", "yes", "bool"),
         ("arguments", 1, "str"),
     ],
 )
@@ -237,6 +244,25 @@ async def test_it_may_be_async_and_take_any_number_of_words(
     games: Games, alice: Client, line: str, answer: str
 ) -> None:
     assert await give(games, alice, line) == answer  # type: ignore[misc]
+
+
+class Accounts:
+    """A plugin with a command that takes a secret."""
+
+    @command("login", help="say who you are", group="people", secret=True)
+    def login(self, client: Client, name: str, pin: int) -> str:
+        return f"welcome back, {name}"
+
+
+def test_a_marked_function_says_where_it_is_listed_and_what_is_secret() -> None:
+    [found] = marked_commands(Accounts())
+    assert (found.group, found.secret) == ("people", True)
+
+
+@pytest.mark.parametrize("arguments", ["alice hunter2", "hunter2", "alice 1 hunter2"])
+def test_the_usage_quotes_no_secret(alice: Client, arguments: str) -> None:
+    [found] = marked_commands(Accounts())
+    assert found.run(alice, arguments) == "usage: /login NAME PIN"
 
 
 class Places:

@@ -14,6 +14,7 @@ from trichat._plugins.commands import Answered, Command, Room, TakesRoom, marked
 from trichat._plugins.dispatch import Plugins
 from trichat._plugins.plugin_calls import log_failure
 from trichat._plugins.registry import Registered, Registry
+from trichat._plugins.secrecy import SecretRun
 
 if TYPE_CHECKING:
     from trichat._chat.client import Client
@@ -42,6 +43,8 @@ def _as_calls(found: Iterable[Command], owner: Registered, plugins: Plugins) -> 
 
 
 def _as_call(command: Command, owner: Registered, plugins: Plugins) -> Command:
+    if command.secret:
+        command = replace(command, run=SecretRun(command))
     return replace(command, run=_Call(command, owner, plugins))
 
 

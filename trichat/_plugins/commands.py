@@ -79,6 +79,11 @@ class Command:
     """What the welcome line says about it to clients that may give it, such as `bye leaves`; empty for nothing."""
     action: str = ""
     """The action that a client needs permission for to give it, such as `kick`; empty if it needs none."""
+    group: str = ""
+    """Where `/help` lists it; the server fills in the name of the plugin if it is empty."""
+    secret: bool = False
+    """Whether its arguments are secret. Then no log line, usage, report of a shadow or record of the test kit has them.
+    What the function itself answers, sends and logs is up to the function."""
 
     @property
     def usage(self) -> str:
@@ -129,6 +134,8 @@ class _Mark(msgspec.Struct, frozen=True, dict=True):
     who: Who
     hint: str
     action: str
+    group: str
+    secret: bool
 
     @cached_property
     def parameters(self) -> list[_Parameter]:
@@ -151,6 +158,8 @@ def command(
     who: Who = everyone,
     hint: str = "",
     action: str = "",
+    group: str = "",
+    secret: bool = False,
 ) -> Callable[[F], F]:
     """Mark a function of a plugin as the command `/name`.
 
@@ -161,14 +170,15 @@ def command(
     the parameters. A parameter of the type `Room` is not a word: it gets the room in which the command is given.
 
     The client is sent what the function returns. The welcome line ends with the `hint`, if there is one. With an
-    `action`, such as `"kick"`, the command is for those who may do that in the room in which they give it. Raises
-    `ValueError` if `name` cannot be the name of a command.
+    `action`, such as `"kick"`, the command is for those who may do that in the room in which they give it. `/help`
+    lists it in its `group`, by default the name of the plugin. If it is `secret`, nothing that the server logs or
+    records has what was typed after its name. Raises `ValueError` if `name` cannot be the name of a command.
     """
     if not NAME.fullmatch(name):
         raise ValueError(f"{name!r} cannot be the name of a command; use a name like 'roll' or 'roll-2'")
 
     def mark(function: F) -> F:
-        setattr(function, _MARK, _Mark(function, name, arguments, help, who, hint, action))
+        setattr(function, _MARK, _Mark(function, name, arguments, help, who, hint, action, group, secret))
         return function
 
     return mark
@@ -188,7 +198,15 @@ def marked_commands(plugin: object) -> Iterator[Command]:
             mark: _Mark = getattr(function, _MARK)
             typed = _Typed(mark, function)
             yield Command(
-                mark.name, mark.help, typed, typed.arguments, who=mark.who, hint=mark.hint, action=mark.action
+                mark.name,
+                mark.help,
+                typed,
+                typed.arguments,
+                who=mark.who,
+                hint=mark.hint,
+                action=mark.action,
+                group=mark.group,
+                secret=mark.secret,
             )
 
 
@@ -211,12 +229,14 @@ class _Typed(TakesRoom):
         names = [_shown(parameter) for parameter in self.words]
         self.arguments = " ".join(names) if mark.arguments is None else mark.arguments
         self._usage = f"usage: /{mark.name} {self.arguments}".rstrip()
+        self._is_secret = mark.secret
 
     def run_in(self, client: "Client", arguments: str, room: Room) -> Answered:
         try:
             words = dict(self._convert(arguments.strip()))
         except msgspec.ValidationError as error:
-            return f"{error}; {self._usage}" if str(error) else self._usage
+            # The error quotes a word.
+            return f"{error}; {self._usage}" if str(error) and not self._is_secret else self._usage
         in_order: list[object] = []
         by_name: dict[str, object] = {}
         for parameter in self._parameters:
@@ -274,12 +294,12 @@ def command_table(contributions: Iterable[tuple[str, Iterable[Command]]]) -> Map
             other = table.get(command.name)
             if other is not None:
                 raise PluginError(f"plugins {other.plugin!r} and {plugin!r} both have the command /{command.name}")
-            table[command.name] = replace(command, plugin=plugin)
+            table[command.name] = replace(command, plugin=plugin, group=command.group or plugin)
     return table
 
 
 # The types of a command's fields. A wrong one would fail for everyone who joins or asks for help, and blame no plugin.
-_FIELDS = {"help": str, "arguments": str, "who": Who, "hint": str, "action": str}
+_FIELDS = {"help": str, "arguments": str, "who": Who, "hint": str, "action": str, "group": str, "secret": bool}
 
 
 def _commands(plugin: str, contribution: Iterable[Command]) -> Iterable[Command]:
