@@ -20,6 +20,8 @@ from trichat._base.messages import Handled as Handled
 from trichat._base.messages import Kind as Kind
 from trichat._base.messages import Message as Message
 from trichat._base.messages import Refuse as Refuse
+from trichat._base.name_dict import NameDict as NameDict
+from trichat._base.suggestion import suggestion as suggestion
 from trichat._base.worker_threads import WorkerThreads as WorkerThreads
 from trichat._chat.client import Client as Client
 from trichat._chat.person import Person as Person

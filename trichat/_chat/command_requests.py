@@ -5,7 +5,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from trichat._base.messages import Refuse
-from trichat._config.options import suggestion
+from trichat._base.suggestion import suggestion
 from trichat._fronts.front import Answer, Outcome
 from trichat._fronts.requests import Command as CommandRequest
 
