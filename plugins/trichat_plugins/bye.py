@@ -23,6 +23,6 @@ class Bye:
         self._leave(client)
         return Handled()
 
-    @command("bye", help="leave the chat (bye without the slash works, too)", hint="bye leaves")
+    @command("bye", help="leave the chat (bye without the slash works, too)", hint="bye leaves", group="server")
     def _leave(self, client: Client) -> None:
         client.kick(f"goodbye, {client.name}")

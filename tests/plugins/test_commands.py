@@ -374,12 +374,15 @@ async def test_in_a_chat_they_are_listed_run_and_kept_for_operators(virtual_time
         await bob.hears(
             "* /light is for operators",
             "* /roll NdM - roll dice",
-            "* /bye - leave the chat (bye without the slash works, too)",
+            "* group: games; plugin: games",
+            "* games   /roll NdM  /say-to NAME TEXT  /sum [NUMBERS ...]",
         )
         assert not [line for line in await bob.unheard() if "/light" in line]
         await alice.say("/help")
         await chat.settled()
-        assert "* /light STATE [ROOM] - switch the light" in await alice.unheard()
+        assert (
+            "* games   /light STATE [ROOM]  /roll NdM  /say-to NAME TEXT  /sum [NUMBERS ...]" in await alice.unheard()
+        )
 
 
 def test_commands_that_exit_are_a_fault_of_their_plugin() -> None:
