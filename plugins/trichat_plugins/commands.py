@@ -1,11 +1,14 @@
 """`/help` tells about commands, and `/who` about people."""
 
 from collections import defaultdict
-from textwrap import wrap
+from textwrap import shorten, wrap
 
 from trichat import Client, Command, Person, Refuse, Room, command, suggestion
 
 NAMES_PER_LINE = 20
+
+# Characters of the reason why somebody is away: enough to see when to come back. `/msg` shows all of it.
+LONGEST_AWAY = 40
 
 # Columns of the smallest common terminal, without the `* ` in front of a notice.
 WIDTH = 78
@@ -70,4 +73,7 @@ def _described(command: Command, refusal: Refuse | None) -> str:
 
 def _shown(person: Person) -> str:
     connections = len(person.clients)
-    return person.name if connections == 1 else f"{person.name} ({connections} connections)"
+    about = [f"{connections} connections"] if connections > 1 else []
+    if person.away:
+        about.append(f"away: {shorten(person.away, LONGEST_AWAY, placeholder='...')}")
+    return f"{person.name} ({', '.join(about)})" if about else person.name

@@ -1,6 +1,5 @@
 """Slash commands that clients give: run for them alone, and refused in one sentence."""
 
-import logging
 from collections.abc import Iterable
 
 import pytest
@@ -124,7 +123,7 @@ async def test_a_command_that_fails_is_refused_and_the_chat_goes_on(
     assert refusal is not None
     assert refusal == "* /flip-2 of the plugin 'games' failed"
     await alice.hears("alice: never mind")
-    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    [record] = [record for record in caplog.records if record.name == "trichat.commands"]
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], ValueError)
 
@@ -141,7 +140,7 @@ async def test_a_command_that_fails_because_of_the_disk_is_logged_in_one_sentenc
         alice = await chat.join("alice")
         await alice.say("/keep")
         await alice.hears("* /keep of the plugin 'keeper' failed")
-    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    [record] = [record for record in caplog.records if record.name == "trichat.commands"]
     assert record.getMessage() == "plugin 'keeper' failed in /keep: /dev/null/keeper: Not a directory"
     assert record.exc_info is None
 
@@ -231,7 +230,7 @@ async def give_in_two_rooms(chat: Chat, *requests: CommandRequest) -> list[Outco
     await chat.join("bob", address="10.0.0.7")
     [connection] = core_of(chat.server).hub.clients()
     core_of(chat.server).hub.enter(connection, "dev")
-    return [await run_command(request, connection.client) for request in requests]
+    return [await run_command(request, connection) for request in requests]
 
 
 class Signpost:
@@ -266,8 +265,49 @@ async def test_a_command_with_an_action_is_for_those_who_may_do_that_in_the_room
 
 @pytest.mark.chat(plugins=[Signpost])
 async def test_a_command_for_a_room_that_its_client_is_not_in_is_refused(chat: Chat) -> None:
-    refusals = await give_in_two_rooms(chat, CommandRequest("where", room="den"), CommandRequest("whe", room="den"))
-    assert refusals == [Refuse("you are not in den", "not_in_room")] * 2
+    requests = [
+        CommandRequest("where", room="den"),
+        CommandRequest("whe", room="den"),
+        CommandRequest("where", room="-"),
+    ]
+    assert await give_in_two_rooms(chat, *requests) == [
+        Refuse("you are not in den", "not_in_room"),
+        Refuse("you are not in den", "not_in_room"),
+        Refuse("a room cannot be named '-'", "no_such_room"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("request_", "heard"),
+    [
+        (CommandRequest("me", "waves", room="lobby"), "** bob waves"),
+        (CommandRequest("topic", "soup", room="lobby"), "* bob set the topic: soup"),
+    ],
+)
+async def test_what_a_built_in_command_says_is_said_in_the_room_of_the_command(
+    chat: Chat, request_: CommandRequest, heard: str
+) -> None:
+    alice = await chat.join("alice")
+    bob = await chat.join("bob")
+    _, connection = core_of(chat.server).hub.clients()
+    core_of(chat.server).hub.enter(connection, "dev")
+    await run_command(request_, connection)
+    await alice.hears("* bob joined", heard)
+    assert heard in await bob.unheard()
+
+
+@pytest.mark.chat(plugins=[Signpost])
+async def test_the_room_of_a_command_is_found_however_it_is_written(chat: Chat) -> None:
+    requests = [CommandRequest("where", room=room) for room in ("#Lobby", "DEV")]
+    assert await give_in_two_rooms(chat, *requests) == [Answer("lobby"), Answer("dev")]
+
+
+@pytest.mark.chat(plugins=[Signpost])
+async def test_a_client_that_is_in_no_room_may_give_commands(chat: Chat) -> None:
+    await chat.join("bob")
+    [connection] = core_of(chat.server).hub.clients()
+    core_of(chat.server).hub.leave(connection, "lobby")
+    assert await run_command(CommandRequest("where"), connection) == Answer("")
 
 
 @pytest.mark.chat(plugins=[Signpost])
@@ -313,6 +353,6 @@ async def test_a_plugin_that_hangs_is_blamed_and_not_the_command_that_asked_it(
     await alice.say(typed)
     patience = 2 * chat.server.options.hook_timeout
     assert await alice.next_line(patience) == "* the plugin 'hanging' failed"
-    [failure] = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    [failure] = [record.getMessage() for record in caplog.records if record.name == "trichat.plugins"]
     assert failure.startswith(f"plugin 'hanging' failed in {hook}: it took longer than hook_timeout")
     assert (chat.server.clients[0].name, chat.server.clients[0].room) == ("alice", "lobby")

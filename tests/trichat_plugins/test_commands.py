@@ -38,10 +38,11 @@ async def test_help_shows_all_commands_in_groups(chat: Chat) -> None:
     alice = await chat.join("alice")
     await alice.say("/help")
     await alice.hears(
-        "* people  /nick NAME  /seen NAME  /who [ROOM]",
-        "* rooms   /join [ROOM]  /rooms",
-        "* server  /bye  /help [COMMAND]  /stop",
-        "* talk    /me TEXT",
+        "* people  /away [TEXT]  /ignore [NAME]  /nick NAME  /seen NAME  /unignore NAME",
+        "*         /who [ROOM]",
+        "* rooms   /join [ROOM]  /rooms  /topic [TEXT]",
+        "* server  /bye  /help [COMMAND]  /quit [REASON]  /stop",
+        "* talk    /me TEXT  /msg NAME TEXT",
         "* /help NAME tells more about one of them",
     )
     await alice.hears_nothing()
@@ -116,7 +117,7 @@ async def test_help_shows_what_one_may_do_in_the_room_in_which_it_is_asked_for(c
     core_of(chat.server).hub.enter(connection, "casino")  # where the plugin lets everyone cheat
     shown = {}
     for room in ("lobby", "casino"):
-        answer = await run_command(CommandRequest("help", room=room), connection.client)
+        answer = await run_command(CommandRequest("help", room=room), connection)
         assert isinstance(answer, Answer)
         shown[room] = "/cheat WORD" in answer.text
     assert shown == {"lobby": False, "casino": True}
@@ -153,7 +154,7 @@ async def test_who_shows_the_people_of_the_room_in_which_it_is_asked_for(chat: C
     connection, _ = core_of(chat.server).hub.clients()
     core_of(chat.server).hub.enter(connection, "dev")
     given = [("lobby", ""), ("dev", ""), ("dev", "lobby"), ("lobby", "dev")]
-    answers = [await run_command(CommandRequest("who", named, room=room), connection.client) for room, named in given]
+    answers = [await run_command(CommandRequest("who", named, room=room), connection) for room, named in given]
     assert answers == [
         Answer("here: alice, bob"),
         Answer("here: alice"),
@@ -172,7 +173,8 @@ async def test_who_shows_the_people_of_the_room_in_which_it_is_asked_for(chat: C
 )
 async def test_who_is_refused_for_a_room_that_nobody_is_in(chat: Chat, typed: str, reason: str) -> None:
     await chat.join("alice")
-    outcome = await run_command(CommandRequest("who", typed), chat.server.clients[0])
+    [connection] = core_of(chat.server).hub.clients()
+    outcome = await run_command(CommandRequest("who", typed), connection)
     assert outcome == Refuse(reason, "no_such_room")
 
 
@@ -183,6 +185,34 @@ async def test_who_shows_how_many_connections_somebody_has(chat: Chat) -> None:
     connection.presence.connections += (new_connection(chat.server, name="alice"),)
     await bob.say("/who")
     await bob.hears("* here: alice (2 connections), bob")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("lunch", "alice (away: lunch)"),
+        ("back at ten to three, or so I hope", "alice (away: back at ten to three, or so I hope)"),
+        ("back at ten to three, or so I hope now", "alice (away: back at ten to three, or so I hope now)"),
+        ("back at ten to three, or so I hope, but not before", "alice (away: back at ten to three, or so I hope,...)"),
+        ("", "alice"),
+    ],
+)
+async def test_who_shows_why_somebody_is_away(chat: Chat, text: str, shown: str) -> None:
+    alice, bob = await chat.join("alice"), await chat.join("bob")
+    await alice.say("/away before", f"/away {text}")
+    await chat.settled()
+    await bob.say("/who")
+    await bob.hears(f"* here: {shown}, bob")
+
+
+async def test_who_shows_connections_and_why_somebody_is_away_together(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    await alice.say("/away lunch")
+    await alice.hears("* you are away: lunch")
+    [connection] = core_of(chat.server).hub.clients()
+    connection.presence.connections += (new_connection(chat.server, name="alice"),)
+    await alice.say("/who")
+    await alice.hears("* here: alice (2 connections, away: lunch)")
 
 
 async def test_who_does_not_show_those_who_left(chat: Chat) -> None:

@@ -167,7 +167,7 @@ async def test_who_may_is_read_from_the_configuration(chat: Chat) -> None:
 
 
 async def test_help_shows_the_command_to_those_who_may_stop_the_server(chat: Chat) -> None:
-    server = "* server  /bye  /help [COMMAND]"
+    server = "* server  /bye  /help [COMMAND]  /quit [REASON]"
     alice = await chat.join("alice")
     mallory = await chat.join("mallory", "10.0.0.7")
     for person in (alice, mallory):
