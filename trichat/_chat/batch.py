@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 import trio
 
-from trichat._base.errors import RequiredPluginFailed
+from trichat._base.errors import NotSent
 from trichat._base.messages import Message
 from trichat._chat.client import Connection
 from trichat._chat.person import Presence
@@ -26,7 +26,7 @@ class Join:
         self.former = former
         self.done = trio.Event()
         self.cursor = 0
-        self.failure: RequiredPluginFailed | None = None
+        self.failure: NotSent | None = None
 
 
 class Rename:
@@ -36,7 +36,7 @@ class Rename:
         self.presence = presence
         self.name = name
         self.done = trio.Event()
-        self.failure: RequiredPluginFailed | None = None
+        self.failure: NotSent | None = None
 
 
 class Departure(msgspec.Struct, frozen=True):

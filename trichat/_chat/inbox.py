@@ -29,7 +29,8 @@ class Inbox:
         """Messages that found no room. Their senders wait here, and are served in turn."""
         self._left: list[Departure] = []
         """Departures that were not announced yet. They do not go through the channel, because leaving never blocks."""
-        self._reader: trio.lowlevel.Task | None = None
+        self.deliverer: trio.lowlevel.Task | None = None
+        """The task that tells plugins of what is sent. Nothing is sent while it waits for something in here."""
         self.idle = False
         """Whether the broadcaster waits and nothing is on its way. `wait` sets it, and clears it when it returns;
         `_put_nowait` clears it before that."""
@@ -42,14 +43,12 @@ class Inbox:
     async def publish(self, message: Message, sender: Connection | None = None) -> None:
         """Send `message` to its room. Waits while there is too much. `sender`, if there is one, is told if it fails.
 
-        Raises `RuntimeError` in the broadcaster's own task when there is too much: waiting there would never end.
+        Raises `RuntimeError` in `on_broadcast` when there is too much: waiting there would never end.
         """
         try:
             self.publish_nowait(message, sender)
         except trio.WouldBlock:
-            if trio.lowlevel.current_task() is self._reader:
-                problem = "the channel is full; say it from a task of your own, not in on_broadcast"
-                raise RuntimeError(problem) from None
+            self._check_waiting_ends()
             await self._send_late.send((message, sender))
 
     def publish_nowait(self, message: Message, sender: Connection | None = None) -> None:
@@ -70,7 +69,7 @@ class Inbox:
 
         Returns the cursor: messages with a smaller id are history to the client, and those of later batches reach it
         live. Others who joined in the same batch are in the room by then, and are not announced to it. Raises
-        `RequiredPluginFailed` if the joining could not be logged.
+        `NotSent` if the joining could not be logged.
         """
         join = Join(connection, room, former)
         await self.put(join)
@@ -86,7 +85,11 @@ class Inbox:
         await flush.done.wait()
 
     async def put(self, item: Join | Rename | Flush) -> None:
-        """Put something in whose `done` is set when it was sent, or cannot be. If this is cancelled, it is not in."""
+        """Put something in whose `done` is set when it was sent, or cannot be. If this is cancelled, it is not in.
+
+        Raises `RuntimeError` in `on_broadcast`: waiting there would never end.
+        """
+        self._check_waiting_ends()
         await trio.lowlevel.checkpoint_if_cancelled()
         try:
             self._put_nowait(item)
@@ -115,7 +118,6 @@ class Inbox:
 
     async def wait(self) -> bool:
         """Wait for something to gather. Return `False` if there will be nothing more: the inbox is closed and empty."""
-        self._reader = trio.lowlevel.current_task()
         # Departures that could not be logged wait for the next batch, so the inbox is not idle.
         self.idle = self.is_empty and not self._left
         try:
@@ -145,6 +147,18 @@ class Inbox:
     def keep(self, left: list[Departure]) -> None:
         """Keep departures that could not be logged for the next batch."""
         self._left = left + self._left
+
+    def _check_waiting_ends(self) -> None:
+        """Raise `RuntimeError` in the task that delivers, and in tasks that it waits for."""
+        task: trio.lowlevel.Task | None = trio.lowlevel.current_task()
+        while task is not None:
+            if task is self.deliverer:
+                raise RuntimeError(
+                    "this would wait forever: nothing is sent before on_broadcast returns. Do it in a task of your "
+                    "own, or use say_nowait"
+                )
+            nursery = task.parent_nursery
+            task = None if nursery is None else nursery.parent_task
 
     def _put_nowait(self, item: Item) -> None:
         self._send.send_nowait(item)
