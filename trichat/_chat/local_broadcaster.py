@@ -39,7 +39,7 @@ class LocalBroadcaster(Broadcaster):
             return False
         # In a large room, or with a long text, other tasks have to run between the sends.
         audience = self.hub.audience(message.rooms)
-        if audience.size > MEMBERS_AT_ONCE or len(message.text) > LONGEST_AT_ONCE:
+        if audience.size > MEMBERS_AT_ONCE or len(message.text) > LONGEST_AT_ONCE or not audience.is_uniform:
             return False
         now = self._now
         started = now()
@@ -52,7 +52,7 @@ class LocalBroadcaster(Broadcaster):
             self.withhold(Batch([(message, sender)]), failure)
             return True
         if telling is not None:
-            self._begun_by_sender = self.go_on(Batch([(message, sender)]), messages, telling)
+            self._begun_by_sender = self.go_on(Batch([(message, sender)], placed=messages), messages, telling)
             self.inbox.wake()
             return True
         for wire, outboxes in audience.groups.items():
