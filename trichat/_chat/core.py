@@ -174,6 +174,7 @@ class Core:
             await self._serve(task_status)
         finally:
             self.has_ended = True
+            self.broadcaster.inbox.abandon()
 
     async def _serve(self, task_status: trio.TaskStatus[list[Address]]) -> None:
         self._variables = copy_context()

@@ -129,6 +129,11 @@ class Inbox:
         self._send_late.close()
         self._said = None  # the next message opens a new item, and finds the channel closed
 
+    def abandon(self) -> None:
+        """Accept nothing more, and let nobody wait for what is there: the server has ended."""
+        self.close()
+        self.gather().settle()
+
     async def wait(self) -> bool:
         """Wait for something to gather. Return `False` if there will be nothing more: the inbox is closed and empty."""
         # Departures that could not be logged wait for the next batch, so the inbox is not idle.
@@ -162,8 +167,16 @@ class Inbox:
         self._left = left + self._left
 
     def _check_waiting_ends(self) -> None:
-        """Raise `RuntimeError` in the task that delivers, and in tasks that it waits for."""
-        task: trio.lowlevel.Task | None = trio.lowlevel.current_task()
+        """Raise `RuntimeError` in the task that delivers, in tasks that it waits for, and before it begins in a task
+        that is still being started: the lifespan of a plugin.
+        """
+        current = trio.lowlevel.current_task()
+        if self.deliverer is None and current.eventual_parent_nursery is not None:
+            raise RuntimeError(
+                "this would wait forever: nothing is sent before the server has started. Do it in a task of your own, "
+                "or use say_nowait"
+            )
+        task: trio.lowlevel.Task | None = current
         while task is not None:
             if task is self.deliverer:
                 raise RuntimeError(
