@@ -8,6 +8,7 @@ ends between two batches, and its live messages begin there: none can be missing
 How the two steps follow each other is up to the order: see `LocalBroadcaster` and `SharedBroadcaster`.
 """
 
+import logging
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
@@ -24,8 +25,11 @@ from trichat._chat.inbox import Inbox
 from trichat._chat.order import Order
 from trichat._chat.person import Presence
 from trichat._chat.turns import Turns
+from trichat._fronts.front import Wire
 from trichat._net.outbox import Outbox, put_to_all
 from trichat._plugins.dispatch import Plugins
+
+logger = logging.getLogger("trichat.broadcaster")
 
 # A long fan-out lets other tasks run after so many members or so many bytes: about five milliseconds of sends, as long
 # as Python lets a thread run. Each such pause costs as much as twenty sends, because the caches lose the loop's data.
@@ -234,21 +238,30 @@ class Broadcaster(ABC):
             join.done.set()
 
 
+def encoded(wire: Wire, messages: Sequence[Message], outboxes: Iterable[Outbox]) -> bytes:
+    """Return the messages in bytes. If the wire fails, it is its clients who pay for it: they are disconnected."""
+    try:
+        return wire.encode(messages)
+    except Exception:
+        logger.exception("%r cannot encode messages; its clients are disconnected", wire)
+        for outbox in outboxes:
+            outbox.give_up("an error in the server")
+        return b""
+
+
 def _copies(audience: Audience, messages: Sequence[Message], batch: Batch) -> Iterator[tuple[bytes, Sequence[Outbox]]]:
     """Yield what the members of an audience are sent, each piece with the outboxes that it goes to."""
     if audience.is_uniform:
         for wire, outboxes in audience.groups.items():
-            yield wire.encode(messages), outboxes
+            yield encoded(wire, messages, outboxes), outboxes
         return
     senders = batch.senders()
     said_by = [senders.get(message.id) for message in messages]
     without_echo = {sender for sender in said_by if sender is not None and not sender.wire.echoes}
     left_out = {sender.outbox for sender in without_echo}
     for wire, outboxes in audience.groups.items():
-        yield (
-            wire.encode(messages),
-            outboxes if wire.echoes or not left_out else [each for each in outboxes if each not in left_out],
-        )
+        together = outboxes if wire.echoes or not left_out else [each for each in outboxes if each not in left_out]
+        yield encoded(wire, messages, together), together
     for connection in without_echo.union(audience.selective):
         has_echo = connection.wire.echoes
         own = [
@@ -257,7 +270,7 @@ def _copies(audience: Audience, messages: Sequence[Message], batch: Batch) -> It
             if (has_echo or sender is not connection) and connection.shows(message)
         ]
         if own:
-            yield connection.wire.encode(own), (connection.outbox,)
+            yield encoded(connection.wire, own, (connection.outbox,)), (connection.outbox,)
 
 
 def _by_rooms(messages: Sequence[Message]) -> Iterable[tuple[tuple[str, ...], Sequence[Message]]]:

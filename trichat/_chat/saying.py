@@ -70,7 +70,7 @@ async def tell(context: Context, connection: Connection, name: str, text: str) -
     line = Message(answer, connection.name, (), about=other.name)
     for each in other.connections:
         if each.shows(line):
-            each.outbox.put(each.wire.encode((line,)))
+            each.show(line)
     return line
 
 
