@@ -16,7 +16,7 @@ def message(text: str, kind: str = "said", sender: str = "alice") -> Message:
 
 def became(said: list[str], heard: list[str], sent: list[Message]) -> LineFates:
     alice = Person("alice", Dialogue(), str)
-    alice.chat_name = "alice"
+    alice.name = "alice"
     alice.said = said
     alice.heard = ["* hello", WELCOME, *heard]
     return fates_of(alice, sent)

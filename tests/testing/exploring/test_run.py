@@ -68,7 +68,7 @@ def test_somebody_comes_afterwards_and_looks_whether_the_server_goes_on(tmp_path
     run = played(talk, tmp_path)
     assert run.newcomer[-1] == "newcomer: is anybody here?"
     assert run.chat is not None
-    assert [(person.name, count) for person, count in run.present.items()] == [("alice", 2)]
+    assert [(person.label, count) for person, count in run.present.items()] == [("alice", 2)]
     assert "newcomer" not in "".join(part.label for part in run.probe.parts)
 
 
@@ -153,7 +153,7 @@ def test_after_a_strike_an_expectation_may_be_disappointed(tmp_path: Path) -> No
 def test_after_a_strike_so_may_be_one_of_several_people_who_act_at_the_same_time(tmp_path: Path) -> None:
     async def chatter(person: Person) -> None:
         await person.say("hello")
-        await person.hears_up_to(f"{person.name}: hello")
+        await person.hears_up_to(f"{person.label}: hello")
 
     async def chorus(chat: Chat) -> None:
         alice, bob = await chat.join("alice"), await chat.join("bob")

@@ -69,7 +69,7 @@ class Dialogue:
 
     def lines(self, since: int = 0) -> list[str]:
         """Return the lines from the one with the index `since` on."""
-        return [f"{person.name}{what}" if person else what for person, what in self._entries[since:]]
+        return [f"{person.label}{what}" if person else what for person, what in self._entries[since:]]
 
     def __str__(self) -> str:
         """Return the dialogue as text; of a long one, the beginning and the end."""

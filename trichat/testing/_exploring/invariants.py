@@ -70,7 +70,7 @@ def nothing_left(run: Run) -> None:
     """No task, thread, stream or file is left."""
     assert not run.left_behind, "; ".join(dict.fromkeys(run.left_behind))
     if run.chat is not None:
-        people = [p.name for p, t in zip(run.chat.people, run.chat.transports, strict=True) if not t.closed]
+        people = [p.label for p, t in zip(run.chat.people, run.chat.transports, strict=True) if not t.closed]
         assert not people, f"the server never closed its end of the connection to {', '.join(people)}"
 
 
@@ -187,12 +187,12 @@ def _check_sequence(run: Run, person: Person, heard: Sequence[str], messages: Se
     told = set(sent)
     seen = [line for line in heard if line in told]
     starts = [start for start in range(len(sent) - len(seen) + 1) if sent[start : start + len(seen)] == seen]
-    assert starts, f"{person.name} saw {seen}, but the server sent {sent}"
+    assert starts, f"{person.label} saw {seen}, but the server sent {sent}"
     if is_last and person in run.present and person.reads:
         by_then = {id(message) for message in run.witness.sent[: run.present[person]]}
         count = sum(id(message) in by_then for message in messages)
         missed = sent[starts[-1] + len(seen) : count]
-        assert not missed, f"{person.name} missed {missed}"
+        assert not missed, f"{person.label} missed {missed}"
 
 
 def backlogs_are_limited(run: Run) -> None:

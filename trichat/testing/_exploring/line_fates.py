@@ -53,7 +53,7 @@ def fates_of(person: Person, sent: Iterable[Message]) -> LineFates:
     passed_on = frozenset(
         text
         for text in said
-        if f"{person.chat_name}: {text}" in exact
+        if f"{person.name}: {text}" in exact
         # The name of a command may be in what somebody says; a command itself is never passed on.
         or (not text.startswith("/") and any(text in line for line in public))
     )

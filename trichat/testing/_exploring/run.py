@@ -236,7 +236,7 @@ async def _play_chat(
         await trio.sleep(AFTERMATH)
         await chat.settled()
         run.present = present(run)
-        run.fates = {person.name: fates_of(person, run.witness.sent) for person in run.present if person.reads}
+        run.fates = {person.label: fates_of(person, run.witness.sent) for person in run.present if person.reads}
         await _visit(chat, run)
 
 
@@ -244,7 +244,7 @@ def present(run: Run) -> dict[Person, int]:
     """Return the people who are in the chat now, with the number of messages sent by now."""
     assert run.chat is not None
     # If two people gave the same name, the later one has it: the connection of the earlier one broke.
-    latest = {person.chat_name: person for person in run.chat.people if person.chat_name}
+    latest = {person.name: person for person in run.chat.people if person.name}
     members = (latest.get(member.name) for member in run.chat.server.members())
     return {person: len(run.witness.sent) for person in members if person is not None}
 
