@@ -64,6 +64,7 @@ class Batch(msgspec.Struct):
 
     said: Said = []
     renames: list[Rename] = []
+    new_names: dict[Presence, str] = {}
     left: list[Departure] = []
     joins: list[Join] = []
     waiting: list[trio.Event] = []
@@ -80,6 +81,7 @@ class Batch(msgspec.Struct):
                 self.joins.append(item)
             case Rename():
                 self.renames.append(item)
+                self.new_names[item.presence] = item.name
             case Flush():
                 self.waiting.append(item.done)
 
@@ -87,6 +89,10 @@ class Batch(msgspec.Struct):
     def has_changes(self) -> bool:
         """Whether anyone comes, leaves, or has another name."""
         return bool(self.left or self.joins or self.renames)
+
+    def name_of(self, presence: Presence) -> str:
+        """Return the name that somebody has as soon as the renames are told: those come before other changes."""
+        return self.new_names.get(presence, presence.name)
 
     def settle(self) -> None:
         """Wake everybody who waits for it."""

@@ -45,8 +45,8 @@ from trichat.testing._exploring.invariants import (
     server_did_not_crash,
     server_goes_on,
     title,
-    views_agree,
 )
+from trichat.testing._exploring.views import views_agree
 from trichat.testing._probing.checkpoint_probe import Probe
 
 BAD_PLUGINS = Path(__file__).parents[1] / "bad_plugins"

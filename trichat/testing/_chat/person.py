@@ -21,7 +21,7 @@ _GLANCE = 0.001
 
 GREETING = "* welcome to trichat; type your name and press Enter"
 
-_WELCOME = re.compile(r"\* welcome, (.*?); (?:here: |you are the first here)")
+WELCOME = re.compile(r"\* welcome, (.*?); (?:here: |you are the first here)")
 
 # What somebody hears who has moved to another room.
 ENTERED = re.compile(r"\* you are in (\S+); ")
@@ -111,7 +111,7 @@ class Person:
             self._dialogue.note(self, f"< {without_date(line)}")
 
     def _note_name_and_room(self, line: str) -> None:
-        if welcome := _WELCOME.match(line):
+        if welcome := WELCOME.match(line):
             if not self.name:
                 self.name, self.room = welcome[1], LOBBY
         elif self.name and line.startswith(f"* {self.name} is now "):

@@ -245,8 +245,8 @@ def present(run: Run) -> dict[Person, int]:
     assert run.chat is not None
     # If two people gave the same name, the later one has it: the connection of the earlier one broke.
     latest = {person.name: person for person in run.chat.people if person.name}
-    members = (latest.get(member.name) for member in run.chat.server.members())
-    return {person: len(run.witness.sent) for person in members if person is not None}
+    in_rooms = (latest.get(client.name) for client in run.chat.server.clients if client.rooms)
+    return {person: len(run.witness.sent) for person in in_rooms if person is not None}
 
 
 async def _visit(chat: Chat, run: Run) -> None:
