@@ -42,6 +42,16 @@ def test_what_all_are_told_is_none() -> None:
     assert (found.answers.total(), found.unanswered) == (0, 1)
 
 
+def test_another_name_is_an_answer_to_the_one_who_took_it() -> None:
+    sent = [Message("", "alice", kind="renamed", about="al"), Message("", "bob", kind="renamed", about="rob")]
+    alice = Person("alice", Dialogue(), str)
+    alice.heard = [WELCOME, "* alice is now al", "* bob is now rob"]
+    alice.names = ["alice", "al"]
+    alice.said = ["/nick al", "/nick"]
+    found = fates_of(alice, sent)
+    assert (dict(found.answers), found.unanswered) == ({"* alice is now al": 1}, 1)
+
+
 def test_an_answer_may_be_for_many_lines() -> None:
     found = became(["a1", "b2", "c3"], ["* 3 messages were not sent: the disk is full"], [])
     assert (found.answers.total(), found.unanswered) == (3, 0)

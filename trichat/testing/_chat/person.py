@@ -21,7 +21,7 @@ _GLANCE = 0.001
 
 GREETING = "* welcome to trichat; type your name and press Enter"
 
-WELCOME = re.compile(r"\* welcome, (.*?); (?:here: |you are the first here)")
+WELCOME = re.compile(r"\* welcome, (.*?); (?:topic: |here: |you are the first here)")
 
 # What somebody hears who has moved to another room.
 ENTERED = re.compile(r"\* you are in (\S+); ")
@@ -71,6 +71,8 @@ class Person:
         """What the test calls this person, which is not necessarily the name in the chat."""
         self.name: str = ""
         """The name in the chat, from the welcome until the connection ends; empty before and after."""
+        self.names: list[str] = []
+        """All names that this person has had in the chat, in order."""
         self.room: str = ""
         """The room that this person is in, for as long."""
         self.heard: list[str] = []
@@ -113,11 +115,16 @@ class Person:
     def _note_name_and_room(self, line: str) -> None:
         if welcome := WELCOME.match(line):
             if not self.name:
-                self.name, self.room = welcome[1], LOBBY
+                self.room = LOBBY
+                self._is_called(welcome[1])
         elif self.name and line.startswith(f"* {self.name} is now "):
-            self.name = line.removeprefix(f"* {self.name} is now ")
+            self._is_called(line.removeprefix(f"* {self.name} is now "))
         elif entered := ENTERED.match(line):
             self.room = entered[1]
+
+    def _is_called(self, name: str) -> None:
+        self.name = name
+        self.names.append(name)
 
     def _is_gone(self) -> None:
         self.name = self.room = ""
@@ -146,6 +153,11 @@ class Person:
         before = self.name
         await self.say(f"/nick {name}")
         return await self.hears_up_to(f"* {before} is now ")
+
+    async def tell(self, name: str, text: str) -> list[str]:
+        """Tell one person something in private, and return what arrives up to the answer. Raises `NotHeard`."""
+        await self.say(f"/msg {name}: {text}")
+        return await self.hears_up_to("* you to ")
 
     async def send(self, data: bytes) -> None:
         """Send bytes, not necessarily whole lines or even text. Raises `Disconnected`."""

@@ -12,6 +12,7 @@ from trichat._base.log_lines import format_log_lines, parse_log_line
 from trichat._base.messages import LOBBY
 from trichat._server import core_of
 from trichat.testing._exploring.line_fates import as_heard
+from trichat.testing._exploring.private_lines import private_lines_are_private
 from trichat.testing._exploring.run import Run
 from trichat.testing._exploring.views import PRESENCE, rooms_are_apart, views_agree
 from trichat.testing._probing.cancel_targets import Part
@@ -100,6 +101,12 @@ def departures_are_told(run: Run) -> None:
                 if message.kind == "renamed":
                     here.append((message.about, room))
     assert not here, f"nobody was told that {', '.join(f'{name} left {room}' for name, room in here)}"
+
+
+def names_are_unique(run: Run) -> None:
+    """A name belongs to one person at a time, and names that are held are released."""
+    assert not run.witness.confused, "; ".join(dict.fromkeys(run.witness.confused))
+    assert not run.holding, f"a name is held for nobody: {'; '.join(run.holding)}"
 
 
 def log_is_whole(run: Run) -> None:
@@ -206,11 +213,21 @@ INVARIANTS: Sequence[Invariant] = (
     log_comes_first,
     views_agree,
     rooms_are_apart,
+    private_lines_are_private,
+    names_are_unique,
     no_line_is_lost,
     history_is_whole,
     server_goes_on,
     plugins_did_not_fail,
 )
 
-ALWAYS: Sequence[Invariant] = (log_is_whole, log_comes_first, views_agree, rooms_are_apart, backlogs_are_limited)
+ALWAYS: Sequence[Invariant] = (
+    log_is_whole,
+    log_comes_first,
+    views_agree,
+    rooms_are_apart,
+    private_lines_are_private,
+    names_are_unique,
+    backlogs_are_limited,
+)
 """The invariants that hold at any time, and not only after the server has stopped."""

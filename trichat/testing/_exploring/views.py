@@ -4,11 +4,13 @@ A client of the line protocol is in one room at a time. What it hears is therefo
 is a part of the order of one room: from the client's own joining to its own leaving, with nothing missing in between.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 from trichat._base.messages import LOBBY, Message
+from trichat._base.nicknames import comparison_key
 from trichat.testing._chat.person import ENTERED, WELCOME, Person
 from trichat.testing._exploring.line_fates import as_heard
 from trichat.testing._exploring.run import Run
@@ -16,6 +18,9 @@ from trichat.testing._exploring.run import Run
 PRESENCE = ("joined", "left", "quit")
 """The kinds of messages that a log need not have."""
 
+# What somebody is told who ignores another person.
+_IGNORES = re.compile(r"\* you no longer see what (.*) says; ")
+_IGNORED_KINDS = ("said", "did", "noticed")
 
 # What the order has of somebody who goes from one room to another.
 _MOVE = ("left", "joined")
@@ -60,6 +65,15 @@ def stays_of(heard: Iterable[str]) -> Iterator[Stay]:
         yield Stay(LOBBY, "", "", history, [], is_last=True)
 
 
+def ignored_by(person: Person, run: Run) -> Collection[str]:
+    """Return the names of those whom somebody has ignored at some time, by their comparison keys."""
+    names = {comparison_key(ignored[1]) for line in person.heard if (ignored := _IGNORES.match(line))}
+    for message in run.witness.sent if names else ():
+        if message.kind == "renamed" and comparison_key(message.sender) in names:
+            names.add(comparison_key(message.about))
+    return names
+
+
 def views_agree(run: Run) -> None:
     """Everybody sees every message of their room, once and in the one order."""
     for person in run.chat.people if run.chat is not None else ():
@@ -94,13 +108,13 @@ def _next_room(run: Run, person: Person, stay: Stay) -> Iterable[str]:
 def _check_words(run: Run, person: Person, stay: Stay) -> None:
     """Check that the history and what was heard live are one part of what was said, without a gap between them."""
     # Clients that join in one batch do not see each other join, and a history may omit joins and departures.
-    spoken = [message for message in _sent_in(stay.room, run) if message.kind not in PRESENCE]
+    spoken = [message for message in _shown_in(stay.room, run, person) if message.kind not in PRESENCE]
     _check_part(run, person, stay, [*stay.past, *stay.live], spoken, lambda _: True, lambda _: True)
 
 
 def _check_live(run: Run, person: Person, stay: Stay) -> None:
     """Check that what was heard live is all that was sent from the joining to the leaving."""
-    sent = _sent_in(stay.room, run)
+    sent = _shown_in(stay.room, run, person)
 
     def follows_own_joining(start: int) -> bool:
         # Others may join in the same batch.
@@ -155,3 +169,11 @@ def _check_part(
 
 def _sent_in(room: str, run: Run) -> Sequence[Message]:
     return [message for message in run.witness.sent if room in message.rooms]
+
+
+def _shown_in(room: str, run: Run, person: Person) -> Sequence[Message]:
+    """Return what was sent in a room, without the words of those whom somebody ignores: they may have been heard."""
+    sent, ignored = _sent_in(room, run), ignored_by(person, run)
+    if not ignored:
+        return sent
+    return [each for each in sent if each.kind not in _IGNORED_KINDS or comparison_key(each.sender) not in ignored]
