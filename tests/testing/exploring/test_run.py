@@ -95,6 +95,7 @@ def test_the_parts_of_a_chat_are_its_server_its_clients_and_what_its_plugins_do(
     assert {part.label for part in run.probe.parts} == {
         "server",
         "lifespan chat_log",
+        "lifespan topic",
         "client",
         "hook chat_log.history",
         "hook parrot.on_message",
@@ -280,7 +281,7 @@ class Careful:
         self._events.append("left")
 
 
-@pytest.mark.parametrize(("strike", "events"), [("server @ 1", []), ("server @ 9", ["entered", "left"])])
+@pytest.mark.parametrize(("strike", "events"), [("server @ 1", []), ("server @ 19", ["entered", "left"])])
 def test_a_cancelled_server_ends_as_gracefully_as_ever(tmp_path: Path, strike: str, events: list[str]) -> None:
     noted: list[str] = []
     make: Callable[[], dict[str, object]] = lambda: {"careful": Careful(noted)}  # noqa: E731
