@@ -21,7 +21,7 @@ _GLANCE = 0.001
 
 GREETING = "* welcome to trichat; type your name and press Enter"
 
-WELCOME = re.compile(r"\* welcome, (.*?); (?:topic: |here: |you are the first here)")
+WELCOME = re.compile(r"\* welcome, (.*?); (?:here: |you are the first here)")
 
 # What somebody hears who has moved to another room.
 ENTERED = re.compile(r"\* you are in (\S+); ")
