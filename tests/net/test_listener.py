@@ -164,7 +164,7 @@ async def test_a_name_that_nobody_knows_is_named(setup: Setup, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("error", "hint"),
     [
-        (errno.EADDRINUSE, "another server has the port"),
+        (errno.EADDRINUSE, "another program has the port"),
         (errno.EADDRNOTAVAIL, "it is not an address of this machine"),
         (errno.EACCES, "ports below 1024 need privileges"),
     ],
@@ -184,6 +184,27 @@ async def test_a_second_listener_on_the_same_port_is_refused_and_leaves_nothing_
     (address,) = await setup.listen()
     with pytest.raises(StartError, match="Address already in use"):
         await TcpListener(*address, FRONT).serve(setup.accept, task_status=trio.TASK_STATUS_IGNORED)
+
+
+async def test_it_knows_where_it_listens_for_as_long_as_it_does(setup: Setup) -> None:
+    listener = TcpListener("127.0.0.1", 0, FRONT)
+    assert listener.addresses == ()
+    async with trio.open_nursery() as nursery:
+        reported = await nursery.start(listener.serve, setup.accept)
+        assert listener.addresses == reported
+        nursery.cancel_scope.cancel()
+    assert listener.addresses == ()
+
+
+async def test_one_that_is_not_required_only_says_that_it_cannot_listen(
+    setup: Setup, caplog: pytest.LogCaptureFixture
+) -> None:
+    (address,) = await setup.listen()
+    listener = TcpListener(*address, FRONT, required=False)
+    assert await setup.nursery.start(listener.serve, setup.accept) == []
+    assert listener.addresses == ()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert f"cannot listen on {address}: Address already in use" in caplog.text
 
 
 @pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1:1024"), ("::1", "[::1]:1024")])

@@ -126,7 +126,7 @@ def test_a_taken_port_is_one_sentence_and_exit_status_2(server: Served, tmp_path
     assert ended.stdout == ""
     sentence = f"cannot listen on 127.0.0.1:{server.port}: Address already in use"
     assert [line for line in ended.stderr.splitlines() if "INFO" not in line] == [
-        f"trichat: {sentence} (another server has the port; choose one with --port, or stop it)"
+        f"trichat: {sentence} (another program has the port; choose another port, or stop it)"
     ]
 
 
