@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from trichat import Client, Server
+from trichat import Client, Message, Server
 from trichat._chat.client import Connection
 from trichat._fronts.front import Front, Limits
 from trichat._fronts.line.front import LineFront
@@ -60,3 +60,14 @@ class ListeningClient(Client):
 
     def send(self, text: str) -> None:
         self.heard.append(text)
+
+
+class Reader:
+    """Wants to see everything, unless it ignores somebody."""
+
+    def __init__(self, *ignored: str) -> None:
+        self.wire = WIRE
+        self.ignored = ignored
+
+    def shows(self, message: Message) -> bool:
+        return message.sender not in self.ignored

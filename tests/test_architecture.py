@@ -20,7 +20,7 @@ LATE: dict[tuple[str, str], str] = {}
 
 # The modules of the largest circle of imports. Those that close it are for type checkers alone: what a hook is given is
 # made of the layers above.
-LARGEST_CIRCLE = 29
+LARGEST_CIRCLE = 31
 
 
 def is_private(name: str) -> bool:

@@ -74,6 +74,26 @@ class Server:
         """Return the people in a room, in the order of entering."""
         return [presence.person for presence in self._core.hub.members(room)]
 
+    def topic(self, room: str = LOBBY) -> Message | None:
+        """Return the message that set the topic of a room; `None` if it has no topic."""
+        return self._core.hub.topic(room)
+
+    @property
+    def topics(self) -> Sequence[Message]:
+        """The messages that set the topics of rooms, of those rooms that have one."""
+        return self._core.hub.topics()
+
+    def set_topic(self, message: Message) -> None:
+        """Let a message of the kind `topic`, with its id, be the topic of its room, unless a later one is.
+
+        Nobody is told: `Client.say` tells the room. A room that nobody is in loses its topic, except for the lobby.
+        """
+        if is_withheld("set the topic of %s: %s", message.room, message.text):
+            return
+        if message.kind != "topic" or not message.id:
+            raise ValueError(f"a topic is a message of the kind 'topic' with an id, not {message!r}")
+        self._core.hub.set_topic(message)
+
     def find(self, name: str) -> Person | None:
         """Return the person who has this name, in whatever way it is written: as the server compares names."""
         presence = self._core.hub.find(name)

@@ -27,6 +27,7 @@ from trichat._base.messages import Handled, Message, Refuse
 
 if TYPE_CHECKING:
     from trichat._chat.client import Client
+    from trichat._chat.person import Person
     from trichat._plugins.commands import Command
     from trichat._server import Server
 
@@ -183,8 +184,10 @@ async def on_rename(client: "Client", name: str) -> Refuse | None:
 async def on_message(client: "Client", message: Message) -> Message | Handled | Refuse | None:
     """Ask what to do with a message of a client: with everything that people are meant to read, and nothing else.
 
-    Fires: for each message that is not blank, in the order of arrival, before anyone has seen it. Slash commands are
-    not messages.
+    Fires: for each message that is not blank, in the order of arrival, before anyone has seen it. Slash commands and
+    private lines are not messages. The kind of a message says what becomes of the text: words in a room (`said`, `did`,
+    `noticed`), a `topic`, or the reason that somebody gives for leaving (`left`, `quit`). Why somebody is away comes as
+    `did` without a room.
 
     Task: the sender's own, so a plugin that waits here delays only the sender.
 
@@ -194,6 +197,24 @@ async def on_message(client: "Client", message: Message) -> Message | Handled | 
     Failure: the message is refused.
 
     Cancellation: the sender is gone or the server stops; the message is not sent.
+    """
+
+
+@hookspec
+async def on_tell(client: "Client", other: "Person", text: str) -> str | Handled | Refuse | None:
+    """Ask what to do with a private line: what a client says to one person alone.
+
+    Fires: for each private line that is not blank, after what the client said in rooms before was sent. The other
+    person is here. No plugin is told of private lines in any other way, and trichat itself writes them nowhere.
+
+    Task: the sender's own, or that of the plugin that makes it tell something.
+
+    Answer: `None`: no objection. A `str`: tell this instead; the plugins after this one see it. `Handled()`: it was
+    meant for this plugin and goes no further. `Refuse(reason)`: it is not told, and the sender hears why.
+
+    Failure: the line is refused.
+
+    Cancellation: the sender is gone or the server stops; the line is not told.
     """
 
 
@@ -235,17 +256,20 @@ async def on_disconnect(client: "Client", reason: str) -> None:
 
 
 @hookspec
-async def history(room: str, after: int, before: int) -> Iterable[Message] | None:
-    """Ask for the messages of a room that a joiner is to see: those with `after < id < before`, oldest first.
+async def history(room: str, after: int, before: int, limit: int | None, newest: bool) -> Iterable[Message] | None:
+    """Ask for messages of a room, oldest first: of those with `after < id < before`, the `newest` ones or the oldest.
 
-    Fires: when clients join, once for all that see the same part of it.
+    `limit` is how many are wanted at most; with `None`, they are for joiners, and the plugin decides how many it gives
+    them.
+
+    Fires: when clients join, once for all that see the same part of it, and when a client asks for a page of the past.
 
     Task: the task of one of these clients.
 
     Answer: `None`: ask the next plugin. A sequence: it is in memory and short. Any other iterable: it may be long;
     worker threads read it, a page at a time, as fast as the client takes it.
 
-    Failure: the joiner is told that there is no history.
+    Failure: the client is told that the history cannot be shown.
 
     Cancellation: the client is gone or the server stops.
     """

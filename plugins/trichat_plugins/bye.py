@@ -1,4 +1,4 @@
-"""`bye`, alone on a line, leaves the chat."""
+"""`bye`, alone on a line, leaves the chat; `/quit TEXT` also says why."""
 
 from trichat import Client, Handled, Message, Refuse, command, hookimpl
 
@@ -26,3 +26,7 @@ class Bye:
     @command("bye", help="leave the chat (bye without the slash works, too)", hint="bye leaves")
     def _leave(self, client: Client) -> None:
         client.kick(f"goodbye, {client.name}")
+
+    @command("quit", help="leave the chat, and say why")
+    async def _quit(self, client: Client, reason: str = "") -> None:
+        await client.quit(reason)

@@ -1,6 +1,7 @@
 """Keeps `chat_log.txt`: writes every message before anyone sees it, and supplies the history for joiners."""
 
 import logging
+import sys
 import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +22,10 @@ logger = logging.getLogger("trichat.chat_log")
 # a storm of joins follows it.
 RECENT = 2000
 
+# The most messages that are read from the end of the file, and kept in memory. More are read from its beginning, a page
+# at a time.
+MOST_READ_BACKWARDS = 10_000
+
 # Seconds whose messages the file may lose when the power fails, with fsync = "everysec".
 SYNC_INTERVAL = 1.0
 
@@ -40,7 +45,7 @@ class ChatLogOptions(Options, frozen=True):
 
     path: Annotated[str, Meta(min_length=1), "The file; relative to where the server was started."] = "chat_log.txt"
     replay: Annotated[
-        Annotated[int, Meta(ge=0, le=10_000)] | Literal["all"],
+        Annotated[int, Meta(ge=0, le=MOST_READ_BACKWARDS)] | Literal["all"],
         'How many lines of history a client is sent when it joins: up to 10000, 0 for none, or "all".',
     ] = 1000
     fsync: Annotated[
@@ -174,19 +179,17 @@ class ChatLog:
                     self._unsynced = True
 
     @hookimpl
-    async def history(self, room: str, after: int, before: int) -> Iterable[Message]:
-        """Return the last messages: from memory if they are all there, otherwise from the file."""
-        replay = self._options.replay
-        if replay == 0:
-            return ()
+    async def history(self, room: str, after: int, before: int, limit: int | None, newest: bool) -> Iterable[Message]:
+        """Return the messages: from memory if they are all there, otherwise from the file."""
+        if limit is None:
+            limit = sys.maxsize if self._options.replay == "all" else self._options.replay
         recent = self._recent.get(room) or _Recent(self._start_of_recent)
-        wanted = None if replay == "all" else replay
-        found = recent.find(after, before, wanted)
+        found = recent.find(after, before, limit, newest=newest)
         if found is not None:
             return found
-        if replay == "all":
-            return _between(_messages(self._log.lines()), room, after, before)
-        return await self._threads.run(_last, self._log, room, after, before, replay)
+        if newest and limit <= MOST_READ_BACKWARDS:
+            return await self._threads.run(_last, self._log, room, after, before, limit)
+        return islice(_between(_messages(self._log.lines()), room, after, before), limit)
 
     @hookimpl
     async def on_reload(self) -> None:
@@ -208,13 +211,15 @@ class _Recent(deque[Message]):
         super().__init__(maxlen=RECENT)
         self._start = start
 
-    def find(self, after: int, before: int, count: int | None) -> Sequence[Message] | None:
-        """Return the last `count` messages in between (`None`: all), or `None` if some of them are not here."""
+    def find(self, after: int, before: int, limit: int, *, newest: bool) -> Sequence[Message] | None:
+        """Return the messages in between, the newest or the oldest `limit`, or `None` if some of them are not here."""
+        if limit <= 0:
+            return ()
         found = [message for message in self if after < message.id < before]
-        if count is not None and len(found) >= count:
-            return found[-count:]
+        if newest and len(found) >= limit:
+            return found[-limit:]
         start = self[0].id - 1 if len(self) == RECENT else self._start
-        return found if after >= start else None
+        return found[:limit] if after >= start else None
 
 
 def _messages(lines: Iterator[bytes]) -> Iterator[Message]:
@@ -225,7 +230,7 @@ def _between(messages: Iterator[Message], room: str, after: int, before: int) ->
     for message in messages:
         if message.id >= before:
             return
-        if message.id > after and message.room == room:
+        if message.id > after and room in message.rooms:
             yield message
 
 
@@ -234,6 +239,6 @@ def _last(log: LogFile, room: str, after: int, before: int, count: int) -> Seque
     for message in _messages(log.lines_backwards()):
         if message.id <= after or len(last) == count:
             break
-        if message.id < before and message.room == room:
+        if message.id < before and room in message.rooms:
             last.append(message)
     return last[::-1]

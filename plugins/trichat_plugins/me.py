@@ -9,4 +9,5 @@ class Me:
     @command("me", help="tell the room what you do: /me waves")
     async def me(self, client: Client, text: str) -> Refuse | None:
         """Say it like any message: plugins are asked about it."""
-        return await client.say(text, kind="did")
+        said = await client.say(text, kind="did")
+        return said if isinstance(said, Refuse) else None

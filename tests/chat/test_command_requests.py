@@ -120,7 +120,7 @@ async def test_a_command_that_fails_is_refused_and_the_chat_goes_on(
     assert refusal is not None
     assert refusal == "* /flip-2 of the plugin 'games' failed"
     await alice.hears("alice: never mind")
-    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    [record] = [record for record in caplog.records if record.name == "trichat.commands"]
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], ValueError)
 
@@ -137,7 +137,7 @@ async def test_a_command_that_fails_because_of_the_disk_is_logged_in_one_sentenc
         alice = await chat.join("alice")
         await alice.say("/keep")
         await alice.hears("* /keep of the plugin 'keeper' failed")
-    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    [record] = [record for record in caplog.records if record.name == "trichat.commands"]
     assert record.getMessage() == "plugin 'keeper' failed in /keep: /dev/null/keeper: Not a directory"
     assert record.exc_info is None
 
@@ -250,6 +250,6 @@ async def test_a_plugin_that_hangs_is_blamed_and_not_the_command_that_asked_it(
     await alice.say(typed)
     patience = 2 * chat.server.options.hook_timeout
     assert await alice.next_line(patience) == "* the plugin 'hanging' failed"
-    [failure] = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    [failure] = [record.getMessage() for record in caplog.records if record.name == "trichat.commands"]
     assert failure.startswith(f"plugin 'hanging' failed in {hook}: it took longer than hook_timeout")
     assert (chat.server.clients[0].name, chat.server.clients[0].room) == ("alice", "lobby")

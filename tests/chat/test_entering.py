@@ -133,7 +133,7 @@ async def test_a_client_that_is_in_no_room_cannot_be_moved_renamed_or_made_to_sp
     hasty = Hasty()
     async with running([hasty]) as chat:
         await chat.join("alice")
-    assert hasty.problems == ["alice (127.0.0.1) is in no room; wait until it has joined"] * 3
+    assert hasty.problems == ["alice (127.0.0.1) has not joined yet; wait until it has"] * 3
 
 
 async def talk_in_rooms(chat: Chat) -> None:

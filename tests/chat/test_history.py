@@ -6,17 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 import pytest
 import trio
 import trio.testing
+from client_kit import Reader
 from thread_kit import all_threads_taken
 
 from trichat import Message, hookimpl
 from trichat._base.errors import ConnectionLost
-from trichat._chat.history import PAGE, History, HistoryUnavailable
-from trichat._fronts.line.wire import LineWire
+from trichat._chat.history import PAGE, History, HistoryUnavailable, Stretch
 from trichat._net.transport import Bytes
 from trichat._plugins.dispatch import Plugins
 from trichat.testing import running
 
-WIRE = LineWire()
+READER = Reader()
 
 
 class Archive:
@@ -62,7 +62,7 @@ def history_of(archive: Archive, page_timeout: float = 5) -> History:
 async def test_a_short_history_is_sent_in_one_piece() -> None:
     receiver = Receiver()
     history = history_of(Archive(messages(5)))
-    await history.send(receiver.send, WIRE, "lobby", 1, 4)
+    await history.send(receiver.send, READER, Stretch("lobby", 1, 4))
     assert receiver.texts == ["text 2", "text 3"]
     assert len(receiver.sent) == 1
 
@@ -73,11 +73,11 @@ async def test_all_who_join_at_the_same_point_share_one_question_and_one_encodin
     receivers = [Receiver() for _ in range(20)]
     async with trio.open_nursery() as nursery:
         for receiver in receivers:
-            nursery.start_soon(history.send, receiver.send, WIRE, "lobby", 0, 100)
+            nursery.start_soon(history.send, receiver.send, READER, Stretch("lobby", 0, 100))
     assert archive.asked == 1
     assert all(receiver.texts == ["text 1", "text 2", "text 3", "text 4", "text 5"] for receiver in receivers)
-    part = history._part("lobby", 0, 100)
-    assert next(part.pages(WIRE, "lobby")) is next(part.pages(WIRE, "lobby"))
+    part = history._part(Stretch("lobby", 0, 100))
+    assert next(part.pages(READER, "lobby")) is next(part.pages(READER, "lobby"))
 
 
 async def test_a_storm_of_joins_does_not_queue_up_for_what_is_in_memory() -> None:
@@ -90,7 +90,7 @@ async def test_a_storm_of_joins_does_not_queue_up_for_what_is_in_memory() -> Non
     plugins.register("memory", Memory())
     history = History(plugins, page_timeout=5)
     with trio.testing.assert_no_checkpoints():
-        await history._ask("lobby", 0, 100)
+        await history._ask(Stretch("lobby", 0, 100))
 
 
 async def test_who_leaves_while_it_asks_for_all_leaves_the_question_to_the_next() -> None:
@@ -108,14 +108,14 @@ async def test_who_leaves_while_it_asks_for_all_leaves_the_question_to_the_next(
 
     async def leave_soon() -> None:
         with gone:
-            await history.send(Receiver().send, WIRE, "lobby", 0, 100)
+            await history.send(Receiver().send, READER, Stretch("lobby", 0, 100))
 
     receivers = [Receiver() for _ in range(20)]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(leave_soon)
         await trio.testing.wait_all_tasks_blocked()
         for receiver in receivers:
-            nursery.start_soon(history.send, receiver.send, WIRE, "lobby", 0, 100)
+            nursery.start_soon(history.send, receiver.send, READER, Stretch("lobby", 0, 100))
         await trio.testing.wait_all_tasks_blocked()
         gone.cancel()
     assert archive.asked == 2
@@ -127,7 +127,7 @@ async def test_in_a_storm_of_joins_those_of_each_batch_share_one_question() -> N
     history = history_of(archive)
     for _ in range(3):
         for before in (3, 4, 5):  # the sessions of three batches, in any order
-            await history.send(Receiver().send, WIRE, "lobby", 0, before)
+            await history.send(Receiver().send, READER, Stretch("lobby", 0, before))
     assert archive.asked == 3
 
 
@@ -135,15 +135,15 @@ async def test_what_is_remembered_is_limited() -> None:
     archive = Archive(messages(5))
     history = history_of(archive)
     for before in range(100):
-        await history.send(Receiver().send, WIRE, "lobby", 0, before)
+        await history.send(Receiver().send, READER, Stretch("lobby", 0, before))
     assert len(history._parts) < 10
 
 
 async def test_only_a_long_history_is_sent_before_joining() -> None:
     receiver = Receiver()
-    assert not await history_of(Archive(messages(5))).send_if_long(receiver.send, WIRE, "lobby", 0, 100)
+    assert not await history_of(Archive(messages(5))).send_if_long(receiver.send, READER, Stretch("lobby", 0, 100))
     assert receiver.sent == []
-    assert await history_of(Archive(iter(messages(5)))).send_if_long(receiver.send, WIRE, "lobby", 0, 100)
+    assert await history_of(Archive(iter(messages(5)))).send_if_long(receiver.send, READER, Stretch("lobby", 0, 100))
     assert receiver.texts == [f"text {number}" for number in range(1, 6)]
 
 
@@ -166,7 +166,7 @@ async def test_a_long_history_is_read_no_faster_than_it_is_sent() -> None:
             raise ConnectionLost("enough")
 
     with pytest.raises(ConnectionLost):
-        await history_of(Archive(endless())).send(send, WIRE, "lobby", 0, 100)
+        await history_of(Archive(endless())).send(send, READER, Stretch("lobby", 0, 100))
 
 
 class SlowArchive(Archive):
@@ -192,10 +192,10 @@ async def test_three_pages_that_hang_with_the_disk_keep_no_other_joiner_waiting(
     receiver = Receiver()
     async with trio.open_nursery() as nursery:
         for _ in range(3):
-            nursery.start_soon(history.send, Receiver().send, WIRE, "lobby", 0, 100)
+            nursery.start_soon(history.send, Receiver().send, READER, Stretch("lobby", 0, 100))
         await trio.testing.wait_all_tasks_blocked()
         with trio.fail_after(2):  # a page that hangs times out after 5
-            await history.send(receiver.send, WIRE, "lobby", 7, 100)
+            await history.send(receiver.send, READER, Stretch("lobby", 7, 100))
         archive.released.set()
     assert receiver.texts == ["text 1"]
 
@@ -205,7 +205,7 @@ async def test_a_joiner_is_told_when_a_page_hangs_with_the_disk_for_too_long() -
     history = history_of(archive, page_timeout=0.01)
     try:
         with trio.fail_after(5), pytest.raises(HistoryUnavailable, match="the rest of the history cannot be read"):
-            await history.send(Receiver().send, WIRE, "lobby", 0, 100)
+            await history.send(Receiver().send, READER, Stretch("lobby", 0, 100))
     finally:
         archive.released.set()
 
@@ -215,7 +215,7 @@ async def test_a_storm_of_joins_reads_four_pages_at_a_time() -> None:
     history = history_of(archive)
     async with trio.open_nursery() as nursery:
         for after in range(6):
-            nursery.start_soon(history.send, Receiver().send, WIRE, "lobby", after, 100)
+            nursery.start_soon(history.send, Receiver().send, READER, Stretch("lobby", after, 100))
         await trio.testing.wait_all_tasks_blocked()
         reading = trio.testing.active_thread_count()
         archive.released.set()
@@ -225,13 +225,13 @@ async def test_a_storm_of_joins_reads_four_pages_at_a_time() -> None:
 async def test_it_needs_no_thread_that_plugins_may_hang_in(virtual_time: object) -> None:
     receiver = Receiver()
     with all_threads_taken():
-        await history_of(Archive(iter(messages(PAGE + 1)))).send(receiver.send, WIRE, "lobby", 0, 10_000)
+        await history_of(Archive(iter(messages(PAGE + 1)))).send(receiver.send, READER, Stretch("lobby", 0, 10_000))
     assert len(receiver.texts) == PAGE + 1
 
 
 async def test_without_a_history_nothing_is_sent() -> None:
     receiver = Receiver()
-    await history_of(Archive(None)).send(receiver.send, WIRE, "lobby", 0, 100)
+    await history_of(Archive(None)).send(receiver.send, READER, Stretch("lobby", 0, 100))
     assert receiver.texts == []
 
 
@@ -244,7 +244,7 @@ async def test_a_plugin_that_fails_is_a_history_that_cannot_be_shown() -> None:
     plugins = Plugins(hook_timeout=5)
     plugins.register("broken", Broken())
     with pytest.raises(HistoryUnavailable, match="the history cannot be shown: the plugin 'broken' failed"):
-        await History(plugins, page_timeout=5).send(Receiver().send, WIRE, "lobby", 0, 100)
+        await History(plugins, page_timeout=5).send(Receiver().send, READER, Stretch("lobby", 0, 100))
 
 
 async def test_a_history_that_breaks_off_is_told_after_what_there_was(caplog: pytest.LogCaptureFixture) -> None:
@@ -254,7 +254,7 @@ async def test_a_history_that_breaks_off_is_told_after_what_there_was(caplog: py
 
     receiver = Receiver()
     with pytest.raises(HistoryUnavailable, match="the rest of the history cannot be read"):
-        await history_of(Archive(torn())).send(receiver.send, WIRE, "lobby", 0, 10_000)
+        await history_of(Archive(torn())).send(receiver.send, READER, Stretch("lobby", 0, 10_000))
     assert len(receiver.texts) == PAGE
     assert "Input/output error" in caplog.text
 
@@ -262,7 +262,7 @@ async def test_a_history_that_breaks_off_is_told_after_what_there_was(caplog: py
 async def test_a_history_of_long_lines_is_sent_in_small_pages() -> None:
     receiver = Receiver()
     long = [Message("x" * 4096, "alice", id=number) for number in range(1, 1001)]
-    await history_of(Archive(long)).send(receiver.send, WIRE, "lobby", 0, 10_000)
+    await history_of(Archive(long)).send(receiver.send, READER, Stretch("lobby", 0, 10_000))
     assert len(receiver.texts) == 1000
     assert max(map(len, receiver.sent)) < 65_536
 
@@ -279,7 +279,7 @@ async def test_a_history_that_is_none_is_not_the_joiners_fault(
     plugins = Plugins(hook_timeout=5)
     plugins.register("odd", Odd())
     with pytest.raises(HistoryUnavailable):
-        await History(plugins, page_timeout=5).send(Receiver().send, WIRE, "lobby", 0, 100)
+        await History(plugins, page_timeout=5).send(Receiver().send, READER, Stretch("lobby", 0, 100))
     assert "reading the history failed" in caplog.text
 
 

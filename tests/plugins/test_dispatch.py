@@ -213,7 +213,7 @@ async def test_a_plain_def_may_return_what_is_awaited(plugins: Plugins, client: 
 )
 async def test_a_hook_is_given_the_arguments_that_it_names(plugins: Plugins, hook: Callable[..., object]) -> None:
     plugins.register("log", Made(history=hook))
-    answer = await plugins.ask(hookspecs.history, "lobby", 1, 9)
+    answer = await plugins.ask(hookspecs.history, "lobby", 1, 9, 5, True)
     arguments = {"room": "lobby", "after": 1, "before": 9}
     assert answer == hook(**{name: arguments[name] for name in inspect.signature(hook).parameters})
 
@@ -335,7 +335,7 @@ async def test_what_is_no_answer_to_the_hook_refuses(
 
 async def test_what_is_no_history_refuses(plugins: Plugins) -> None:
     plugins.register("odd", Made(history=lambda: 7))
-    answer = await plugins.ask(hookspecs.history, "lobby", 0, 1)
+    answer = await plugins.ask(hookspecs.history, "lobby", 0, 1, None, True)
     assert answer == Refuse("the plugin 'odd' failed")
 
 
@@ -576,7 +576,7 @@ async def test_a_crashed_plugin_refuses_what_it_is_asked(
     refusal = Refuse("the plugin 'bot' failed")
     assert await plugins.ask(hookspecs.on_connect, client) == refusal
     assert await plugins.ask(hookspecs.on_join, client) == refusal
-    assert await plugins.ask(hookspecs.history, "lobby", 0, 1) == refusal
+    assert await plugins.ask(hookspecs.history, "lobby", 0, 1, None, True) == refusal
     assert await ask_message(plugins, client) == refusal
     assert calls == []
     assert "plugin 'bot' failed in on_connect: it crashed earlier, and refuses whatever it is asked" in failures(caplog)

@@ -35,9 +35,11 @@ def value_of(database: Database, key: str) -> bytes | None:
 # What it keeps.
 
 
-def test_nothing_is_on_the_disk_before_it_is_used(database: Database, tmp_path: Path) -> None:
-    assert list(tmp_path.iterdir()) == []
+def test_nothing_is_on_the_disk_before_something_is_written(database: Database, tmp_path: Path) -> None:
     assert database.get("tea") == (None, 0)
+    assert database.items() == []
+    assert list(tmp_path.iterdir()) == []
+    database.set("tea", b"1")
     assert database.path.exists()
 
 

@@ -40,7 +40,7 @@ async def storage(chat: Chat) -> Storage:
 async def test_nothing_is_made_before_a_plugin_uses_it(chat: Chat) -> None:
     storage = chat.server.storage("poll")
     assert not (chat.folder / "trichat_data").exists()
-    assert "storage" not in task_tree()
+    assert "storage poll" not in task_tree()
     await storage.set("tea", 1)
     assert (chat.folder / "trichat_data" / "poll" / "storage.sqlite3").exists()
     assert "storage poll  at" in task_tree()
@@ -492,7 +492,7 @@ async def test_it_is_there_only_while_the_server_runs(virtual_time: object) -> N
 async def test_a_disk_that_hangs_does_not_hold_up_a_stop(
     virtual_time: object, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with running(config={"plugins": {"chat_log": {"enabled": False}}}) as chat:
+    async with running(config={"plugins": {"chat_log": {"enabled": False}, "topic": {"enabled": False}}}) as chat:
         await chat.server.storage("poll").set("key", 1)
         monkeypatch.setattr(trio.to_thread, "run_sync", hangs)
         begun = trio.current_time()

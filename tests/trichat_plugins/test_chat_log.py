@@ -15,7 +15,7 @@ from typing import Literal
 
 import pytest
 import trio
-from client_kit import WIRE
+from client_kit import Reader
 from disk_kit import disk_full_at
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -36,6 +36,7 @@ from trichat import (
     load_plugins,
     parse_log_line,
 )
+from trichat._chat.history import Stretch
 from trichat._net.transport import Bytes
 from trichat._server import core_of
 from trichat.testing import Chat, running
@@ -112,7 +113,7 @@ async def keep(log: ChatLog, messages: Sequence[Message]) -> None:
 
 
 async def history(log: ChatLog, *, after: int = 0, before: int = FAR, room: str = "lobby") -> list[Message]:
-    return list(await log.history(room, after, before))
+    return list(await log.history(room, after, before, None, newest=True))
 
 
 async def join_reading(chat: Chat, name: str) -> list[str]:
@@ -627,7 +628,7 @@ async def test_the_log_needs_no_thread_that_others_may_hang_in(virtual_time: obj
     with all_threads_taken(), trio.fail_after(FAIL_SAFE):
         async with opened(path, fsync="always", replay=RECENT + 5) as log:
             await keep(log, [said(FAR)])
-            assert len([*await log.history("lobby", 0, RECENT + 11)]) == RECENT + 5
+            assert len([*await log.history("lobby", 0, RECENT + 11, None, newest=True)]) == RECENT + 5
             path.rename(path.with_suffix(".1"))
             await log.on_reload()
     assert read(path) == []
@@ -765,7 +766,7 @@ async def test_who_reads_the_old_file_while_it_is_moved_reads_all_of_it(path: Pa
     kept = numbered(["lobby"] * 3000)
     path.write_text(format_log_lines(kept))
     async with opened(path, replay="all") as log:
-        answer = iter(await log.history("lobby", 0, kept[-1].id + 1))
+        answer = iter(await log.history("lobby", 0, kept[-1].id + 1, None, newest=True))
         read = [next(answer)]
         path.rename(path.with_suffix(".1"))
         await log.on_reload()
@@ -798,5 +799,5 @@ async def test_who_reads_a_long_history_while_the_log_is_replaced_gets_all_of_it
             if len(pages) == 2:
                 await chat.replace("chat_log")
 
-        assert await core_of(chat.server).history.send_if_long(send, WIRE, "lobby", 0, 10**16)
+        assert await core_of(chat.server).history.send_if_long(send, Reader(), Stretch("lobby", 0, 10**16))
         assert b"".join(pages).count(b"\n") == 6000

@@ -1,5 +1,6 @@
 """The items that are on their way to the broadcaster, and the batch that it makes of them."""
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -29,6 +30,18 @@ class Join:
         self.failure: RequiredPluginFailed | None = None
 
 
+class Publication:
+    """A message whose sender waits. When `done` is set, it has its `place`, or there is a `failure`."""
+
+    def __init__(self, message: Message, sender: Connection | None) -> None:
+        self.message = message
+        self.sender = sender
+        self.done = trio.Event()
+        self.place: Message | None = None
+        """The message as it was sent, with its id."""
+        self.failure: RequiredPluginFailed | None = None
+
+
 class Rename:
     """A person on the way to another name, which is held. When `done` is set, it has it, or there is a `failure`."""
 
@@ -55,7 +68,7 @@ class Flush:
         self.done = trio.Event()
 
 
-Item = Said | Join | Rename | Flush | None
+Item = Said | Publication | Join | Rename | Flush | None
 """`None` only wakes the broadcaster: somebody left, or it has to finish what a sender began."""
 
 
@@ -63,17 +76,24 @@ class Batch(msgspec.Struct):
     """What is logged with one write, and sent with one send to each member."""
 
     said: Said = []
+    publications: dict[int, Publication] = {}
+    """Those among what was said whose senders wait, by their places there."""
     renames: list[Rename] = []
     left: list[Departure] = []
     joins: list[Join] = []
     waiting: list[trio.Event] = []
     """To be set when the batch was sent, or cannot be."""
+    placed: Sequence[Message] = ()
+    """What comes of it, at its place in the order: what was said, and then the changes."""
 
     def add(self, item: Item) -> None:
         """Add an item, after the others of its kind."""
         match item:
             case list():
                 self.said += item
+            case Publication():
+                self.publications[len(self.said)] = item
+                self.said.append((item.message, item.sender))
             case Join() if item.connection.ended:
                 self.waiting.append(item.done)  # it is not announced, but its session waits
             case Join():
@@ -87,6 +107,11 @@ class Batch(msgspec.Struct):
     def has_changes(self) -> bool:
         """Whether anyone comes, leaves, or has another name."""
         return bool(self.left or self.joins or self.renames)
+
+    def senders(self) -> Mapping[int, Connection]:
+        """Return which client said a message, by the id of the message."""
+        said = zip(self.placed, self.said)  # noqa: B905 - the changes follow
+        return {message.id: sender for message, (_, sender) in said if sender is not None}
 
     def settle(self) -> None:
         """Wake everybody who waits for it."""

@@ -19,12 +19,12 @@ from trichat._base.errors import RequiredPluginFailed
 from trichat._base.messages import Message, with_ids
 from trichat._chat.batch import Batch, Departure, Join
 from trichat._chat.client import Connection
-from trichat._chat.hub import Hub
+from trichat._chat.hub import Audience, Hub
 from trichat._chat.inbox import Inbox
 from trichat._chat.order import Order
 from trichat._chat.person import Presence
 from trichat._chat.turns import Turns
-from trichat._net.outbox import put_to_all
+from trichat._net.outbox import Outbox, put_to_all
 from trichat._plugins.dispatch import Plugins
 
 # A long fan-out lets other tasks run after so many members or so many bytes: about five milliseconds of sends, as long
@@ -73,7 +73,7 @@ class Broadcaster:
             return False
         # In a large room, or with a long text, other tasks have to run between the sends.
         audience = self._hub.audience(message.rooms)
-        if audience.size > MEMBERS_AT_ONCE or len(message.text) > LONGEST_AT_ONCE:
+        if audience.size > MEMBERS_AT_ONCE or len(message.text) > LONGEST_AT_ONCE or not audience.is_uniform:
             return False
         now = self._now
         started = now()
@@ -86,7 +86,7 @@ class Broadcaster:
             self._give_back(Batch([(message, sender)]), failure)
             return True
         if telling is not None:
-            self._begun_by_sender = self._go_on(Batch([(message, sender)]), messages, telling)
+            self._begun_by_sender = self._go_on(Batch([(message, sender)], placed=messages), messages, telling)
             self.inbox.wake()
             return True
         for wire, outboxes in audience.groups.items():
@@ -107,7 +107,7 @@ class Broadcaster:
             for room in gone:
                 self.inbox.tell_left(Departure(presence, (room,), "left"))
         else:
-            self.inbox.tell_left(Departure(presence, gone, "quit"))
+            self.inbox.tell_left(Departure(presence, gone, "quit", connection.parting))
 
     def leave_room(self, connection: Connection, room: str, reason: str = "") -> None:
         """Take a client out of one room at once, and tell the others in turn. Does nothing if it is not there."""
@@ -149,7 +149,7 @@ class Broadcaster:
         if not drafts:
             self._conclude(batch, ())
             return
-        messages = with_ids(drafts, self._order.take(len(drafts)))
+        messages = batch.placed = with_ids(drafts, self._order.take(len(drafts)))
         try:
             telling = self._plugins.tell_batch(messages, self._calls)
         except RequiredPluginFailed as failure:
@@ -187,25 +187,25 @@ class Broadcaster:
                 return
         moving = [join for join in batch.joins if join.former]
         if not moving:
-            await self._send(messages)
+            await self._send(messages, batch)
         else:
             # They see what is told in their former room up to here, but not that they left it.
             own = {(join.connection.name, (join.former,)) for join in moving}
             told = [message.kind == "left" and (message.sender, message.rooms) in own for message in messages]
             begin = told.index(True) if True in told else len(messages)
-            await self._send(messages[:begin])
+            await self._send(messages[:begin], batch)
             for join in moving:
                 self._hub.leave(join.connection, join.former)
-            await self._send(messages[begin:])
+            await self._send(messages[begin:], batch)
         self._conclude(batch, messages)
 
-    async def _send(self, messages: Sequence[Message]) -> None:
+    async def _send(self, messages: Sequence[Message], batch: Batch) -> None:
         """Send the messages to all members of their rooms."""
         if self._omits_departures:
             messages = [message for message in messages if message.kind != "quit"]
         for rooms, part in _by_rooms(messages):
-            for wire, outboxes in self._hub.audience(rooms).groups.items():
-                data = wire.encode(part)
+            audience = self._hub.audience(rooms)
+            for data, outboxes in _copies(audience, part, batch):
                 at_once = min(MEMBERS_AT_ONCE, BYTES_AT_ONCE // (len(data) + 1) + 1)
                 put_to_all(outboxes[:at_once], data)
                 for start in range(at_once, len(outboxes), at_once):
@@ -216,6 +216,9 @@ class Broadcaster:
         """Let the changes take effect that were sent."""
         if messages:
             self.last_sent = messages[-1].id
+        for index, publication in batch.publications.items():
+            publication.place = messages[index]
+            publication.done.set()
         for rename in batch.renames:
             self._hub.rename(rename.presence, rename.name)
             rename.done.set()
@@ -237,7 +240,11 @@ class Broadcaster:
 
     def _give_back(self, batch: Batch, failure: RequiredPluginFailed) -> None:
         """Tell the senders of a batch that it was not sent, and keep its departures for the next one."""
-        for sender, count in Counter(sender for _, sender in batch.said).items():
+        for publication in batch.publications.values():
+            publication.failure = failure
+            publication.done.set()
+        said = (sender for index, (_, sender) in enumerate(batch.said) if index not in batch.publications)
+        for sender, count in Counter(said).items():
             if sender is not None:
                 sender.notice(f"not sent: {failure}" if count == 1 else f"{count} messages were not sent: {failure}")
         self.inbox.keep(batch.left)
@@ -249,6 +256,32 @@ class Broadcaster:
             join.failure = failure
             join.done.set()
         batch.settle()
+
+
+def _copies(audience: Audience, messages: Sequence[Message], batch: Batch) -> Iterator[tuple[bytes, Sequence[Outbox]]]:
+    """Yield what the members of an audience are sent, each piece with the outboxes that it goes to."""
+    if audience.is_uniform:
+        for wire, outboxes in audience.groups.items():
+            yield wire.encode(messages), outboxes
+        return
+    senders = batch.senders()
+    said_by = [senders.get(message.id) for message in messages]
+    without_echo = {sender for sender in said_by if sender is not None and not sender.wire.echoes}
+    left_out = {sender.outbox for sender in without_echo}
+    for wire, outboxes in audience.groups.items():
+        yield (
+            wire.encode(messages),
+            outboxes if wire.echoes or not left_out else [each for each in outboxes if each not in left_out],
+        )
+    for connection in without_echo.union(audience.selective):
+        has_echo = connection.wire.echoes
+        own = [
+            message
+            for message, sender in zip(messages, said_by, strict=True)
+            if (has_echo or sender is not connection) and connection.shows(message)
+        ]
+        if own:
+            yield connection.wire.encode(own), (connection.outbox,)
 
 
 def _by_rooms(messages: Sequence[Message]) -> Iterable[tuple[tuple[str, ...], Sequence[Message]]]:

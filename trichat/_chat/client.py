@@ -1,11 +1,13 @@
 """A client, twice: what the core keeps of it, and what a plugin is given in its place."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import trio
 
+from trichat._base import nicknames
 from trichat._base.messages import Message, Refuse
 from trichat._chat.person import Person, Presence
 from trichat._fronts.front import Dialogue, Wire
@@ -16,29 +18,52 @@ if TYPE_CHECKING:
     from trichat._server import Server
 
 _NOTHING_SAID = Message("")
+_NOBODY: Mapping[str, str] = MappingProxyType({})
+
+Kind = Literal["said", "did", "noticed", "topic"]
+"""The kinds of what a client may say."""
 
 
 class ClientActions(Protocol):
     """What the session of a client does for it."""
 
     async def enter(self, room: str, key: str) -> Refuse | None:
-        """Let the client, which is in a room, enter the one that `room` names; return why it may not."""
+        """Let the client enter the room that `room` names; return why it may not."""
 
-    async def say(self, text: str, kind: Literal["said", "did", "noticed"]) -> Refuse | None:
-        """Say something in the client's room, once all plugins were asked about it; return why it was refused."""
+    async def leave(self, room: str, reason: str) -> Refuse | None:
+        """Let the client leave a room, and stay in others; return why it may not."""
+
+    async def say(self, text: str, room: str, kind: Kind) -> Message | Refuse | None:
+        """Say something in a room, once all plugins were asked about it; return what was sent, or why nothing was."""
+
+    async def tell(self, name: str, text: str) -> Message | Refuse | None:
+        """Say something to one person, once all plugins were asked about it; return what was sent, or why not."""
 
     async def rename(self, name: str) -> Refuse | None:
         """Give the person another name; return why it may not have it."""
+
+    async def set_away(self, text: str) -> Refuse | None:
+        """Note why the person is away; return why this was refused."""
+
+    async def quit(self, reason: str) -> None:
+        """Let the client leave the chat, for a reason that its rooms are told."""
+
+    def ignore(self, name: str) -> Refuse | None:
+        """Show the client nothing more of what somebody says; return why not."""
+
+    def unignore(self, name: str) -> Refuse | None:
+        """Show the client again what somebody says; return why not."""
 
 
 class Connection:
     """What the core keeps of one client. Only the core touches it; plugins are given its `client`.
 
-    The hub alone writes `presence`, `name`, `room`, `rooms` and `draft`.
+    The hub alone writes `presence`, `name`, `room`, `rooms`, `draft` and `ignored`.
     """
 
     __slots__ = (
         "address",
+        "arrived",
         "client",
         "conversation",
         "dialogue",
@@ -46,8 +71,10 @@ class Connection:
         "farewell",
         "finishing",
         "front",
+        "ignored",
         "name",
         "outbox",
+        "parting",
         "presence",
         "reason",
         "room",
@@ -81,6 +108,10 @@ class Connection:
         self.draft: Message = _NOTHING_SAID
         """A bare message of this client to its room, without its text: copying it takes two thirds of the time that
         making a message does. Meaningless until the client is in a room."""
+        self.ignored: Mapping[str, str] = _NOBODY
+        """The names of people whose words it does not want to see, by comparison key."""
+        self.arrived: bool = False
+        """Whether its login was answered: it has a name, and has entered a room if it wanted to."""
         self.conversation: trio.CancelScope = trio.CancelScope()
         """What the client asks and is answered. Ending it leaves time to say goodbye."""
         self.finishing: trio.CancelScope | None = None
@@ -88,6 +119,8 @@ class Connection:
         self.reason: str | None = None
         """Why the conversation ended; `None` while it lasts."""
         self.farewell: str = ""
+        self.parting: str = ""
+        """What its rooms are told as the reason, if it has given one."""
         self.client: Client = Client(server, self)
 
     def __str__(self) -> str:
@@ -99,9 +132,20 @@ class Connection:
         return self.dialogue.wire
 
     @property
+    def has_joined(self) -> bool:
+        """Whether it may do what people do: it has a name that plugins have agreed to."""
+        return self.arrived or bool(self.rooms)
+
+    @property
     def ended(self) -> bool:
         """Whether the conversation is over: the client is on its way out."""
         return self.reason is not None
+
+    def shows(self, message: Message) -> bool:
+        """Return whether the client wants to see a message: whether it is not the words of somebody it ignores."""
+        if not self.ignored or message.kind not in ("said", "did", "noticed"):
+            return True
+        return nicknames.comparison_key(message.sender) not in self.ignored
 
     def notice(self, text: str) -> None:
         """Say something to this client alone, as the server."""
@@ -130,7 +174,7 @@ class Connection:
 
 
 class Client:
-    """One connection, and the person or bot at its other end. None of its methods waits."""
+    """One connection, and the person or bot at its other end. What is not marked `async` never waits."""
 
     __slots__ = ("_connection", "data", "server")
 
@@ -194,41 +238,90 @@ class Client:
         """Whether it is on its way out: nothing that it sends is accepted any more."""
         return self._connection.ended
 
+    @property
+    def ignored(self) -> Sequence[str]:
+        """The names of people whose words it is not shown."""
+        return list(self._connection.ignored.values())
+
     async def enter(self, room: str, key: str = "") -> Refuse | None:
         """Let it enter a room, and send it the history of that room; return why it may not.
 
-        A client of the line protocol leaves its former room when it is in the new one. Raises `RuntimeError` if it is
-        in no room yet.
+        A client that is in one room at a time leaves its former room when it is in the new one. Raises `RuntimeError`
+        if it has not joined yet; so do the methods below.
         """
         if is_withheld("moved %s to %s", self, room):
             await trio.lowlevel.checkpoint()
             return None
         return await self._session().enter(room, key)
 
-    async def say(self, text: str, *, kind: Literal["said", "did", "noticed"] = "said") -> Refuse | None:
-        """Say something in its room, as if it had been typed: plugins are asked about it. Return why it was refused.
+    async def leave(self, room: str, reason: str = "") -> Refuse | None:
+        """Let it leave a room, and tell the others the reason; return why it may not.
 
-        Raises `RuntimeError` if the client is in no room yet.
+        A client that is in one room at a time cannot leave it: it enters another one, or quits.
+        """
+        if is_withheld("moved %s out of %s", self, room):
+            await trio.lowlevel.checkpoint()
+            return None
+        return await self._session().leave(room, reason)
+
+    async def say(self, text: str, room: str = "", *, kind: Kind = "said") -> Message | Refuse | None:
+        """Say something in a room that it is in, as if it had been typed: plugins are asked about it.
+
+        Without a `room`, it is said in the one that the client speaks in. Returns the message as it was sent, with its
+        id, or why it was refused; `None` if a plugin has handled it.
         """
         if is_withheld("made %s say %s", self, text):
             await trio.lowlevel.checkpoint()
             return None
-        return await self._session().say(text, kind)
+        return await self._session().say(text, room, kind)
+
+    async def tell(self, name: str, text: str) -> Message | Refuse | None:
+        """Say something to one person alone: plugins are asked about it (the hook `on_tell`), and no log has it.
+
+        Returns the private line as it was sent, or why it was refused; `None` if a plugin has handled it.
+        """
+        if is_withheld("made %s tell %s something", self, name):
+            await trio.lowlevel.checkpoint()
+            return None
+        return await self._session().tell(name, text)
 
     async def rename(self, name: str) -> Refuse | None:
-        """Give the person another name, and tell everyone who shares a room; return why it may not have it.
-
-        Raises `RuntimeError` if the client is in no room yet.
-        """
+        """Give the person another name, and tell everyone who shares a room; return why it may not have it."""
         if is_withheld("renamed %s to %s", self, name):
             await trio.lowlevel.checkpoint()
             return None
         return await self._session().rename(name)
 
+    async def set_away(self, text: str) -> Refuse | None:
+        """Note why the person is away, or with an empty `text` that it is back; return why a plugin refused it."""
+        if is_withheld("noted that %s is away: %s", self, text):
+            await trio.lowlevel.checkpoint()
+            return None
+        return await self._session().set_away(text)
+
+    async def quit(self, reason: str = "") -> None:
+        """Let it leave the chat with a goodbye, and tell its rooms the reason, unless a plugin refuses that."""
+        if is_withheld("made %s quit: %s", self, reason):
+            await trio.lowlevel.checkpoint()
+            return
+        await self._session().quit(reason)
+
+    def ignore(self, name: str) -> Refuse | None:
+        """Show it nothing more of what somebody says, in rooms, in private or in the history; return why not."""
+        if is_withheld("made %s ignore %s", self, name):
+            return None
+        return self._session().ignore(name)
+
+    def unignore(self, name: str) -> Refuse | None:
+        """Show it again what somebody says; return why not."""
+        if is_withheld("made %s no longer ignore %s", self, name):
+            return None
+        return self._session().unignore(name)
+
     def _session(self) -> ClientActions:
         session = self._connection.session
-        if session is None or not self._connection.rooms:
-            raise RuntimeError(f"{self} is in no room; wait until it has joined")
+        if session is None or not self._connection.has_joined:
+            raise RuntimeError(f"{self} has not joined yet; wait until it has")
         return session
 
     def send(self, text: str) -> None:

@@ -1,13 +1,14 @@
-"""The history, as it is sent to clients that join.
+"""The history, as it is sent to clients that join, and by the page to those that ask.
 
 A short history is asked for and encoded once for all clients that join at the same point of the order. A long one is
 read in worker threads and sent a page at a time, so that memory does not grow with the log.
 """
 
 import logging
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple, Protocol
 
 import trio
 
@@ -27,6 +28,10 @@ logger = logging.getLogger("trichat.history")
 PAGE = 500
 PAGE_CHARACTERS = 16_384
 
+# The most messages, and the most characters, that a client is sent when it asks for a page of the past.
+MAX_PAGE = 1000
+MAX_PAGE_CHARACTERS = 1024 * 1024
+
 # The longest history that is kept encoded, in one piece, for all clients that see the same part of it.
 ENCODED_CHARACTERS = 100_000
 
@@ -44,8 +49,33 @@ class HistoryUnavailable(TrichatError):
     """A plugin that keeps the history failed. The text is for the client that joins."""
 
 
+class Stretch(NamedTuple):
+    """The newest messages of a room with `after < id < before`, up to a limit."""
+
+    room: str
+    after: int
+    before: int
+    limit: int | None = None
+    """The most messages; `None` for as many as the plugins give joiners."""
+
+
+class Reader(Protocol):
+    """What has to be known of a client that is sent history."""
+
+    @property
+    def wire(self) -> Wire:
+        """How it is sent messages."""
+
+    @property
+    def ignored(self) -> Collection[str]:
+        """People whose words it does not want to see, if there are any."""
+
+    def shows(self, message: Message) -> bool:
+        """Return whether it wants to see a message."""
+
+
 class _Part:
-    """The messages of a room between two ids. One session asks the plugins for them, for all sessions."""
+    """The messages of a stretch of history. One session asks the plugins for them, for all sessions."""
 
     def __init__(self) -> None:
         self.asking = trio.Lock()
@@ -53,14 +83,15 @@ class _Part:
         """`None` until a session has asked. It stays `None` if the messages are not in memory."""
         self._encoded: dict[Wire, bytes] = {}
 
-    def pages(self, wire: Wire, room: str) -> Iterator[bytes]:
-        """Yield the messages of `room`, encoded for `wire`."""
+    def pages(self, reader: Reader, room: str) -> Iterator[bytes]:
+        """Yield the messages of `room`, encoded for a reader."""
         assert self.messages is not None
-        encoded = self._encoded.get(wire)
+        wire = reader.wire
+        encoded = None if reader.ignored else self._encoded.get(wire)
         if encoded is not None:
             yield encoded
-        elif sum(len(message.text) for message in self.messages) > ENCODED_CHARACTERS:
-            messages = iter(self.messages)
+        elif reader.ignored or sum(len(message.text) for message in self.messages) > ENCODED_CHARACTERS:
+            messages = filter(reader.shows, self.messages)
             while page := _take_page(messages):
                 yield wire.encode_history(room, page)
         else:
@@ -75,33 +106,55 @@ class History:
         self._plugins = plugins
         self._readers = trio.CapacityLimiter(READERS)
         self._threads = WorkerThreads(THREADS, page_timeout)
-        self._parts: OrderedDict[tuple[str, int, int], _Part] = OrderedDict()
+        self._parts: OrderedDict[Stretch, _Part] = OrderedDict()
 
-    async def send_if_long(self, send: Send, wire: Wire, room: str, after: int, before: int) -> bool:
-        """Send the messages with `after < id < before` if they are many. Otherwise send nothing and return False.
+    async def send_if_long(self, send: Send, reader: Reader, stretch: Stretch) -> bool:
+        """Send a stretch of history if it is long. Otherwise send nothing and return False.
 
         Raises `HistoryUnavailable`, and `ConnectionLost` from `send`.
         """
-        history = await self._ask(room, after, before)
+        history = await self._ask(stretch)
         if isinstance(history, _Part):
             return False
-        await self._send_pages(history, send, wire, room)
+        await self._send_pages(history, send, reader, stretch.room)
         return True
 
-    async def send(self, send: Send, wire: Wire, room: str, after: int, before: int) -> None:
-        """Send the messages with `after < id < before`. Raises the same errors as `send_if_long`."""
-        history = await self._ask(room, after, before)
+    async def send(self, send: Send, reader: Reader, stretch: Stretch) -> None:
+        """Send a stretch of history. Raises the same errors as `send_if_long`."""
+        history = await self._ask(stretch)
         if isinstance(history, _Part):
             with _translated():
-                pages = history.pages(wire, room)
+                pages = history.pages(reader, stretch.room)
                 while (page := next(pages, None)) is not None:
                     await send(page)
         else:
-            await self._send_pages(history, send, wire, room)
+            await self._send_pages(history, send, reader, stretch.room)
 
-    async def _ask(self, room: str, after: int, before: int) -> _Part | Iterable[Message]:
+    async def page(
+        self, room: str, after: int, before: int, limit: int, *, newest: bool
+    ) -> tuple[Sequence[Message], bool]:
+        """Return the oldest or the `newest` messages with `after < id < before`, and whether there are more.
+
+        They are at most `limit`, and together not much longer than `MAX_PAGE_CHARACTERS`. Raises `HistoryUnavailable`.
+        """
+        found = await self._asked(Stretch(room, after, before, limit + 1), newest=newest)
+        with _translated():
+            if isinstance(found, Sequence):
+                return _page(found, limit, newest)
+            async with self._readers:
+                return await self._threads.run(_page, found, limit, newest)
+
+    async def _asked(self, stretch: Stretch, *, newest: bool) -> Iterable[Message]:
+        answer = await self._plugins.ask(hookspecs.history, *stretch, newest)
+        if isinstance(answer, Refuse):
+            raise HistoryUnavailable(f"the history cannot be shown: {answer.reason}")
+        if isinstance(answer, Sequence) and newest and stretch.limit is not None:
+            return answer[-stretch.limit :]  # the plugin may take no notice of the limit
+        return answer or ()
+
+    async def _ask(self, stretch: Stretch) -> _Part | Iterable[Message]:
         """Return the messages that the plugins have: a part if they are in memory, otherwise what can be read once."""
-        part = self._part(room, after, before)
+        part = self._part(stretch)
         if part.messages is not None:
             return part
         # `async with` is always a checkpoint: other tasks would run, and a storm of joins would queue up for the lock.
@@ -112,29 +165,26 @@ class History:
         try:
             # The session that had the lock before may have got them.
             if part.messages is None:
-                answer = await self._plugins.ask(hookspecs.history, room, after, before)
-                if isinstance(answer, Refuse):
-                    raise HistoryUnavailable(f"the history cannot be shown: {answer.reason}")
-                if answer is not None and not isinstance(answer, Sequence):
+                answer = await self._asked(stretch, newest=True)
+                if not isinstance(answer, Sequence):
                     return answer
-                part.messages = answer or ()
+                part.messages = answer
         finally:
             part.asking.release()
         return part
 
-    def _part(self, room: str, after: int, before: int) -> _Part:
-        key = (room, after, before)
-        if key not in self._parts:
-            self._parts[key] = _Part()
+    def _part(self, stretch: Stretch) -> _Part:
+        if stretch not in self._parts:
+            self._parts[stretch] = _Part()
             if len(self._parts) > REMEMBERED:
                 self._parts.popitem(last=False)
-        return self._parts[key]
+        return self._parts[stretch]
 
-    async def _send_pages(self, history: Iterable[Message], send: Send, wire: Wire, room: str) -> None:
+    async def _send_pages(self, history: Iterable[Message], send: Send, reader: Reader, room: str) -> None:
         with _translated():
-            messages = iter(history)
+            messages = filter(reader.shows, history) if reader.ignored else iter(history)
             while page := await self._read_page(messages):
-                await send(wire.encode_history(room, page))
+                await send(reader.wire.encode_history(room, page))
 
     async def _read_page(self, messages: Iterator[Message]) -> list[Message]:
         async with self._readers:
@@ -150,6 +200,23 @@ def _take_page(messages: Iterator[Message]) -> list[Message]:
         if len(page) == PAGE or characters >= PAGE_CHARACTERS:
             break
     return page
+
+
+def _page(found: Iterable[Message], limit: int, newest: bool) -> tuple[Sequence[Message], bool]:
+    """Return the messages at one end of those that were found, and whether there are more."""
+    page = deque[Message]()
+    characters = 0
+    has_more = False
+    for message in found:
+        page.append(message)
+        characters += len(message.text)
+        while len(page) > limit or (characters > MAX_PAGE_CHARACTERS and len(page) > 1):
+            has_more = True
+            if not newest:
+                page.pop()
+                return list(page), has_more
+            characters -= len(page.popleft().text)
+    return list(page), has_more
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from trichat._base import nicknames
-from trichat._base.messages import Message
+from trichat._base.messages import LOBBY, Message
 from trichat._base.name_index import NameIndex
 from trichat._chat.client import Connection
 from trichat._chat.person import Presence
@@ -23,6 +23,10 @@ class Audience(NamedTuple):
     size: int
     groups: Mapping[Wire, Sequence[Outbox]]
     """Their outboxes, by wire: those of a group are sent the same bytes."""
+    selective: Sequence[Connection]
+    """Clients that are in no group, because they ignore somebody: each is sent what it wants to see."""
+    is_uniform: bool
+    """Whether all are sent the same messages: nobody ignores anyone, and everyone is sent its own."""
 
 
 class _Room:
@@ -46,6 +50,8 @@ class Hub:
         self._rooms: dict[str, _Room] = {}
         self._audiences: dict[tuple[str, ...], Audience] = {}
         """Of the rooms in which somebody spoke since somebody last came or went."""
+        self._ignoring: set[Connection] = set()
+        self._topics: dict[str, Message] = {}
 
     def admit(self, connection: Connection) -> str | None:
         """Make room for a connection, until `dismiss`; or return why there is none."""
@@ -91,14 +97,43 @@ class Hub:
     def _rename(self, presence: Presence, name: str) -> None:
         if presence.name not in ("", name):
             self._names.release(presence.name, presence)
+            self._keep_ignoring(presence.name, name)
         presence.name = name
         for connection in presence.connections:
             connection.name = name
             _make_draft(connection)
 
+    def _keep_ignoring(self, name: str, renamed: str) -> None:
+        key = nicknames.comparison_key(name)
+        for connection in self._ignoring:
+            if key in connection.ignored:
+                self.ignore(connection, renamed)
+
+    def ignore(self, connection: Connection, name: str) -> None:
+        """Show a client nothing more of what the person of this prepared name says, also under a later name."""
+        self._set_ignored(connection, {**connection.ignored, nicknames.comparison_key(name): name})
+
+    def unignore(self, connection: Connection, name: str) -> bool:
+        """Show a client again what the person of this prepared name says. Return whether it was ignored."""
+        key = nicknames.comparison_key(name)
+        if key not in connection.ignored:
+            return False
+        self._set_ignored(connection, {each: name for each, name in connection.ignored.items() if each != key})
+        return True
+
+    def _set_ignored(self, connection: Connection, ignored: Mapping[str, str]) -> None:
+        connection.ignored = ignored
+        if ignored:
+            self._ignoring.add(connection)
+        else:
+            self._ignoring.discard(connection)
+        for room in connection.rooms:
+            self._audiences.pop((room,), None)
+
     def release(self, connection: Connection) -> None:
         """Let others have the client's name, if it is the last connection under it. The client is still known by it."""
         presence = connection.presence
+        self._ignoring.discard(connection)
         presence.connections = tuple(each for each in presence.connections if each is not connection)
         if presence.name and not presence.connections:
             self._names.release(presence.name, presence)
@@ -137,6 +172,8 @@ class Hub:
             del found.people[connection.presence]
         if not found.connections:
             del self._rooms[room]
+            if room != LOBBY:  # a room that nobody is in is forgotten
+                self._topics.pop(room, None)
         connection.rooms = tuple(each for each in connection.rooms if each != room)
         self._audiences.pop((room,), None)
         if connection.room == room:
@@ -164,6 +201,21 @@ class Hub:
     def rooms(self) -> Sequence[str]:
         """Return the rooms that somebody is in."""
         return list(self._rooms)
+
+    def topic(self, room: str) -> Message | None:
+        """Return the message that set the topic of a room, if it has one."""
+        message = self._topics.get(room)
+        return message if message is not None and message.text else None
+
+    def topics(self) -> Sequence[Message]:
+        """Return the messages that set the topics of rooms."""
+        return [message for message in self._topics.values() if message.text]
+
+    def set_topic(self, message: Message) -> None:
+        """Let a message of the kind `topic` be the topic of its room, unless a later one is."""
+        present = self._topics.get(message.room)
+        if present is None or present.id < message.id:
+            self._topics[message.room] = message
 
     def members(self, room: str, at_most: int | None = None) -> Sequence[Presence]:
         """Return the people in a room in the order of entering: all, or the first `at_most`."""
@@ -193,6 +245,11 @@ def _make_draft(connection: Connection) -> None:
 
 def _audience(members: Collection[Connection]) -> Audience:
     groups: dict[Wire, list[Outbox]] = {}
+    selective: list[Connection] = []
     for connection in members:
-        groups.setdefault(connection.wire, []).append(connection.outbox)
-    return Audience(len(members), groups)
+        if connection.ignored:
+            selective.append(connection)
+        else:
+            groups.setdefault(connection.wire, []).append(connection.outbox)
+    is_uniform = not selective and all(wire.echoes for wire in groups)
+    return Audience(len(members), groups, selective, is_uniform)

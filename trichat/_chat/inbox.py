@@ -8,8 +8,8 @@ from contextlib import suppress
 
 import trio
 
-from trichat._base.messages import LOBBY, Message
-from trichat._chat.batch import Batch, Departure, Flush, Item, Join, Rename, Said
+from trichat._base.messages import LOBBY, Message, Refuse
+from trichat._chat.batch import Batch, Departure, Flush, Item, Join, Publication, Rename, Said
 from trichat._chat.client import Connection
 
 # Messages that may be on their way to the broadcaster. A sender of more waits: that is the back-pressure it feels.
@@ -85,7 +85,21 @@ class Inbox:
         await self.put(flush)
         await flush.done.wait()
 
-    async def put(self, item: Join | Rename | Flush) -> None:
+    async def publish_and_wait(self, message: Message, sender: Connection | None = None) -> Message | Refuse:
+        """Send `message`, and return it with its id when it was sent, or why it could not be logged.
+
+        Raises `RuntimeError` in the broadcaster's own task, where waiting would never end.
+        """
+        if trio.lowlevel.current_task() is self._reader:
+            raise RuntimeError("nothing can be said from on_broadcast; say it from a task of your own")
+        publication = Publication(message, sender)
+        await self.put(publication)
+        await publication.done.wait()
+        if publication.place is None:
+            return Refuse(str(publication.failure), "failed")
+        return publication.place
+
+    async def put(self, item: Publication | Join | Rename | Flush) -> None:
         """Put something in whose `done` is set when it was sent, or cannot be. If this is cancelled, it is not in."""
         await trio.lowlevel.checkpoint_if_cancelled()
         try:

@@ -13,10 +13,12 @@ class Presence:
     As long as a name belongs to nobody, each connection is a person of its own.
     """
 
-    __slots__ = ("_person", "connections", "name")
+    __slots__ = ("_person", "away", "connections", "name")
 
     def __init__(self, connection: "Connection") -> None:
         self.name: str = ""
+        self.away: str = ""
+        """Why the person is away; empty while it is not."""
         self.connections: tuple[Connection, ...] = (connection,)
         self._person: Person | None = None
 
@@ -52,6 +54,11 @@ class Person:
     def rooms(self) -> Sequence[str]:
         """The rooms that the person is in, in the order of entering."""
         return self._presence.rooms
+
+    @property
+    def away(self) -> str:
+        """Why the person is away, in its own words; empty while it is not. `Client.set_away` changes it."""
+        return self._presence.away
 
     @property
     def clients(self) -> "Sequence[Client]":

@@ -12,22 +12,21 @@ import logging
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import Literal
 
 import trio
 
 from trichat import hookspecs
 from trichat._base import nicknames
 from trichat._base.errors import ConnectionLost
-from trichat._base.messages import LOBBY, Handled, Message, Refuse
-from trichat._chat.client import Connection
-from trichat._chat.command_requests import run_command
+from trichat._base.messages import Handled, Message, Refuse
+from trichat._chat import requests, saying
+from trichat._chat.client import Connection, Kind
 from trichat._chat.context import Context
-from trichat._chat.entering import enter, move
+from trichat._chat.entering import enter, leave, move
 from trichat._chat.renaming import rename
 from trichat._chat.teardown import Teardown
-from trichat._fronts.front import Front, Outcome
-from trichat._fronts.requests import Command, Foreign, Login, Malformed, Quit, Reply, Request, Say
+from trichat._fronts.front import Answer, Front, Outcome
+from trichat._fronts.requests import Foreign, Login, Malformed, Reply, Request, Say
 from trichat._net.outbox import Outbox, Send
 from trichat._net.transport import RECEIVE_BYTES, Transport
 from trichat._plugins.deadlines import Calls
@@ -88,30 +87,50 @@ class Session:
                 await self._teardown.run()  # noqa: ASYNC102
                 nursery.cancel_scope.cancel()
 
+    # What follows is what plugins may do with a client (`ClientActions`).
+
     async def enter(self, room: str, key: str) -> Refuse | None:
-        """Let the client, which is in a room, enter the one that `room` names; return why it may not."""
+        """Let the client enter the room that `room` names; return why it may not."""
         with self._deadline_of_caller_suspended():
             return await move(self._context, self.connection, room, key)
 
-    async def say(self, text: str, kind: Literal["said", "did", "noticed"]) -> Refuse | None:
-        """Say something in the client's room, once all plugins were asked about it; return why it was refused."""
-        connection, context = self.connection, self._context
-        message = self._message(Say(text, kind=kind))
-        if not message.text.strip():
-            return Refuse("there is nothing to say", "usage")
+    async def leave(self, room: str, reason: str) -> Refuse | None:
+        """Let the client leave a room, and stay in others; return why it may not."""
         with self._deadline_of_caller_suspended():
-            with context.plugins.deadlines.calls() as calls:
-                answer = context.plugins.ask_message(connection.client, message, calls)
-                if answer is not message and inspect.isawaitable(answer):
-                    answer = await answer
-            if isinstance(answer, Message):
-                await context.broadcaster.inbox.publish(answer, connection)
-        return answer if isinstance(answer, Refuse) else None
+            return await leave(self._context, self.connection, room, reason)
+
+    async def say(self, text: str, room: str, kind: Kind) -> Message | Refuse | None:
+        """Say something in a room, once all plugins were asked about it; return what was sent, or why nothing was."""
+        with self._deadline_of_caller_suspended():
+            return await saying.say(self._context, self.connection, text, room, kind)
+
+    async def tell(self, name: str, text: str) -> Message | Refuse | None:
+        """Say something to one person, once all plugins were asked about it; return what was sent, or why not."""
+        with self._deadline_of_caller_suspended():
+            return await saying.tell(self._context, self.connection, name, text)
 
     async def rename(self, name: str) -> Refuse | None:
         """Give the person another name; return why it may not have it."""
         with self._deadline_of_caller_suspended():
             return await rename(self._context, self.connection, name)
+
+    async def set_away(self, text: str) -> Refuse | None:
+        """Note why the person is away; return why this was refused."""
+        with self._deadline_of_caller_suspended():
+            return await saying.set_away(self._context, self.connection, text)
+
+    async def quit(self, reason: str) -> None:
+        """Let the client leave the chat, for a reason that its rooms are told."""
+        with self._deadline_of_caller_suspended():
+            await saying.quit(self._context, self.connection, reason)
+
+    def ignore(self, name: str) -> Refuse | None:
+        """Show the client nothing more of what somebody says; return why not."""
+        return saying.ignore(self._context, self.connection, name)
+
+    def unignore(self, name: str) -> Refuse | None:
+        """Show the client again what somebody says; return why not."""
+        return saying.unignore(self._context, self.connection, name)
 
     def _deadline_of_caller_suspended(self) -> AbstractContextManager[None]:
         # Each plugin that is asked has a deadline of its own. If one hangs, the command that asked is not to blame.
@@ -162,7 +181,7 @@ class Session:
                     if refusal is None:
                         patience.deadline = math.inf
                         trio.lowlevel.current_task().name = f"client {connection.name}"
-                        return await self._join(send)
+                        return await self._arrive(request, send)
                 if connection.ended:
                     return False
                 logger.debug("%s: refused as %r: %s", connection, request.name, refusal.reason)
@@ -198,13 +217,17 @@ class Session:
             hub.take_back(connection)
         return refusal
 
-    async def _join(self, send: Send) -> bool:
-        """Let the client into the lobby. Return whether it is in; if not, it has ended."""
+    async def _arrive(self, request: Login, send: Send) -> bool:
+        """Let the client into its first room, if it wants one. Return whether it has arrived; if not, it has ended."""
         connection = self.connection
-        refusal = await enter(self._context, connection, LOBBY, "", send)
-        if refusal is not None:
-            connection.end(f"refused: {refusal.reason}", farewell=f"refused: {refusal.reason}")
-        return refusal is None
+        if request.room:
+            refusal = await enter(self._context, connection, request.room, "", send)
+            if refusal is not None:
+                connection.end(f"refused: {refusal.reason}", farewell=f"refused: {refusal.reason}")
+                return False
+        connection.arrived = True
+        self._answer(request, Answer())
+        return True
 
     async def _chat(self, calls: Calls) -> None:
         """Do what the client asks for, until it asks for no more."""
@@ -249,11 +272,18 @@ class Session:
         for request in requests:
             if connection.reason is not None:
                 break  # ended by somebody who ran meanwhile, or was woken together with it
-            if not isinstance(request, Say):
+            if isinstance(request, Say) and request.bare:  # nearly all requests are
+                message = connection.draft.with_text(request.text)
+            elif not isinstance(request, Say) or request.label:
                 await self._serve(request)
                 is_waiting = False
                 continue
-            message = connection.draft.with_text(request.text) if request.bare else self._message(request)
+            elif isinstance(draft := self._message(request), Message):
+                message = draft
+            else:
+                await self._withhold(request, draft)
+                is_waiting = False
+                continue
             # Nobody is asked about a message that is blank, or had only control characters in it.
             answer = plugins.ask_message(client, message, calls) if message.text.strip() else _BLANK
             if answer is not message and inspect.isawaitable(answer):
@@ -272,10 +302,13 @@ class Session:
                     is_waiting = False
         return is_waiting and not more_is_there
 
-    def _message(self, request: Say) -> Message:
-        """Return what a request says, if it is more than one line to the client's room."""
+    def _message(self, request: Say) -> Message | Refuse:
+        """Return what a request says, if it is more than one line of the line protocol, or why it says nothing."""
         connection = self.connection
-        return Message(request.text, connection.name, (connection.room,), request.kind, reply_to=request.reply_to)
+        room = saying.room_in(connection, request.room)
+        if isinstance(room, Refuse):
+            return room
+        return Message(request.text, connection.name, (room,), request.kind, reply_to=request.reply_to)
 
     async def _withhold(self, request: Request, answer: Handled | Refuse) -> None:
         """Tell the client why a message is not sent, if it was refused."""
@@ -295,18 +328,16 @@ class Session:
                 connection.outbox.put(data)
             case Foreign(reason, farewell):
                 connection.end(reason, farewell=farewell)
-            case Quit(reason):
-                connection.end(f"left: {reason}" if reason else "left", farewell="goodbye")
             case Malformed(reason, code):
                 self._answer(request, Refuse(reason, code))
-            case _ if not connection.room:
+            case _ if not connection.has_joined:
                 self._answer(request, Refuse("give a name first", "login_required"))
-            case Command():
-                outcome = await run_command(request, connection.client)
+            case Login():
+                self._answer(request, Refuse("you have a name already"))
+            case _:
+                outcome = await requests.carry_out(self._context, connection, request)
                 if not connection.ended:
                     self._answer(request, outcome)
-            case Login() | Say():
-                self._answer(request, Refuse("you have a name already"))
         await trio.lowlevel.checkpoint()
 
     def _answer(self, request: Request, outcome: Outcome) -> None:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from trichat import hookspecs
 from trichat._base.errors import PluginError
 from trichat._base.failures import described, pass_on
-from trichat._base.messages import Refuse
+from trichat._base.messages import Handled, Refuse
 from trichat._config.plugin_policy import Policy
 from trichat._plugins.active_hooks import ActiveHooks
 from trichat._plugins.commands import Command
@@ -98,6 +98,26 @@ class Plugins:
                 if answer is not None:
                     return answer  # type: ignore[no-any-return]
         return None
+
+    async def ask_private(self, client: object, other: object, text: str) -> str | Handled | Refuse:
+        """Ask every plugin about a private line, each about what the one before made of it.
+
+        A plugin that fails refuses. Returns the text that is sent, or why nothing is.
+        """
+        hook = hookspecs.on_tell.__name__
+        with self.deadlines.calls() as calls:
+            for implementation in self.active.hooks[hook]:
+                try:
+                    answer = await self._calls.call(hook, implementation, (client, other, text), calls)
+                except HookFailed as failure:
+                    if implementation.owner.policy.on_error == "skip":
+                        continue
+                    return Refuse(str(failure))
+                if isinstance(answer, str):
+                    text = answer
+                elif answer is not None:
+                    return answer  # type: ignore[no-any-return]
+        return text
 
     def refusal(self, client: Asking, action: str, room: str, what: str) -> Refuse | None:
         """Ask the plugins what a client may do. Return why it may not do this, or `None` if it may.

@@ -29,6 +29,7 @@ ASKING: dict[str, tuple[type, ...]] = {
     "on_enter": (Refuse,),
     "on_rename": (Refuse,),
     "on_message": (Message, Handled, Refuse),
+    "on_tell": (str, Handled, Refuse),
     "history": (Iterable,),
     "permits": (bool, Refuse),
 }

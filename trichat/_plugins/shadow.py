@@ -98,17 +98,19 @@ class Shadow(msgspec.Struct, frozen=True):
 def describe(answer: object, arguments: Sequence[Any]) -> str:
     """Return what an answer does, in words that follow "would have"; empty if it changes nothing.
 
-    `arguments` are those of the hook: a client, a client and its message, a client and an action in a room, or a room
-    and what is asked of its history.
+    `arguments` are those of the hook: a client, a client and its message, a client, a person and a private line, a
+    client and an action in a room, or a room and what is asked of its history.
     """
     match arguments:
         case [str(room), *_]:
             return f"given the history of {shown(room)}"
         case [client, Message() as message]:
             whom = f"{shown(message.text)} of {client}"
+        case [client, other, str()] if not isinstance(other, str):
+            whom = f"a private line of {client} to {other}"  # nobody else may read it
         case [client, str(action), str()]:
             whom = f"{shown(action)} of {client}"
-        case [client]:
+        case [client, *_]:
             whom = str(client)
     if isinstance(answer, Refuse):
         return f"refused {whom}: {shown(answer.reason)}"
@@ -116,5 +118,7 @@ def describe(answer: object, arguments: Sequence[Any]) -> str:
         return f"permitted {whom}" if answer else ""
     if isinstance(answer, Message):
         return "" if answer == message else f"changed {whom} to {shown(answer.text)}"
+    if isinstance(answer, str):
+        return f"changed {whom}"
     assert isinstance(answer, Handled)
     return f"handled {whom}"

@@ -37,7 +37,7 @@ _TO_LAYOUT = (
 
 
 class Database:
-    """A database file. It is opened on first use, and created if it does not exist.
+    """A database file. It is opened on first use. It is created when something is written, not when it is only read.
 
     Each value has a version, an integer above 0. No two values that a file ever had share one, even after a deletion.
     The version of a key that does not exist is 0.
@@ -55,6 +55,8 @@ class Database:
 
     def get(self, key: str) -> tuple[bytes | None, int]:
         """Return the value of a key and its version, or `None` and 0."""
+        if not self._exists():
+            return None, 0
         with self._connected() as connection:
             return _get(connection, key)
 
@@ -73,8 +75,21 @@ class Database:
 
     def items(self) -> list[tuple[str, bytes]]:
         """Return all keys with their values, in the order of the keys."""
+        if not self._exists():
+            return []
         with self._connected() as connection:
             return connection.execute("SELECT key, value FROM entries ORDER BY key").fetchall()
+
+    def _exists(self) -> bool:
+        """Return whether there is a file. Whatever else is wrong with the path is found when it is opened."""
+        if self._connection is None:
+            try:
+                self.path.stat()
+            except FileNotFoundError:
+                return False
+            except OSError:
+                pass
+        return True
 
     def close(self) -> None:
         """Close the file. Safe to repeat."""

@@ -1,0 +1,49 @@
+"""`/topic [TEXT]` shows or sets what a room is about. Topics are kept across restarts."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from trichat import Client, Refuse, Server, StorageError, command, format_log_lines, hookimpl, parse_log_line
+
+logger = logging.getLogger("trichat.topic")
+
+# The longest topic, in characters: everyone who enters the room is sent it.
+LONGEST = 300
+
+
+class Topic:
+    """Lets people say what a room is about."""
+
+    @hookimpl
+    @asynccontextmanager
+    async def lifespan(self, server: Server) -> AsyncIterator[None]:
+        """Bring the topics back that the last run has left."""
+        try:
+            lines = await server.storage("topic").get("topics", list[str](), type=list[str])
+        except StorageError as error:
+            logger.error("the topics of rooms are lost: %s", error)
+            lines = []
+        for message in filter(None, (parse_log_line(line.encode()) for line in lines)):
+            server.set_topic(message)
+        yield
+
+    @command("topic", "[TEXT]", help="show or set what the room is about; /topic - removes it")
+    async def topic(self, client: Client, text: str = "") -> str | Refuse | None:
+        """Show the topic, or set it: plugins are asked about it like about any message."""
+        server = client.server
+        if not text:
+            topic = server.topic(client.room)
+            return f"the topic of {client.room} is: {topic.text}" if topic else f"{client.room} has no topic"
+        if len(text) > LONGEST:
+            return Refuse(f"a topic has at most {LONGEST} characters", "too_long")
+        said = await client.say("" if text == "-" else text, kind="topic")
+        if said is None or isinstance(said, Refuse):
+            return said
+        server.set_topic(said)
+        try:
+            await server.storage("topic").set("topics", [format_log_lines([each])[:-1] for each in server.topics])
+        except StorageError as error:
+            logger.error("the topics of rooms are not kept: %s", error)
+            return "the topic is set, but will be lost when the server stops"
+        return None
