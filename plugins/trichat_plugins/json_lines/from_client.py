@@ -9,10 +9,8 @@ from msgspec.structs import astuple
 from trichat import fronts
 from trichat_plugins.json_lines.cursors import id_at
 
-# More messages than any room has.
-ALL = 1_000_000_000
-
-Number = Annotated[int, Meta(ge=0)]
+# Up to what every program can read exactly.
+Number = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 
 
 class _Body(Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,9 +36,10 @@ class Join(_Body, frozen=True):
     limit: Number | UnsetType = UNSET
 
     def request(self, label: str) -> fronts.Request:
-        """Ask for what was said after the cursor: everything without a limit. Without either, ask for nothing."""
-        after, most = (id_at(self.after), ALL) if self.after else (0, 0)
-        return fronts.Join(self.room, self.key, after, most if self.limit is UNSET else self.limit, label=label)
+        """Ask for what was said after the cursor: all of it without a limit. Without either, ask for nothing."""
+        after, usual = (id_at(self.after), None) if self.after else (0, 0)
+        limit = usual if self.limit is UNSET else self.limit
+        return fronts.Join(self.room, self.key, after, limit, label=label)
 
 
 class Part(_Body, frozen=True):
