@@ -8,17 +8,32 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 import trio
+from trichat_plugins.json_lines.from_client import request_in
 from trichat_plugins.json_lines.front import JsonFront
 
 from trichat import Config, Server, load_plugins
 from trichat._fronts.line.front import LineFront
+from trichat.fronts import Malformed
 from trichat.testing._chat.chat import MemoryListener
 from trichat.testing._chat.memory_transport import MemoryLine
 
+jsonschema = pytest.importorskip("jsonschema", reason="tested with jsonschema, which the group `test` has")
+
 PATIENCE = 4.0
 
+SCHEMA = json.loads((Path(__file__).parent.parent / "docs" / "json-lines.schema.json").read_text(encoding="utf-8"))
+
+VOLATILE = {"id", "time", "cursor", "version"}
+
 Object = dict[str, Any]
+
+
+def faults(line: Object, kind: str) -> list[str]:
+    """Return what the grammar has against a line of a client (`FromClient`) or of the server (`FromServer`)."""
+    checker = jsonschema.Draft202012Validator({**SCHEMA, "anyOf": [{"$ref": f"#/$defs/{kind}"}]})
+    return [error.message for error in checker.iter_errors(line)]
 
 
 class Client:
@@ -53,13 +68,20 @@ class Program(Client):
     """One that speaks JSON lines."""
 
     async def send(self, *objects: Object) -> None:
-        """Send objects, all at once."""
+        """Send objects, all at once. Each has to be in the grammar, or the server has to refuse it."""
+        for each in objects:
+            is_refused = isinstance(request_in(json.dumps(each)), Malformed)
+            assert is_refused == (faults(each, "FromClient") != [])
         await self.type(*map(json.dumps, objects))
 
     async def next(self) -> Object:
-        """Return the next object; `{}` at the end."""
+        """Return the next object, which has to be in the grammar; `{}` at the end."""
         line = await self.read()
-        return json.loads(line) if line else {}
+        if not line:
+            return {}
+        found: Object = json.loads(line)
+        assert faults(found, "FromServer") == []
+        return found
 
     async def gets(self, *objects: Object) -> None:
         """Expect these objects, without what differs each time: ids, times and cursors."""
@@ -74,13 +96,13 @@ class Program(Client):
         return found
 
 
-def stable(line: Object) -> Object:
-    """Return an object without what differs each time."""
-    cut = {"id", "time", "cursor", "version"}
-    return {
-        key: {name: part for name, part in value.items() if name not in cut} if isinstance(value, dict) else value
-        for key, value in line.items()
-    }
+def stable(part: Any) -> Any:
+    """Return an object, or a part of one, without what differs each time."""
+    if isinstance(part, list):
+        return [stable(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    return {key: stable(value) for key, value in part.items() if key not in VOLATILE}
 
 
 class Both:
@@ -104,10 +126,14 @@ class Both:
             pass
         return person
 
+    def program_unread(self) -> Program:
+        """Connect a program, and read nothing yet."""
+        line, _ = self._objects.connect("127.0.0.1", lambda _: None)
+        return Program(line)
+
     async def program(self, name: str = "") -> Program:
         """Connect a program, and let it log in."""
-        line, _ = self._objects.connect("127.0.0.1", lambda _: None)
-        program = Program(line)
+        program = self.program_unread()
         assert "hello" in await program.next()
         if name:
             await program.send({"login": {"name": name}, "label": "login"})

@@ -1,0 +1,78 @@
+"""`docs/json-lines.md`: its lines are those of the grammar, and its session is what happens."""
+
+import json
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from json_kit import Object, both, faults, stable
+from trichat_plugins.json_lines.cursors import cursor_at, id_at
+from trichat_plugins.json_lines.from_client import FromClient, request_in
+
+from trichat import fronts
+
+PAGE = (Path(__file__).parent.parent / "docs" / "json-lines.md").read_text(encoding="utf-8")
+
+DIALOGUES = re.findall(r"^```text\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+SENT = re.findall(r"^C: (.*)$", PAGE, re.MULTILINE)
+RECEIVED = re.findall(r"^S: (.*)$", PAGE, re.MULTILINE)
+IN_TABLE = re.findall(r"^\| `(\{.*?\})` \|", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", [*SENT, *IN_TABLE])
+def test_each_line_of_a_client_is_in_the_grammar_if_the_server_takes_it(line: str) -> None:
+    taken = not isinstance(request_in(line), fronts.Malformed)
+    assert taken == (faults(json.loads(line), "FromClient") == [])
+    assert taken == ("oops" not in line)
+
+
+def test_the_table_has_each_request() -> None:
+    assert [next(iter(json.loads(line))) for line in IN_TABLE] == [
+        name for name in FromClient.__struct_fields__ if name != "label"
+    ]
+
+
+@pytest.mark.parametrize("line", RECEIVED)
+def test_each_line_of_the_server_is_in_the_grammar(line: str) -> None:
+    assert faults(json.loads(line), "FromServer") == []
+    assert json.dumps(json.loads(line), separators=(",", ":")) == line
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        message
+        for line in map(json.loads, RECEIVED)
+        for message in [*([line["message"]] if "message" in line else []), *line.get("ok", {}).get("messages", [])]
+    ],
+)
+def test_ids_times_and_cursors_fit_together(message: Object) -> None:
+    when = datetime.fromisoformat(message["time"])
+    assert int(when.timestamp()) * 1_000_000 + when.microsecond == message["id"]
+    assert message["cursor"] == cursor_at(message["id"])
+    assert id_at(message["cursor"]) == message["id"]
+
+
+def test_the_table_has_each_code() -> None:
+    table = PAGE.partition("| code | when |")[2].partition("\n\n")[0]
+    named = [code for row in table.splitlines() for code in re.findall(r"`(\w+)`", row.split("|")[1] if row else "")]
+    assert sorted(named) == sorted(get_args(fronts.Code))
+
+
+async def test_the_session_is_what_happens(virtual_time: object, tmp_path: Path) -> None:
+    async with both(tmp_path) as chat:
+        alice = await chat.person("alice")
+        ci = chat.program_unread()
+        for line in DIALOGUES[0].splitlines():
+            speaker, _, text = line.partition(": ")
+            if speaker == "S":
+                received = await ci.next()
+                assert stable(received) == stable(json.loads(text))
+                assert list(received) == list(json.loads(text))
+            elif speaker == "C":
+                await ci.type(text)
+            else:
+                await alice.type(text)
+        assert await ci.next() == {}
