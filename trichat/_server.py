@@ -233,10 +233,10 @@ class Server:
     async def serve(self, *, task_status: trio.TaskStatus[list[Address]] = trio.TASK_STATUS_IGNORED) -> None:
         """Run the server until `stop` is called, and report where it listens when it does.
 
-        If it is stopped before that, it reports that it listens nowhere, and leaves the plugins that it has entered.
-        Raises `StartError` or `PluginError` if it cannot start. Cancelling it is as graceful as stopping it: it ends
-        within `shutdown_timeout`, every client leaves, every plugin is told, the log is whole. A server serves once:
-        calling this again raises `RuntimeError`.
+        It does not report where listeners of plugins listen. If it is stopped before that, it reports that it listens
+        nowhere, and leaves the plugins that it has entered. Raises `StartError` or `PluginError` if it cannot start.
+        Cancelling it is as graceful as stopping it: it ends within `shutdown_timeout`, every client leaves, every
+        plugin is told, the log is whole. A server serves once: calling this again raises `RuntimeError`.
         """
         with one_for_all():
             await self._core.serve(task_status)

@@ -21,7 +21,8 @@ class Msg:
 def _split(server: Server, text: str) -> tuple[str, str]:
     """Return the name and the words: `Alice Liddell: hello`, or `alice hello`."""
     before, colon, after = text.partition(":")
-    if colon and (" " not in before or server.find(before) is not None):
+    is_name = before == before.rstrip() and (" " not in before or server.find(before) is not None)
+    if colon and is_name:
         return before, after.strip()
     name, _, words = text.partition(" ")
     return name, words.strip()

@@ -29,7 +29,7 @@ def test_the_start_tells_where_it_listens_what_runs_and_how_to_connect(server: S
     assert server.banner == [
         f"trichat listens on 127.0.0.1:{server.port}",
         "configuration: the defaults",
-        "plugins: blacklist, bye, chat_log, commands, me, nick, operators, rooms, seen, stop",
+        "plugins: away, blacklist, bye, chat_log, commands, ignore, me, msg, nick, operators, rooms, seen, stop, topic",
         f"chat log: {server.folder / 'chat_log.txt'}",
         f"connect with: nc 127.0.0.1 {server.port}",
     ]
@@ -51,8 +51,8 @@ def test_the_start_tells_who_is_in_shadow(tmp_path: Path) -> None:
     config = write_config(tmp_path, "[plugins.seen]\nshadow = true\n")
     with served(tmp_path, "--config", config) as server:
         assert (
-            "plugins: blacklist, bye, chat_log, commands, me, nick, operators, rooms, seen (in shadow), stop"
-            in server.banner
+            "plugins: away, blacklist, bye, chat_log, commands, ignore, me, msg, nick, operators, rooms, "
+            "seen (in shadow), stop, topic" in server.banner
         )
 
 

@@ -35,7 +35,7 @@ ASKING: dict[str, tuple[type, ...]] = {
 }
 
 # The hooks to which plugins contribute. Here the plugin that was registered first comes first, not last.
-CONTRIBUTING = ("lifespan", "commands", "announcements", "control_requests")
+CONTRIBUTING = ("lifespan", "commands", "listeners", "announcements", "control_requests")
 
 # The hooks that nobody can wait for.
 PLAIN = (*CONTRIBUTING, "permits")

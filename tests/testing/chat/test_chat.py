@@ -125,7 +125,22 @@ async def test_plugins_come_after_the_built_in_ones_in_the_order_given(virtual_t
 async def test_the_built_in_plugins_are_there_unless_they_are_turned_off(virtual_time: object) -> None:
     async with running() as chat:
         names = list(chat.server.plugin_names)
-        assert names == ["blacklist", "bye", "chat_log", "commands", "me", "nick", "operators", "rooms", "seen", "stop"]
+        assert names == [
+            "away",
+            "blacklist",
+            "bye",
+            "chat_log",
+            "commands",
+            "ignore",
+            "me",
+            "msg",
+            "nick",
+            "operators",
+            "rooms",
+            "seen",
+            "stop",
+            "topic",
+        ]
     off = {name: {"enabled": False} for name in names if name != "blacklist"}
     async with running(config={"plugins": off}) as chat:
         assert chat.server.plugin_names == ["blacklist"]

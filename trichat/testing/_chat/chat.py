@@ -57,13 +57,15 @@ class MemoryListener:
         finally:
             self._accept = None
 
-    def connect(self, address: str, arrived: Callable[[bytes], None]) -> tuple[MemoryLine, MemoryTransport]:
+    def connect(
+        self, address: str, arrived: Callable[[bytes], None], front: Front | None
+    ) -> tuple[MemoryLine, MemoryTransport]:
         """Connect, and return both ends. Raises `ConnectionRefusedError` if the server accepts no connections."""
         if self._accept is None:
             raise ConnectionRefusedError(111, "Connection refused")
         to_server, from_server = Pipe(KERNEL_BUFFER), Pipe(arrived=arrived)
         transport = self._transport(to_server, from_server, address)
-        self._accept(transport, self._front)
+        self._accept(transport, front or self._front)
         return MemoryLine(from_server, to_server), transport
 
 
@@ -106,11 +108,15 @@ class Chat:
         await person.hears(GREETING)
         return person
 
-    def connect_silently(self, address: str = "127.0.0.1", name: str = "") -> Person:
-        """Connect, and read nothing yet. Raises `ConnectionRefusedError` if the server has stopped."""
+    def connect_silently(self, address: str = "127.0.0.1", name: str = "", front: Front | None = None) -> Person:
+        """Connect, and read nothing yet. Raises `ConnectionRefusedError` if the server has stopped.
+
+        The connection speaks `front`, by default the line protocol: as if a listener that carries it had accepted it.
+        What the person says and hears are lines on any front.
+        """
         person = Person(name or f"guest{len(self.people) + 1}", self.dialogue, self.report)
         self.dialogue.note(person, "+")
-        line, transport = self._listener.connect(address, person.arrived)
+        line, transport = self._listener.connect(address, person.arrived, front)
         person.connected(line)
         self.people.append(person)
         self.transports.append(transport)
