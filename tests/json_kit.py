@@ -1,27 +1,19 @@
-"""Clients that speak JSON lines, and people with `nc`, in one server that runs in memory."""
+"""Programs that speak JSON lines to a server that runs in memory, together with people who use `nc`."""
 
 import json
-from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-import trio
 from trichat_plugins.json_lines.from_client import request_in
 from trichat_plugins.json_lines.front import JsonFront
 
-from trichat import Config, Server, load_plugins
-from trichat._fronts.line.front import LineFront
 from trichat.fronts import Malformed
-from trichat.testing._chat.chat import MemoryListener
-from trichat.testing._chat.memory_transport import MemoryLine
+from trichat.testing import Chat, Person, running
 
 jsonschema = pytest.importorskip("jsonschema", reason="tested with jsonschema, which the group `test` has")
-
-PATIENCE = 4.0
 
 SCHEMA = json.loads((Path(__file__).parent.parent / "docs" / "json-lines.schema.json").read_text(encoding="utf-8"))
 
@@ -36,48 +28,32 @@ def faults(line: Object, kind: str) -> list[str]:
     return [error.message for error in checker.iter_errors(line)]
 
 
-class Client:
-    """The other end of a connection."""
-
-    def __init__(self, line: MemoryLine) -> None:
-        self.line = line
-        self._unread = b""
-        self._lines = deque[str]()
-
-    async def type(self, *lines: str) -> None:
-        """Send lines, all at once."""
-        await self.line.send("".join(f"{line}\n" for line in lines).encode())
-
-    async def read(self) -> str:
-        """Return the next line; `""` at the end."""
-        with trio.fail_after(PATIENCE):
-            while not self._lines:
-                data = await self.line.receive()
-                if not data:
-                    return ""
-                *lines, self._unread = (self._unread + data).split(b"\n")
-                self._lines += [line.decode() for line in lines]
-        return self._lines.popleft()
-
-    async def hears(self, *lines: str) -> None:
-        """Expect these lines."""
-        assert [await self.read() for _ in lines] == [*lines]
+def stable(part: Any) -> Any:
+    """Return an object, or a part of one, without what differs each time."""
+    if isinstance(part, list):
+        return [stable(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    return {key: stable(value) for key, value in part.items() if key not in VOLATILE}
 
 
-class Program(Client):
+class Program:
     """One that speaks JSON lines."""
+
+    def __init__(self, person: Person) -> None:
+        self.person = person
 
     async def send(self, *objects: Object) -> None:
         """Send objects, all at once. Each has to be in the grammar, or the server has to refuse it."""
         for each in objects:
             is_refused = isinstance(request_in(json.dumps(each)), Malformed)
             assert is_refused == (faults(each, "FromClient") != [])
-        await self.type(*map(json.dumps, objects))
+        await self.person.say(*map(json.dumps, objects))
 
     async def next(self) -> Object:
         """Return the next object, which has to be in the grammar; `{}` at the end."""
-        line = await self.read()
-        if not line:
+        line = await self.person.next_line()
+        if line is None:
             return {}
         found: Object = json.loads(line)
         assert faults(found, "FromServer") == []
@@ -96,40 +72,20 @@ class Program(Client):
         return found
 
 
-def stable(part: Any) -> Any:
-    """Return an object, or a part of one, without what differs each time."""
-    if isinstance(part, list):
-        return [stable(each) for each in part]
-    if not isinstance(part, dict):
-        return part
-    return {key: stable(value) for key, value in part.items() if key not in VOLATILE}
-
-
 class Both:
-    """A server with both fronts."""
+    """A chat with both fronts."""
 
-    def __init__(self, folder: Path, **options: object) -> None:
-        tables = {
-            "server": {"data_dir": str(folder), **options},
-            "plugins": {"chat_log": {"path": str(folder / "chat_log.txt"), "fsync": "never"}},
-        }
-        config = msgspec.structs.replace(Config.from_tables(tables), trial_folder=folder)
-        self._lines, self._objects = MemoryListener(LineFront()), MemoryListener(JsonFront())
-        self.server = Server(config, plugins=load_plugins(config), listeners=[self._lines, self._objects])
+    def __init__(self, chat: Chat) -> None:
+        self.chat = chat
+        self._front = JsonFront()
 
-    async def person(self, name: str) -> Client:
-        """Let somebody with `nc` join the lobby, and read up to the welcome."""
-        line, _ = self._lines.connect("127.0.0.1", lambda _: None)
-        person = Client(line)
-        await person.type(name)
-        while not (await person.read()).startswith("* welcome, "):
-            pass
-        return person
+    async def person(self, name: str) -> Person:
+        """Let somebody with `nc` join the lobby."""
+        return await self.chat.join(name)
 
     def program_unread(self) -> Program:
         """Connect a program, and read nothing yet."""
-        line, _ = self._objects.connect("127.0.0.1", lambda _: None)
-        return Program(line)
+        return Program(self.chat.connect_silently(front=self._front))
 
     async def program(self, name: str = "") -> Program:
         """Connect a program, and let it log in."""
@@ -149,12 +105,15 @@ class Both:
             assert entered["entered"]["room"] == room
         return program
 
+    @property
+    def log(self) -> str:
+        """What is in the chat log."""
+        assert self.chat.log_path is not None
+        return self.chat.log_path.read_text(encoding="utf-8")
+
 
 @asynccontextmanager
-async def both(folder: Path, **options: object) -> AsyncIterator[Both]:
+async def both(config: Mapping[str, Mapping[str, object]] | None = None) -> AsyncIterator[Both]:
     """Run a server with both fronts in memory, and stop it at the end of the block."""
-    async with trio.open_nursery() as nursery:
-        chat = Both(folder, **options)
-        await nursery.start(chat.server.serve)
-        yield chat
-        chat.server.stop()
+    async with running(config=config) as chat:
+        yield Both(chat)

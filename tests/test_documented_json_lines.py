@@ -61,8 +61,8 @@ def test_the_table_has_each_code() -> None:
     assert sorted(named) == sorted(get_args(fronts.Code))
 
 
-async def test_the_session_is_what_happens(virtual_time: object, tmp_path: Path) -> None:
-    async with both(tmp_path) as chat:
+async def test_the_session_is_what_happens(virtual_time: object) -> None:
+    async with both() as chat:
         alice = await chat.person("alice")
         ci = chat.program_unread()
         for line in DIALOGUES[0].splitlines():
@@ -72,7 +72,7 @@ async def test_the_session_is_what_happens(virtual_time: object, tmp_path: Path)
                 assert stable(received) == stable(json.loads(text))
                 assert list(received) == list(json.loads(text))
             elif speaker == "C":
-                await ci.type(text)
+                await ci.person.say(text)
             else:
-                await alice.type(text)
+                await alice.say(text)
         assert await ci.next() == {}

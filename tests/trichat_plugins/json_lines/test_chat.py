@@ -2,7 +2,6 @@
 
 import json
 import logging
-from pathlib import Path
 
 import pytest
 from json_kit import both
@@ -14,13 +13,13 @@ def said(sender: str, text: str, room: str = "lobby", **more: object) -> dict[st
     return {"kind": "said", "rooms": [room], "sender": sender, "text": text, **more}
 
 
-async def test_both_fronts_see_one_room_in_one_order(virtual_time: object, tmp_path: Path) -> None:
-    async with both(tmp_path) as chat:
+async def test_both_fronts_see_one_room_in_one_order(virtual_time: object) -> None:
+    async with both() as chat:
         alice = await chat.person("alice")
         ci = await chat.member("ci", "lobby")
         await alice.hears("* ci joined")
 
-        await alice.type("hello", "/me waves")
+        await alice.say("hello", "/me waves")
         await ci.gets(
             {"message": said("alice", "hello")},
             {"message": {"kind": "did", "rooms": ["lobby"], "sender": "alice", "text": "waves"}},
@@ -35,7 +34,7 @@ async def test_both_fronts_see_one_room_in_one_order(virtual_time: object, tmp_p
         await alice.hears("ci: a", "ci: b", "** ci builds", "* [ci] green")
         assert [line["message"]["text"] for line in [await ci.next() for _ in range(3)]] == ["a\nb", "builds", "green"]
 
-        await alice.type("/topic releases", "/nick al", "bye")
+        await alice.say("/topic releases", "/nick al", "bye")
         await ci.gets(
             {"message": {"kind": "topic", "rooms": ["lobby"], "sender": "alice", "text": "releases"}},
             {"message": {"kind": "renamed", "sender": "alice", "about": "al"}},
@@ -43,8 +42,8 @@ async def test_both_fronts_see_one_room_in_one_order(virtual_time: object, tmp_p
         )
 
 
-async def test_a_client_enters_rooms_one_by_one_and_leaves_them(virtual_time: object, tmp_path: Path) -> None:
-    async with both(tmp_path) as chat:
+async def test_a_client_enters_rooms_one_by_one_and_leaves_them(virtual_time: object) -> None:
+    async with both() as chat:
         alice = await chat.person("alice")
         ci = await chat.program("ci")
         entered = {"name": "ci", "topic": "", "keeps_history": True}
@@ -65,8 +64,8 @@ async def test_a_client_enters_rooms_one_by_one_and_leaves_them(virtual_time: ob
         await alice.hears("* ci left: done")
 
 
-async def test_a_message_with_a_label_is_answered_with_its_id(virtual_time: object, tmp_path: Path) -> None:
-    async with both(tmp_path) as chat:
+async def test_a_message_with_a_label_is_answered_with_its_id(virtual_time: object) -> None:
+    async with both() as chat:
         ci = await chat.member("ci", "lobby")
         await ci.send({"say": {"text": "hello"}, "label": "7"})
         answers = [await ci.next(), await ci.next()]
@@ -78,13 +77,13 @@ async def test_a_message_with_a_label_is_answered_with_its_id(virtual_time: obje
         await ci.gets({"message": said("ci", "what?", reply_to=message["id"])})
 
 
-async def test_private_lines_go_to_two_alone_and_into_no_log(virtual_time: object, tmp_path: Path) -> None:
-    async with both(tmp_path) as chat:
+async def test_private_lines_go_to_two_alone_and_into_no_log(virtual_time: object) -> None:
+    async with both() as chat:
         alice = await chat.person("alice")
         ci = await chat.program("ci")
-        await alice.type("/msg ci psst")
+        await alice.say("/msg ci psst")
         await ci.gets({"private": {"sender": "alice", "to": "ci", "text": "psst"}})
-        await alice.read()  # her own copy
+        await alice.next_line()  # her own copy
         await ci.send(
             {"tell": {"name": "ALICE", "text": "what?"}}, {"tell": {"name": "bob", "text": "hi"}, "label": "x"}
         )
@@ -92,13 +91,11 @@ async def test_private_lines_go_to_two_alone_and_into_no_log(virtual_time: objec
         lines = await ci.up_to("error")
         assert lines[-1]["label"] == "x"
         assert lines[-1]["error"]["code"] == "no_such_name"
-    assert "psst" not in (tmp_path / "chat_log.txt").read_text()
+        assert "psst" not in chat.log
 
 
-async def test_a_page_of_the_past_goes_forward_from_an_id_and_back_from_the_end(
-    virtual_time: object, tmp_path: Path
-) -> None:
-    async with both(tmp_path) as chat:
+async def test_a_page_of_the_past_goes_forward_from_an_id_and_back_from_the_end(virtual_time: object) -> None:
+    async with both() as chat:
         ci = await chat.member("ci", "lobby")
         await ci.send(*({"say": {"text": f"{number}"}} for number in range(5)))
         ids = [(await ci.next())["message"]["id"] for _ in range(5)]
@@ -117,8 +114,8 @@ async def test_a_page_of_the_past_goes_forward_from_an_id_and_back_from_the_end(
         await ci.gets({"error": {"code": "not_in_room", "reason": "you are not in dev"}, "label": "p"})
 
 
-async def test_a_command_is_answered(virtual_time: object, tmp_path: Path) -> None:
-    async with both(tmp_path) as chat:
+async def test_a_command_is_answered(virtual_time: object) -> None:
+    async with both() as chat:
         ci = await chat.member("ci", "dev")
         await ci.send({"command": {"name": "who", "room": "dev"}, "label": "w"}, {"command": {"name": "nope"}})
         answer, error = await ci.next(), await ci.next()
@@ -127,8 +124,8 @@ async def test_a_command_is_answered(virtual_time: object, tmp_path: Path) -> No
         assert error["error"]["code"] == "unknown_command"
 
 
-async def test_a_client_is_renamed_and_goes(virtual_time: object, tmp_path: Path) -> None:
-    async with both(tmp_path) as chat:
+async def test_a_client_is_renamed_and_goes(virtual_time: object) -> None:
+    async with both() as chat:
         alice = await chat.person("alice")
         ci = await chat.member("ci", "lobby")
         await ci.send(
@@ -145,8 +142,8 @@ async def test_a_client_is_renamed_and_goes(virtual_time: object, tmp_path: Path
 # Before it has a name, and in spite of mistakes.
 
 
-async def test_only_a_name_lets_a_client_do_anything(virtual_time: object, tmp_path: Path) -> None:
-    async with both(tmp_path) as chat:
+async def test_only_a_name_lets_a_client_do_anything(virtual_time: object) -> None:
+    async with both() as chat:
         await chat.person("alice")
         ci = await chat.program()
         await ci.send({"say": {"text": "hi"}, "label": "1"}, {"login": {"name": "ALICE"}}, {"login": {"name": "a:b"}})
@@ -158,38 +155,34 @@ async def test_only_a_name_lets_a_client_do_anything(virtual_time: object, tmp_p
         assert (await ci.next())["error"]["code"] == "not_in_room"
 
 
-async def test_a_bad_line_is_answered_and_the_conversation_stays(virtual_time: object, tmp_path: Path) -> None:
-    async with both(tmp_path, max_line_bytes=64) as chat:
+async def test_a_bad_line_is_answered_and_the_conversation_stays(virtual_time: object) -> None:
+    async with both({"server": {"max_line_bytes": 64}}) as chat:
         ci = await chat.member("ci", "lobby")
-        await ci.type("hello", '{"say": {"txt": "x"}, "label": "1"}', "{" * 65, '{"say": {"text": "still here"}}')
+        await ci.person.say("hello", '{"say": {"txt": "x"}, "label": "1"}', "{" * 65, '{"say": {"text": "still here"}}')
         codes = [(await ci.next())["error"]["code"] for _ in range(3)]
         assert codes == ["usage", "usage", "too_long"]
         await ci.gets({"message": said("ci", "still here")})
 
 
 @pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"alice\n"])
-async def test_another_protocol_is_told_so_once_and_disconnected(
-    virtual_time: object, tmp_path: Path, data: bytes
-) -> None:
-    async with both(tmp_path) as chat:
+async def test_another_protocol_is_told_so_once_and_disconnected(virtual_time: object, data: bytes) -> None:
+    async with both() as chat:
         stranger = await chat.program()
-        await stranger.line.send(data)
+        await stranger.person.send(data)
         await stranger.gets({"bye": {"reason": "this port is for JSON lines; connect with nc to the other one"}}, {})
 
 
-async def test_words_that_are_commands_with_nc_are_only_words_here(virtual_time: object, tmp_path: Path) -> None:
-    async with both(tmp_path) as chat:
+async def test_words_that_are_commands_with_nc_are_only_words_here(virtual_time: object) -> None:
+    async with both() as chat:
         ci = await chat.member("ci", "lobby")
         words = ["stop", "bye", "/quit", "```"]
         await ci.send(*({"say": {"text": word}} for word in words))
         await ci.gets(*({"message": said("ci", word)} for word in words))
 
 
-async def test_a_secret_is_in_no_log_and_no_answer(
-    virtual_time: object, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_secret_is_in_no_log_and_no_answer(virtual_time: object, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    async with both(tmp_path) as chat:
+    async with both() as chat:
         ci = await chat.program()
         await ci.send(
             {"login": {"name": "a:b", "secret": "t0ken"}},
@@ -198,25 +191,23 @@ async def test_a_secret_is_in_no_log_and_no_answer(
             {"join": {"room": "lobby"}},
         )
         heard = json.dumps(await ci.up_to("entered"))
-    assert "t0ken" not in heard + caplog.text + (tmp_path / "chat_log.txt").read_text()
+        assert "t0ken" not in heard + caplog.text + chat.log
 
 
-async def test_the_end_of_input_takes_the_last_line_too(virtual_time: object, tmp_path: Path) -> None:
-    async with both(tmp_path) as chat:
+async def test_the_end_of_input_takes_the_last_line_too(virtual_time: object) -> None:
+    async with both() as chat:
         alice = await chat.person("alice")
         ci = await chat.program()
-        await ci.line.send(b'{"login":{"name":"ci"}}\n{"join":{"room":"lobby"}}\n{"say":{"text":"green"}}')
-        ci.line.send_eof()
+        await ci.person.send(b'{"login":{"name":"ci"}}\n{"join":{"room":"lobby"}}\n{"say":{"text":"green"}}')
+        ci.person.send_eof()
         await alice.hears("* ci joined", "ci: green", "* ci left")
 
 
 # Where it was.
 
 
-async def test_a_client_that_comes_back_misses_nothing_and_sees_nothing_twice(
-    virtual_time: object, tmp_path: Path
-) -> None:
-    async with both(tmp_path) as chat:
+async def test_a_client_that_comes_back_misses_nothing_and_sees_nothing_twice(virtual_time: object) -> None:
+    async with both() as chat:
         alice = await chat.member("alice", "lobby", "dev")
         await alice.send({"say": {"text": "before", "room": "lobby"}})
         ci = await chat.program("ci")
@@ -242,7 +233,7 @@ async def test_a_client_that_comes_back_misses_nothing_and_sees_nothing_twice(
         await follow("entered", "dev")
         await alice.send({"say": {"text": "1", "room": "lobby"}}, {"say": {"text": "2", "room": "lobby"}})
         await follow("message", "1")  # it has not read what follows
-        ci.line.reset()
+        ci.person.reset()
         while not any(line.get("message", {}).get("kind") == "quit" for line in await alice.up_to("message")):
             pass
         await alice.send({"say": {"text": "3", "room": "dev"}}, {"say": {"text": "4", "room": "lobby"}}, {"away": {}})
@@ -256,8 +247,8 @@ async def test_a_client_that_comes_back_misses_nothing_and_sees_nothing_twice(
         assert seen == {"lobby": ["1", "2", "4", "5"], "dev": ["3", "6"]}
 
 
-async def test_the_past_comes_only_if_it_is_asked_for(virtual_time: object, tmp_path: Path) -> None:
-    async with both(tmp_path) as chat:
+async def test_the_past_comes_only_if_it_is_asked_for(virtual_time: object) -> None:
+    async with both() as chat:
         alice = await chat.member("alice", "lobby")
         await alice.send(*({"say": {"text": f"{number}"}} for number in range(3)))
         for _ in range(3):
