@@ -8,6 +8,7 @@ from typing import ClassVar
 import trio
 
 from trichat import hookspecs
+from trichat._base import room_names
 from trichat._base.arguments import require
 from trichat._base.failures import one_for_all
 from trichat._base.messages import LOBBY, Message, Refuse
@@ -73,6 +74,14 @@ class Server:
     def members(self, room: str = LOBBY) -> Sequence[Person]:
         """Return the people in a room, in the order of entering."""
         return [presence.person for presence in self._core.hub.members(room)]
+
+    def find_room(self, name: str) -> str | None:
+        """Return the room that this name means, in whatever way it is written, or `None` if nobody is in it."""
+        try:
+            room = room_names.prepare(name)
+        except room_names.InvalidRoom:
+            return None
+        return room if self._core.hub.count(room) else None
 
     def topic(self, room: str = LOBBY) -> Message | None:
         """Return the message that set the topic of a room; `None` if it has no topic."""

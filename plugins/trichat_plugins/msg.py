@@ -6,7 +6,9 @@ from trichat import Client, Message, Refuse, Server, command
 class Msg:
     """Lets people talk in private."""
 
-    @command("msg", "NAME TEXT", help="tell one person something; a name of several words ends with a colon")
+    @command(
+        "msg", "NAME TEXT", help="tell one person something; a name of several words ends with a colon", group="talk"
+    )
     async def msg(self, client: Client, text: str) -> str | Refuse | None:
         """Tell it, and say what was told: a plugin may have changed it."""
         name, words = _split(client.server, text)

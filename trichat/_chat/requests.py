@@ -18,7 +18,7 @@ async def carry_out(context: Context, connection: Connection, request: Request) 
     """Do what a client asks for, and return what it is answered."""
     match request:
         case Command():
-            return await run_command(request, connection.client)
+            return await run_command(request, connection)
         case Say():
             said = await saying.say(
                 context, connection, request.text, request.room, request.kind, reply_to=request.reply_to
@@ -42,7 +42,8 @@ async def carry_out(context: Context, connection: Connection, request: Request) 
         case Quit():
             await saying.quit(context, connection, request.reason)
             return Answer()
-    raise AssertionError(f"no client that has joined can ask for {request!r}")
+    # Only the kind: a request may have secrets in it.
+    raise AssertionError(f"no client that has joined can ask for a {type(request).__name__}")
 
 
 async def _tell(context: Context, connection: Connection, request: Tell) -> Outcome:

@@ -86,7 +86,7 @@ class Chat:
         """The plugins that it runs, by name."""
         self.folder = folder
         """The folder that plugins write to; it has the chat log."""
-        self.dialogue: Dialogue = Dialogue()
+        self.dialogue: Dialogue = Dialogue(self._is_secret)
         """What was said and heard so far."""
         self.people: list[Person] = []
         """Everyone who ever connected, in order."""
@@ -135,6 +135,10 @@ class Chat:
     async def settled(self) -> None:
         """Wait until there is nothing left to do: every task waits for another one, or for time to pass."""
         await idle()
+
+    def _is_secret(self, command: str) -> bool:
+        found = self.server.commands.get(command)
+        return found is not None and found.secret
 
     @property
     def log_path(self) -> Path | None:

@@ -41,9 +41,9 @@ class ProbedPlugins(Plugins):
         contribution = super().call_contributing(hook, implementation, arguments)
         return _probed_lifespan(implementation.plugin, contribution) if hook == "lifespan" else contribution
 
-    def call_command(self, plugin: str, command: Command, client: Client, arguments: str) -> Any:
+    def call_command(self, plugin: str, command: Command, client: Client, arguments: str, room: str) -> Any:
         """Return what a command answers."""
-        answer = super().call_command(plugin, command, client, arguments)
+        answer = super().call_command(plugin, command, client, arguments, room)
         return _probed_call(f"/{command.name}", plugin, answer) if inspect.isawaitable(answer) else answer
 
 
