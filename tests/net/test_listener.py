@@ -13,7 +13,6 @@ from trichat._fronts.line.front import LineFront
 from trichat._net import listener as listener_module
 from trichat._net.listener import check_listeners
 from trichat._net.transport import SocketTransport, Transport
-from trichat._server import core_of
 
 FRONT = LineFront()
 
@@ -87,7 +86,7 @@ async def test_without_a_wire_it_leaves_the_choice_to_the_server(setup: Setup) -
 
 
 async def test_the_listener_of_a_server_knows_its_send_timeout(setup: Setup) -> None:
-    (listener,) = core_of(Server(Config.from_tables({"server": {"send_timeout": 600}}), plugins={}))._listeners
+    (listener,) = Server(Config.from_tables({"server": {"send_timeout": 600}}), plugins={}).listeners
     assert isinstance(listener, TcpListener)
     assert (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1_200_000) in listener._socket_options
 
@@ -188,7 +187,7 @@ async def test_a_second_listener_on_the_same_port_is_refused_and_leaves_nothing_
 
 async def test_it_knows_where_it_listens_for_as_long_as_it_does(setup: Setup) -> None:
     listener = TcpListener("127.0.0.1", 0, FRONT)
-    assert listener.addresses == ()
+    assert (listener.host, listener.port, listener.addresses) == ("127.0.0.1", 0, ())
     async with trio.open_nursery() as nursery:
         reported = await nursery.start(listener.serve, setup.accept)
         assert listener.addresses == reported

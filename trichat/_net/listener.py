@@ -95,8 +95,8 @@ class TcpListener:
         require(host, str, "a host must be a string")
         if port not in range(65536):
             raise ValueError(f"a port must be a number from 0 to 65535, not {port!r}")
-        self._host = host
-        self._port = port
+        self.host: str = host
+        self.port: int = port
         self._front = front
         self._required = required
         self.addresses: Sequence[Address] = ()
@@ -125,15 +125,15 @@ class TcpListener:
                 task_status.started(addresses)
 
     async def _open(self) -> list[socket.socket]:
-        place = Address(self._host, self._port)
+        place = Address(self.host, self.port)
         try:
             found = await trio.socket.getaddrinfo(
-                self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+                self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )
         except (OSError, UnicodeError) as error:
             raise StartError(f"cannot listen on {place}: {getattr(error, 'strerror', error)}") from error
         try:
-            return _listen_on_all([(family, str(address[0])) for family, _, _, _, address in found], self._port)
+            return _listen_on_all([(family, str(address[0])) for family, _, _, _, address in found], self.port)
         except OSError as error:
             raise StartError(f"cannot listen on {place}: {error.strerror}{_hint(error)}") from error
 

@@ -31,13 +31,14 @@ class JsonLines:
 
     @hookimpl
     def listeners(self, server: Server) -> Iterable[Listener]:
-        """Listen where the server listens, on another port."""
-        options, port, front = server.options, self._port, JsonFront()
-        if port != "next":
-            self._listeners = [TcpListener(options.host, port, front, options.send_timeout)]
+        """Listen on a port of its own; by default next to each TCP port of the server."""
+        front, seconds = JsonFront(), server.options.send_timeout
+        if self._port != "next":
+            self._listeners = [TcpListener(server.options.host, self._port, front, seconds)]
         else:
-            port = options.port + 1 if 0 < options.port < 65535 else 0
-            self._listeners = [TcpListener(options.host, port, front, options.send_timeout, required=False)]
+            ports = [(each.host, each.port) for each in server.listeners if isinstance(each, TcpListener)]
+            ports = [(host, port + 1 if 0 < port < 65535 else 0) for host, port in ports]
+            self._listeners = [TcpListener(host, port, front, seconds, required=False) for host, port in ports]
         return self._listeners
 
     @hookimpl

@@ -8,7 +8,7 @@ import trio
 from trichat_plugins.json_lines import JsonLines
 from trichat_plugins.json_lines.plugin import JsonLinesOptions
 
-from trichat import Address, Config, Server, StartError, Transport
+from trichat import Address, Config, Listener, Server, StartError, TcpListener, Transport, UnixListener
 from trichat.fronts import Front
 
 
@@ -79,6 +79,21 @@ async def test_if_another_program_has_that_port_the_server_runs_without_it(
             "(another program has the port; choose another port, or stop it); running without it",
         )
     ]
+
+
+def test_it_follows_the_listeners_that_a_program_gives_the_server() -> None:
+    given: list[Listener] = [TcpListener("127.0.0.1", 2048), UnixListener("chat.sock"), TcpListener("::1", 0)]
+    embedded = Server(plugins={}, listeners=given)
+    found = [each for each in JsonLines(JsonLinesOptions()).listeners(embedded) if isinstance(each, TcpListener)]
+    assert [(each.host, each.port) for each in found] == [("127.0.0.1", 2049), ("::1", 0)]
+
+
+def test_without_a_tcp_port_of_the_server_it_opens_none_unless_it_was_configured() -> None:
+    embedded = Server(plugins={}, listeners=[])
+    assert [*JsonLines(JsonLinesOptions()).listeners(embedded)] == []
+    [found] = JsonLines(JsonLinesOptions(port=2048)).listeners(embedded)
+    assert isinstance(found, TcpListener)
+    assert (found.host, found.port) == ("0.0.0.0", 2048)
 
 
 async def test_a_port_that_was_configured_must_be_had(taken: socket.socket) -> None:
