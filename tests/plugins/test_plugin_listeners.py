@@ -365,6 +365,44 @@ async def test_one_that_does_not_end_is_named_and_holds_up_nobody(
     assert caplog.messages == ["plugin 'stubborn': one of its listeners does not end although it was cancelled"]
 
 
+class Passing(Listener):
+    """Ends as soon as it has opened."""
+
+    async def serve(self, accept: Accept, *, task_status: trio.TaskStatus[list[Address]]) -> None:
+        await trio.lowlevel.checkpoint()
+        task_status.started([])
+
+
+@pytest.mark.parametrize("cancelled", [False, True], ids=["stop", "cancel"])
+async def test_a_connection_that_is_accepted_while_they_close_is_told_goodbye(
+    virtual_time: object, caplog: pytest.LogCaptureFixture, cancelled: bool
+) -> None:
+    ours, theirs = memory_stream_pair()
+
+    class Late(Listener):
+        """Accepts one more connection when it has to close."""
+
+        async def serve(self, accept: Accept, *, task_status: trio.TaskStatus[list[Address]]) -> None:
+            task_status.started([])
+            try:
+                await trio.sleep_forever()
+            finally:
+                with trio.move_on_after(CLEANUP / 2, shield=True):
+                    await trio.sleep_forever()
+                accept(StreamTransport(theirs, "10.0.0.7"))
+
+    server = Server(CONFIG, plugins={"late": Made(listeners=lambda: [Passing(), Late()])}, listeners=[])
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.serve)
+        if cancelled:
+            nursery.cancel_scope.cancel()
+        else:
+            server.stop()
+    with trio.fail_after(5):
+        assert (await ours.receive_some()).endswith(b"* the server is stopping\n")
+    assert caplog.messages == []
+
+
 async def test_a_plugin_in_shadow_lets_nobody_in(virtual_time: object, events: list[str]) -> None:
     config = Config.from_tables({"server": {"port": 0}, "plugins": {"porter": {"shadow": True}}})
     server = Server(config, plugins={"porter": Porter(Door("side", events), events=events)}, listeners=[])
@@ -442,17 +480,39 @@ async def test_a_replacement_waits_until_those_of_the_first_version_are_open(
         server.stop()
 
 
+class Slow(Porter):
+    """Takes two seconds to start."""
+
+    @hookimpl
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
+        await trio.sleep(2)
+        yield
+
+
 async def test_a_stop_while_those_of_a_new_version_open_opens_no_more(virtual_time: object, events: list[str]) -> None:
     async def replace() -> None:
-        new = Porter(Unready(), Door("side", events), events=events, name="new")
-        with pytest.raises(PluginError, match="plugin 'porter' cannot start: the server is stopping"):
-            await server.replace_plugin("porter", new, Policy(hook_timeout=60))
+        version = Porter(Unready(), Door("side", events), events=events)
+        with pytest.raises(PluginError, match=r"^plugin 'porter' cannot start: the server is stopping"):
+            await server.replace_plugin("porter", version, Policy(hook_timeout=60))
 
-    async with trio.open_nursery() as nursery, serving({"porter": Porter(events=events, name="old")}) as server:
+    async with trio.open_nursery() as nursery, serving({"porter": Porter(events=events)}) as server:
         nursery.start_soon(replace)
         await trio.sleep(1)
-    assert trio.current_time() < 2
-    assert events[-2:] == ["new is asked", "new leaves"]
+    assert trio.current_time() < 3
+    assert "side opens" not in events
+
+
+async def test_a_new_version_that_has_started_after_a_stop_opens_none(virtual_time: object, events: list[str]) -> None:
+    client, theirs = memory_stream_pair()
+    new = Slow(Door("side", events))
+    async with trio.open_nursery() as nursery, serving({"porter": Porter()}) as server:
+        server.attach(theirs, "10.0.0.7")  # it does not close its end, so it is given time
+        nursery.start_soon(server.replace_plugin, "porter", new)
+        await trio.sleep(1.9)
+    assert new.events == ["porter is asked"]
+    assert events == []
+    await client.aclose()
 
 
 # In the test kit

@@ -8,7 +8,7 @@ async def test_words_of_somebody_who_is_ignored_are_hidden_everywhere(chat: Chat
     alice, bob = await chat.join("alice"), await chat.join("bob")
     await alice.hears("* bob joined")
     await alice.say("/ignore BOB", "/ignore")
-    await alice.hears("* you no longer see what BOB says; /unignore BOB ends that", "* you ignore: BOB")
+    await alice.hears("* you no longer see what BOB says; /unignore BOB ends that", "* you ignore: bob")
     await bob.say("one", "/me waves", "/msg alice psst", "/nick bobby", "two", "/nick carol", "three", "/join dev")
     await alice.hears("* bob is now bobby", "* bobby is now carol", "* carol left")
     await alice.say("/join dev")
@@ -32,6 +32,20 @@ async def test_what_others_say_meanwhile_is_shown_and_so_are_the_words_after_it_
     await alice.hears("* you see again what Bob says", "* you ignore nobody")
     await bob.say("three")
     await alice.hears("bob: three")
+
+
+async def test_somebody_is_ignored_however_the_name_is_written(chat: Chat) -> None:
+    alice, bob = await chat.join("alice"), await chat.join("bob")
+    await alice.hears("* bob joined")
+    alike = "b\u043eb"  # with a Cyrillic o
+    await alice.say(f"/ignore {alike}", "/ignore")
+    await alice.hears(f"* you no longer see what {alike} says; /unignore {alike} ends that", "* you ignore: bob")
+    await bob.say("one")
+    await alice.hears_nothing()
+    await alice.say(f"/unignore {alike}", "/ignore", "/unignore bob", "/ignore \u0430lice")
+    await alice.hears(
+        f"* you see again what {alike} says", "* you ignore nobody", "* you do not ignore bob", "* that is you"
+    )
 
 
 async def test_who_cannot_be_ignored(chat: Chat) -> None:

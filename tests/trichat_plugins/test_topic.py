@@ -34,7 +34,7 @@ async def test_a_topic_is_told_kept_and_shown_to_those_who_enter(chat: Chat) -> 
     carol = await chat.connect()
     await carol.say("carol")
     await carol.hears("[date] * alice joined", "[date] * bob joined", "[date] * alice set the topic: standup at 9:30")
-    assert (await carol.next_line() or "").startswith("* welcome, carol; topic: standup at 9:30; here: alice, bob; ")
+    assert (await carol.next_line() or "").endswith("; bye leaves; topic: standup at 9:30")
     await alice.hears("* carol joined")
     await alice.say("/topic -", "/topic")
     await alice.hears("* alice removed the topic", "* lobby has no topic")
@@ -51,7 +51,7 @@ async def test_each_room_has_its_own_until_nobody_is_there(chat: Chat) -> None:
     await bob.hears("* alice set the topic: about tea", "* alice left")
     await bob.say("/join dev")
     await bob.hears("[date] * alice joined", "[date] * alice set the topic: about code")
-    await bob.hears("* you are in dev; topic: about code; here: alice")
+    await bob.hears("* you are in dev; here: alice; topic: about code")
     for person in (alice, bob):
         await person.say("/join lobby")
     await chat.settled()

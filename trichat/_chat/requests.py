@@ -61,6 +61,7 @@ async def _past(context: Context, connection: Connection, request: Past) -> Outc
     refusal = context.plugins.refusal(connection.client, "read", room, "reading the history")
     if refusal is not None:
         return refusal
+    await context.broadcaster.inbox.flush()  # what the client said before is in the page
     limit = min(max(request.limit, 0), MAX_PAGE)
     before = min(request.before or sys.maxsize, context.broadcaster.last_sent + 1)
     try:

@@ -98,11 +98,12 @@ def ignore(context: Context, connection: Connection, text: str) -> Refuse | None
     name = _name(text)
     if isinstance(name, Refuse):
         return name
-    if nicknames.comparison_key(name) == nicknames.comparison_key(connection.name):
+    other = context.hub.find(name)  # the name may be written with letters that only look alike
+    if other is connection.presence:
         return Refuse("that is you")
     if len(connection.ignored) >= MOST_IGNORED:
         return Refuse(f"you ignore {MOST_IGNORED} people already")
-    context.hub.ignore(connection, name)
+    context.hub.ignore(connection, name if other is None else other.name)
     return None
 
 
@@ -111,7 +112,13 @@ def unignore(context: Context, connection: Connection, text: str) -> Refuse | No
     name = _name(text)
     if isinstance(name, Refuse):
         return name
-    return None if context.hub.unignore(connection, name) else Refuse(f"you do not ignore {name}", "no_such_name")
+    hub = context.hub
+    if hub.unignore(connection, name):
+        return None
+    other = hub.find(name)
+    if other is not None and hub.unignore(connection, other.name):
+        return None
+    return Refuse(f"you do not ignore {name}", "no_such_name")
 
 
 def _name(text: str) -> str | Refuse:

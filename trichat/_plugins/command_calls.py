@@ -14,7 +14,7 @@ from trichat._plugins.commands import Answered, Command, Room, TakesRoom, marked
 from trichat._plugins.dispatch import Plugins
 from trichat._plugins.plugin_calls import log_failure
 from trichat._plugins.registry import Registered, Registry
-from trichat._plugins.secrecy import SecretRun
+from trichat._plugins.secrecy import secretly
 
 if TYPE_CHECKING:
     from trichat._chat.client import Client
@@ -44,8 +44,26 @@ def _as_calls(found: Iterable[Command], owner: Registered, plugins: Plugins) -> 
 
 def _as_call(command: Command, owner: Registered, plugins: Plugins) -> Command:
     if command.secret:
-        command = replace(command, run=SecretRun(command))
+        command = replace(command, run=_SecretRun(command))
     return replace(command, run=_Call(command, owner, plugins))
+
+
+class _SecretRun(TakesRoom):
+    """Runs a command whose arguments are secret."""
+
+    def __init__(self, command: Command) -> None:
+        self.__wrapped__ = command.run
+        self._command = command
+        self._what = f"/{command.name}"
+
+    def run_in(self, client: "Client", arguments: str, room: Room) -> Answered:
+        with secretly(self._what):
+            answer = self._command.run_in(client, arguments, room)
+        return self._wait_for(answer) if inspect.isawaitable(answer) else answer
+
+    async def _wait_for(self, answer: Awaitable[str | Refuse | None]) -> str | Refuse | None:
+        with secretly(self._what):
+            return await answer
 
 
 class _Call(TakesRoom):

@@ -27,7 +27,7 @@ That is not always `client.room`. Some fronts let a client be in several rooms, 
 """
 
 Answered = Awaitable[str | Refuse | None] | str | Refuse | None
-"""What running a command returns: the answer for the client, or what to await for it."""
+"""What running a command returns: the answer for the client, or an awaitable of it."""
 
 # The name of a command, or of a request of the control socket.
 NAME = re.compile(r"[a-z][a-z0-9-]*")
