@@ -114,13 +114,16 @@ async def test_a_page_of_the_past_goes_forward_from_an_id_and_back_from_the_end(
         await ci.gets({"error": {"code": "not_in_room", "reason": "you are not in dev"}, "label": "p"})
 
 
-async def test_a_command_is_answered(virtual_time: object) -> None:
+async def test_a_command_is_answered_in_the_room_that_it_is_given_in(virtual_time: object) -> None:
     async with both() as chat:
-        ci = await chat.member("ci", "dev")
-        await ci.send({"command": {"name": "who", "room": "dev"}, "label": "w"}, {"command": {"name": "nope"}})
-        answer, error = await ci.next(), await ci.next()
-        assert "ci" in answer["ok"]["text"]
-        assert answer["label"] == "w"
+        await chat.person("alice")
+        ci = await chat.member("ci", "dev", "lobby")
+        await ci.send({"command": {"name": "who", "room": "dev"}, "label": "1"}, {"command": {"name": "who"}})
+        await ci.gets({"ok": {"text": "here: ci"}, "label": "1"}, {"ok": {"text": "here: alice, ci"}})
+        await ci.send({"command": {"name": "who", "room": "ops"}}, {"command": {"name": "whoo"}, "label": "2"})
+        assert (await ci.next())["error"]["code"] == "not_in_room"
+        error = await ci.next()
+        assert error["label"] == "2"
         assert error["error"]["code"] == "unknown_command"
 
 
