@@ -1,5 +1,6 @@
 """The lines that clients send, each with one request: `{"say": {"room": "dev", "text": "hello"}, "label": "7"}`."""
 
+from contextlib import suppress
 from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, defstruct
@@ -9,8 +10,7 @@ from msgspec.structs import astuple
 from trichat import fronts
 from trichat_plugins.json_lines.cursors import id_at
 
-# Up to what every program can read exactly.
-Number = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Number = Annotated[int, Meta(ge=0, le=2**53 - 1)]  # every program can read it exactly
 
 
 class _Body(Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,9 +37,8 @@ class Join(_Body, frozen=True):
 
     def request(self, label: str) -> fronts.Request:
         """Ask for what was said after the cursor: all of it without a limit. Without either, ask for nothing."""
-        after, usual = (id_at(self.after), None) if self.after else (0, 0)
-        limit = usual if self.limit is UNSET else self.limit
-        return fronts.Join(self.room, self.key, after, limit, label=label)
+        after, most = (id_at(self.after), None) if self.after else (0, 0)
+        return fronts.Join(self.room, self.key, after, most if self.limit is UNSET else self.limit, label=label)
 
 
 class Part(_Body, frozen=True):
@@ -98,21 +97,16 @@ _decode_label = Decoder(_Labelled).decode
 
 
 def request_in(line: str) -> fronts.Request:
-    """Return what a line asks for; `Malformed` if it is not a request."""
+    """Return what a line asks for; `Malformed` if it is not a request, with its label if it has one."""
+    label = ""
     try:
         *bodies, label = astuple(_decode(line))
-        given = [body for body in bodies if body is not UNSET]
+        given = [*filter(None, bodies)]  # `UNSET` is false
         if len(given) != 1:
             raise ValueError(f"Expected one request, such as `say`, got {len(given)}")
         request: fronts.Request = given[0].request(label)
     except ValueError as error:
-        return fronts.Malformed(f"not a request: {error}", label=_label_in(line))
+        with suppress(ValueError, RecursionError):  # the latter if it is nested thousands of times
+            label = _decode_label(line).label
+        return fronts.Malformed(f"not a request: {error}", label=label)
     return request
-
-
-def _label_in(line: str) -> str:
-    """Return the label of a line that is not a request, if it has one."""
-    try:
-        return _decode_label(line).label
-    except (ValueError, RecursionError):  # the latter if it is nested thousands of times
-        return ""

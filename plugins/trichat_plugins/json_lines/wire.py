@@ -1,7 +1,8 @@
 """The lines that the server sends, and messages among them: `{"message": {"kind": "said", "sender": "alice", ...}}`."""
 
+import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from functools import lru_cache
 
 from msgspec import Struct
 from msgspec.json import Encoder
@@ -17,7 +18,7 @@ class Shown(Struct, frozen=True, omit_defaults=True):
 
     kind: Kind
     id: int
-    time: datetime
+    time: str
     cursor: str
     rooms: Sequence[str] = ()
     sender: str = ""
@@ -30,8 +31,13 @@ def shown(message: Message) -> Shown:
     """Return what clients see of a message."""
     # The rooms would tell everyone who shares one of them where else this person was.
     rooms = () if message.kind in ("quit", "renamed") else message.rooms
-    id, about, reply_to = message.id, message.about, message.reply_to
-    return Shown(message.kind, id, message.time, cursor_at(id), rooms, message.sender, message.text, about, reply_to)
+    id, sender, text, about = message.id, message.sender, message.text, message.about
+    return Shown(message.kind, id, _time(id // 1_000_000), cursor_at(id), rooms, sender, text, about, message.reply_to)
+
+
+@lru_cache(maxsize=1024)
+def _time(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def lines(objects: Sequence[Mapping[str, object]]) -> bytes:

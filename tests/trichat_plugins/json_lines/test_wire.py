@@ -76,10 +76,11 @@ def test_a_message_of_the_past_is_the_same_and_says_of_which_room(message: Messa
     assert line == {"message": {**fields, **AT_NOON}, "past": "dev"}
 
 
-def test_microseconds_are_part_of_the_time() -> None:
-    [line] = decoded(WIRE.encode([Message("x", "bob", id=NOON + 123)]))
+def test_the_time_is_the_second_in_which_it_was_said() -> None:
+    [line] = decoded(WIRE.encode([Message("x", "bob", id=NOON + 999_999)]))
 
-    assert line["message"]["time"] == "2025-11-22T12:00:00.000123Z"
+    assert line["message"]["time"] == "2025-11-22T12:00:00Z"
+    assert line["message"]["id"] == NOON + 999_999
 
 
 def test_what_is_for_one_person_alone_has_no_place_in_the_order() -> None:
