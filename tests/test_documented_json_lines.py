@@ -2,12 +2,16 @@
 
 import json
 import re
+import subprocess
+import sys
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
 import pytest
 from json_kit import Object, both, faults, stable
+from process_kit import served
 from trichat_plugins.json_lines.cursors import cursor_at, id_at
 from trichat_plugins.json_lines.from_client import FromClient, request_in
 
@@ -75,3 +79,26 @@ async def test_the_session_is_what_happens(virtual_time: object) -> None:
             else:
                 await alice.say(text)
         assert await ci.next() == {}
+
+
+def test_the_bot_answers_what_was_asked_while_the_server_was_away(tmp_path: Path) -> None:
+    [bot] = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "clock.py").write_text(bot)
+    with ExitStack() as stack:
+        with served(tmp_path) as server:
+            [port] = re.findall(r"^JSON lines: 127\.0\.0\.1:(\d+)$", "\n".join(server.banner), re.MULTILINE)
+            alice = server.join("alice")
+            command = [sys.executable, "clock.py", port]
+            running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+            stack.callback(running.wait)
+            stack.callback(running.kill)
+            assert running.stderr is not None
+            stack.callback(running.stderr.close)
+            alice.reads("* clock joined")
+            alice.say("!time")
+            assert re.fullmatch(r"clock: it is \d\d:\d\d", alice.reads_to("clock: ")[-1])
+        assert running.stderr.readline() == "the server is not there\n"
+        with served(tmp_path, "--set", f"plugins.json_lines.port={port}") as server:
+            bob = server.join("bob")
+            bob.say("!time")
+            assert re.fullmatch(r"clock: it is \d\d:\d\d", bob.reads_to("clock: ")[-1])
