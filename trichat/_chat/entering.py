@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from trichat import hookspecs
 from trichat._base import room_names
-from trichat._base.errors import ConnectionLost, RequiredPluginFailed
+from trichat._base.errors import ConnectionLost, NotSent
 from trichat._base.messages import Message, Refuse
 from trichat._chat.client import Connection
 from trichat._chat.context import Context
@@ -111,7 +111,7 @@ async def _join(
     """Take a place in the order, and send the part of the history that is missing, or the `problem` with it."""
     try:
         cursor = await context.broadcaster.inbox.join(connection, room, former)
-    except RequiredPluginFailed as failure:
+    except NotSent as failure:
         return Refuse(str(failure), "failed")
     if problem is None and part.limit != 0:
         try:
