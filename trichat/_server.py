@@ -55,6 +55,11 @@ class Server:
         return self._core.options
 
     @property
+    def listeners(self) -> Sequence[Listener]:
+        """Where its own connections come from. Those of plugins are not among them."""
+        return self._core.listeners
+
+    @property
     def plugin_names(self) -> Sequence[str]:
         """The plugins, in the order of their registration."""
         return [each.name for each in self._core.plugins.active.registry]

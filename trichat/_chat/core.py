@@ -107,7 +107,7 @@ class Core:
         """Those of plugins that have not crashed; empty before the start."""
         self._front: Front = LineFront()
         tcp = TcpListener(options.host, options.port, send_timeout=options.send_timeout)
-        self._listeners = [tcp] if listeners is None else listeners
+        self.listeners: Sequence[Listener] = [tcp] if listeners is None else listeners
         self._plugin_listeners = PluginListeners(self.run_listener)
         self.has_begun, self.has_ended = False, False
         """Whether `serve` was called, and whether that is over."""
@@ -228,7 +228,7 @@ class Core:
             with self.shutdown.opening_listeners:
                 async with self._replacing:
                     contributed = self._contributed_listeners()
-                    for listener in self._listeners:
+                    for listener in self.listeners:
                         reported = await nursery.start(listener.serve, self._accept, name="listener")
                         require(reported, list, f"{listener!r} must report a list of addresses")
                         addresses += reported

@@ -36,6 +36,8 @@ class RoomView(msgspec.Struct, frozen=True):
     """Whether what is said here is kept."""
     hints: Sequence[str]
     """What the client may want to know, such as `/help shows the commands`."""
+    last_id: int
+    """The id up to which the history goes: the client is sent live what comes after it."""
 
 
 class Answer(msgspec.Struct, frozen=True):
