@@ -240,7 +240,9 @@ class Hub:
 
 def _make_draft(connection: Connection) -> None:
     if connection.room:
-        connection.draft = Message("", connection.name, (connection.room,), bare=True)
+        # Nearly everyone is in one room, and has the tuple already.
+        room = connection.rooms if len(connection.rooms) == 1 else (connection.room,)
+        connection.draft = Message("", connection.name, room, bare=True)
 
 
 def _audience(members: Collection[Connection]) -> Audience:
