@@ -1,6 +1,5 @@
 """Slash commands that clients give: run for them alone, and refused in one sentence."""
 
-import logging
 from collections.abc import Iterable
 
 import pytest
