@@ -547,7 +547,8 @@ async def test_each_task_of_it_says_whom_or_what_it_serves(chat: Chat) -> None:
     await chat.join("alice", "10.0.0.8")
     names = sorted(line.split("  at ")[0].strip() for line in task_tree().splitlines())
     ours = [name for name in names if name.startswith(("broadcaster", "client", "plugin"))]
-    assert ours == ["broadcaster", "client 10.0.0.7", "client alice", "plugin chat_log", "plugin topic", "plugins"]
+    plugins = ["plugin chat_log", "plugin json_lines", "plugin topic", "plugins"]
+    assert ours == ["broadcaster", "client 10.0.0.7", "client alice", *plugins]
 
 
 async def test_a_stop_ends_within_its_time_whatever_a_plugin_does(virtual_time: object) -> None:
