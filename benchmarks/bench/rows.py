@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, product
 
 from bench.load import Load
-from bench.servers import BARE, FLOOR, PEERS, TRICHAT
+from bench.servers import BARE, FLOOR, JSON_LINES, PEERS, TRICHAT
 
 BEST_PEER = "best peer"
 
@@ -42,6 +42,7 @@ class Figure:
 FIGURES = {
     "cpu": Figure("CPU of the server per delivery", "µs", 1e6),
     "rate": Figure("messages a second", "", more_is_better=True),
+    "moves": Figure("moves a second", "", more_is_better=True),
     "p50": Figure("latency, median", "ms", 1e3),
     "p99": Figure("latency, 99th percentile", "ms", 1e3),
     "told": Figure("all joined and told", "s"),
@@ -100,6 +101,16 @@ class Row:
 
 def _saturated(clients: int) -> Load:
     return Load(clients, senders=10, messages=1_000_000, window=SATURATED, burst=MANY, limit=max(60, clients / 50))
+
+
+def _in_rooms(load: Load, rooms: int) -> Load:
+    """Return so many rooms, each of them like the one of `load`."""
+    return replace(
+        load, clients=load.clients * rooms, senders=load.senders * rooms, window=load.window * rooms, rooms=rooms
+    )
+
+
+_TEN_ROOMS = _in_rooms(Load(50, senders=2, messages=1_000_000, window=SATURATED, burst=MANY), rooms=10)
 
 
 def _fan_out(clients: int, *servers: str, goals: tuple[Goal, ...], long: bool = False, times: int = 1) -> Row:
@@ -198,6 +209,67 @@ ROWS = (
         shows=("cpu", "p50", "p99"),
         goals=(Goal("cpu", most=1.5, of="inspircd"), Goal("p50", most=1.5, of="inspircd")),
         times=9,
+    ),
+    *(
+        Row(
+            key=key,
+            title=f"{what}, saturated: 10 clients talk in each room",
+            load=load,
+            servers=(TRICHAT, FLOOR, "inspircd"),
+            shows=("cpu", "rate"),
+            goals=goals,
+            series="rooms of 500",
+        )
+        for key, what, load, goals in (
+            ("room-of-500", "one room of 500", _saturated(500), ()),
+            ("room-of-5000", "one room of 5,000", _saturated(5_000), ()),
+            (
+                "rooms-of-500",
+                "ten rooms of 500",
+                _in_rooms(_saturated(500), rooms=10),
+                (NEAR_FLOOR, HALF_OF_PEER, Goal("cpu", most=1.2, of=TRICHAT, row="room-of-5000")),
+            ),
+        )
+    ),
+    Row(
+        key="rooms-of-10",
+        title="1,000 rooms of ten, saturated: 2 clients talk in each",
+        load=Load(10_000, senders=2_000, rooms=1_000, messages=1_000_000, window=FLOODED, burst=MANY, limit=200),
+        servers=(TRICHAT, FLOOR, "inspircd"),
+        shows=("cpu", "rate"),
+        goals=(NEAR_FLOOR,),
+        long=True,
+    ),
+    Row(
+        key="nobody-moves",
+        title="ten rooms of 50, saturated: 2 clients talk in each; for comparison with the next row",
+        load=_TEN_ROOMS,
+        servers=(TRICHAT,),
+        shows=("cpu", "rate", "moves"),
+        times=2,
+        series="moves",
+    ),
+    Row(
+        key="some-move",
+        title="the same; after each 1,000 messages one of 20 more clients takes another name and another room",
+        load=replace(_TEN_ROOMS, clients=_TEN_ROOMS.clients + 20, movers=20),
+        servers=(TRICHAT,),
+        shows=("cpu", "rate", "moves"),
+        goals=(Goal("cpu", most=1.5, of=TRICHAT, row="nobody-moves"),),
+        times=2,
+        series="moves",
+    ),
+    *(
+        Row(
+            key=f"json-lines-{clients}",
+            title=f"JSON lines and the line protocol, saturated: {clients} clients, {senders} of them talk",
+            load=Load(clients, senders=senders, messages=1_000_000, window=window, burst=MANY),
+            servers=(TRICHAT, JSON_LINES),
+            shows=("cpu", "rate"),
+            goals=(Goal("cpu", most=1.3, of=TRICHAT, server=JSON_LINES),),
+            times=2,
+        )
+        for clients, senders, window in ((500, 10, SATURATED), (10, 2, FLOODED))
     ),
     Row(
         key="join-2000",
