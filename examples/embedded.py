@@ -8,14 +8,14 @@ from collections import Counter
 
 import trio
 
-from trichat import Client, Config, Handled, Message, Server, hookimpl, load_plugins
+from trichat import Client, Config, Handled, Message, NameDict, Server, hookimpl, load_plugins
 
 
 class Vote:
     """A plugin that the program keeps a reference to. Say `+1 tea` to vote for tea; your last vote counts."""
 
     def __init__(self) -> None:
-        self._votes: dict[str, str] = {}
+        self._votes: NameDict[str] = NameDict(limit=1000)
 
     @hookimpl
     def on_message(self, client: Client, message: Message) -> Handled | None:

@@ -1,6 +1,6 @@
 """A start that is cancelled, at each step of it: nothing is left, and nobody is blamed."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.lowlevel import Task
 
-from trichat import Config, Server, TcpListener, UnixListener, hookimpl, load_plugins
+from trichat import Config, Listener, Server, TcpListener, UnixListener, hookimpl, load_plugins
 from trichat.testing._chat import virtual_time
 from trichat.testing._chat.schedule import schedule
 from trichat.testing._exploring.error_log import failures_logged
@@ -23,7 +23,10 @@ ROUNDS = 20
 
 
 class Busy:
-    """A plugin whose tasks are at a checkpoint at every moment of the start, and that notes its lifespan."""
+    """A plugin whose tasks are at a checkpoint at every moment of the start, and that notes its lifespan.
+
+    It contributes listeners, too.
+    """
 
     def __init__(self) -> None:
         self.events: list[str] = []
@@ -38,6 +41,10 @@ class Busy:
         self.events.append("entered")
         yield
         self.events.append("left")
+
+    @hookimpl
+    def listeners(self) -> Sequence[Listener]:
+        return [TcpListener("127.0.0.1", 0), UnixListener("plugin.sock")]
 
     async def _produce(self) -> None:
         for number in range(ROUNDS):
@@ -103,7 +110,7 @@ def test_a_start_that_is_cancelled_leaves_nothing_and_blames_nobody(
         found: list[str] = []
         with schedule(seed), failures_logged(found), leftovers_noted(found):
             virtual_time.run(start, instrument, server, instruments=[instrument])
-        found += [f"{file} is still there" for file in tmp_path.glob("chat.sock*")]
+        found += [f"{file} is still there" for file in tmp_path.glob("*.sock*")]
         faults += [f"step {step}: {fault}" for fault in found]
         outcomes.add(tuple(busy.events))
         if not instrument.has_struck:

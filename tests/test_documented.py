@@ -272,7 +272,7 @@ def test_the_public_names_are_these() -> None:
     assert sorted(f"{alias.asname}" for node in imports for alias in node.names) == sorted(
         [
             *("Address", "Client", "Command", "Config", "ConfigError", "ConnectionLost", "ControlRequest", "Handled"),
-            *("Kind", "LOBBY", "Listener", "Message", "Person"),
+            *("Kind", "LOBBY", "Listener", "Message", "NameDict", "Person"),
             *(
                 "Meta",
                 "Network",
@@ -280,6 +280,7 @@ def test_the_public_names_are_these() -> None:
                 "Options",
                 "PluginError",
                 "Refuse",
+                "Room",
                 "Server",
                 "ServerOptions",
                 "StartError",
@@ -288,6 +289,7 @@ def test_the_public_names_are_these() -> None:
             "WorkerThreads",
             *("__version__", "command", "everyone"),
             *("format_log_lines", "hookimpl", "load_config", "load_plugins", "operators", "parse_log_line"),
+            "suggestion",
         ]
     )
 

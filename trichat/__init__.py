@@ -20,6 +20,8 @@ from trichat._base.messages import Handled as Handled
 from trichat._base.messages import Kind as Kind
 from trichat._base.messages import Message as Message
 from trichat._base.messages import Refuse as Refuse
+from trichat._base.name_dict import NameDict as NameDict
+from trichat._base.suggestion import suggestion as suggestion
 from trichat._base.worker_threads import WorkerThreads as WorkerThreads
 from trichat._chat.client import Client as Client
 from trichat._chat.person import Person as Person
@@ -33,6 +35,7 @@ from trichat._net.listener import TcpListener as TcpListener
 from trichat._net.transport import Transport as Transport
 from trichat._net.unix_listener import UnixListener as UnixListener
 from trichat._plugins.commands import Command as Command
+from trichat._plugins.commands import Room as Room
 from trichat._plugins.commands import command as command
 from trichat._plugins.commands import everyone as everyone
 from trichat._plugins.commands import operators as operators

@@ -9,7 +9,7 @@ from typing import ClassVar
 import trio
 
 from trichat import hookspecs
-from trichat._base import nicknames
+from trichat._base import nicknames, room_names
 from trichat._base.arguments import require
 from trichat._base.failures import one_for_all
 from trichat._base.messages import LOBBY, Message, Refuse
@@ -55,6 +55,11 @@ class Server:
         return self._core.options
 
     @property
+    def listeners(self) -> Sequence[Listener]:
+        """Where its own connections come from. Those of plugins are not among them."""
+        return self._core.listeners
+
+    @property
     def plugin_names(self) -> Sequence[str]:
         """The plugins, in the order of their registration."""
         return [each.name for each in self._core.plugins.active.registry]
@@ -77,6 +82,14 @@ class Server:
     def members(self, room: str = LOBBY) -> Sequence[Person]:
         """Return the people in a room, in the order of entering."""
         return [presence.person for presence in self._core.hub.members(room)]
+
+    def find_room(self, name: str) -> str | None:
+        """Return the room that this name means, in whatever way it is written, or `None` if nobody is in it."""
+        try:
+            room = room_names.prepare(name)
+        except room_names.InvalidRoom:
+            return None
+        return room if self._core.hub.count(room) else None
 
     def topic(self, room: str = LOBBY) -> Message | None:
         """Return the message that set the topic of a room; `None` if it has no topic."""
@@ -265,10 +278,10 @@ class Server:
     async def serve(self, *, task_status: trio.TaskStatus[list[Address]] = trio.TASK_STATUS_IGNORED) -> None:
         """Run the server until `stop` is called, and report where it listens when it does.
 
-        If it is stopped before that, it reports that it listens nowhere, and leaves the plugins that it has entered.
-        Raises `StartError` or `PluginError` if it cannot start. Cancelling it is as graceful as stopping it: it ends
-        within `shutdown_timeout`, every client leaves, every plugin is told, the log is whole. A server serves once:
-        calling this again raises `RuntimeError`.
+        It does not report where listeners of plugins listen. If it is stopped before that, it reports that it listens
+        nowhere, and leaves the plugins that it has entered. Raises `StartError` or `PluginError` if it cannot start.
+        Cancelling it is as graceful as stopping it: it ends within `shutdown_timeout`, every client leaves, every
+        plugin is told, the log is whole. A server serves once: calling this again raises `RuntimeError`.
         """
         with one_for_all():
             await self._core.serve(task_status)

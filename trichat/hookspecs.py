@@ -1,9 +1,9 @@
 """The hooks: everything that a plugin can be asked or told.
 
 A plugin marks its functions with `@trichat.hookimpl`. Each takes any of the arguments below, by name. Hooks to which
-plugins *contribute* (`lifespan`, `commands`, `announcements`, `control_requests`) are a plain `def`, and so is
-`permits`; all others are `def` or `async def`. A plain `def` runs at once in the task named, so it must not block; if
-one of those others returns an awaitable, that is awaited.
+plugins *contribute* (`lifespan`, `commands`, `listeners`, `announcements`, `control_requests`) are a plain `def`, and
+so is `permits`; all others are `def` or `async def`. A plain `def` runs at once in the task named, so it must not
+block; if one of those others returns an awaitable, that is awaited.
 
 Plugins are called one after the other: hooks marked `tryfirst` first and those marked `trylast` last; otherwise the
 plugin registered last is called first. In `on_broadcast`, plugins that are required come before all others.
@@ -28,6 +28,7 @@ from trichat._base.messages import Handled, Message, Refuse
 if TYPE_CHECKING:
     from trichat._chat.client import Client
     from trichat._chat.person import Person
+    from trichat._net.listener import Listener
     from trichat._plugins.commands import Command
     from trichat._server import Server
 
@@ -76,6 +77,28 @@ def commands() -> "Iterable[Command]":  # type: ignore[empty-body]
     Failure: the server does not start; nor does it if another plugin has the same command.
 
     Cancellation: it does not wait, so it cannot be cancelled.
+    """
+
+
+@hookspec
+def listeners(server: "Server") -> "Iterable[Listener]":  # type: ignore[empty-body]
+    """Contribute more ways in: listeners, each with the protocol that its clients speak.
+
+    Fires: once at start, after every `lifespan` has been entered and before any listener opens. They open after the
+    server's own. For a new version of a plugin, after its `lifespan` has been entered; those of the previous version
+    are closed by then, and clients that came through them stay connected. It must be a plain `def`.
+
+    Task: the server's; for a new version, that of its lifespan. Each listener then runs as a background task of the
+    plugin.
+
+    Answer: the listeners. They have `hook_timeout` to open, all together. A stop closes them before clients are told to
+    leave.
+
+    Failure: if it raises, or if a listener cannot open, the server does not start, and the error names the plugin; if
+    it is a new version, the previous one keeps running. A listener that fails later takes down only its plugin, as any
+    background task does; clients that came through it stay connected.
+
+    Cancellation: it does not wait, so it cannot be cancelled. A stop cancels the listeners.
     """
 
 
@@ -187,7 +210,7 @@ async def on_message(client: "Client", message: Message) -> Message | Handled | 
     Fires: for each message that is not blank, in the order of arrival, before anyone has seen it. Slash commands and
     private lines are not messages. The kind of a message says what becomes of the text: words in a room (`said`, `did`,
     `noticed`), a `topic`, or the reason that somebody gives for leaving (`left`, `quit`). Why somebody is away comes as
-    `did` without a room.
+    `did`, too; it is shown to those who ask.
 
     Task: the sender's own, so a plugin that waits here delays only the sender.
 

@@ -6,7 +6,7 @@ from trichat import Client, Refuse, command
 class Away:
     """Lets people say that they are away."""
 
-    @command("away", help="say why you are away; without a text, that you are back")
+    @command("away", help="say why you are away; without a text, that you are back", group="people")
     async def away(self, client: Client, text: str = "") -> str | Refuse:
         """Note it: `/who` and `/msg` show it."""
         refusal = await client.set_away(text)

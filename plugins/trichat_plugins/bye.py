@@ -23,10 +23,10 @@ class Bye:
         self._leave(client)
         return Handled()
 
-    @command("bye", help="leave the chat (bye without the slash works, too)", hint="bye leaves")
+    @command("bye", help="leave the chat (bye without the slash works, too)", hint="bye leaves", group="server")
     def _leave(self, client: Client) -> None:
         client.kick(f"goodbye, {client.name}")
 
-    @command("quit", help="leave the chat, and say why")
+    @command("quit", help="leave the chat, and say why", group="server")
     async def _quit(self, client: Client, reason: str = "") -> None:
         await client.quit(reason)

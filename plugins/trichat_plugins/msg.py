@@ -6,7 +6,9 @@ from trichat import Client, Message, Refuse, Server, command
 class Msg:
     """Lets people talk in private."""
 
-    @command("msg", "NAME TEXT", help="tell one person something; a name of several words ends with a colon")
+    @command(
+        "msg", "NAME TEXT", help="tell one person something; a name of several words ends with a colon", group="talk"
+    )
     async def msg(self, client: Client, text: str) -> str | Refuse | None:
         """Tell it, and say what was told: a plugin may have changed it."""
         name, words = _split(client.server, text)
@@ -21,7 +23,8 @@ class Msg:
 def _split(server: Server, text: str) -> tuple[str, str]:
     """Return the name and the words: `Alice Liddell: hello`, or `alice hello`."""
     before, colon, after = text.partition(":")
-    if colon and (" " not in before or server.find(before) is not None):
+    is_name = before == before.rstrip() and (" " not in before or server.find(before) is not None)
+    if colon and is_name:
         return before, after.strip()
     name, _, words = text.partition(" ")
     return name, words.strip()

@@ -6,13 +6,14 @@ from trichat import LOBBY, Client, Refuse, command
 class Rooms:
     """Lets people talk in rooms of their own."""
 
-    @command("join", help="enter a room; it is made if it is not there")
+    @command("join", help="enter a room; it is made if it is not there", group="rooms")
     async def join(self, client: Client, room: str = LOBBY) -> Refuse | None:
         """Enter a room, and leave the present one."""
         return await client.enter(room)
 
-    @command("rooms", help="show the rooms, and how many are in each")
+    @command("rooms", help="show the rooms: how many people are in each, and its topic", group="rooms")
     def rooms(self, client: Client) -> str:
         """List the rooms in the order of the alphabet."""
         server = client.server
-        return "\n".join(f"{room} ({len(server.members(room))})" for room in sorted(server.rooms))
+        topics = {topic.room: f": {topic.text}" for topic in server.topics}
+        return "\n".join(f"{room} ({len(server.members(room))}){topics.get(room, '')}" for room in sorted(server.rooms))

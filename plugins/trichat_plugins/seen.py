@@ -1,35 +1,43 @@
 """`/seen NAME` tells when somebody left, and why."""
 
 import time
-from collections import OrderedDict
+from typing import NamedTuple
 
-from trichat import Client, command, hookimpl
+from trichat import Client, NameDict, command, hookimpl
 
 # Departures that are remembered; the oldest is forgotten first.
 REMEMBERED = 1000
+
+
+class Departure(NamedTuple):
+    """When somebody left, in seconds since 1970, and why."""
+
+    name: str
+    time: float
+    reason: str
+
+    def __str__(self) -> str:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(self.time))
+        return f"{self.name} left at {when} UTC: {self.reason}"
 
 
 class Seen:
     """Notes departures."""
 
     def __init__(self) -> None:
-        self._departures: OrderedDict[str, tuple[float, str]] = OrderedDict()
+        self._departures: NameDict[Departure] = NameDict(limit=REMEMBERED)
 
     @hookimpl
     def on_disconnect(self, client: Client, reason: str) -> None:
         """Note who left, when and why."""
         if client.name:
-            self._departures[client.name.casefold()] = (time.time(), reason)
-            self._departures.move_to_end(client.name.casefold())
-            if len(self._departures) > REMEMBERED:
-                self._departures.popitem(last=False)
+            self._departures[client.name] = Departure(client.name, time.time(), reason)
 
-    @command("seen", help="tell when somebody left, and why")
+    @command("seen", help="tell when somebody left, and why", group="people")
     def seen(self, client: Client, name: str) -> str:
-        """Tell what is known about a name."""
-        if client.server.find(name) is not None:
-            return f"{name} is here"
-        if name.casefold() in self._departures:
-            when, reason = self._departures[name.casefold()]
-            return f"{name} left at {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(when))} UTC: {reason}"
-        return f"{name} has not left since the server started"
+        """Tell what is known about a name, in whatever way it is written."""
+        person = client.server.find(name)
+        if person is not None:
+            return f"{person} is here"
+        departure = self._departures.get(name)
+        return f"{name} has not left since the server started" if departure is None else str(departure)

@@ -38,7 +38,7 @@ class Stop:
             client.send(refusal.reason)
         return Handled()
 
-    @command("stop", help="stop the server (stop without the slash works, too)", action="stop")
+    @command("stop", help="stop the server (stop without the slash works, too)", action="stop", group="server")
     def _stop(self, client: Client) -> None:
         client.server.stop(f"stopped by {client.name}")
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from trichat import Client, Refuse, Server, StorageError, command, format_log_lines, hookimpl, parse_log_line
+from trichat import Client, Refuse, Room, Server, StorageError, command, format_log_lines, hookimpl, parse_log_line
 
 logger = logging.getLogger("trichat.topic")
 
@@ -28,16 +28,16 @@ class Topic:
             server.set_topic(message)
         yield
 
-    @command("topic", "[TEXT]", help="show or set what the room is about; /topic - removes it")
-    async def topic(self, client: Client, text: str = "") -> str | Refuse | None:
+    @command("topic", "[TEXT]", help="show or set what the room is about; /topic - removes it", group="rooms")
+    async def topic(self, client: Client, here: Room, text: str = "") -> str | Refuse | None:
         """Show the topic, or set it: plugins are asked about it like about any message."""
         server = client.server
         if not text:
-            topic = server.topic(client.room)
-            return f"the topic of {client.room} is: {topic.text}" if topic else f"{client.room} has no topic"
+            topic = server.topic(here)
+            return f"the topic of {here} is: {topic.text}" if topic else f"{here} has no topic"
         if len(text) > LONGEST:
             return Refuse(f"a topic has at most {LONGEST} characters", "too_long")
-        said = await client.say("" if text == "-" else text, kind="topic")
+        said = await client.say("" if text == "-" else text, here, kind="topic")
         if said is None or isinstance(said, Refuse):
             return said
         server.set_topic(said)

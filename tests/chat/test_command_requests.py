@@ -5,7 +5,11 @@ from collections.abc import Iterable
 import pytest
 import trio
 
-from trichat import Client, Command, Refuse, command, hookimpl, operators
+from trichat import Client, Command, Refuse, Room, command, hookimpl, operators
+from trichat._chat.command_requests import run_command
+from trichat._fronts.front import Answer, Outcome
+from trichat._fronts.requests import Command as CommandRequest
+from trichat._server import core_of
 from trichat.testing import Chat, running
 
 NO_COMMANDS = [
@@ -221,6 +225,106 @@ async def test_a_command_with_an_action_is_run_for_those_who_may_do_that_in_thei
     await root.hears("* kicked by root", unknown.replace("/nick", "/kick"))
 
 
+async def give_in_two_rooms(chat: Chat, *requests: CommandRequest) -> list[Outcome]:
+    """Give commands as bob, who is in the lobby and in dev, and speaks in dev."""
+    await chat.join("bob", address="10.0.0.7")
+    [connection] = core_of(chat.server).hub.clients()
+    core_of(chat.server).hub.enter(connection, "dev")
+    return [await run_command(request, connection) for request in requests]
+
+
+class Signpost:
+    """A plugin with commands that tell the room."""
+
+    @command("where", help="tell the room")
+    def where(self, client: Client, here: Room) -> str:
+        return here
+
+    @command("soon", help="tell the room after a while")
+    async def soon(self, client: Client, here: Room) -> str:
+        await trio.sleep(1)
+        return here
+
+
+@pytest.mark.chat(plugins=[Signpost])
+async def test_a_command_gets_the_room_in_which_it_is_given(chat: Chat) -> None:
+    requests = [CommandRequest(name, room=room) for name in ("where", "soon") for room in ("lobby", "")]
+    assert await give_in_two_rooms(chat, *requests) == [Answer("lobby"), Answer("dev")] * 2
+
+
+@pytest.mark.chat(plugins=[Removal])
+async def test_a_command_with_an_action_is_for_those_who_may_do_that_in_the_room_of_the_command(chat: Chat) -> None:
+    requests = [CommandRequest(name, room=room) for name in ("kick", "kic") for room in ("lobby", "dev")]
+    assert await give_in_two_rooms(chat, *requests) == [
+        Answer("kicked by bob"),
+        Refuse("/kick is for operators", "not_permitted"),
+        Refuse("there is no command /kic (did you mean '/kick'?)", "unknown_command"),
+        Refuse("there is no command /kic (did you mean '/nick'?)", "unknown_command"),
+    ]
+
+
+@pytest.mark.chat(plugins=[Signpost])
+async def test_a_command_for_a_room_that_its_client_is_not_in_is_refused(chat: Chat) -> None:
+    requests = [
+        CommandRequest("where", room="den"),
+        CommandRequest("whe", room="den"),
+        CommandRequest("where", room="-"),
+    ]
+    assert await give_in_two_rooms(chat, *requests) == [
+        Refuse("you are not in den", "not_in_room"),
+        Refuse("you are not in den", "not_in_room"),
+        Refuse("a room cannot be named '-'", "no_such_room"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("request_", "heard"),
+    [
+        (CommandRequest("me", "waves", room="lobby"), "** bob waves"),
+        (CommandRequest("topic", "soup", room="lobby"), "* bob set the topic: soup"),
+    ],
+)
+async def test_what_a_built_in_command_says_is_said_in_the_room_of_the_command(
+    chat: Chat, request_: CommandRequest, heard: str
+) -> None:
+    alice = await chat.join("alice")
+    bob = await chat.join("bob")
+    _, connection = core_of(chat.server).hub.clients()
+    core_of(chat.server).hub.enter(connection, "dev")
+    await run_command(request_, connection)
+    await alice.hears("* bob joined", heard)
+    assert heard in await bob.unheard()
+
+
+@pytest.mark.chat(plugins=[Signpost])
+async def test_the_room_of_a_command_is_found_however_it_is_written(chat: Chat) -> None:
+    requests = [CommandRequest("where", room=room) for room in ("#Lobby", "DEV")]
+    assert await give_in_two_rooms(chat, *requests) == [Answer("lobby"), Answer("dev")]
+
+
+@pytest.mark.chat(plugins=[Signpost])
+async def test_a_client_that_is_in_no_room_may_give_commands(chat: Chat) -> None:
+    await chat.join("bob")
+    [connection] = core_of(chat.server).hub.clients()
+    core_of(chat.server).hub.leave(connection, "lobby")
+    assert await run_command(CommandRequest("where"), connection) == Answer("")
+
+
+@pytest.mark.chat(plugins=[Signpost])
+async def test_a_command_gets_its_room_from_the_version_that_replaces_its_plugin(chat: Chat) -> None:
+    outcomes: list[Outcome] = []
+
+    async def give() -> None:
+        outcomes.extend(await give_in_two_rooms(chat, CommandRequest("where", room="lobby")))
+
+    async with trio.open_nursery() as nursery:
+        with core_of(chat.server).plugins.gates.holding("signpost"):
+            nursery.start_soon(give)
+            await chat.settled()
+            assert outcomes == []
+    assert outcomes == [Answer("lobby")]
+
+
 class Hanging:
     """Hangs in each hook that a command can lead to."""
 
@@ -249,6 +353,6 @@ async def test_a_plugin_that_hangs_is_blamed_and_not_the_command_that_asked_it(
     await alice.say(typed)
     patience = 2 * chat.server.options.hook_timeout
     assert await alice.next_line(patience) == "* the plugin 'hanging' failed"
-    [failure] = [record.getMessage() for record in caplog.records if record.name == "trichat.commands"]
+    [failure] = [record.getMessage() for record in caplog.records if record.name == "trichat.plugins"]
     assert failure.startswith(f"plugin 'hanging' failed in {hook}: it took longer than hook_timeout")
     assert (chat.server.clients[0].name, chat.server.clients[0].room) == ("alice", "lobby")

@@ -78,7 +78,7 @@ def test_a_plugin_in_shadow_is_shown_as_one(folder: Path) -> None:
 def test_behind_them_is_the_order_in_each_hook(folder: Path) -> None:
     lines = inventory(folder).table().splitlines()
     assert "on_message: stop, poll, bye" in lines
-    assert "lifespan: chat_log" in lines
+    assert "lifespan: chat_log, topic" in lines
     assert not [line for line in lines if line.startswith("on_disconnect") and "bye" in line]
 
 
@@ -156,7 +156,8 @@ def test_a_plugin_that_is_not_there_is_named_with_those_that_are(folder: Path) -
         inventory(folder).details("pol")
     assert str(refusal.value) == (
         "there is no plugin 'pol' (did you mean 'poll'?); "
-        "there are: blacklist, bye, chat_log, commands, me, nick, operators, rooms, seen, stop, poll"
+        "there are: away, blacklist, bye, chat_log, commands, ignore, json_lines, me, msg, nick, operators, rooms, "
+        "seen, stop, topic, poll"
     )
 
 

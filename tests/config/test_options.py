@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trichat import Config, ConfigError, Meta, Network, Options, PluginError, ServerOptions, load_config
-from trichat._config.options import checked, in_trial, read_config, suggestion, to_options
+from trichat._config.options import checked, in_trial, read_config, to_options
 from trichat._config.settings import Place, Setting
 
 TEA = Place("chat.toml", ("plugins", "tea"))
@@ -402,19 +402,6 @@ def test_options_cannot_be_changed() -> None:
 
     with pytest.raises(AttributeError):
         options.port = 1  # type: ignore[misc]
-
-
-@pytest.mark.parametrize(
-    ("word", "expected"),
-    [
-        ("prot", " (did you mean 'port'?)"),
-        ("hosts", " (did you mean 'host'?)"),
-        ("xyz", ""),
-        ("", ""),
-    ],
-)
-def test_a_suggestion_is_made_where_something_looks_alike(word: str, expected: str) -> None:
-    assert suggestion(word, ["host", "port"]) == expected
 
 
 toml_values = st.recursive(

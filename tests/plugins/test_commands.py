@@ -1,16 +1,17 @@
 """Slash commands: how they are typed, and the table of all of them."""
 
 import dataclasses
+import inspect
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Literal
 
 import pytest
-from client_kit import new_client
+from client_kit import new_client, new_connection
 from made_kit import Made
 
-from trichat import Client, Command, PluginError, Refuse, Server, command, operators
-from trichat._plugins.commands import command_table, marked_commands
+from trichat import Client, Command, PluginError, Refuse, Room, Server, command, operators
+from trichat._plugins.commands import command_table, marked_commands, parameter_types
 from trichat.testing import running
 
 
@@ -37,8 +38,13 @@ def test_the_table_has_the_commands_of_all_plugins_by_name() -> None:
     table = command_table([("commands", [WHO]), ("quiet", []), ("manual", iter([HELP]))])
 
     assert list(table) == ["who", "help"]
-    assert table["who"] == dataclasses.replace(WHO, plugin="commands")
-    assert table["help"] == dataclasses.replace(HELP, plugin="manual")
+    assert table["who"] == dataclasses.replace(WHO, plugin="commands", group="commands")
+    assert table["help"] == dataclasses.replace(HELP, plugin="manual", group="manual")
+
+
+def test_a_command_is_in_the_group_that_it_names_or_in_that_of_its_plugin() -> None:
+    table = command_table([("commands", [dataclasses.replace(WHO, group="people"), HELP])])
+    assert {name: each.group for name, each in table.items()} == {"who": "people", "help": "commands"}
 
 
 def test_without_plugins_there_are_no_commands() -> None:
@@ -82,6 +88,8 @@ def test_a_command_that_nobody_could_type_is_refused_naming_the_plugin(name: str
         ("who", "everyone", "Who"),
         ("action", None, "str"),
         ("help", None, "str"),
+        ("group", None, "str"),
+        ("secret", "yes", "bool"),
         ("arguments", 1, "str"),
     ],
 )
@@ -238,6 +246,110 @@ async def test_it_may_be_async_and_take_any_number_of_words(
     assert await give(games, alice, line) == answer  # type: ignore[misc]
 
 
+class Accounts:
+    """A plugin with a command that takes a secret."""
+
+    @command("login", help="say who you are", group="people", secret=True)
+    def login(self, client: Client, name: str, pin: int) -> str:
+        return f"welcome back, {name}"
+
+
+def test_a_marked_function_says_where_it_is_listed_and_what_is_secret() -> None:
+    [found] = marked_commands(Accounts())
+    assert (found.group, found.secret) == ("people", True)
+
+
+@pytest.mark.parametrize("arguments", ["alice hunter2", "hunter2", "alice 1 hunter2"])
+def test_the_usage_quotes_no_secret(alice: Client, arguments: str) -> None:
+    [found] = marked_commands(Accounts())
+    assert found.run(alice, arguments) == "usage: /login NAME PIN"
+
+
+class Places:
+    """A plugin whose commands ask for the room, at each place where a parameter can stand."""
+
+    @command("first", help="takes the room first")
+    def first(self, client: Client, here: Room, name: str = "nobody") -> str:
+        return f"{name} in {here}"
+
+    @command("between", help="takes the room between two words")
+    def between(self, client: Client, count: int, here: Room, text: str) -> str:
+        return f"{count} {text} in {here}"
+
+    @command("last", help="takes the room after an optional word")
+    def last(self, client: Client, name: str = "nobody", here: Room = Room("nowhere")) -> str:  # noqa: B008
+        return f"{name} in {here}"
+
+    @command("by-name", help="takes the room after all words")
+    async def by_name(self, client: Client, *words: str, here: Room) -> str:
+        return f"{'+'.join(words)} in {here}"
+
+    @command("alone", help="takes nothing else")
+    def alone(self, client: Client, *, here: Room) -> str:
+        return here
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("/first", "nobody in dev"),
+        ("/first bob the builder", "bob the builder in dev"),
+        ("/between 2 big rooms", "2 big rooms in dev"),
+        ("/between 2", "usage: /between COUNT TEXT"),
+        ("/last", "nobody in dev"),
+        ("/last bob", "bob in dev"),
+        ("/by-name a b", "a+b in dev"),
+        ("/by-name", " in dev"),
+        ("/alone", "dev"),
+        ("/alone dev", "usage: /alone"),
+    ],
+)
+async def test_a_parameter_for_the_room_is_not_a_word(alice: Client, line: str, answer: str) -> None:
+    name, _, arguments = line.removeprefix("/").partition(" ")
+    [found] = [each for each in marked_commands(Places()) if each.name == name]
+    answered = found.run_in(alice, arguments, "dev")
+    assert (await answered if inspect.isawaitable(answered) else answered) == answer
+
+
+def test_without_a_room_it_is_the_one_that_the_client_speaks_in() -> None:
+    connection = new_connection(Server(plugins={}, listeners=[]))
+    connection.room = "den"
+    [found] = [each for each in marked_commands(Places()) if each.name == "alone"]
+    assert found.run(connection.client, "") == "den"
+
+
+def test_the_usage_and_the_words_leave_the_room_out() -> None:
+    found = {each.name: each for each in marked_commands(Places())}
+    assert found["between"].usage == "/between COUNT TEXT"
+    assert parameter_types(found["between"]) == [int, str]
+
+
+def test_the_room_cannot_stand_in_the_place_of_the_client() -> None:
+    class Roomy:
+        @command("where", help="tell the room")
+        def where(self, here: Room, client: Client) -> str:
+            return here
+
+    with pytest.raises(PluginError, match="the function of /where must take the client as its first argument"):
+        list(marked_commands(Roomy()))
+
+
+def test_a_command_that_does_not_ask_for_the_room_is_run_without_it(alice: Client) -> None:
+    given: list[tuple[Client, str]] = []
+    Command("roll", "roll a die", lambda client, arguments: given.append((client, arguments))).run_in(alice, "6", "dev")
+    assert given == [(alice, "6")]
+
+
+def test_words_may_be_passed_by_name(alice: Client) -> None:
+    class Shop:
+        @command("buy", help="buy something")
+        def buy(self, client: Client, *, what: str, count: int = 1) -> str:
+            return f"{count} {what}"
+
+    [found] = marked_commands(Shop())
+    assert [found.run(alice, words) for words in ("tea", "tea 3")] == ["1 tea", "3 tea"]
+
+
 def test_functions_of_a_module_are_marked_likewise(alice: Client) -> None:
     module = ModuleType("games")
     exec("from trichat import command\n@command('toss', help='toss')\ndef toss(client): return 'heads'", vars(module))
@@ -262,12 +374,15 @@ async def test_in_a_chat_they_are_listed_run_and_kept_for_operators(virtual_time
         await bob.hears(
             "* /light is for operators",
             "* /roll NdM - roll dice",
-            "* /bye - leave the chat (bye without the slash works, too)",
+            "* group: games; plugin: games",
+            "* games   /roll NdM  /say-to NAME TEXT  /sum [NUMBERS ...]",
         )
         assert not [line for line in await bob.unheard() if "/light" in line]
         await alice.say("/help")
         await chat.settled()
-        assert "* /light STATE [ROOM] - switch the light" in await alice.unheard()
+        assert (
+            "* games   /light STATE [ROOM]  /roll NdM  /say-to NAME TEXT  /sum [NUMBERS ...]" in await alice.unheard()
+        )
 
 
 def test_commands_that_exit_are_a_fault_of_their_plugin() -> None:

@@ -45,16 +45,21 @@ def test_installed_plugins_are_found_by_name_and_not_imported(lookups: list[str]
     found = {plugin.name: plugin for plugin in find_plugins()}
     assert list(found) == [
         "anise",
+        "away",
         "blacklist",
         "bye",
         "chat_log",
         "commands",
+        "ignore",
+        "json_lines",
         "me",
+        "msg",
         "nick",
         "operators",
         "rooms",
         "seen",
         "stop",
+        "topic",
     ]
     assert not found["anise"].is_asked_for
     assert found["bye"].is_asked_for
@@ -110,7 +115,7 @@ def test_installed_plugins_come_first_then_those_of_the_folder_then_the_others(t
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(PLUGIN)
     found = find_plugins(str(tmp_path / "a_folder"), [tmp_path / "alone.py", "some.module", TeaPot])
-    assert [plugin.name for plugin in found][-5:] == ["stop", "in_folder", "alone", "module", "tea_pot"]
+    assert [plugin.name for plugin in found][-5:] == ["topic", "in_folder", "alone", "module", "tea_pot"]
 
 
 def test_two_of_one_name_are_refused_with_the_places_of_both(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from lifespan_kit import CrashingInBackground
 from trichat import Client, Handled, Message, PluginError, Refuse, Server, command, hookimpl
 from trichat._config.plugin_policy import Policy
 from trichat._plugins.dispatch import Plugins
-from trichat._plugins.shadow import SHOWN, Shadow, is_withheld, shadowing, shown
+from trichat._plugins.shadow import SHOWN, Shadow, is_withheld, noting_only, shadowing, shown
 from trichat.testing import Chat, running
 
 SHADOW = {"plugins": {"guard": {"shadow": True}}}
@@ -366,3 +366,14 @@ def test_what_is_done_outside_of_the_block_is_done() -> None:
 )
 def test_texts_are_shown_by_their_beginning(text: str, seen: str) -> None:
     assert shown(text) == seen
+
+
+def test_a_deed_can_be_noted_without_its_details() -> None:
+    noted: list[str] = []
+    with shadowing(noted.append):
+        with noting_only("done something in secret"):
+            assert is_withheld("sent %s", "hunter2")
+        assert is_withheld("sent %s", "a flower")
+    with noting_only("done something in secret"):
+        assert not is_withheld("sent %s", "hunter2")
+    assert noted == ["done something in secret", "sent 'a flower'"]

@@ -5,7 +5,7 @@ from client_kit import new_client
 from made_kit import Made, refusing
 from trichat_plugins.bye import Bye
 
-from trichat import Client, Handled, Message
+from trichat import Client, Handled, Message, Refuse, hookimpl
 from trichat._plugins.commands import marked_commands
 from trichat.testing import Chat
 
@@ -33,9 +33,9 @@ def test_what_only_looks_like_bye_is_a_message(alice: Client, text: str) -> None
 
 
 def test_the_command_does_the_same(alice: Client) -> None:
-    [command] = marked_commands(Bye())
-    assert command.usage == "/bye"
-    command.run(alice, "")
+    commands = {command.name: command for command in marked_commands(Bye())}
+    assert commands["bye"].usage == "/bye"
+    commands["bye"].run(alice, "")
     assert alice.ended
 
 
@@ -106,3 +106,33 @@ async def test_bye_in_a_message_of_several_lines_is_text(chat: Chat) -> None:
     alice = await chat.join("alice")
     await alice.say("```", "bye", "```")
     await alice.hears("alice: bye")
+
+
+class Filter:
+    """Refuses a reason with one word, handles another, and changes the rest."""
+
+    @hookimpl
+    def on_message(self, message: Message) -> Message | Handled | Refuse | None:
+        if "damn" in message.text:
+            return Refuse("mind your language")
+        return Handled() if message.text == "ignored" else message.with_text(message.text.upper())
+
+
+@pytest.mark.parametrize(
+    ("line", "told", "logged"),
+    [
+        ("/quit", "* bob left", "*quit bob"),
+        ("/quit for lunch", "* bob left: FOR LUNCH", "*quit bob: FOR LUNCH"),
+        ("/quit damn", "* bob left", "*quit bob"),
+        ("/quit ignored", "* bob left", "*quit bob"),
+    ],
+)
+@pytest.mark.chat(plugins=[Filter])
+async def test_quit_says_why_unless_a_plugin_refuses_the_reason(chat: Chat, line: str, told: str, logged: str) -> None:
+    alice, bob = await chat.join("alice"), await chat.join("bob")
+    await alice.hears("* bob joined")
+    await bob.say(line)
+    await bob.hears("* goodbye, bob")
+    await bob.hears_the_end()
+    await alice.hears(told)
+    assert chat.log[-1] == logged

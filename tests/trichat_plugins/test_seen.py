@@ -71,9 +71,18 @@ def test_who_had_no_name_takes_nobody_elses_place(seen: Seen, ask: Callable[[str
     assert "has not left" not in ask("guest 0")
 
 
-def test_a_name_is_known_however_it_is_written(seen: Seen, ask: Callable[[str], str]) -> None:
+@pytest.mark.parametrize("written", ["aLICE", "\u0430lice", "alice\U0001d159"], ids=ascii)
+def test_a_name_is_known_however_it_is_written_and_told_as_it_was(
+    seen: Seen, ask: Callable[[str], str], written: str
+) -> None:
     seen.on_disconnect(client("Alice"), "goodbye, Alice")
-    assert ask("aLICE").endswith("UTC: goodbye, Alice")
+    match = _LEFT.fullmatch(ask(written))
+    assert match is not None
+    assert (match["name"], match["how"]) == ("Alice", "goodbye, Alice")
+
+
+def test_what_cannot_be_a_name_has_not_left(ask: Callable[[str], str]) -> None:
+    assert ask("a:b") == "a:b has not left since the server started"
 
 
 @pytest.mark.parametrize("name", ["", "alice"])
@@ -131,7 +140,8 @@ async def test_seen_tells_a_goodbye(chat: Chat) -> None:
         ("/seen", "* usage: /seen NAME"),
         ("/seen carol", "* carol has not left since the server started"),
         ("/seen alice", "* alice is here"),
-        ("/seen ALICE", "* ALICE is here"),
+        ("/seen ALICE", "* alice is here"),
+        ("/seen \u0430lice", "* alice is here"),
     ],
 )
 async def test_seen_answers_who_asks(chat: Chat, typed: str, answer: str) -> None:

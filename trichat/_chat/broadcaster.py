@@ -8,6 +8,7 @@ ends between two batches, and its live messages begin there: none can be missing
 How the two steps follow each other is up to the order: see `LocalBroadcaster` and `SharedBroadcaster`.
 """
 
+import logging
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
@@ -24,8 +25,11 @@ from trichat._chat.inbox import Inbox
 from trichat._chat.order import Order
 from trichat._chat.person import Presence
 from trichat._chat.turns import Turns
+from trichat._fronts.front import Wire
 from trichat._net.outbox import Outbox, put_to_all
 from trichat._plugins.dispatch import Plugins
+
+logger = logging.getLogger("trichat.broadcaster")
 
 # A long fan-out lets other tasks run after so many members or so many bytes: about five milliseconds of sends, as long
 # as Python lets a thread run. Each such pause costs as much as twenty sends, because the caches lose the loop's data.
@@ -125,20 +129,24 @@ class Broadcaster(ABC):
 
         A person with several connections joins with the first one and leaves with the last one.
         """
+        names = dict[Presence, str]()  # somebody may be renamed twice
         for rename in batch.renames:
-            if rename.presence.rooms:
-                yield Message("", rename.presence.name, rename.presence.rooms, "renamed", about=rename.name)
+            presence = rename.presence
+            if presence.rooms:
+                name = names.get(presence, presence.name)
+                yield Message("", name, presence.rooms, "renamed", about=rename.name)
+            names[presence] = rename.name
         for left in batch.left:
             yield Message(left.reason, left.presence.name, left.rooms, left.kind)
         for join in batch.joins:
             if join.former and self.hub.count_of(join.connection.presence, join.former) == 1:
-                yield Message("", join.connection.name, (join.former,), "left")
+                yield Message("", batch.name_of(join.connection.presence), (join.former,), "left")
         joined = set[tuple[Presence, str]]()
         for join in batch.joins:
             place = (join.connection.presence, join.room)
             if place not in joined and not self.hub.is_in(*place):
                 joined.add(place)
-                yield Message("", join.connection.name, (join.room,), "joined")
+                yield Message("", batch.name_of(join.connection.presence), (join.room,), "joined")
 
     async def deliver(self, batch: Batch, messages: Sequence[Message]) -> None:
         """Tell the plugins of messages that have their places, send them, and let the changes of `batch` take effect.
@@ -166,12 +174,13 @@ class Broadcaster(ABC):
             await self._send(messages, batch)
         else:
             # They see what is told in their former room up to here, but not that they left it.
-            own = {(join.connection.name, (join.former,)) for join in moving}
+            own = {(batch.name_of(join.connection.presence), (join.former,)) for join in moving}
             told = [message.kind == "left" and (message.sender, message.rooms) in own for message in messages]
             begin = told.index(True) if True in told else len(messages)
             await self._send(messages[:begin], batch)
             for join in moving:
                 self.hub.leave(join.connection, join.former)
+                join.connection.outbox.put_ahead()  # it comes before the history of the other room
             await self._send(messages[begin:], batch)
         self.conclude(batch, messages)
 
@@ -234,21 +243,30 @@ class Broadcaster(ABC):
             join.done.set()
 
 
+def encoded(wire: Wire, messages: Sequence[Message], outboxes: Iterable[Outbox]) -> bytes:
+    """Return the messages in bytes. If the wire fails, it is its clients who pay for it: they are disconnected."""
+    try:
+        return wire.encode(messages)
+    except Exception:
+        logger.exception("%r cannot encode messages; its clients are disconnected", wire)
+        for outbox in outboxes:
+            outbox.give_up("an error in the server")
+        return b""
+
+
 def _copies(audience: Audience, messages: Sequence[Message], batch: Batch) -> Iterator[tuple[bytes, Sequence[Outbox]]]:
     """Yield what the members of an audience are sent, each piece with the outboxes that it goes to."""
     if audience.is_uniform:
         for wire, outboxes in audience.groups.items():
-            yield wire.encode(messages), outboxes
+            yield encoded(wire, messages, outboxes), outboxes
         return
     senders = batch.senders()
     said_by = [senders.get(message.id) for message in messages]
     without_echo = {sender for sender in said_by if sender is not None and not sender.wire.echoes}
     left_out = {sender.outbox for sender in without_echo}
     for wire, outboxes in audience.groups.items():
-        yield (
-            wire.encode(messages),
-            outboxes if wire.echoes or not left_out else [each for each in outboxes if each not in left_out],
-        )
+        together = outboxes if wire.echoes or not left_out else [each for each in outboxes if each not in left_out]
+        yield encoded(wire, messages, together), together
     for connection in without_echo.union(audience.selective):
         has_echo = connection.wire.echoes
         own = [
@@ -257,7 +275,7 @@ def _copies(audience: Audience, messages: Sequence[Message], batch: Batch) -> It
             if (has_echo or sender is not connection) and connection.shows(message)
         ]
         if own:
-            yield connection.wire.encode(own), (connection.outbox,)
+            yield encoded(connection.wire, own, (connection.outbox,)), (connection.outbox,)
 
 
 def _by_rooms(messages: Sequence[Message]) -> Iterable[tuple[tuple[str, ...], Sequence[Message]]]:

@@ -2,32 +2,35 @@
 
 import inspect
 import logging
-from typing import TYPE_CHECKING
 
 from trichat._base.messages import Refuse
-from trichat._config.options import suggestion
+from trichat._base.suggestion import suggestion
+from trichat._chat.client import Connection
+from trichat._chat.saying import room_in
 from trichat._fronts.front import Answer, Outcome
 from trichat._fronts.requests import Command as CommandRequest
-
-if TYPE_CHECKING:
-    from trichat._chat.client import Client
 
 logger = logging.getLogger("trichat.commands")
 
 
-async def run_command(request: CommandRequest, client: "Client") -> Outcome:
+async def run_command(request: CommandRequest, connection: Connection) -> Outcome:
     """Run a command of a plugin for a client, and return what it answers, or why it did not run."""
+    client = connection.client
+    # Without a room it may still run: `/join` is for those who are in none.
+    room = room_in(connection, request.room) if request.room else connection.room
+    if isinstance(room, Refuse):
+        return room
     commands = client.server.commands
     command = commands.get(request.name)
     if command is None:
-        known = [f"/{name}" for name, each in commands.items() if each.refusal(client) is None]
+        known = [f"/{name}" for name, each in commands.items() if each.refusal(client, room) is None]
         nearest = suggestion(f"/{request.name}", known)
         return Refuse(f"there is no command /{request.name}{nearest}", "unknown_command")
-    refusal = command.refusal(client)
+    refusal = command.refusal(client, room)
     if refusal is not None:
         return refusal
     try:
-        answer = command.run(client, request.arguments)
+        answer = command.run_in(client, request.arguments, room)
         if inspect.isawaitable(answer):
             answer = await answer
     except Exception as error:

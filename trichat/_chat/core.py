@@ -36,6 +36,7 @@ from trichat._plugins.dispatch import Plugins
 from trichat._plugins.hot_swap import Replacement
 from trichat._plugins.lifespans import Lifespans
 from trichat._plugins.loader import load_plugins
+from trichat._plugins.plugin_listeners import PluginListeners, checked_listeners
 from trichat._plugins.storage import Storages
 from trichat._plugins.tracing import Tracer
 
@@ -57,7 +58,8 @@ class Core:
     """The parts of one server. Arguments and errors are those of `Server`, which is `server`."""
 
     plugins_class: ClassVar[type[Plugins]] = Plugins
-    """For the test kit, which puts a cancel scope around each call; in `run_session`, around each session."""
+    """For the test kit, which puts a cancel scope around each call; in `run_session`, around each session. In
+    `run_listener`, it opens nothing."""
     order_class: ClassVar[type[Order]] = LocalOrder
     """For tests, and for orders to come."""
     clock: "ClassVar[staticmethod[[], int]]" = staticmethod(time.time_ns)
@@ -105,7 +107,8 @@ class Core:
         """Those of plugins that have not crashed; empty before the start."""
         self._front: Front = LineFront()
         tcp = TcpListener(options.host, options.port, send_timeout=options.send_timeout)
-        self._listeners = [tcp] if listeners is None else listeners
+        self.listeners: Sequence[Listener] = [tcp] if listeners is None else listeners
+        self._plugin_listeners = PluginListeners(self.run_listener)
         self.has_begun, self.has_ended = False, False
         """Whether `serve` was called, and whether that is over."""
         self._variables = Variables()
@@ -142,7 +145,7 @@ class Core:
             if name not in self.plugins.active.registry:
                 raise PluginError(f"there is no plugin {name!r} that another one could replace")
             commands = self.commands
-            replacement = Replacement(name, plugin, policy, self.server, self.plugins, commands)
+            replacement = Replacement(name, plugin, policy, self.server, self.plugins, self._plugin_listeners, commands)
             try:
                 await replacement.take_place(self._lifespans)
                 commands = replacement.commands
@@ -200,10 +203,10 @@ class Core:
                 self.broadcaster.inbox.close()
                 task_status.started([])
             else:
-                await self._take_clients(task_status)
+                await self._take_clients(lifespans, task_status)
         logger.info("stopped")
 
-    async def _take_clients(self, task_status: trio.TaskStatus[list[Address]]) -> None:
+    async def _take_clients(self, lifespans: Lifespans, task_status: trio.TaskStatus[list[Address]]) -> None:
         grace = BROADCASTER_SHARE * self.options.shutdown_timeout
         self.commands = self._without_crashed(command_table(commands_of_all(self.plugins)))
         async with (
@@ -211,22 +214,43 @@ class Core:
             trio.open_nursery() as self._nursery,
         ):
             try:
-                await self._listen(task_status)
+                await self._listen(lifespans, task_status)
             finally:
+                # It shields itself, and has a deadline.
+                await self._plugin_listeners.close()  # noqa: ASYNC102
                 self._end_sessions()
 
-    async def _listen(self, task_status: trio.TaskStatus[list[Address]]) -> None:
+    async def _listen(self, lifespans: Lifespans, task_status: trio.TaskStatus[list[Address]]) -> None:
         """Take connections until the server stops."""
         async with trio.open_nursery() as nursery:
             addresses: list[Address] = []
+            # A plugin that is replaced meanwhile would open the listeners of both versions.
             with self.shutdown.opening_listeners:
-                for listener in self._listeners:
-                    reported = await nursery.start(listener.serve, self._accept, name="listener")
-                    require(reported, list, f"{listener!r} must report a list of addresses")
-                    addresses += reported
-            task_status.started(addresses)
+                async with self._replacing:
+                    contributed = self._contributed_listeners()
+                    for listener in self.listeners:
+                        reported = await nursery.start(listener.serve, self._accept, name="listener")
+                        require(reported, list, f"{listener!r} must report a list of addresses")
+                        addresses += reported
+                    for plugin, listeners in contributed.items():
+                        start_more = partial(self._plugin_listeners.open, plugin, listeners)
+                        await lifespans.extend(plugin, start_more)
+            task_status.started([] if self.shutdown.requested.is_set() else addresses)
             await self.shutdown.requested.wait()
             nursery.cancel_scope.cancel()
+
+    def _contributed_listeners(self) -> Mapping[str, Sequence[Listener]]:
+        """Return the listeners of each plugin that has any. Raises `PluginError`."""
+        registry = self.plugins.active.registry
+        found = {
+            name: checked_listeners(name, registry[name].policy, contribution)
+            for name, contribution in self.plugins.contributions(hookspecs.listeners, self.server)
+        }
+        return {name: listeners for name, listeners in found.items() if listeners}
+
+    async def run_listener(self, listener: Listener, *, task_status: trio.TaskStatus[list[Address]]) -> None:
+        """Run a listener that a plugin contributes."""
+        await listener.serve(self._accept, task_status=task_status)
 
     def _accept(self, transport: Transport, front: Front | None = None) -> None:
         self._start(self._session(transport, front), self.run_session)

@@ -120,12 +120,12 @@ async def _join(
             problem = str(unavailable)
     if problem is not None:
         await send(connection.wire.encode([Message(problem, rooms=(), kind="notice")]))
-    await send(connection.dialogue.entered(_view(context, connection, room)))
+    await send(connection.dialogue.entered(_view(context, connection, room, cursor - 1)))
     logger.info("%s entered %s" if former else "%s joined %s", connection, room)
     return None
 
 
-def _view(context: Context, connection: Connection, room: str) -> RoomView:
+def _view(context: Context, connection: Connection, room: str, last_id: int) -> RoomView:
     # Only as many as are shown: in a storm of joins, each welcome would walk through everyone.
     shown = connection.dialogue.names_shown
     people = context.hub.members(room, None if shown is None else shown + 1)
@@ -140,4 +140,5 @@ def _view(context: Context, connection: Connection, room: str) -> RoomView:
         count=context.hub.count(room) - 1,
         keeps_history=context.plugins.active.implements(hookspecs.history),
         hints=sorted(hints),  # an order that no reload changes
+        last_id=last_id,
     )

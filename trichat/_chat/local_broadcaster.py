@@ -11,7 +11,7 @@ import trio
 from trichat._base.errors import RequiredPluginFailed
 from trichat._base.messages import Message
 from trichat._chat.batch import Batch
-from trichat._chat.broadcaster import LONGEST_AT_ONCE, MEMBERS_AT_ONCE, Broadcaster
+from trichat._chat.broadcaster import LONGEST_AT_ONCE, MEMBERS_AT_ONCE, Broadcaster, encoded
 from trichat._chat.client import Connection
 from trichat._chat.hub import Hub
 from trichat._chat.order import LocalOrder
@@ -56,7 +56,7 @@ class LocalBroadcaster(Broadcaster):
             self.inbox.wake()
             return True
         for wire, outboxes in audience.groups.items():
-            put_to_all(outboxes, wire.encode(messages))
+            put_to_all(outboxes, encoded(wire, messages, outboxes))
         self.last_sent = messages[0].id
         self.turns.note_sent_at_once(started, now())
         return True

@@ -18,7 +18,7 @@ async def carry_out(context: Context, connection: Connection, request: Request) 
     """Do what a client asks for, and return what it is answered."""
     match request:
         case Command():
-            return await run_command(request, connection.client)
+            return await run_command(request, connection)
         case Say():
             said = await saying.say(
                 context, connection, request.text, request.room, request.kind, reply_to=request.reply_to
@@ -42,7 +42,8 @@ async def carry_out(context: Context, connection: Connection, request: Request) 
         case Quit():
             await saying.quit(context, connection, request.reason)
             return Answer()
-    raise AssertionError(f"no client that has joined can ask for {request!r}")
+    # Only the kind: a request may have secrets in it.
+    raise AssertionError(f"no client that has joined can ask for a {type(request).__name__}")
 
 
 async def _tell(context: Context, connection: Connection, request: Tell) -> Outcome:
@@ -60,6 +61,7 @@ async def _past(context: Context, connection: Connection, request: Past) -> Outc
     refusal = context.plugins.refusal(connection.client, "read", room, "reading the history")
     if refusal is not None:
         return refusal
+    await context.broadcaster.inbox.flush()  # what the client said before is in the page
     limit = min(max(request.limit, 0), MAX_PAGE)
     before = min(request.before or sys.maxsize, context.broadcaster.last_sent + 1)
     try:

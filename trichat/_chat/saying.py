@@ -7,7 +7,7 @@ import inspect
 from typing import Literal
 
 from trichat._base import nicknames, room_names
-from trichat._base.messages import Handled, Message, Refuse
+from trichat._base.messages import LOBBY, Handled, Message, Refuse
 from trichat._chat.client import Connection, Kind
 from trichat._chat.context import Context
 
@@ -70,14 +70,14 @@ async def tell(context: Context, connection: Connection, name: str, text: str) -
     line = Message(answer, connection.name, (), about=other.name)
     for each in other.connections:
         if each.shows(line):
-            each.outbox.put(each.wire.encode((line,)))
+            each.show(line)
     return line
 
 
 async def set_away(context: Context, connection: Connection, text: str) -> Refuse | None:
     """Note why the person behind a client is away, unless a plugin refuses the text."""
     if text:
-        answer = await _ask(context, connection, Message(text, connection.name, (), "did"))
+        answer = await _ask(context, connection, Message(text, connection.name, connection.rooms or (LOBBY,), "did"))
         if not isinstance(answer, Message):
             return answer if isinstance(answer, Refuse) else None
         text = answer.text
@@ -98,11 +98,12 @@ def ignore(context: Context, connection: Connection, text: str) -> Refuse | None
     name = _name(text)
     if isinstance(name, Refuse):
         return name
-    if nicknames.comparison_key(name) == nicknames.comparison_key(connection.name):
+    other = context.hub.find(name)  # the name may be written with letters that only look alike
+    if other is connection.presence:
         return Refuse("that is you")
     if len(connection.ignored) >= MOST_IGNORED:
         return Refuse(f"you ignore {MOST_IGNORED} people already")
-    context.hub.ignore(connection, name)
+    context.hub.ignore(connection, name if other is None else other.name)
     return None
 
 
@@ -111,7 +112,13 @@ def unignore(context: Context, connection: Connection, text: str) -> Refuse | No
     name = _name(text)
     if isinstance(name, Refuse):
         return name
-    return None if context.hub.unignore(connection, name) else Refuse(f"you do not ignore {name}", "no_such_name")
+    hub = context.hub
+    if hub.unignore(connection, name):
+        return None
+    other = hub.find(name)
+    if other is not None and hub.unignore(connection, other.name):
+        return None
+    return Refuse(f"you do not ignore {name}", "no_such_name")
 
 
 def _name(text: str) -> str | Refuse:

@@ -9,8 +9,9 @@ import msgspec
 
 from trichat import hookspecs
 from trichat._base.errors import PluginError
+from trichat._base.suggestion import suggestion
 from trichat._cli.config_dump import keys
-from trichat._config.options import Config, suggestion
+from trichat._config.options import Config
 from trichat._plugins.commands import command_table, marked_commands
 from trichat._plugins.discovery import Extra, Found, find_plugins
 from trichat._plugins.dispatch import Plugins

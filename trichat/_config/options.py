@@ -13,6 +13,7 @@ from trichat._base.addresses import LOOPBACK, Network
 from trichat._base.arguments import require
 from trichat._base.errors import ConfigError, PluginError
 from trichat._base.failures import described, pass_on, with_place
+from trichat._base.suggestion import suggestion
 from trichat._config.settings import Keys, Place, Setting, with_settings
 
 # The name of a configuration without a file.
@@ -276,14 +277,6 @@ def _choices(wanted: Any) -> Iterator[str]:
             yield from _choices(alternative)
     elif isinstance(wanted, type):
         yield f"`{wanted.__name__}`"
-
-
-def suggestion(word: str, known: list[str]) -> str:
-    """Return ` (did you mean '...'?)` if a known word looks like `word`, or else an empty string."""
-    import difflib  # needed only for a misspelled word
-
-    close = difflib.get_close_matches(word, known, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _decode(cls: type, value: object) -> object:

@@ -100,10 +100,14 @@ class Outbox:
         elif self._backlog_bytes + len(data) <= self._limit:
             self._keep(data)
         else:
-            # What is partly sent stays, so that the reason can follow on a line of its own.
+            self.give_up(f"too slow: more than {self._limit} bytes were waiting")
+
+    def give_up(self, reason: str) -> None:
+        """Send nothing more but the rest of what is partly sent, so that the reason can follow on a line of its own."""
+        if not self._closed:
             self._take_no_more()
             self._drop_backlog()
-            self._give_up(f"too slow: more than {self._limit} bytes were waiting")
+            self._give_up(reason)
 
     def close(self, farewell: bytes = b"") -> None:
         """Put the last words. Nothing can be put after them."""
@@ -206,7 +210,7 @@ class Outbox:
     async def exclusive(self) -> AsyncIterator[Send]:
         """Be the only writer. Gives a function that sends at the client's pace and raises `ConnectionLost`.
 
-        What is put meanwhile is sent when the block ends.
+        What is put meanwhile is sent when the block ends, unless `put_ahead` is called.
         """
         await self.flushed()
         self._begin_writing()
@@ -223,7 +227,15 @@ class Outbox:
             elif waited:
                 self._send_nowait(waited)
 
+    def put_ahead(self) -> None:
+        """Let what waits for an exclusive writer be sent before what it sends next, unless it is writing just now."""
+        if self._backlog and not self._begun:
+            self._begun = b"".join(self._backlog)
+            self._drop_backlog()
+
     async def _write(self, data: Bytes) -> None:
+        if self._begun:
+            await self._write_begun()
         # Nearly always the socket takes all of it at once. Waiting for the socket first would take longer.
         sent = self._transport.send_nowait(data)
         if sent < len(data):

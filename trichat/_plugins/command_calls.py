@@ -3,17 +3,18 @@
 import inspect
 from collections.abc import Awaitable, Iterable, Iterator
 from dataclasses import replace
-from functools import partial, wraps
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from trichat import hookspecs
 from trichat._base.failures import exceptions_only
 from trichat._base.messages import Refuse
-from trichat._plugins.commands import Command, marked_commands
+from trichat._plugins.commands import Answered, Command, Room, TakesRoom, marked_commands
 from trichat._plugins.dispatch import Plugins
 from trichat._plugins.plugin_calls import log_failure
 from trichat._plugins.registry import Registered, Registry
+from trichat._plugins.secrecy import secretly
 
 if TYPE_CHECKING:
     from trichat._chat.client import Client
@@ -42,33 +43,61 @@ def _as_calls(found: Iterable[Command], owner: Registered, plugins: Plugins) -> 
 
 
 def _as_call(command: Command, owner: Registered, plugins: Plugins) -> Command:
-    """Return the command with a `run` that is a call of its plugin, with a deadline like any other.
+    if command.secret:
+        command = replace(command, run=_SecretRun(command))
+    return replace(command, run=_Call(command, owner, plugins))
+
+
+class _SecretRun(TakesRoom):
+    """Runs a command whose arguments are secret."""
+
+    def __init__(self, command: Command) -> None:
+        self.__wrapped__ = command.run
+        self._command = command
+        self._what = f"/{command.name}"
+
+    def run_in(self, client: "Client", arguments: str, room: Room) -> Answered:
+        with secretly(self._what):
+            answer = self._command.run_in(client, arguments, room)
+        return self._wait_for(answer) if inspect.isawaitable(answer) else answer
+
+    async def _wait_for(self, answer: Awaitable[str | Refuse | None]) -> str | Refuse | None:
+        with secretly(self._what):
+            return await answer
+
+
+class _Call(TakesRoom):
+    """Runs a command as a call of its plugin, with a deadline like any other.
 
     All of its failures can be caught with `except Exception`.
     """
-    what = f"/{command.name}"
-    noting = partial(exceptions_only, partial(log_failure, owner.name, what))
 
-    @wraps(command.run)
-    def run(client: "Client", arguments: str) -> Awaitable[str | Refuse | None] | str | Refuse | None:
-        if not owner.takes_calls:
-            return run_by_successor(client, arguments)
-        with noting():
-            answer = plugins.call_command(owner.name, command, client, arguments)
-        return wait_for(answer) if inspect.isawaitable(answer) else answer
+    def __init__(self, command: Command, owner: Registered, plugins: Plugins) -> None:
+        self.__wrapped__ = command.run
+        self._command = command
+        self._owner = owner
+        self._plugins = plugins
+        self._what = f"/{command.name}"
+        self._noting = partial(exceptions_only, partial(log_failure, owner.name, self._what))
 
-    async def wait_for(answer: Awaitable[str | Refuse | None]) -> str | Refuse | None:
-        with plugins.deadlines.suspended(), plugins.deadlines.calls() as calls, noting():
-            return await calls.wait_for(answer, owner, what, takes_late=True)
+    def run_in(self, client: "Client", arguments: str, room: Room) -> Answered:
+        if not self._owner.takes_calls:
+            return self._run_by_successor(client, arguments, room)
+        with self._noting():
+            answer = self._plugins.call_command(self._owner.name, self._command, client, arguments, room)
+        return self._wait_for(answer) if inspect.isawaitable(answer) else answer
 
-    async def run_by_successor(client: "Client", arguments: str) -> str | Refuse | None:
+    async def _wait_for(self, answer: Awaitable[str | Refuse | None]) -> str | Refuse | None:
+        deadlines = self._plugins.deadlines
+        with deadlines.suspended(), deadlines.calls() as calls, self._noting():
+            return await calls.wait_for(answer, self._owner, self._what, takes_late=True)
+
+    async def _run_by_successor(self, client: "Client", arguments: str, room: Room) -> str | Refuse | None:
         """Wait for the version that replaces the plugin, and run what it has under this name."""
-        with plugins.deadlines.suspended():  # the code that holds the plugin's calls has a deadline
-            await plugins.gates.wait(owner.name)
-        found = client.server.commands.get(command.name)
-        if found is None or found.refusal(client) is not None:
-            return f"{what} is gone"
-        answer = found.run(client, arguments)
+        with self._plugins.deadlines.suspended():  # the code that holds the plugin's calls has a deadline
+            await self._plugins.gates.wait(self._owner.name)
+        found = client.server.commands.get(self._command.name)
+        if found is None or found.refusal(client, room) is not None:
+            return f"{self._what} is gone"
+        answer = found.run_in(client, arguments, room)
         return await answer if inspect.isawaitable(answer) else answer
-
-    return replace(command, run=run)

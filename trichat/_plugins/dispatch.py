@@ -166,9 +166,9 @@ class Plugins:
                 return self.call_contributing(hook.__name__, implementation, arguments)  # type: ignore[no-any-return]
         return None
 
-    def call_command(self, plugin: str, command: Command, client: Any, arguments: str) -> Any:  # noqa: ARG002
+    def call_command(self, plugin: str, command: Command, client: Any, arguments: str, room: str) -> Any:  # noqa: ARG002
         """Return what a command of `plugin` answers, or what to await. Raises what the command raises."""
-        return command.run(client, arguments)
+        return command.run_in(client, arguments, room)
 
     def call_contributing(self, hook: str, implementation: Implementation, arguments: Sequence[Any]) -> Any:
         """Return what one plugin contributes. Raises `PluginError` if it fails."""

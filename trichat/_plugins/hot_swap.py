@@ -1,11 +1,14 @@
 """Replaces a running plugin with a new version, while everybody stays connected.
 
 The new version is checked first. Then new calls wait, those under way finish, the lifespan of the old version is left,
-and that of the new one entered. If the new version cannot start, the old one is entered again and keeps running.
+and that of the new one entered. The listeners of a version close and open with its lifespan. If the new version cannot
+start, the old one is entered again and keeps running.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
@@ -14,10 +17,12 @@ from trichat import hookspecs
 from trichat._base.errors import PluginError, StartError, TrichatError
 from trichat._base.task_tree import system_tasks, waiting_at
 from trichat._config.plugin_policy import CLEANUP, Policy
+from trichat._net.listener import Listener
 from trichat._plugins.command_calls import commands_of
 from trichat._plugins.commands import Command, command_table
 from trichat._plugins.dispatch import Plugins
 from trichat._plugins.lifespans import Lifespans
+from trichat._plugins.plugin_listeners import PluginListeners, checked_listeners
 from trichat._plugins.registry import Registered, Registry, source_of
 
 if TYPE_CHECKING:
@@ -29,7 +34,7 @@ logger = logging.getLogger("trichat.plugins")
 class Replacement:
     """A plugin of `server` that is to replace the one of this name. Raises `PluginError` if it cannot.
 
-    `commands` are the present ones.
+    `commands` are the present ones. `listeners` opens those of a version.
     """
 
     def __init__(
@@ -39,10 +44,12 @@ class Replacement:
         policy: Policy | None,
         server: "Server",
         plugins: Plugins,
+        listeners: PluginListeners,
         commands: Mapping[str, Command],
     ) -> None:
         self._server = server
         self._plugins = plugins
+        self._listeners = listeners
         self._registry = plugins.with_another(name, plugin, policy)
         self._old, self._new = plugins.active.registry[name], self._registry[name]
         others = [(command.plugin, [command]) for command in commands.values() if command.plugin != name]
@@ -102,5 +109,12 @@ class Replacement:
 
     async def _enter(self, registered: Registered, registry: Registry, lifespans: Lifespans) -> None:
         lifespan = self._plugins.contribution_of(registered, registry, hookspecs.lifespan, self._server)
+        if hookspecs.listeners.__name__ in registry.hooks_of(registered.name):
+            contribute = partial(self._contributed_listeners, registered, registry)
+            lifespan = self._listeners.within(lifespan or nullcontext(), registered.name, contribute)
         if lifespan is not None:
             await lifespans.enter(registered.name, lifespan, registered.timeout)
+
+    def _contributed_listeners(self, registered: Registered, registry: Registry) -> Sequence[Listener]:
+        found = self._plugins.contribution_of(registered, registry, hookspecs.listeners, self._server)
+        return checked_listeners(registered.name, registered.policy, found)

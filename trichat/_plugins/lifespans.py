@@ -1,8 +1,8 @@
 """The lifespans of the plugins: entered in order, each in a task of its own, and left in reverse order."""
 
 import logging
-from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 import trio
 
@@ -91,6 +91,30 @@ class Lifespans:
             raise StartError(f"plugin {name!r} crashed as soon as it had started")
         lifespan.settled = True
 
+    async def extend(self, name: str, start_more: Callable[[BackgroundTasks], Awaitable[None]]) -> None:
+        """Let `start_more` start background tasks of a plugin, which need not have a lifespan of its own.
+
+        For what has to wait until `run` has entered all lifespans. Raises `StartError` if that fails or takes too long.
+        Does nothing if the plugin has crashed.
+        """
+        if name not in self._entered:
+            assert self._nursery is not None, "the lifespans are held"
+            await self._enter(name, nullcontext(), self._nursery)
+        background = self._entered[name].background
+        if background is None or background.has_ended:
+            return
+        seconds = self._timeout_of(name)
+        try:
+            with trio.move_on_after(seconds) as scope:
+                await start_more(background)
+        except BaseException as error:  # noqa: ASYNC103
+            failure, passing = split_failure(error)
+            if passing is not None:
+                raise passing from None  # noqa: ASYNC104
+            raise _cannot_start(name, failure or error) from error  # noqa: ASYNC104
+        if scope.cancelled_caught:
+            raise _not_started(name, seconds)
+
     def _too_late(self, name: str) -> StartError:
         return StartError(f"plugin {name!r} cannot start: the server is stopping")
 
@@ -148,6 +172,10 @@ class Lifespans:
                 logger.error("plugin %r did not end within %g seconds", lifespan.name, share)
 
 
+def _cannot_start(name: str, failure: BaseException) -> StartError:
+    return StartError(f"plugin {name!r} cannot start: {sentences(failure)}")
+
+
 def _not_started(name: str, seconds: float) -> StartError:
     return StartError(f"plugin {name!r} did not start within {seconds:g} seconds")
 
@@ -166,6 +194,8 @@ class _Lifespan:
         """Whether a crash is one of the running plugin, rather than a failed start."""
         self._manager = manager
         self._on_crash = on_crash
+        self.background: BackgroundTasks | None = None
+        """Its background tasks, once it is being entered."""
         self.failure: StartError | None = None
         """Why it could not start."""
         self._starting = trio.CancelScope()
@@ -196,7 +226,7 @@ class _Lifespan:
         try:
             with self._all:
                 async with trio.open_nursery() as nursery:
-                    background = BackgroundTasks(self.name, nursery)
+                    background = self.background = BackgroundTasks(self.name, nursery)
                     background.become_current()
                     async with self._manager:
                         entered = True
@@ -218,7 +248,7 @@ class _Lifespan:
 
     def _report(self, failure: BaseException, *, entered: bool) -> None:
         if not entered:
-            raise StartError(f"plugin {self.name!r} cannot start: {sentences(failure)}") from failure
+            raise _cannot_start(self.name, failure) from failure
         if self._stopping.is_set():
             logger.error("plugin %r failed while it ended: %s", self.name, sentences(failure), exc_info=failure)
         elif not self.settled:

@@ -12,7 +12,8 @@ from typing import NamedTuple, get_type_hints
 
 from trichat._base.errors import ConfigError, PluginError
 from trichat._base.failures import pass_on, with_place
-from trichat._config.options import Config, Options, checked, in_trial, suggestion, to_options
+from trichat._base.suggestion import suggestion
+from trichat._config.options import Config, Options, checked, in_trial, to_options
 from trichat._config.plugin_policy import KEYS, Policy, split_policy
 from trichat._plugins.discovery import Extra, Factory, Found, find_plugins
 

@@ -16,7 +16,7 @@ from trichat import hookspecs
 from trichat._base.errors import PluginError
 from trichat._base.failures import sentences
 from trichat._base.messages import Handled, Message, Refuse
-from trichat._config.options import suggestion
+from trichat._base.suggestion import suggestion
 from trichat._config.plugin_policy import Policy
 from trichat._plugins.commands import marked_commands
 from trichat._plugins.ordering import in_order
@@ -35,7 +35,7 @@ ASKING: dict[str, tuple[type, ...]] = {
 }
 
 # The hooks to which plugins contribute. Here the plugin that was registered first comes first, not last.
-CONTRIBUTING = ("lifespan", "commands", "announcements", "control_requests")
+CONTRIBUTING = ("lifespan", "commands", "listeners", "announcements", "control_requests")
 
 # The hooks that nobody can wait for.
 PLAIN = (*CONTRIBUTING, "permits")

@@ -38,6 +38,17 @@ def shadowing(note: Note) -> Iterator[None]:
         _NOTE.reset(token)
 
 
+@contextmanager
+def noting_only(deed: str) -> Iterator[None]:
+    """Let a caller in shadow note `deed` for each thing that is withheld in the block, and nothing more about it."""
+    note = _NOTE.get()
+    if note is None:
+        yield
+        return
+    with shadowing(lambda _: note(deed)):
+        yield
+
+
 def is_withheld(deed: str, *about: object) -> bool:
     """Whether the caller is in shadow. If so, `deed` is noted, with `about` in place of each `%s`."""
     note = _NOTE.get()

@@ -3,12 +3,15 @@
 A value is bytes. Each call is a transaction of its own: SQLite has it on the disk before the call returns.
 """
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trichat._base.errors import StorageError
+
+if TYPE_CHECKING:
+    import sqlite3
 
 # Seconds to wait for another process that uses the file. Normally there is none.
 BUSY_TIMEOUT = 1.0
@@ -107,8 +110,10 @@ class Database:
         return folder
 
     @contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
+    def _connected(self) -> "Iterator[sqlite3.Connection]":
         """Open the file if it is not open, and raise SQLite's errors in the block as `StorageError`."""
+        import sqlite3  # not before there is something to keep: most servers do not need it
+
         try:
             if self._connection is None:
                 self._connection = self._open()
@@ -121,12 +126,14 @@ class Database:
             raise StorageError(f"{self.path}: {error}{'; ' if advice else ''}{advice}") from None
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self) -> "Iterator[sqlite3.Connection]":
         with self._connected() as connection, _transaction(connection):
             yield connection
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> "sqlite3.Connection":
         self.folder_made()
+        import sqlite3
+
         # The caller lets only one thread in at a time, but not always the same one.
         connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
         try:
@@ -137,12 +144,12 @@ class Database:
         return connection
 
 
-def _get(connection: sqlite3.Connection, key: str) -> tuple[bytes | None, int]:
+def _get(connection: "sqlite3.Connection", key: str) -> tuple[bytes | None, int]:
     rows = connection.execute("SELECT value, version FROM entries WHERE key = ?", (key,)).fetchall()
     return rows[0] if rows else (None, 0)
 
 
-def _set(connection: sqlite3.Connection, key: str, value: bytes | None) -> None:
+def _set(connection: "sqlite3.Connection", key: str, value: bytes | None) -> None:
     if value is None:
         connection.execute("DELETE FROM entries WHERE key = ?", (key,))
     else:
@@ -150,14 +157,14 @@ def _set(connection: sqlite3.Connection, key: str, value: bytes | None) -> None:
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+def _transaction(connection: "sqlite3.Connection") -> Iterator[None]:
     """Do what the block does as a whole or, if it raises, not at all. Nobody else writes meanwhile."""
     with connection:
         connection.execute("BEGIN IMMEDIATE")
         yield
 
 
-def _lay_out(connection: sqlite3.Connection) -> None:
+def _lay_out(connection: "sqlite3.Connection") -> None:
     if not _is_laid_out(connection):
         with _transaction(connection):
             if not _is_laid_out(connection):  # another process may have been faster
@@ -165,6 +172,6 @@ def _lay_out(connection: sqlite3.Connection) -> None:
                     connection.execute(statement)
 
 
-def _is_laid_out(connection: sqlite3.Connection) -> bool:
+def _is_laid_out(connection: "sqlite3.Connection") -> bool:
     [layout] = connection.execute("PRAGMA user_version").fetchone()
     return bool(layout >= _LAYOUT)

@@ -19,6 +19,7 @@ import trio
 
 from trichat._base.errors import StorageError
 from trichat._base.worker_threads import WorkerThreads
+from trichat._plugins.sqlite_store import Database
 
 logger = logging.getLogger("trichat.storage")
 
@@ -120,8 +121,6 @@ class Storage:
     """
 
     def __init__(self, folder: Path, start: Callable[[Callable[[], Any], str], None]) -> None:
-        from trichat._plugins.sqlite_store import Database  # SQLite: most servers do not need it
-
         self._folder = folder
         self._start = start
         self._database = Database(folder / "storage.sqlite3")

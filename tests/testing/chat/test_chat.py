@@ -125,7 +125,23 @@ async def test_plugins_come_after_the_built_in_ones_in_the_order_given(virtual_t
 async def test_the_built_in_plugins_are_there_unless_they_are_turned_off(virtual_time: object) -> None:
     async with running() as chat:
         names = list(chat.server.plugin_names)
-        assert names == ["blacklist", "bye", "chat_log", "commands", "me", "nick", "operators", "rooms", "seen", "stop"]
+        assert names == [
+            "away",
+            "blacklist",
+            "bye",
+            "chat_log",
+            "commands",
+            "ignore",
+            "json_lines",
+            "me",
+            "msg",
+            "nick",
+            "operators",
+            "rooms",
+            "seen",
+            "stop",
+            "topic",
+        ]
     off = {name: {"enabled": False} for name in names if name != "blacklist"}
     async with running(config={"plugins": off}) as chat:
         assert chat.server.plugin_names == ["blacklist"]
@@ -434,7 +450,7 @@ async def test_everybody_who_ever_connected_is_known(chat: Chat) -> None:
     alice.hang_up()
     guest = chat.connect_silently()
     assert chat.people == [alice, guest]
-    assert [person.name for person in chat.people] == ["alice", "guest2"]
+    assert [person.label for person in chat.people] == ["alice", "guest2"]
 
 
 async def test_a_test_may_bring_connections_of_its_own(virtual_time: object) -> None:

@@ -6,7 +6,8 @@ import pytest
 import trio
 from scenario_kit import NO_LOG
 
-from trichat.testing import Chat, running
+from trichat import Client, command
+from trichat.testing import Chat, NotHeard, running
 from trichat.testing._chat.dialogue import Dialogue, visible, without_date
 from trichat.testing._chat.person import Person
 from trichat.testing._chat.transcript import Transcript
@@ -101,7 +102,7 @@ async def test_a_long_line_is_shown_in_part_but_kept_as_it_is() -> None:
 async def test_somebody_may_be_named_after_the_first_lines() -> None:
     dialogue, guest = Dialogue(), person("guest1")
     dialogue.note(guest, "+")
-    guest.name = "alice"
+    guest.label = "alice"
     assert str(dialogue) == "alice+"
 
 
@@ -136,3 +137,50 @@ async def test_the_history_is_noted_without_dates(chat: Chat) -> None:
 )
 def test_what_a_terminal_would_obey_or_hide_is_seen(line: str, shown: str) -> None:
     assert visible(line) == shown
+
+
+class Accounts:
+    """A plugin with a command that takes a secret."""
+
+    @command("login", help="say who you are", secret=True)
+    def login(self, client: Client, text: str) -> str:
+        return "welcome back"
+
+
+async def test_it_shows_no_secret(virtual_time: object) -> None:
+    async with running([Accounts], NO_LOG) as chat:
+        alice = chat.connect_silently(name="alice")
+        await alice.say("alice !hunter2", "!hunter2")
+        await alice.hears_up_to("* welcome, ")
+        await alice.say("/login hunter2", "/login", "/who cares", "hello !world")
+        await chat.settled()
+        alice.hang_up()
+    assert [line for line in chat.dialogue.lines() if line.startswith("alice>")] == [
+        "alice> alice !***",
+        "alice> !***",
+        "alice> /login ***",
+        "alice> /login",
+        "alice> /who cares",
+        "alice> hello !world",
+    ]
+
+
+async def test_a_failure_shows_no_secret(virtual_time: object) -> None:
+    async with running([Accounts], NO_LOG) as chat:
+        alice = chat.connect_silently(name="alice")
+        await alice.say("alice !hunter2")
+        await alice.hears_up_to("* welcome, ")
+        await alice.say("/login hunter2")
+        with pytest.raises(NotHeard) as failure:
+            await alice.hears("* goodbye")
+    assert "alice> /login ***\n" in str(failure.value)
+    assert "hunter2" not in str(failure.value)
+
+
+async def test_what_was_not_typed_after_all_is_taken_back_with_its_secret(virtual_time: object) -> None:
+    dialogue = Dialogue()
+    alice = person("alice")
+    dialogue.note(alice, "> alice !one")
+    dialogue.note(alice, "> alice !two")
+    dialogue.take_back(alice, "> alice !one")
+    assert dialogue.lines() == ["alice> alice !***"]

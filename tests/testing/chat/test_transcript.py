@@ -358,3 +358,21 @@ async def _played_at_a_stranger() -> str:
 
 def test_over_tcp_nothing_that_comes_can_play_tricks_on_the_terminal() -> None:
     assert trio.run(_played_at_a_stranger).endswith("\n-alice< hello\n+alice< \\x1b]0;owned\\x07caf\\xe9")
+
+
+def test_a_difference_shows_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "accounts.py").write_text(
+        "from trichat import command\n"
+        "@command('login', help='say who you are', secret=True)\n"
+        "def login(client, text): return 'welcome back'\n"
+    )
+    path = tmp_path / "login.txt"
+    path.write_text(
+        '| plugin = ["accounts.py"]\n'
+        "alice> alice !hunter2\nalice< * welcome\nalice> /login hunter2\nalice< * welcome back\n"
+    )
+    with pytest.raises(Mismatch) as mismatch:
+        play_file(path)
+    assert "alice> alice !***" in str(mismatch.value)
+    assert "alice> /login ***" in str(mismatch.value)
+    assert "hunter2" not in str(mismatch.value)

@@ -130,14 +130,13 @@ class LineDialogue:
         others = ", ".join(view.others)
         if view.count > len(view.others):
             others += f" and {view.count - len(view.others)} more"
-        here = [f"here: {others}" if others else "you are the first here"]
-        if view.topic:
-            here.insert(0, f"topic: {view.topic}")
+        here = f"here: {others}" if others else "you are the first here"
+        topic = [f"topic: {view.topic}"] if view.topic else []  # the last part: whatever it says is the topic
         if self._entered:
-            return self._notice("; ".join([f"you are in {view.room}", *here]))
+            return self._notice("; ".join([f"you are in {view.room}", here, *topic]))
         self._entered = self._has_only_lines = True
         kept = ["what is said is kept (dates are UTC)"] if view.keeps_history else []
-        return self._notice("; ".join([f"welcome, {view.name}", *here, *kept, *view.hints]))
+        return self._notice("; ".join([f"welcome, {view.name}", here, *kept, *view.hints, *topic]))
 
     def answered(self, request: Request, outcome: Outcome) -> bytes:
         """Return what the client is sent about what came of a request."""

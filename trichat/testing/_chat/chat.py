@@ -9,6 +9,7 @@ import trio
 
 from trichat._base.errors import PluginError
 from trichat._base.failures import leaves, one_for_all
+from trichat._base.messages import LOBBY
 from trichat._base.task_tree import task_tree
 from trichat._config.options import Config, ServerOptions, in_trial
 from trichat._fronts.front import Front
@@ -57,13 +58,15 @@ class MemoryListener:
         finally:
             self._accept = None
 
-    def connect(self, address: str, arrived: Callable[[bytes], None]) -> tuple[MemoryLine, MemoryTransport]:
+    def connect(
+        self, address: str, arrived: Callable[[bytes], None], front: Front | None
+    ) -> tuple[MemoryLine, MemoryTransport]:
         """Connect, and return both ends. Raises `ConnectionRefusedError` if the server accepts no connections."""
         if self._accept is None:
             raise ConnectionRefusedError(111, "Connection refused")
         to_server, from_server = Pipe(KERNEL_BUFFER), Pipe(arrived=arrived)
         transport = self._transport(to_server, from_server, address)
-        self._accept(transport, self._front)
+        self._accept(transport, front or self._front)
         return MemoryLine(from_server, to_server), transport
 
 
@@ -84,7 +87,7 @@ class Chat:
         """The plugins that it runs, by name."""
         self.folder = folder
         """The folder that plugins write to; it has the chat log."""
-        self.dialogue: Dialogue = Dialogue()
+        self.dialogue: Dialogue = Dialogue(self._is_secret)
         """What was said and heard so far."""
         self.people: list[Person] = []
         """Everyone who ever connected, in order."""
@@ -106,11 +109,15 @@ class Chat:
         await person.hears(GREETING)
         return person
 
-    def connect_silently(self, address: str = "127.0.0.1", name: str = "") -> Person:
-        """Connect, and read nothing yet. Raises `ConnectionRefusedError` if the server has stopped."""
+    def connect_silently(self, address: str = "127.0.0.1", name: str = "", front: Front | None = None) -> Person:
+        """Connect, and read nothing yet. Raises `ConnectionRefusedError` if the server has stopped.
+
+        The connection speaks `front`, by default the line protocol: as if a listener that carries it had accepted it.
+        What the person says and hears are lines on any front.
+        """
         person = Person(name or f"guest{len(self.people) + 1}", self.dialogue, self.report)
         self.dialogue.note(person, "+")
-        line, transport = self._listener.connect(address, person.arrived)
+        line, transport = self._listener.connect(address, person.arrived, front)
         person.connected(line)
         self.people.append(person)
         self.transports.append(transport)
@@ -129,6 +136,14 @@ class Chat:
     async def settled(self) -> None:
         """Wait until there is nothing left to do: every task waits for another one, or for time to pass."""
         await idle()
+
+    def members(self, room: str = LOBBY) -> list[str]:
+        """Return the names of the people in a room, in the order of entering."""
+        return [member.name for member in self.server.members(room)]
+
+    def _is_secret(self, command: str) -> bool:
+        found = self.server.commands.get(command)
+        return found is not None and found.secret
 
     @property
     def log_path(self) -> Path | None:

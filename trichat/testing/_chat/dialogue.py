@@ -1,9 +1,12 @@
 """A record of what was said and heard in a chat, in the form of a transcript."""
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 import trio
+
+from trichat._base.nicknames import split_secret
 
 if TYPE_CHECKING:
     from trichat.testing._chat.person import Person
@@ -32,12 +35,24 @@ def visible(line: str) -> str:
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
 
 
-class Dialogue:
-    """The lines of one chat, in the order in which they happened."""
+class _Entry(NamedTuple):
+    # It holds the person and not the name, which is known only after the first lines.
+    person: "Person | None"
+    what: str
+    shown: str
+    """The same without what is secret in it."""
 
-    def __init__(self) -> None:
-        # They hold the person and not the name, which is known only after the first lines.
-        self._entries: list[tuple[Person | None, str]] = []
+
+class Dialogue:
+    """The lines of one chat, in the order in which they happened.
+
+    `is_secret` takes the name of a command, and tells whether its arguments are secret. They are shown as `***`, as is
+    the secret that somebody gives with a name.
+    """
+
+    def __init__(self, is_secret: Callable[[str], bool] = lambda _: False) -> None:
+        self._is_secret = is_secret
+        self._entries: list[_Entry] = []
         self._now: float | None = None
         self.last_speaker: Person | None = None
         """The person who connected or said something last."""
@@ -45,14 +60,26 @@ class Dialogue:
     def note(self, person: "Person", what: str) -> None:
         """Add `what` somebody did or heard: `> hi`, `< alice: hi`, `+`, `!`."""
         self._note_time()
-        self._entries.append((person, what))
+        typed = what.startswith("> ")
+        shown = f"> {self.as_shown(what[2:], has_name=person.name != '')}" if typed else what
+        self._entries.append(_Entry(person, what, shown))
         if what.startswith((">", "+")):
             self.last_speaker = person
 
     def take_back(self, person: "Person", what: str) -> None:
         """Remove the last entry that is equal to this, because it did not happen."""
-        place = max(index for index, entry in enumerate(self._entries) if entry == (person, what))
+        place = max(index for index, entry in enumerate(self._entries) if entry[:2] == (person, what))
         del self._entries[place]
+
+    def as_shown(self, line: str, *, has_name: bool) -> str:
+        """Return a line that somebody types, with `***` for a secret in it. Without a name, the line gives one."""
+        if not has_name:
+            name, secret = split_secret(line)
+            return f"{name} !***".lstrip() if secret else line
+        match line.split(maxsplit=1):
+            case [command, _] if command.startswith("/") and self._is_secret(command.removeprefix("/")):
+                return f"{command} ***"
+        return line
 
     def _note_time(self) -> None:
         now = trio.current_time()
@@ -61,7 +88,8 @@ class Dialogue:
         # Whole seconds; the remainder counts towards the next entry.
         seconds = round(now - self._now)
         if seconds > 0:
-            self._entries.append((None, f"--- {seconds}s"))
+            pause = f"--- {seconds}s"
+            self._entries.append(_Entry(None, pause, pause))
             self._now += seconds
 
     def __len__(self) -> int:
@@ -69,7 +97,7 @@ class Dialogue:
 
     def lines(self, since: int = 0) -> list[str]:
         """Return the lines from the one with the index `since` on."""
-        return [f"{person.name}{what}" if person else what for person, what in self._entries[since:]]
+        return [f"{each.person.label}{each.shown}" if each.person else each.shown for each in self._entries[since:]]
 
     def __str__(self) -> str:
         """Return the dialogue as text; of a long one, the beginning and the end."""

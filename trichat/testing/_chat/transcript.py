@@ -215,10 +215,11 @@ async def _play(transcript: Transcript, backend: _Backend) -> None:
         for entry in group:
             expected_now = heard if entry is group[-1] else []
             since = len(backend.dialogue)
+            text = _without_secret(entry, people, backend.dialogue)
             await _act(entry, people, backend)
             await backend.wait_for(expected_now, since)
-            expected += [entry.text, *_by_person(expected_now)]
-            played += [entry.text, *_by_person(_heard(backend.dialogue, since))]
+            expected += [text, *_by_person(expected_now)]
+            played += [text, *_by_person(_heard(backend.dialogue, since))]
     if expected != played:
         difference = unified_diff(expected, played, transcript.name, "played", lineterm="")
         raise Mismatch(f"{transcript.name}: people heard something else\n" + "\n".join(map(visible, difference)))
@@ -232,6 +233,12 @@ def _pairs(groups: list[list[Entry]]) -> list[tuple[list[Entry], list[str]]]:
         else:
             pairs.append((group, []))
     return pairs
+
+
+def _without_secret(entry: Entry, people: dict[str, Person], dialogue: Dialogue) -> str:
+    says, person = entry.match["says"] or "", people.get(entry.match["who"])
+    has_name = person is not None and person.name != ""
+    return entry.text.removesuffix(says) + dialogue.as_shown(says, has_name=has_name)
 
 
 async def _act(entry: Entry, people: dict[str, Person], backend: _Backend) -> None:

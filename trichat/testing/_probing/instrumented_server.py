@@ -13,7 +13,7 @@ from trichat._base.failures import Misbehaved
 from trichat._chat.client import Client
 from trichat._chat.core import Core
 from trichat._chat.session import Session
-from trichat._net.listener import Address
+from trichat._net.listener import Address, Listener
 from trichat._plugins.active_hooks import ActiveHooks
 from trichat._plugins.commands import Command
 from trichat._plugins.dispatch import Plugins
@@ -42,9 +42,9 @@ class ProbedPlugins(Plugins):
         contribution = super().call_contributing(hook, implementation, arguments)
         return _probed_lifespan(implementation.plugin, contribution) if hook == "lifespan" else contribution
 
-    def call_command(self, plugin: str, command: Command, client: Client, arguments: str) -> Any:
+    def call_command(self, plugin: str, command: Command, client: Client, arguments: str, room: str) -> Any:
         """Return what a command answers."""
-        answer = super().call_command(plugin, command, client, arguments)
+        answer = super().call_command(plugin, command, client, arguments, room)
         return _probed_call(f"/{command.name}", plugin, answer) if inspect.isawaitable(answer) else answer
 
 
@@ -73,7 +73,10 @@ async def _probed_lifespan(name: str, lifespan: AbstractAsyncContextManager[None
 
 
 class ProbedCore(Core):
-    """Makes each session a part, and lets the wall clock follow virtual time."""
+    """Makes each session a part, and lets the wall clock follow virtual time.
+
+    Everyone connects in memory, so listeners of plugins stay closed.
+    """
 
     plugins_class = ProbedPlugins
     clock = staticmethod(wall_clock)
@@ -82,6 +85,11 @@ class ProbedCore(Core):
         """Run a session to its end."""
         with part_of("client", "") as part:
             await part.watching(super().run_session(session))
+
+    async def run_listener(self, listener: Listener, *, task_status: trio.TaskStatus[list[Address]]) -> None:  # noqa: ARG002
+        """Report that a listener of a plugin is open. No socket is opened: it would not follow virtual time."""
+        await trio.lowlevel.checkpoint()
+        task_status.started([])
 
 
 class ProbedServer(Server):
