@@ -15,8 +15,12 @@ from trichat.testing import Chat
 _LEFT = re.compile(r"(?:\* )?(?P<name>.+) left at (?P<when>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC: (?P<how>.*)")
 
 
+SERVER = Server(plugins={}, listeners=[])
+"""A server that does not run: all that is asked of it is the time, and who is there."""
+
+
 def client(name: str) -> Client:
-    return new_client(name=name)
+    return new_client(SERVER, name=name)
 
 
 @pytest.fixture
@@ -30,7 +34,7 @@ def ask(seen: Seen) -> Callable[[str], str]:
 
     def answer(name: str) -> str:
         [command] = marked_commands(seen)
-        connection = new_client(Server(plugins={}, listeners=[]), name="asker")
+        connection = client("asker")
         answer = command.run(connection, name)
         assert isinstance(answer, str)
         return answer
