@@ -61,13 +61,14 @@ async def tell(context: Context, connection: Connection, name: str, text: str) -
         return Refuse("there is nothing to say", "usage")
     # What the client said in a room before is seen before this.
     await context.broadcaster.inbox.flush()
-    answer = await context.plugins.ask_private(connection.client, other.person, line.text)
-    if not isinstance(answer, str):
+    with context.plugins.deadlines.calls() as calls:
+        answer = await context.plugins.ask_private(connection.client, other.person, line, calls)
+    if not isinstance(answer, Message):
         return answer if isinstance(answer, Refuse) else None
     # Either may have another name by now, and the other one may have gone.
     if not other.connections:
         return Refuse(f"{other.name} has left", "no_such_name")
-    line = Message(answer, connection.name, (), about=other.name)
+    line = Message(answer.text, connection.name, (), about=other.name)
     for each in other.connections:
         if each.shows(line):
             each.show(line)
