@@ -19,7 +19,7 @@ SITE = ROOT / "site"
 
 SOURCES = [
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md", "SECURITY.md", "LICENSE"),
-    *("docs/**/*.md", "docs/images/*", "benchmarks/*.md", "benchmarks/plots/*", "examples/*.py"),
+    *("docs/**/*.md", "docs/*.json", "docs/images/*", "benchmarks/*.md", "benchmarks/plots/*", "examples/*.py"),
 ]
 
 # The elements that make a browser fetch something when it shows a page, by attribute. <a> does not.

@@ -1,7 +1,7 @@
 """Draw `docs/images/session.svg`: a session with a real `trichat serve`, in three terminals.
 
 The picture shows what the server printed and sent while the script talked to it. The script replaces only what differs
-from run to run: the port, the folder, the addresses of the two machines, and the dates.
+from run to run: the ports, the folder, the addresses of the two machines, and the dates.
 """
 
 import argparse
@@ -19,7 +19,7 @@ PICTURE = Path(__file__).parent.parent / "docs" / "images" / "session.svg"
 
 FOLDER, ALICE, BOB = "/home/alice/chat", "192.168.4.20", "192.168.4.22"
 TYPED_BY_ALICE, TYPED_BY_BOB = "good morning, the build is green", "then I deploy at ten"
-LOG_DATES = [f"2026-11-22T14:36:{second}Z" for second in (11, 12, 20, 21, 29)]
+LOG_DATES = [f"2026-11-22T14:36:{second}Z" for second in ("05", 11, 12, 20, 21, 29)]
 HISTORY_DATES = [f"2026-11-22 14:36:{second}" for second in (12, 16)]
 
 # In pixels: the font and the cells of the terminals' grid, the space around it, and the width of the picture.
@@ -90,8 +90,10 @@ def record(folder: Path) -> list[Window]:
 
 
 def serving(server: Served) -> Iterable[Line]:
-    """Yield the lines of the server's terminal, as if it listened on the network and its default port."""
+    """Yield the lines of the server's terminal, as if it listened on the network and its default ports."""
+    json_lines = next(line for line in server.banner if line.startswith("JSON lines: ")).partition(": ")[2]
     shown = {
+        json_lines: "0.0.0.0:1025",
         f"listens on 127.0.0.1:{server.port}": "listens on 0.0.0.0:1024",
         f"nc 127.0.0.1 {server.port}": f"nc {ALICE} 1024",
         str(server.folder): FOLDER,

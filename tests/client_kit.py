@@ -23,6 +23,21 @@ OTHER_FRONT = OtherFront()
 WIRE = FRONT.dialogue(Limits(4096)).wire
 
 
+class BoxOutbox(Outbox):
+    """An outbox that only keeps what is put."""
+
+    def __init__(self) -> None:
+        self.chunks: list[bytes] = []
+        self._direct = None
+
+    def put(self, data: bytes) -> None:
+        self.chunks.append(data)
+
+    @property
+    def lines(self) -> list[str]:
+        return b"".join(self.chunks).decode().splitlines()
+
+
 def new_outbox() -> Outbox:
     """Return an outbox whose other side takes everything."""
     transport = MemoryTransport(Pipe(), Pipe(), "127.0.0.1")

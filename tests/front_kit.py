@@ -75,8 +75,8 @@ class ScriptFront:
 
     name = "script"
 
-    def __init__(self, *, echoes: bool = True) -> None:
-        self.wire = ScriptWire(echoes=echoes)
+    def __init__(self, wire: ScriptWire | None = None) -> None:
+        self.wire = wire or ScriptWire()
         self.requests: list[Request] = []
 
     def dialogue(self, limits: Limits) -> ScriptDialogue:

@@ -16,11 +16,13 @@ OFFERED = {"sys._current_frames", "os._exit"}
 OFFERED_METHODS = {"_replace", "_asdict"}  # of named tuples
 
 # Attributes that do not exist before some method has run, and why.
-LATE: dict[tuple[str, str], str] = {}
+LATE: dict[tuple[str, str], str] = {
+    ("trichat/_chat/local_broadcaster.py", "LocalBroadcaster.last_sent"): "its base has it, in another module",
+}
 
 # The modules of the largest circle of imports. Those that close it are for type checkers alone: what a hook is given is
 # made of the layers above.
-LARGEST_CIRCLE = 31
+LARGEST_CIRCLE = 33
 
 
 def is_private(name: str) -> bool:

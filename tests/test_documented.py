@@ -36,6 +36,7 @@ UNTESTED = {
     "trichat/_base/errors.py": "it only defines errors",
     "trichat/_chat/context.py": "it only holds what sessions share",
     "trichat/_chat/core.py": "tests/test_server.py tests what a server does, through its facade",
+    "trichat/_chat/local_broadcaster.py": "tests/chat/test_broadcaster.py tests what all broadcasters do, by it",
     "trichat/_chat/turns.py": "tests/chat/test_broadcaster.py has people who speak alone and at the same time",
     "trichat/_chat/teardown.py": "tests/chat/test_session.py and tests/test_promises.py end sessions in every way",
     "trichat/_cli/actions.py": "tests/cli and tests/ops/test_process.py run each",

@@ -13,8 +13,10 @@ import pytest
 import trio
 from front_kit import ScriptFront
 from hypothesis import strategies as st
+from order_kit import ORDERS
 
 from trichat import Client, Handled, Message, Person, Refuse, Server, hookimpl
+from trichat._chat.core import Core
 from trichat.fronts import Join, Login, Quit, Rename, Say
 from trichat.testing import Chat, ChatMachine, Run, cancel_everywhere, explore, fault_everywhere
 
@@ -261,12 +263,16 @@ def names(scenario: object) -> str | None:
     return getattr(scenario, "__name__", None)
 
 
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(
     ("scenario", "config"),
     [*((scenario, "default") for scenario in SCENARIOS if scenario is not does_not_read), (meets_and_talks, "synced")],
     ids=names,
 )
-def test_a_cancellation_anywhere_leaves_the_server_whole(scenario: Scenario, config: str) -> None:
+def test_a_cancellation_anywhere_leaves_the_server_whole(
+    scenario: Scenario, config: str, order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Core, "order_class", ORDERS[order])
     survey = cancel_everywhere(scenario, plugins=attendants, config=CONFIGS[config], invariants=[nobody_is_remembered])
     assert len(survey.cases) > 100
 

@@ -8,17 +8,25 @@ from pathlib import Path
 
 import pytest
 import trio
+from order_kit import ORDERS
 from trio.testing import lockstep_stream_pair
 
 from trichat import Client, Handled, Message, Refuse, Server, hookimpl
+from trichat._chat.core import Core
 from trichat.testing import Chat, Person, running
 from trichat.testing._chat.memory_transport import KERNEL_BUFFER
 
 
+@pytest.fixture(params=ORDERS, autouse=True)
+def order(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let servers have an order of each kind."""
+    monkeypatch.setattr(Core, "order_class", ORDERS[request.param])
+
+
 def said_in(lines: Iterable[str]) -> list[str]:
-    """Return the lines that people said, from the lines that somebody saw, without dates and notices."""
+    """Return the lines that people said, from the lines that somebody saw, without dates, notices and events."""
     texts = (line.partition("] ")[2] if line.startswith("[") else line for line in lines)
-    return [text for text in texts if not text.startswith("* ")]
+    return [text for text in texts if not text.startswith("*")]
 
 
 # 1. One order

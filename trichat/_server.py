@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 import trio
 
 from trichat import hookspecs
-from trichat._base import room_names
+from trichat._base import nicknames, room_names
 from trichat._base.arguments import require
 from trichat._base.failures import one_for_all
 from trichat._base.messages import LOBBY, Message, Refuse
@@ -24,6 +25,8 @@ from trichat._plugins.shadow import is_withheld
 from trichat._plugins.storage import Storage
 
 logger = logging.getLogger("trichat")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Server:
@@ -50,6 +53,11 @@ class Server:
     def options(self) -> ServerOptions:
         """The table `[server]` of its configuration."""
         return self._core.options
+
+    @property
+    def listeners(self) -> Sequence[Listener]:
+        """Where its own connections come from. Those of plugins are not among them."""
+        return self._core.listeners
 
     @property
     def plugin_names(self) -> Sequence[str]:
@@ -108,20 +116,22 @@ class Server:
         presence = self._core.hub.find(name)
         return None if presence is None else presence.person
 
-    async def say(self, room: str, text: str) -> None:
-        """Tell a room something as the server: `* text`, in the one order and in the log.
+    async def say(self, room: str, text: str, sender: str = "") -> int:
+        """Tell a room something, in the one order and in the log: `* text`, or `* [sender] text` as a bot.
 
-        Waits while the server is busy. Raises `RuntimeError` before `serve`, and in `on_broadcast`, where it would wait
-        forever. After the last client is gone it does nothing.
+        Returns the id of the message when it was sent; 0 if nobody hears it, because the server is ending or the log
+        cannot be written. If this is cancelled, the text may be said all the same. The name of a bot is prepared like a
+        person's, and may be one that a person has: the brackets tell them apart.
+
+        Raises `ValueError` if `sender` cannot be a name, and `RuntimeError` before `serve` and where it would wait
+        forever: in `on_broadcast` and in tasks that it waits for, and in a `lifespan` that the start waits for.
         """
         if is_withheld("said in %s: %s", room, text):
             await trio.lowlevel.checkpoint()
-            return
-        self._check_speech(room, text)
-        with suppress(trio.ClosedResourceError):
-            await self._core.broadcaster.inbox.publish(Message(text, rooms=(room,), kind="notice"))
+            return 0
+        return await self._publish(_speech(room, text, sender))
 
-    def say_nowait(self, room: str, text: str) -> None:
+    def say_nowait(self, room: str, text: str, sender: str = "") -> None:
         """Do what `say` does without waiting: for `on_broadcast`, and wherever nothing can wait.
 
         The text is in the next batch, after the one that `on_broadcast` is told of. Raises `trio.WouldBlock` if the
@@ -129,15 +139,41 @@ class Server:
         """
         if is_withheld("said in %s: %s", room, text):
             return
-        self._check_speech(room, text)
+        message = _speech(room, text, sender)
+        self._check_begun()
         with suppress(trio.ClosedResourceError):
-            self._core.broadcaster.inbox.publish_nowait(Message(text, rooms=(room,), kind="notice"))
+            self._core.broadcaster.inbox.publish_nowait(message)
 
-    def _check_speech(self, room: str, text: str) -> None:
-        require(room, str, "the name of a room must be a string")
-        require(text, str, "what the server says must be a string")
+    async def publish_control(self, text: str) -> int:
+        """Tell programs something, in the one order and in the log: a message of the kind `control`.
+
+        Every plugin gets it in `on_broadcast`, and no client ever sees it. The text is one line. For acts that have
+        their place among what people say, and that have to be carried out again when the log is read. Returns and
+        raises what `say` does.
+        """
+        if is_withheld("told programs %s", text):
+            await trio.lowlevel.checkpoint()
+            return 0
+        require(text, str, "what programs are told must be a string")
+        return await self._publish(Message(text, rooms=(), kind="control"))
+
+    async def _publish(self, message: Message) -> int:
+        """Publish a message, wait until it was sent, and return its id, or 0 if it was not sent."""
+        self._check_begun()
+        # Other plugins are told of it, each with a deadline of its own. If one is slow, the caller is not to blame.
+        with self._core.plugins.deadlines.suspended(), suppress(trio.ClosedResourceError):
+            sent = await self._core.broadcaster.inbox.publish_and_wait(message)
+            if isinstance(sent, Message):
+                return sent.id
+        return 0
+
+    def _check_begun(self) -> None:
         if not self._core.has_begun:
             raise RuntimeError(NOT_RUNNING)
+
+    def now(self) -> datetime:
+        """Return the time, in UTC, by the clock that dates messages. In tests it follows virtual time."""
+        return _EPOCH + timedelta(microseconds=self._core.clock() // 1000)
 
     def notice(self, text: str, *, room: str | None = None, who: Who = everyone) -> None:
         """Tell `* text` to everyone who is in a room now, or in that `room`; with `who=operators`, only to those who
@@ -249,6 +285,19 @@ class Server:
         """
         with one_for_all():
             await self._core.serve(task_status)
+
+
+def _speech(room: str, text: str, sender: str) -> Message:
+    """Return what the server says, or a bot. Raises `TypeError` and `ValueError`."""
+    require(room, str, "the name of a room must be a string")
+    require(text, str, "what the server says must be a string")
+    require(sender, str, "the name of a bot must be a string")
+    if not sender:
+        return Message(text, rooms=(room,), kind="notice")
+    try:
+        return Message(text, nicknames.prepare(sender), (room,), "noticed")
+    except nicknames.InvalidName as invalid:
+        raise ValueError(f"{sender!r} cannot be the name of a bot: {invalid}") from None
 
 
 def core_of(server: Server) -> Core:

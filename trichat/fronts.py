@@ -13,6 +13,8 @@ from trichat._fronts.front import Limits as Limits
 from trichat._fronts.front import Outcome as Outcome
 from trichat._fronts.front import RoomView as RoomView
 from trichat._fronts.front import Wire as Wire
+from trichat._fronts.line.decoder import LineDecoder as LineDecoder
+from trichat._fronts.line.decoder import LineTooLong as LineTooLong
 from trichat._fronts.requests import Away as Away
 from trichat._fronts.requests import Command as Command
 from trichat._fronts.requests import Foreign as Foreign

@@ -210,7 +210,7 @@ async def on_message(client: "Client", message: Message) -> Message | Handled | 
     Fires: for each message that is not blank, in the order of arrival, before anyone has seen it. Slash commands and
     private lines are not messages. The kind of a message says what becomes of the text: words in a room (`said`, `did`,
     `noticed`), a `topic`, or the reason that somebody gives for leaving (`left`, `quit`). Why somebody is away comes as
-    `did` without a room.
+    `did`, too; it is shown to those who ask.
 
     Task: the sender's own, so a plugin that waits here delays only the sender.
 

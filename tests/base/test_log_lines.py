@@ -145,7 +145,8 @@ def messages(draw: st.DrawFn) -> Message:
     """Any message of any kind."""
     kind = draw(st.sampled_from(get_args(Kind)))
     several = kind in ("quit", "renamed")
-    in_rooms = tuple(draw(st.lists(rooms, min_size=1, max_size=3 if several else 1, unique=True) | st.just([])))
+    some_rooms = st.lists(rooms, min_size=1, max_size=3 if several else 1, unique=True)
+    in_rooms = () if kind == "control" else tuple(draw(some_rooms | st.just([])))
     sender = draw(names | st.just("")) if kind in ("notice", "control", "topic", "kicked") else draw(names)
     about = draw(names) if may_be_about(kind, in_rooms) else ""
     return Message(draw(texts), sender, in_rooms, kind, draw(ids), about, draw(st.just(0) | ids))

@@ -22,7 +22,8 @@ def test_a_message_is_said_in_the_lobby_unless_it_says_otherwise() -> None:
 @pytest.mark.parametrize("kind", sorted(set(get_args(Kind)) - OF_SEVERAL_LINES))
 @given(text=any_text)
 def test_the_text_of_an_event_is_one_printable_line(kind: Kind, text: str) -> None:
-    assert Message(text, "alice", kind=kind).text == printable(text)
+    rooms = () if kind == "control" else (LOBBY,)
+    assert Message(text, "alice", rooms, kind).text == printable(text)
 
 
 @pytest.mark.parametrize("kind", sorted(OF_SEVERAL_LINES))
@@ -88,6 +89,12 @@ def test_what_cannot_be_a_room_is_refused(room: str) -> None:
 def test_rooms_that_are_no_tuple_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^the rooms of a message are a tuple, not 'dev'$"):
         Message("hello", "alice", "dev")  # type: ignore[arg-type]
+
+
+def test_no_room_sees_a_message_for_programs() -> None:
+    assert Message("{}", rooms=(), kind="control").rooms == ()
+    with pytest.raises(ValueError, match=r"^no room sees a message of the kind 'control'; its rooms are \(\), not "):
+        Message("{}", kind="control")
 
 
 def test_text_that_was_exchanged_is_printable_too() -> None:

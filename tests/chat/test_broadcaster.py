@@ -1,39 +1,25 @@
 """The broadcaster alone: order, batches, joining and leaving, failing plugins."""
 
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 import trio
-from client_kit import new_connection
+from client_kit import BoxOutbox, new_connection
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trichat import Message, hookimpl
 from trichat._base.errors import RequiredPluginFailed
 from trichat._base.task_tree import task_tree
-from trichat._chat.broadcaster import BYTES_AT_ONCE, LONGEST_AT_ONCE, MEMBERS_AT_ONCE, Broadcaster
+from trichat._chat.broadcaster import BYTES_AT_ONCE, LONGEST_AT_ONCE, MEMBERS_AT_ONCE
 from trichat._chat.client import Connection
 from trichat._chat.hub import Hub
 from trichat._chat.inbox import CAPACITY
-from trichat._chat.order import Order
-from trichat._net.outbox import Outbox
+from trichat._chat.local_broadcaster import LocalBroadcaster
+from trichat._chat.order import LocalOrder
 from trichat._plugins.dispatch import Plugins
 from trichat.testing import run
 from trichat.testing._chat.schedule import schedule
-
-
-class Box(Outbox):
-    """An outbox that only keeps what is put."""
-
-    def __init__(self) -> None:
-        self.chunks: list[bytes] = []
-        self._direct = None
-
-    def put(self, data: bytes) -> None:
-        self.chunks.append(data)
-
-    @property
-    def lines(self) -> list[str]:
-        return b"".join(self.chunks).decode().splitlines()
 
 
 class Recorder:
@@ -77,16 +63,16 @@ class Setup:
         self.hub = Hub(max_clients=1000, max_clients_per_address=1000)
         plugins = Plugins(hook_timeout=5)
         plugins.register("recorder", self.recorder)
-        self.broadcaster = Broadcaster(self.hub, plugins, Order())
+        self.broadcaster = LocalBroadcaster(self.hub, plugins, LocalOrder(time.time_ns))
 
-    def client(self, name: str) -> tuple[Connection, Box]:
-        box = Box()
+    def client(self, name: str) -> tuple[Connection, BoxOutbox]:
+        box = BoxOutbox()
         return new_connection(name=name, outbox=box), box
 
     def add(self, name: str, plugin: object) -> None:
-        self.broadcaster._plugins.register(name, plugin)
+        self.broadcaster.plugins.register(name, plugin)
 
-    async def member(self, name: str) -> tuple[Connection, Box]:
+    async def member(self, name: str) -> tuple[Connection, BoxOutbox]:
         client, box = self.client(name)
         await self.broadcaster.inbox.join(client)
         return client, box
@@ -141,7 +127,7 @@ async def test_ids_strictly_increase_over_batches(setup: Setup) -> None:
         def on_broadcast(self, messages: Sequence[Message]) -> None:
             seen.extend(message.id for message in messages)
 
-    setup.broadcaster._plugins.register("ids", Ids())
+    setup.broadcaster.plugins.register("ids", Ids())
     for number in range(50):
         await setup.broadcaster.inbox.publish(Message(str(number), "alice"))
         if number % 7 == 0:
@@ -170,7 +156,7 @@ async def test_a_joiners_live_messages_begin_where_its_history_ends(setup: Setup
         def on_broadcast(self, messages: Sequence[Message]) -> None:
             ids.update({message.text or message.sentence(): message.id for message in messages})
 
-    setup.broadcaster._plugins.register("ids", Ids())
+    setup.broadcaster.plugins.register("ids", Ids())
 
     async def join() -> None:
         cursors.append(await setup.broadcaster.inbox.join(newcomer))
@@ -297,7 +283,7 @@ async def test_saying_something_in_on_broadcast_never_waits_for_itself(setup: Se
     await setup.broadcaster.inbox.publish(Message("start"))
     await setup.broadcaster.inbox.flush()
     await setup.broadcaster.inbox.flush()  # messages that were said during the first batch are in the second
-    assert outcomes == ["the channel is full; say it from a task of your own, not in on_broadcast"]
+    assert [text.partition(":")[0] for text in outcomes] == ["this would wait forever"]
     assert setup.recorder.texts == ["start", *["more"] * CAPACITY]
 
 
@@ -485,7 +471,7 @@ async def test_what_has_to_wait_goes_on_in_the_broadcaster(quick_setup: Setup) -
     await quick_setup.broadcaster.inbox.flush()
     assert box.lines == ["alice: hello"]
     (task,) = waited_in
-    assert task.endswith("Broadcaster.run")
+    assert task.endswith("LocalBroadcaster.run")
 
 
 async def test_who_waited_for_what_was_begun_is_gathered_with_what_it_says_next(setup: Setup) -> None:
@@ -518,7 +504,7 @@ async def test_a_call_that_was_begun_by_its_sender_has_a_deadline_as_well(quick_
     await wait_all_tasks_blocked()
     quick_setup.add("hanging", Hanging())
     async with trio.open_nursery() as nursery:
-        await nursery.start(quick_setup.broadcaster._plugins.deadlines.watch)
+        await nursery.start(quick_setup.broadcaster.plugins.deadlines.watch)
         before = trio.current_time()
         assert quick_setup.broadcaster.publish_at_once(Message("hello", "alice"), alice)
         await quick_setup.broadcaster.inbox.flush()
@@ -691,7 +677,7 @@ async def test_where_a_broadcast_that_was_begun_waits_can_be_seen(
     await trio.testing.wait_all_tasks_blocked()
     quick_setup.add("hanging", Hanging())
     async with trio.open_nursery() as nursery:
-        await nursery.start(quick_setup.broadcaster._plugins.deadlines.watch)
+        await nursery.start(quick_setup.broadcaster.plugins.deadlines.watch)
         assert quick_setup.broadcaster.publish_at_once(Message("hello", "alice"), alice)
         await trio.sleep(1)
         assert "trio.sleep(20)" in task_tree()

@@ -1,6 +1,6 @@
 """The inbox alone: the items that are put in, and the batch that it gathers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 import trio
@@ -191,13 +191,37 @@ async def test_who_waits_for_room_when_it_is_closed_finds_it_closed(inbox: Inbox
     assert len(contents(inbox.gather())) == CAPACITY
 
 
-async def test_who_gathers_cannot_wait_for_room(inbox: Inbox) -> None:
-    inbox.publish_nowait(HELLO)
-    assert await inbox.wait()
-    for _ in range(CAPACITY - 1):
+async def test_the_task_that_delivers_cannot_wait_for_room(inbox: Inbox) -> None:
+    inbox.deliverer = trio.lowlevel.current_task()
+    for _ in range(CAPACITY):
         await inbox.publish(HELLO)
-    with pytest.raises(RuntimeError, match="the channel is full"):
+    with pytest.raises(RuntimeError, match=r"^this would wait forever"):
         await inbox.publish(HELLO)
+
+
+@pytest.mark.parametrize("wait", [Inbox.flush, lambda inbox: inbox.join(bob())], ids=["flush", "join"])
+async def test_the_task_that_delivers_cannot_wait_for_a_batch_nor_can_its_children(
+    inbox: Inbox, wait: Callable[[Inbox], Awaitable[object]]
+) -> None:
+    inbox.deliverer = trio.lowlevel.current_task()
+    with pytest.raises(RuntimeError, match=r"^this would wait forever"):
+        await wait(inbox)
+    with pytest.RaisesGroup(pytest.RaisesExc(RuntimeError, match=r"^this would wait forever")):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait, inbox)
+    assert contents(inbox.gather()) == []
+
+
+async def test_a_task_that_the_one_that_delivers_does_not_wait_for_may_wait(inbox: Inbox) -> None:
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def _() -> None:
+            inbox.deliverer = trio.lowlevel.current_task()
+            nursery.start_soon(inbox.flush)  # as a plugin's background task would
+
+        await wait_all_tasks_blocked()
+        inbox.gather().settle()
 
 
 async def test_what_was_put_before_it_was_closed_can_be_gathered(inbox: Inbox) -> None:

@@ -1,4 +1,4 @@
-"""The order: ids that strictly increase, whatever the clock does."""
+"""The local order: ids that strictly increase, whatever the clock does."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -7,37 +7,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trichat._chat import order
-from trichat._chat.order import Order
+from trichat import Message
+from trichat._chat.order import LocalOrder
 
 NOON = 1_795_348_800_000_000
 
 
 class Clock:
-    """Stands in for the module `time`; shows `now`, in microseconds."""
+    """Shows `now`, in microseconds."""
 
     def __init__(self, now: int) -> None:
         self.now = now
 
-    def time_ns(self) -> int:
+    def __call__(self) -> int:
         return self.now * 1000 + 999
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock(NOON)
-    monkeypatch.setattr(order, "time", clock)
-    return clock
+def clock() -> Clock:
+    return Clock(NOON)
 
 
-def take(order: Order, count: int = 1) -> list[int]:
-    """Take `count` ids, and return them."""
-    first = order.take(count)
-    return list(range(first, first + count))
+def take(order: LocalOrder, count: int = 1) -> list[int]:
+    """Give places to so many messages, and return their ids."""
+    return [message.id for message in order.place([Message("hello", "alice")] * count)]
 
 
 def test_an_id_is_the_time_in_microseconds(clock: Clock) -> None:
-    order = Order()
+    order = LocalOrder(clock)
 
     assert take(order) == [NOON]
     clock.now += 5
@@ -45,13 +42,13 @@ def test_an_id_is_the_time_in_microseconds(clock: Clock) -> None:
 
 
 def test_a_clock_that_stands_still_gives_one_more(clock: Clock) -> None:
-    order = Order()
+    order = LocalOrder(clock)
 
     assert [take(order, 2), take(order)] == [[NOON, NOON + 1], [NOON + 2]]
 
 
 def test_a_clock_that_goes_back_gives_one_more_until_it_has_caught_up(clock: Clock) -> None:
-    order = Order()
+    order = LocalOrder(clock)
 
     take(order)
     clock.now = NOON - 3_600_000_000
@@ -62,8 +59,23 @@ def test_a_clock_that_goes_back_gives_one_more_until_it_has_caught_up(clock: Clo
     assert take(order) == [NOON + 10]
 
 
+def test_messages_keep_their_order_and_are_otherwise_the_same(clock: Clock) -> None:
+    drafts = [Message("one", "alice"), Message("two", "bob", ("den",))]
+
+    assert list(LocalOrder(clock).place(drafts)) == [drafts[0].with_id(NOON), drafts[1].with_id(NOON + 1)]
+
+
+def test_a_message_alone_has_its_place_in_the_same_order(clock: Clock) -> None:
+    order = LocalOrder(clock)
+    draft = Message("hello", "alice")
+
+    assert order.place_one(draft) == draft.with_id(NOON)
+    assert take(order) == [NOON + 1]
+    assert order.place_one(draft).id == order.last == NOON + 2
+
+
 def test_a_batch_that_is_longer_than_the_time_it_took_pushes_the_next_one(clock: Clock) -> None:
-    order = Order()
+    order = LocalOrder(clock)
 
     take(order, 100)
     clock.now += 50
@@ -79,7 +91,7 @@ def test_a_batch_that_is_longer_than_the_time_it_took_pushes_the_next_one(clock:
     ],
 )
 def test_ids_go_on_after_those_of_an_earlier_run(clock: Clock, last: int, expected: int) -> None:
-    order = Order()
+    order = LocalOrder(clock)
 
     order.resume_after(last)
 
@@ -88,7 +100,7 @@ def test_ids_go_on_after_those_of_an_earlier_run(clock: Clock, last: int, expect
 
 
 def test_resuming_never_goes_back(clock: Clock) -> None:
-    order = Order()
+    order = LocalOrder(clock)
     order.resume_after(NOON + 7)
 
     order.resume_after(NOON + 3)
@@ -97,7 +109,7 @@ def test_resuming_never_goes_back(clock: Clock) -> None:
 
 
 def test_the_last_id_is_known(clock: Clock) -> None:
-    order = Order()
+    order = LocalOrder(clock)
     assert order.last == 0
 
     take(order, 3)
@@ -107,13 +119,13 @@ def test_the_last_id_is_known(clock: Clock) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 100), st.integers(1, 20))))
 def test_ids_strictly_increase_whatever_the_clock_does(batches: Sequence[tuple[int, int]]) -> None:
-    order = Order()
+    clock = Clock(0)
+    order = LocalOrder(clock)
     ids: list[int] = []
-    with pytest.MonkeyPatch.context() as patch:
-        for now, count in batches:
-            patch.setattr("trichat._chat.order.time", Clock(now))
-            taken = take(order, count)
-            assert all(id >= now for id in taken)
-            ids += taken
+    for now, count in batches:
+        clock.now = now
+        taken = take(order, count)
+        assert all(id >= now for id in taken)
+        ids += taken
 
     assert all(earlier < later for earlier, later in pairwise(ids))

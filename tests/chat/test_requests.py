@@ -1,7 +1,9 @@
 """What clients of any front can ask for, in several rooms at once."""
 
+from collections.abc import Sequence
+
 import pytest
-from front_kit import ScriptFront
+from front_kit import ScriptFront, ScriptWire
 
 from trichat import Client, Message, Refuse, hookimpl, parse_log_line
 from trichat._chat.history import MAX_PAGE
@@ -232,7 +234,7 @@ async def test_what_somebody_says_who_is_ignored_is_in_no_page(chat: Chat) -> No
 
 
 async def test_a_front_without_echo_is_sent_what_the_others_say(chat: Chat) -> None:
-    quiet = ScriptFront(echoes=False)
+    quiet = ScriptFront(ScriptWire(echoes=False))
     alice = await chat.join("alice")
     bot = await quiet.connect(chat, BOT, Join("lobby", limit=0))
     await bot.hears("Login: ok", "entered lobby as bot with alice", "Join: ok")
@@ -248,3 +250,39 @@ async def test_a_front_without_echo_is_sent_what_the_others_say(chat: Chat) -> N
     await bot.hears("-> bot is now robot", "Rename: ok")
     await alice.say("four")
     await bot.hears("lobby> alice: four")
+
+
+class BrokenWire(ScriptWire):
+    """Cannot encode one word."""
+
+    def encode(self, messages: Sequence[Message]) -> bytes:
+        if any("boom" in message.text for message in messages):
+            raise ValueError("no such word")
+        return super().encode(messages)
+
+
+@pytest.mark.parametrize("lines", [["boom"], ["one", "boom", "two"], ["/msg bot boom"], ["/msg bot x", "boom"]])
+async def test_a_front_that_fails_costs_nobody_else_anything(
+    chat: Chat, lines: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    alice, bob = await chat.join("alice"), await chat.join("bob")
+    await alice.hears("* bob joined")
+    broken = ScriptFront(BrokenWire())
+    bot = await broken.connect(chat, Login("bot", room=""), Join("lobby", limit=0))
+    await bot.hears("Login: ok", "entered lobby as bot with alice, bob", "Join: ok")
+    await bob.hears("* bot joined")
+    await alice.send("".join(f"{line}\n" for line in lines).encode())
+    await bob.hears(*(f"alice: {line}" for line in lines if line[0] != "/"), "* bot left")
+    assert (await bot.rest())[-1].endswith("an error in the server")
+    assert "ValueError: no such word" in caplog.text
+    await alice.say("still here")
+    await bob.hears("alice: still here")
+
+
+async def test_a_front_that_cannot_encode_a_notice_costs_its_client_alone(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    bot = await ScriptFront(BrokenWire()).connect(chat, Login("bot", room=""), Join("lobby", limit=0))
+    await bot.hears("Login: ok", "entered lobby as bot with alice", "Join: ok")
+    await alice.hears("* bot joined")
+    chat.server.notice("boom")
+    await alice.hears("* boom", "* bot left")

@@ -91,8 +91,8 @@ def test_check_says_that_a_configuration_is_good(tmp_path: Path) -> None:
     assert ended.returncode == 0
     assert (
         ended.stdout
-        == "chat.toml: good; plugins: away, blacklist, bye, chat_log, commands, ignore, me, msg, nick, operators, "
-        "rooms, seen, topic\n"
+        == "chat.toml: good; plugins: away, blacklist, bye, chat_log, commands, ignore, json_lines, me, msg, nick, "
+        "operators, rooms, seen, topic\n"
     )
 
 

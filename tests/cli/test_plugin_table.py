@@ -156,8 +156,8 @@ def test_a_plugin_that_is_not_there_is_named_with_those_that_are(folder: Path) -
         inventory(folder).details("pol")
     assert str(refusal.value) == (
         "there is no plugin 'pol' (did you mean 'poll'?); "
-        "there are: away, blacklist, bye, chat_log, commands, ignore, me, msg, nick, operators, rooms, seen, stop, "
-        "topic, poll"
+        "there are: away, blacklist, bye, chat_log, commands, ignore, json_lines, me, msg, nick, operators, rooms, "
+        "seen, stop, topic, poll"
     )
 
 

@@ -13,7 +13,6 @@ from trichat._fronts.line.front import LineFront
 from trichat._net import listener as listener_module
 from trichat._net.listener import check_listeners
 from trichat._net.transport import SocketTransport, Transport
-from trichat._server import core_of
 
 FRONT = LineFront()
 
@@ -87,7 +86,7 @@ async def test_without_a_wire_it_leaves_the_choice_to_the_server(setup: Setup) -
 
 
 async def test_the_listener_of_a_server_knows_its_send_timeout(setup: Setup) -> None:
-    (listener,) = core_of(Server(Config.from_tables({"server": {"send_timeout": 600}}), plugins={}))._listeners
+    (listener,) = Server(Config.from_tables({"server": {"send_timeout": 600}}), plugins={}).listeners
     assert isinstance(listener, TcpListener)
     assert (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1_200_000) in listener._socket_options
 
@@ -164,7 +163,7 @@ async def test_a_name_that_nobody_knows_is_named(setup: Setup, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("error", "hint"),
     [
-        (errno.EADDRINUSE, "another server has the port"),
+        (errno.EADDRINUSE, "another program has the port"),
         (errno.EADDRNOTAVAIL, "it is not an address of this machine"),
         (errno.EACCES, "ports below 1024 need privileges"),
     ],
@@ -184,6 +183,27 @@ async def test_a_second_listener_on_the_same_port_is_refused_and_leaves_nothing_
     (address,) = await setup.listen()
     with pytest.raises(StartError, match="Address already in use"):
         await TcpListener(*address, FRONT).serve(setup.accept, task_status=trio.TASK_STATUS_IGNORED)
+
+
+async def test_it_knows_where_it_listens_for_as_long_as_it_does(setup: Setup) -> None:
+    listener = TcpListener("127.0.0.1", 0, FRONT)
+    assert (listener.host, listener.port, listener.addresses) == ("127.0.0.1", 0, ())
+    async with trio.open_nursery() as nursery:
+        reported = await nursery.start(listener.serve, setup.accept)
+        assert listener.addresses == reported
+        nursery.cancel_scope.cancel()
+    assert listener.addresses == ()
+
+
+async def test_one_that_is_not_required_only_says_that_it_cannot_listen(
+    setup: Setup, caplog: pytest.LogCaptureFixture
+) -> None:
+    (address,) = await setup.listen()
+    listener = TcpListener(*address, FRONT, required=False)
+    assert await setup.nursery.start(listener.serve, setup.accept) == []
+    assert listener.addresses == ()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert f"cannot listen on {address}: Address already in use" in caplog.text
 
 
 @pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1:1024"), ("::1", "[::1]:1024")])

@@ -22,6 +22,11 @@ def server(tmp_path: Path) -> Iterator[Served]:
         yield server
 
 
+def json_lines_of(server: Served) -> str:
+    """Return the address at which the server takes JSON lines."""
+    return next(line for line in server.banner if line.startswith("JSON lines: ")).partition(": ")[2]
+
+
 # 1. Start
 
 
@@ -29,8 +34,10 @@ def test_the_start_tells_where_it_listens_what_runs_and_how_to_connect(server: S
     assert server.banner == [
         f"trichat listens on 127.0.0.1:{server.port}",
         "configuration: the defaults",
-        "plugins: away, blacklist, bye, chat_log, commands, ignore, me, msg, nick, operators, rooms, seen, stop, topic",
+        "plugins: away, blacklist, bye, chat_log, commands, ignore, json_lines, me, msg, nick, operators, rooms, seen, "
+        "stop, topic",
         f"chat log: {server.folder / 'chat_log.txt'}",
+        f"JSON lines: {json_lines_of(server)}",
         f"connect with: nc 127.0.0.1 {server.port}",
     ]
 
@@ -51,7 +58,7 @@ def test_the_start_tells_who_is_in_shadow(tmp_path: Path) -> None:
     config = write_config(tmp_path, "[plugins.seen]\nshadow = true\n")
     with served(tmp_path, "--config", config) as server:
         assert (
-            "plugins: away, blacklist, bye, chat_log, commands, ignore, me, msg, nick, operators, rooms, "
+            "plugins: away, blacklist, bye, chat_log, commands, ignore, json_lines, me, msg, nick, operators, rooms, "
             "seen (in shadow), stop, topic" in server.banner
         )
 
@@ -80,7 +87,7 @@ def control_requests(server):
 def test_a_plugin_adds_to_what_is_printed_and_to_what_can_be_asked(tmp_path: Path) -> None:
     (tmp_path / "herald.py").write_text(HERALD)
     with served(tmp_path, "--plugin", "herald.py") as server:
-        assert server.banner[3:5] == [f"chat log: {tmp_path / 'chat_log.txt'}", "ask: announce"]
+        assert server.banner[-2] == "ask: announce"
         alice = server.join("alice")
         ended = trichat("ask", "announce", "back", "at  noon", cwd=tmp_path)
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, "told to 1\n", "")
@@ -106,7 +113,7 @@ def test_a_standard_output_that_takes_nothing_is_no_reason_not_to_start(tmp_path
     ):
         try:
             assert process.stderr is not None
-            warning = process.stderr.readline()
+            warning = next(line for line in process.stderr if " WARNING " in line)
             problem = "but standard output cannot be written to: No space"
             listens = re.fullmatch(rf"\S+ WARNING trichat listens on 127\.0\.0\.1:(\d+), {problem} .*\n", warning)
             assert listens is not None, warning
@@ -126,7 +133,7 @@ def test_a_taken_port_is_one_sentence_and_exit_status_2(server: Served, tmp_path
     assert ended.stdout == ""
     sentence = f"cannot listen on 127.0.0.1:{server.port}: Address already in use"
     assert [line for line in ended.stderr.splitlines() if "INFO" not in line] == [
-        f"trichat: {sentence} (another server has the port; choose one with --port, or stop it)"
+        f"trichat: {sentence} (another program has the port; choose another port, or stop it)"
     ]
 
 
@@ -722,6 +729,7 @@ def test_the_log_of_the_server_tells_who_comes_and_goes(server: Served) -> None:
     bob.waits_for(lambda: "disconnected" in server.errors())
     log = [line.partition(" ")[2] for line in server.errors().splitlines()]
     assert log == [
+        f"INFO plugin 'json_lines' listens on {json_lines_of(server)}",
         "INFO 127.0.0.1 connected",
         "INFO alice (127.0.0.1) joined lobby",
         "INFO 127.0.0.1 connected",

@@ -51,6 +51,7 @@ def test_installed_plugins_are_found_by_name_and_not_imported(lookups: list[str]
         "chat_log",
         "commands",
         "ignore",
+        "json_lines",
         "me",
         "msg",
         "nick",

@@ -206,7 +206,7 @@ class Meddler:
 
     async def _meddle(self, server: Server) -> None:
         await trio.sleep(1)
-        await trio.to_thread.run_sync(trio.from_thread.run, server.say, "lobby", "from a thread")
+        await trio.to_thread.run_sync(lambda: trio.from_thread.run(server.say, "lobby", "from a thread"))
 
     @hookimpl
     async def on_message(self, client: Client, message: Message) -> None:

@@ -32,7 +32,11 @@ class StorageError(TrichatError, OSError):
     """A plugin's stored data cannot be read or written: the disk is full, the file is broken. The text says which."""
 
 
-class RequiredPluginFailed(TrichatError):
+class NotSent(TrichatError):
+    """A batch was not sent to anyone. The text says why."""
+
+
+class RequiredPluginFailed(NotSent):
     """A required plugin failed on a batch, so the batch was not sent."""
 
 

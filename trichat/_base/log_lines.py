@@ -38,7 +38,7 @@ def format_log_lines(messages: Iterable[Message]) -> str:
     lines = []
     start, stamp = -1000, ""
     for message in messages:
-        # The ids of a batch are consecutive, so nearly all of their dates differ only in the last digits.
+        # Most ids of a batch follow each other closely, so their dates differ only in the last digits.
         microseconds = message.id - start
         if not 0 <= microseconds < 1000:
             milliseconds, microseconds = divmod(message.id, 1000)

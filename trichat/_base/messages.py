@@ -38,7 +38,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     """What is said in a room, or what happens there.
 
     A message is immutable. Its text is cleaned when the message is made, so it holds nothing that would break a line or
-    that a terminal would obey. Raises `ValueError` if the sender cannot be a name or a room cannot be a room.
+    that a terminal would obey. Raises `ValueError` if the sender cannot be a name, a room cannot be a room, or a
+    `control` message has a room.
     """
 
     text: str
@@ -47,7 +48,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     sender: str = ""
     """The name of the person who said or did it; empty for the server."""
     rooms: tuple[str, ...] = (LOBBY,)
-    """The rooms that see it: several for `quit` and `renamed`, none for what is meant for one person."""
+    """The rooms that see it: several for `quit` and `renamed`, none for `control` and what is meant for one person."""
     kind: Kind = "said"
     id: int = 0
     """Microseconds since 1970 (UTC), strictly increasing along the one order; 0 until it has its place there."""
@@ -68,6 +69,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
             _check_about(self)
         if self.rooms != (LOBBY,):
             _check_rooms(self.rooms)
+        if self.kind == "control" and self.rooms:
+            raise ValueError(f"no room sees a message of the kind 'control'; its rooms are (), not {self.rooms!r}")
 
     @property
     def room(self) -> str:

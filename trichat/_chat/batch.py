@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 import trio
 
-from trichat._base.errors import RequiredPluginFailed
+from trichat._base.errors import NotSent
 from trichat._base.messages import Message
 from trichat._chat.client import Connection
 from trichat._chat.person import Presence
@@ -27,11 +27,13 @@ class Join:
         self.former = former
         self.done = trio.Event()
         self.cursor = 0
-        self.failure: RequiredPluginFailed | None = None
+        self.failure: NotSent | None = None
 
 
 class Publication:
-    """A message whose sender waits. When `done` is set, it has its `place`, or there is a `failure`."""
+    """A message whose sender waits. When `done` is set, it has its `place`, or there is a `failure`, or neither:
+    then the server has ended.
+    """
 
     def __init__(self, message: Message, sender: Connection | None) -> None:
         self.message = message
@@ -39,7 +41,7 @@ class Publication:
         self.done = trio.Event()
         self.place: Message | None = None
         """The message as it was sent, with its id."""
-        self.failure: RequiredPluginFailed | None = None
+        self.failure: NotSent | None = None
 
 
 class Rename:
@@ -49,7 +51,7 @@ class Rename:
         self.presence = presence
         self.name = name
         self.done = trio.Event()
-        self.failure: RequiredPluginFailed | None = None
+        self.failure: NotSent | None = None
 
 
 class Departure(msgspec.Struct, frozen=True):
@@ -94,6 +96,7 @@ class Batch(msgspec.Struct):
                 self.said += item
             case Publication():
                 self.publications[len(self.said)] = item
+                self.waiting.append(item.done)
                 self.said.append((item.message, item.sender))
             case Join() if item.connection.ended:
                 self.waiting.append(item.done)  # it is not announced, but its session waits

@@ -1,5 +1,6 @@
 """A client, twice: what the core keeps of it, and what a plugin is given in its place."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -16,6 +17,8 @@ from trichat._plugins.shadow import is_withheld
 
 if TYPE_CHECKING:
     from trichat._server import Server
+
+logger = logging.getLogger("trichat.session")
 
 _NOTHING_SAID = Message("")
 _NOBODY: Mapping[str, str] = MappingProxyType({})
@@ -149,7 +152,15 @@ class Connection:
 
     def notice(self, text: str) -> None:
         """Say something to this client alone, as the server."""
-        self.outbox.put(self.wire.encode([Message(text, rooms=(), kind="notice")]))
+        self.show(Message(text, rooms=(), kind="notice"))
+
+    def show(self, message: Message) -> None:
+        """Send a message to this client alone. If its front cannot encode it, the client is disconnected."""
+        try:
+            self.outbox.put(self.wire.encode((message,)))
+        except Exception:
+            logger.exception("%s: its front cannot encode a message", self)
+            self.end("an error in the server", farewell="disconnected: an error in the server")
 
     def end(self, reason: str, *, farewell: str = "") -> None:
         """End the conversation; the first reason stays."""

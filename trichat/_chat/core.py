@@ -1,6 +1,7 @@
 """The core of a server: its parts, how they start, and how they end. `Server` is what others may do with it."""
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context as Variables
 from contextvars import copy_context
@@ -18,8 +19,10 @@ from trichat._chat.broadcaster import Broadcaster
 from trichat._chat.context import Context
 from trichat._chat.history import History
 from trichat._chat.hub import Hub
-from trichat._chat.order import Order
+from trichat._chat.local_broadcaster import LocalBroadcaster
+from trichat._chat.order import LocalOrder, Order
 from trichat._chat.session import Session
+from trichat._chat.shared_broadcaster import SharedBroadcaster
 from trichat._chat.shutdown import Shutdown
 from trichat._config.options import Config, checked
 from trichat._config.plugin_policy import Policy, policy_of
@@ -57,6 +60,10 @@ class Core:
     plugins_class: ClassVar[type[Plugins]] = Plugins
     """For the test kit, which puts a cancel scope around each call; in `run_session`, around each session. In
     `run_listener`, it opens nothing."""
+    order_class: ClassVar[type[Order]] = LocalOrder
+    """For tests, and for orders to come."""
+    clock: "ClassVar[staticmethod[[], int]]" = staticmethod(time.time_ns)
+    """The wall clock: nanoseconds since 1970 (UTC). For the test kit, where it follows virtual time."""
 
     def __init__(
         self,
@@ -83,7 +90,7 @@ class Core:
             self.plugins.register(name, plugin, policy_of(config, name))
         self.tracer = Tracer(self.plugins)
         self.hub = Hub(max_clients=options.max_clients, max_clients_per_address=options.max_clients_per_address)
-        self.broadcaster = Broadcaster(self.hub, self.plugins, Order())
+        self.broadcaster = self._broadcaster(self.order_class(self.clock))
         self.history = History(self.plugins, options.hook_timeout)
         self._context = Context(
             server,
@@ -100,7 +107,7 @@ class Core:
         """Those of plugins that have not crashed; empty before the start."""
         self._front: Front = LineFront()
         tcp = TcpListener(options.host, options.port, send_timeout=options.send_timeout)
-        self._listeners = [tcp] if listeners is None else listeners
+        self.listeners: Sequence[Listener] = [tcp] if listeners is None else listeners
         self._plugin_listeners = PluginListeners(self.run_listener)
         self.has_begun, self.has_ended = False, False
         """Whether `serve` was called, and whether that is over."""
@@ -111,6 +118,11 @@ class Core:
         self._lifespans: Lifespans | None = None
         self._replacing = trio.Lock()
         self._sessions: set[Session] = set()
+
+    def _broadcaster(self, order: Order) -> Broadcaster:
+        if isinstance(order, LocalOrder):
+            return LocalBroadcaster(self.hub, self.plugins, order)
+        return SharedBroadcaster(self.hub, self.plugins, order, partial(self.shutdown.request, failed=True))
 
     def _plugin_was_silenced(self, name: str, why: str) -> None:
         self.commands = self._without_crashed(self.commands)
@@ -165,6 +177,7 @@ class Core:
             await self._serve(task_status)
         finally:
             self.has_ended = True
+            self.broadcaster.inbox.abandon()
 
     async def _serve(self, task_status: trio.TaskStatus[list[Address]]) -> None:
         self._variables = copy_context()
@@ -215,7 +228,7 @@ class Core:
             with self.shutdown.opening_listeners:
                 async with self._replacing:
                     contributed = self._contributed_listeners()
-                    for listener in self._listeners:
+                    for listener in self.listeners:
                         reported = await nursery.start(listener.serve, self._accept, name="listener")
                         require(reported, list, f"{listener!r} must report a list of addresses")
                         addresses += reported

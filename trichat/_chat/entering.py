@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from trichat import hookspecs
 from trichat._base import room_names
-from trichat._base.errors import ConnectionLost, RequiredPluginFailed
+from trichat._base.errors import ConnectionLost, NotSent
 from trichat._base.messages import Message, Refuse
 from trichat._chat.client import Connection
 from trichat._chat.context import Context
@@ -111,7 +111,7 @@ async def _join(
     """Take a place in the order, and send the part of the history that is missing, or the `problem` with it."""
     try:
         cursor = await context.broadcaster.inbox.join(connection, room, former)
-    except RequiredPluginFailed as failure:
+    except NotSent as failure:
         return Refuse(str(failure), "failed")
     if problem is None and part.limit != 0:
         try:
@@ -120,12 +120,12 @@ async def _join(
             problem = str(unavailable)
     if problem is not None:
         await send(connection.wire.encode([Message(problem, rooms=(), kind="notice")]))
-    await send(connection.dialogue.entered(_view(context, connection, room)))
+    await send(connection.dialogue.entered(_view(context, connection, room, cursor - 1)))
     logger.info("%s entered %s" if former else "%s joined %s", connection, room)
     return None
 
 
-def _view(context: Context, connection: Connection, room: str) -> RoomView:
+def _view(context: Context, connection: Connection, room: str, last_id: int) -> RoomView:
     # Only as many as are shown: in a storm of joins, each welcome would walk through everyone.
     shown = connection.dialogue.names_shown
     people = context.hub.members(room, None if shown is None else shown + 1)
@@ -140,4 +140,5 @@ def _view(context: Context, connection: Connection, room: str) -> RoomView:
         count=context.hub.count(room) - 1,
         keeps_history=context.plugins.active.implements(hookspecs.history),
         hints=sorted(hints),  # an order that no reload changes
+        last_id=last_id,
     )

@@ -29,7 +29,8 @@ class Inbox:
         """Messages that found no room. Their senders wait here, and are served in turn."""
         self._left: list[Departure] = []
         """Departures that were not announced yet. They do not go through the channel, because leaving never blocks."""
-        self._reader: trio.lowlevel.Task | None = None
+        self.deliverer: trio.lowlevel.Task | None = None
+        """The task that tells plugins of what is sent. Nothing is sent while it waits for something in here."""
         self.idle = False
         """Whether the broadcaster waits and nothing is on its way. `wait` sets it, and clears it when it returns;
         `_put_nowait` clears it before that."""
@@ -42,14 +43,12 @@ class Inbox:
     async def publish(self, message: Message, sender: Connection | None = None) -> None:
         """Send `message` to its room. Waits while there is too much. `sender`, if there is one, is told if it fails.
 
-        Raises `RuntimeError` in the broadcaster's own task when there is too much: waiting there would never end.
+        Raises `RuntimeError` in `on_broadcast` when there is too much: waiting there would never end.
         """
         try:
             self.publish_nowait(message, sender)
         except trio.WouldBlock:
-            if trio.lowlevel.current_task() is self._reader:
-                problem = "the channel is full; say it from a task of your own, not in on_broadcast"
-                raise RuntimeError(problem) from None
+            self._check_waiting_ends()
             await self._send_late.send((message, sender))
 
     def publish_nowait(self, message: Message, sender: Connection | None = None) -> None:
@@ -70,7 +69,7 @@ class Inbox:
 
         Returns the cursor: messages with a smaller id are history to the client, and those of later batches reach it
         live. Others who joined in the same batch are in the room by then, and are not announced to it. Raises
-        `RequiredPluginFailed` if the joining could not be logged.
+        `NotSent` if the joining could not be logged.
         """
         join = Join(connection, room, former)
         await self.put(join)
@@ -86,21 +85,24 @@ class Inbox:
         await flush.done.wait()
 
     async def publish_and_wait(self, message: Message, sender: Connection | None = None) -> Message | Refuse:
-        """Send `message`, and return it with its id when it was sent, or why it could not be logged.
+        """Send `message`, and return it with its id when it was sent, or why it was not.
 
-        Raises `RuntimeError` in the broadcaster's own task, where waiting would never end.
+        Raises `RuntimeError` in `on_broadcast`: waiting there would never end. If this is cancelled, the message may be
+        sent all the same.
         """
-        if trio.lowlevel.current_task() is self._reader:
-            raise RuntimeError("nothing can be said from on_broadcast; say it from a task of your own")
         publication = Publication(message, sender)
         await self.put(publication)
         await publication.done.wait()
         if publication.place is None:
-            return Refuse(str(publication.failure), "failed")
+            return Refuse(str(publication.failure or "the server is stopping"), "failed")
         return publication.place
 
     async def put(self, item: Publication | Join | Rename | Flush) -> None:
-        """Put something in whose `done` is set when it was sent, or cannot be. If this is cancelled, it is not in."""
+        """Put something in whose `done` is set when it was sent, or cannot be. If this is cancelled, it is not in.
+
+        Raises `RuntimeError` in `on_broadcast`: waiting there would never end.
+        """
+        self._check_waiting_ends()
         await trio.lowlevel.checkpoint_if_cancelled()
         try:
             self._put_nowait(item)
@@ -127,9 +129,13 @@ class Inbox:
         self._send_late.close()
         self._said = None  # the next message opens a new item, and finds the channel closed
 
+    def abandon(self) -> None:
+        """Accept nothing more, and let nobody wait for what is there: the server has ended."""
+        self.close()
+        self.gather().settle()
+
     async def wait(self) -> bool:
         """Wait for something to gather. Return `False` if there will be nothing more: the inbox is closed and empty."""
-        self._reader = trio.lowlevel.current_task()
         # Departures that could not be logged wait for the next batch, so the inbox is not idle.
         self.idle = self.is_empty and not self._left
         try:
@@ -159,6 +165,26 @@ class Inbox:
     def keep(self, left: list[Departure]) -> None:
         """Keep departures that could not be logged for the next batch."""
         self._left = left + self._left
+
+    def _check_waiting_ends(self) -> None:
+        """Raise `RuntimeError` in the task that delivers, in tasks that it waits for, and before it begins in a task
+        that is still being started: the lifespan of a plugin.
+        """
+        current = trio.lowlevel.current_task()
+        if self.deliverer is None and current.eventual_parent_nursery is not None:
+            raise RuntimeError(
+                "this would wait forever: nothing is sent before the server has started. Do it in a task of your own, "
+                "or use say_nowait"
+            )
+        task: trio.lowlevel.Task | None = current
+        while task is not None:
+            if task is self.deliverer:
+                raise RuntimeError(
+                    "this would wait forever: nothing is sent before on_broadcast returns. Do it in a task of your "
+                    "own, or use say_nowait"
+                )
+            nursery = task.parent_nursery
+            task = None if nursery is None else nursery.parent_task
 
     def _put_nowait(self, item: Item) -> None:
         self._send.send_nowait(item)

@@ -7,7 +7,7 @@ import inspect
 from typing import Literal
 
 from trichat._base import nicknames, room_names
-from trichat._base.messages import Handled, Message, Refuse
+from trichat._base.messages import LOBBY, Handled, Message, Refuse
 from trichat._chat.client import Connection, Kind
 from trichat._chat.context import Context
 
@@ -70,14 +70,14 @@ async def tell(context: Context, connection: Connection, name: str, text: str) -
     line = Message(answer, connection.name, (), about=other.name)
     for each in other.connections:
         if each.shows(line):
-            each.outbox.put(each.wire.encode((line,)))
+            each.show(line)
     return line
 
 
 async def set_away(context: Context, connection: Connection, text: str) -> Refuse | None:
     """Note why the person behind a client is away, unless a plugin refuses the text."""
     if text:
-        answer = await _ask(context, connection, Message(text, connection.name, (), "did"))
+        answer = await _ask(context, connection, Message(text, connection.name, connection.rooms or (LOBBY,), "did"))
         if not isinstance(answer, Message):
             return answer if isinstance(answer, Refuse) else None
         text = answer.text

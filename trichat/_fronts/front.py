@@ -36,6 +36,8 @@ class RoomView(msgspec.Struct, frozen=True):
     """Whether what is said here is kept."""
     hints: Sequence[str]
     """What the client may want to know, such as `/help shows the commands`."""
+    last_id: int
+    """The id up to which the history goes: the client is sent live what comes after it."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -56,21 +58,32 @@ Outcome = Answer | Refuse
 
 
 class Wire(Protocol):
-    """How messages look in bytes. All clients with the same capabilities share one object, and so the same bytes."""
+    """How messages look in bytes. All clients with the same capabilities share one object, and so the same bytes.
+
+    Its methods must not block: they run in the task that sends to everyone. If one raises, the clients that would have
+    got these bytes are disconnected.
+    """
 
     @property
     def echoes(self) -> bool:
         """Whether clients are sent what they say themselves."""
 
     def encode(self, messages: Sequence[Message]) -> bytes:
-        """Encode live messages, in order. A message without a room is for this client alone."""
+        """Encode live messages, in order.
+
+        A message without a room is for this client alone: a private line, with the client's name in `about`, or a
+        `notice` of the server. A client is not told that it has joined itself: `Dialogue.entered` says so.
+        """
 
     def encode_history(self, room: str, messages: Sequence[Message]) -> bytes:
         """Encode messages of the past of `room`, in order, each with its date and time."""
 
 
 class Dialogue(Protocol):
-    """The conversation with one client, from its first byte to its last."""
+    """The conversation with one client, from its first byte to its last.
+
+    Its methods run in the client's own task, and must not block. If one raises, that client is disconnected.
+    """
 
     @property
     def wire(self) -> Wire:

@@ -79,39 +79,61 @@ class TcpListener:
     """Plain TCP on every address that `host` stands for; port 0 picks a free one.
 
     Connections speak `front`, by default the line protocol. `send_timeout` is the server's: the seconds that a client
-    may take nothing before its connection is ended. Raises `ValueError` for a port that there is not.
+    may take nothing before its connection is ended. If it is not `required` and cannot listen, it logs why, and the
+    server runs without it. Raises `ValueError` for a port that there is not.
     """
 
-    def __init__(self, host: str, port: int, front: Front | None = None, send_timeout: float = 60.0) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        front: Front | None = None,
+        send_timeout: float = 60.0,
+        *,
+        required: bool = True,
+    ) -> None:
         require(host, str, "a host must be a string")
         if port not in range(65536):
             raise ValueError(f"a port must be a number from 0 to 65535, not {port!r}")
-        self._host = host
-        self._port = port
+        self.host: str = host
+        self.port: int = port
         self._front = front
+        self._required = required
+        self.addresses: Sequence[Address] = ()
+        """Where it listens; empty while it does not."""
         milliseconds = int(1000 * max(SILENCE, 2 * send_timeout))
         self._socket_options = (*_SOCKET_OPTIONS, (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds))
 
     async def serve(self, accept: Accept, *, task_status: trio.TaskStatus[list[Address]]) -> None:
         """Listen, report where, and call `accept` for each connection, until cancelled. Raises `StartError`."""
+        try:
+            sockets = await self._open()
+        except StartError as error:
+            if self._required:
+                raise
+            logger.warning("%s; running without it", error)
+            task_status.started([])
+            return
         with ExitStack() as stack:
-            listening = [stack.enter_context(sock) for sock in await self._open()]
+            listening = [stack.enter_context(sock) for sock in sockets]
+            addresses = [Address(*sock.getsockname()[:2]) for sock in listening]
+            self.addresses = addresses
+            stack.callback(setattr, self, "addresses", ())
             async with trio.open_nursery() as nursery:
-                addresses = [Address(*sock.getsockname()[:2]) for sock in listening]
                 for sock, address in zip(listening, addresses, strict=True):
                     nursery.start_soon(accept_all, sock, partial(self._take, accept), name=f"listener {address}")
                 task_status.started(addresses)
 
     async def _open(self) -> list[socket.socket]:
-        place = Address(self._host, self._port)
+        place = Address(self.host, self.port)
         try:
             found = await trio.socket.getaddrinfo(
-                self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+                self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )
         except (OSError, UnicodeError) as error:
             raise StartError(f"cannot listen on {place}: {getattr(error, 'strerror', error)}") from error
         try:
-            return _listen_on_all([(family, str(address[0])) for family, _, _, _, address in found], self._port)
+            return _listen_on_all([(family, str(address[0])) for family, _, _, _, address in found], self.port)
         except OSError as error:
             raise StartError(f"cannot listen on {place}: {error.strerror}{_hint(error)}") from error
 
@@ -158,7 +180,7 @@ def _listen(family: int, address: tuple[str, int]) -> socket.socket:
 def _hint(error: OSError) -> str:
     match error.errno:
         case errno.EADDRINUSE:
-            return " (another server has the port; choose one with --port, or stop it)"
+            return " (another program has the port; choose another port, or stop it)"
         case errno.EADDRNOTAVAIL:
             return " (it is not an address of this machine)"
         case errno.EACCES:

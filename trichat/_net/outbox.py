@@ -100,10 +100,14 @@ class Outbox:
         elif self._backlog_bytes + len(data) <= self._limit:
             self._keep(data)
         else:
-            # What is partly sent stays, so that the reason can follow on a line of its own.
+            self.give_up(f"too slow: more than {self._limit} bytes were waiting")
+
+    def give_up(self, reason: str) -> None:
+        """Send nothing more but the rest of what is partly sent, so that the reason can follow on a line of its own."""
+        if not self._closed:
             self._take_no_more()
             self._drop_backlog()
-            self._give_up(f"too slow: more than {self._limit} bytes were waiting")
+            self._give_up(reason)
 
     def close(self, farewell: bytes = b"") -> None:
         """Put the last words. Nothing can be put after them."""

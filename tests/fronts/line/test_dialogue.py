@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,16 @@ from trichat._fronts.requests import Command, Foreign, Login, Malformed, Quit, R
 
 LIMIT = 64
 FRONT = LineFront()
-VIEW = RoomView(room="lobby", name="alice", topic="", others=["bob"], count=1, keeps_history=True, hints=["bye leaves"])
+VIEW = RoomView(
+    room="lobby",
+    name="alice",
+    topic="",
+    others=["bob"],
+    count=1,
+    keeps_history=True,
+    hints=["bye leaves"],
+    last_id=0,
+)
 TOO_LONG = Malformed(f"a line has at most {LIMIT} bytes", "too_long")
 
 
@@ -198,7 +208,7 @@ def test_it_is_greeted_welcomed_and_sent_off() -> None:
     ],
 )
 def test_the_welcome_names_those_who_are_here(others: list[str], count: int, expected: str) -> None:
-    view = RoomView(room="lobby", name="alice", topic="", others=others, count=count, keeps_history=False, hints=[])
+    view = msgspec.structs.replace(VIEW, others=others, count=count, keeps_history=False, hints=[])
     assert text_of(newcomer().entered(view)) == [expected]
 
 

@@ -132,6 +132,7 @@ async def test_the_built_in_plugins_are_there_unless_they_are_turned_off(virtual
             "chat_log",
             "commands",
             "ignore",
+            "json_lines",
             "me",
             "msg",
             "nick",

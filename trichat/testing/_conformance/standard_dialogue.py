@@ -20,7 +20,7 @@ _ODD_WORDS: dict[Any, tuple[str, ...]] = {
 }
 
 # The commands that end the dialogue.
-_ENDING = ("stop", "bye", "quit")
+_ENDING = ("bye", "quit", "stop")
 
 _WORDS = ("bob", "nobody", "0", "x" * 200)
 

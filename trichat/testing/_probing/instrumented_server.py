@@ -21,6 +21,7 @@ from trichat._plugins.registry import ASKING, Implementation
 from trichat._server import Server
 from trichat.testing._probing.cancel_targets import CANCELLED
 from trichat.testing._probing.checkpoint_probe import part_of
+from trichat.testing._probing.wall_clock import wall_clock
 
 
 class ProbedActiveHooks(ActiveHooks):
@@ -72,9 +73,13 @@ async def _probed_lifespan(name: str, lifespan: AbstractAsyncContextManager[None
 
 
 class ProbedCore(Core):
-    """Makes each session a part. Everyone connects in memory, so listeners of plugins stay closed."""
+    """Makes each session a part, and lets the wall clock follow virtual time.
+
+    Everyone connects in memory, so listeners of plugins stay closed.
+    """
 
     plugins_class = ProbedPlugins
+    clock = staticmethod(wall_clock)
 
     async def run_session(self, session: Session) -> None:
         """Run a session to its end."""
