@@ -11,11 +11,13 @@ from typing import Any
 import hypothesis
 import pytest
 import trio
+from front_kit import ScriptFront
 from hypothesis import strategies as st
 from order_kit import ORDERS
 
 from trichat import Client, Handled, Message, Person, Refuse, Server, hookimpl
 from trichat._chat.core import Core
+from trichat.fronts import Join, Login, Quit, Rename, Say
 from trichat.testing import Chat, ChatMachine, Run, cancel_everywhere, explore, fault_everywhere
 
 Scenario = Callable[[Chat], Awaitable[None]]
@@ -205,6 +207,21 @@ async def whispers(chat: Chat) -> None:
     await carol.hears_up_to("bob: in public")
 
 
+async def is_in_several_rooms(chat: Chat) -> None:
+    """Somebody in two rooms talks in both, takes another name, and leaves; each room is told of that once."""
+    alice, bob = await chat.join("alice"), await chat.join("bob")
+    await bob.enter("dev")
+    front = ScriptFront()
+    carol = await front.connect(chat, Login("carol"), Join("dev"))
+    await carol.hears_up_to("Join: ok")
+    await bob.say("/join", "hi", "/join dev")
+    await front.ask(carol, Say("one"), Say("two", "lobby"), Rename("caro"), Say("three", "lobby"), Say("four"))
+    await carol.hears_up_to("dev> caro: four")
+    await front.ask(carol, Quit("enough"))
+    for person in (alice, bob):
+        await person.hears_up_to("* caro left: enough")
+
+
 SCENARIOS = [
     meets_and_talks,
     come_at_once,
@@ -216,6 +233,7 @@ SCENARIOS = [
     moves,
     is_renamed,
     whispers,
+    is_in_several_rooms,
 ]
 
 # These options determine how much is on its way, and by which path.
