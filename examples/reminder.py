@@ -5,7 +5,6 @@ Run it with `trichat serve --plugin examples/reminder.py`. It stores its reminde
 
 import logging
 import math
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -47,7 +46,7 @@ class Reminder:
         """Load the reminders of earlier runs, then remind people as long as the server runs."""
         storage = server.storage("reminder")
         for key, note in (await storage.items(type=Note)).items():
-            self._add(key, note)
+            self._add(server, key, note)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._remind, server, storage)
             yield
@@ -61,13 +60,13 @@ class Reminder:
             return f"{minutes:g} minutes is out of range; choose 0 to {LONGEST:g}, which is a week"
         if len(self._waiting) >= MOST:
             return f"{MOST} reminders are waiting already; try again later"
-        key, note = uuid4().hex, Note(time.time() + 60 * minutes, client.room, client.name, text)
+        key, note = uuid4().hex, Note(client.server.now().timestamp() + 60 * minutes, client.room, client.name, text)
         await client.server.storage("reminder").set(key, note)
-        self._add(key, note)
+        self._add(client.server, key, note)
         return f"you will be reminded in {minutes:g} minutes"
 
-    def _add(self, key: str, note: Note) -> None:
-        heappush(self._waiting, (trio.current_time() + note.due - time.time(), key, note))
+    def _add(self, server: Server, key: str, note: Note) -> None:
+        heappush(self._waiting, (trio.current_time() + note.due - server.now().timestamp(), key, note))
         self._changed.set()
 
     async def _remind(self, server: Server, storage: Storage) -> None:

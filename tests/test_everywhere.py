@@ -14,7 +14,7 @@ import trio
 from hypothesis import strategies as st
 from order_kit import ORDERS
 
-from trichat import Client, Handled, Message, Refuse, Server, hookimpl
+from trichat import Client, Handled, Message, Person, Refuse, Server, hookimpl
 from trichat._chat.core import Core
 from trichat.testing import Chat, ChatMachine, Run, cancel_everywhere, explore, fault_everywhere
 
@@ -51,6 +51,21 @@ class Attendant:
     async def on_join(self, client: Client) -> Refuse | None:
         await trio.sleep(0.01)
         return Refuse("not you") if client.name == "mallory" else None
+
+    @hookimpl
+    async def on_enter(self, client: Client, room: str) -> Refuse | None:
+        await trio.sleep(0.01)
+        return Refuse("not there") if room == "cellar" else None
+
+    @hookimpl
+    async def on_rename(self, client: Client, name: str) -> Refuse | None:
+        await trio.sleep(0.01)
+        return Refuse("not that") if name == "mallory" else None
+
+    @hookimpl
+    async def on_tell(self, client: Client, other: Person, text: str) -> str | None:
+        await trio.sleep(0.01)
+        return text.replace("darn", "dear") if "darn" in text else None
 
     @hookimpl
     async def on_message(self, client: Client, message: Message) -> Handled | None:
@@ -153,7 +168,55 @@ async def has_a_plugin_replaced(chat: Chat) -> None:
     await bob.say("bye")
 
 
-SCENARIOS = [meets_and_talks, come_at_once, is_refused, is_kicked, stops, is_greeted, does_not_read]
+async def moves(chat: Chat) -> None:
+    """Two people go to another room while both rooms talk, one of them is refused, and one comes back."""
+    alice, bob = await chat.join("alice"), await chat.join("bob")
+    await bob.enter("dev")
+    await bob.say("one", "two")
+    await alice.say("not for bob", "/join dev", "/join cellar", "three")
+    await bob.hears_up_to("alice: three")
+    await bob.say("four", "/join", "not for alice")
+    await bob.hears_up_to("bob: not for alice")
+    await alice.hears_up_to("* bob left")
+
+
+async def is_renamed(chat: Chat) -> None:
+    """People of two rooms take other names, one that was just given up, one that is refused, and go on talking."""
+    alice, bob = await chat.join("alice"), await chat.join("bob")
+    await alice.rename("al")
+    await bob.say("/nick alice", "hi", "/nick mallory", "/join dev", "/nick bob", "/nick AL")
+    await bob.hears_up_to("* the name 'AL' is taken")
+    await alice.say("/nick Al", "/join dev")
+    await alice.hears_up_to("* you are in dev")
+    alice.hang_up()
+    await bob.hears_up_to("* Al left")
+
+
+async def whispers(chat: Chat) -> None:
+    """Two people tell each other things in private, across rooms, to a new name, and after one has left."""
+    alice, bob, carol = await chat.join("alice"), await chat.join("bob"), await chat.join("carol")
+    await alice.tell("bob", "this is between the two of us")
+    await bob.say("in public", "/join dev", "/msg alice: so is this, darn", "/nick rob")
+    await bob.hears_up_to("* bob is now rob")
+    await alice.tell("ROB", "are you there now?")
+    await bob.hears("* alice to you: are you there now?")
+    bob.reset()
+    await alice.say("/msg rob: gone already?")
+    await carol.hears_up_to("bob: in public")
+
+
+SCENARIOS = [
+    meets_and_talks,
+    come_at_once,
+    is_refused,
+    is_kicked,
+    stops,
+    is_greeted,
+    does_not_read,
+    moves,
+    is_renamed,
+    whispers,
+]
 
 # These options determine how much is on its way, and by which path.
 CONFIGS: dict[str, Any] = {

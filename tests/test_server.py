@@ -4,11 +4,12 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
 import trio
-from trio.testing import memory_stream_pair
+from trio.testing import memory_stream_pair, wait_all_tasks_blocked
 
 from trichat import (
     Client,
@@ -24,6 +25,7 @@ from trichat import (
     Transport,
     hookimpl,
     operators,
+    parse_log_line,
 )
 from trichat._base.task_tree import task_tree
 from trichat._chat.inbox import CAPACITY
@@ -187,7 +189,153 @@ async def test_what_the_server_says_is_in_the_one_order_and_in_the_log(chat: Cha
 async def test_saying_something_after_the_end_does_nothing(virtual_time: object) -> None:
     async with running() as chat:
         pass
-    await chat.server.say("lobby", "too late")
+    assert await chat.server.say("lobby", "too late") == 0
+    assert await chat.server.publish_control("too late") == 0
+
+
+class Listening:
+    """Keeps what it is told, and does something when it is told `now`."""
+
+    def __init__(self, act: Callable[[Server], Awaitable[object]] | None = None) -> None:
+        self.told: list[Message] = []
+        self.server: Server
+        self.errors: list[str] = []
+        self._act = act
+
+    @hookimpl
+    @asynccontextmanager
+    async def lifespan(self, server: Server) -> AsyncIterator[None]:
+        self.server = server
+        yield
+
+    @hookimpl
+    async def on_broadcast(self, messages: Sequence[Message]) -> None:
+        self.told += messages
+        if self._act is not None and messages[-1].text == "now":
+            try:
+                await self._act(self.server)
+            except* RuntimeError as errors:
+                self.errors += map(str, errors.exceptions)
+
+
+async def test_whoever_says_something_learns_which_message_it_is(virtual_time: object) -> None:
+    listening = Listening()
+    async with running([listening]) as chat:
+        alice = await chat.join("alice")
+        id = await chat.server.say("lobby", "back at noon")
+        assert listening.told[-1] == Message("back at noon", kind="notice", id=id)
+        await alice.hears("* back at noon")
+
+
+async def test_a_bot_speaks_under_a_name_of_its_own(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    await chat.server.say("lobby", "build 7 is green", "ci")
+    chat.server.say_nowait("lobby", "I am no person", sender="alice")
+    await alice.hears("* [ci] build 7 is green", "* [alice] I am no person")
+    assert chat.log[-2:] == ["*noticed ci: build 7 is green", "*noticed alice: I am no person"]
+    with pytest.raises(ValueError, match=r"^'a:b' cannot be the name of a bot: a name cannot contain ':'$"):
+        await chat.server.say("lobby", "hello", "a:b")
+
+
+async def test_what_programs_are_told_is_in_the_order_and_in_the_log_and_nobody_sees_it(virtual_time: object) -> None:
+    listening = Listening()
+    async with running([listening]) as chat:
+        alice = await chat.join("alice")
+        id = await chat.server.publish_control('{"ban": "mallory"}')
+        assert listening.told[-1] == Message('{"ban": "mallory"}', rooms=(), kind="control", id=id)
+        assert chat.log_path is not None
+        last = chat.log_path.read_bytes().splitlines()[-1]
+        assert parse_log_line(last) == listening.told[-1]
+        await alice.hears_nothing()
+        bob = await chat.join("bob")
+        assert not [line for line in bob.heard if "mallory" in line]
+
+
+async def say_in_a_child(server: Server) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.say, "lobby", "hello")
+
+
+async def say_itself(server: Server) -> None:
+    await server.say("lobby", "hello")
+
+
+@pytest.mark.parametrize("act", [say_itself, say_in_a_child, lambda server: server.publish_control("hello")])
+async def test_waiting_for_what_comes_after_on_broadcast_is_refused(
+    virtual_time: object, act: Callable[[Server], Awaitable[object]]
+) -> None:
+    listening = Listening(act)
+    async with running([listening]) as chat:
+        alice = await chat.join("alice")
+        await chat.settled()
+        await alice.say("now")
+        await alice.hears("alice: now")
+        assert [error.partition(":")[0] for error in listening.errors] == ["this would wait forever"]
+
+
+async def test_a_lifespan_that_the_start_waits_for_cannot_wait_to_be_heard(virtual_time: object) -> None:
+    class Hasty:
+        @hookimpl
+        @asynccontextmanager
+        async def lifespan(self, server: Server) -> AsyncIterator[None]:
+            await server.say("lobby", "hello")
+            yield
+
+    with pytest.raises(StartError, match="this would wait forever: nothing is sent before the server has started"):
+        async with running([Hasty]):
+            pass
+
+
+async def test_a_plugin_may_say_something_in_a_task_of_its_own_before_the_start(virtual_time: object) -> None:
+    ids: list[int] = []
+
+    class Early:
+        @hookimpl
+        @asynccontextmanager
+        async def lifespan(self, server: Server) -> AsyncIterator[None]:
+            async def say() -> None:
+                ids.append(await server.say("lobby", "hello"))
+
+            server.start_soon(say)
+            await trio.lowlevel.checkpoint()
+            yield
+
+    async with running([Early]) as chat:
+        await chat.settled()
+        assert ids > [0]
+        assert chat.log == ["* hello"]
+
+
+async def test_nobody_waits_for_a_server_that_could_not_start(virtual_time: object) -> None:
+    class Failing:
+        @hookimpl
+        @asynccontextmanager
+        async def lifespan(self) -> AsyncIterator[None]:
+            await trio.sleep(1)
+            raise OSError("no")
+            yield
+
+    server = Server(LOCAL, plugins={"failing": Failing()})
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def _() -> None:
+            with pytest.raises(StartError):
+                await server.serve()
+
+        await wait_all_tasks_blocked()
+        assert await server.say("lobby", "is anybody there?") == 0
+
+
+async def test_the_clock_of_the_server_dates_messages_and_follows_virtual_time(virtual_time: object) -> None:
+    listening = Listening()
+    async with running([listening]) as chat:
+        before = chat.server.now()
+        await trio.sleep(3600)
+        assert chat.server.now() - before == timedelta(hours=1)
+        await chat.server.say("lobby", "an hour later")
+        assert listening.told[-1].time - chat.server.now() < timedelta(milliseconds=1)
+        assert before.tzinfo is UTC
 
 
 async def test_who_is_attached_over_a_stream_is_served_as_if_it_had_connected(chat: Chat) -> None:

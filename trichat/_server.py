@@ -117,7 +117,7 @@ class Server:
         return None if presence is None else presence.person
 
     async def say(self, room: str, text: str, sender: str = "") -> int:
-        """Tell a room something, in the one order and in the log: `* text`, or `[sender] text` under a bot's own name.
+        """Tell a room something, in the one order and in the log: `* text`, or `* [sender] text` as a bot.
 
         Returns the id of the message when it was sent; 0 if nobody hears it, because the server is ending or the log
         cannot be written. If this is cancelled, the text may be said all the same. The name of a bot is prepared like a

@@ -188,3 +188,27 @@ async def test_who_leaves_on_the_way_into_another_room_has_left_both(virtual_tim
         await trio.sleep(10)
         assert chat.server.rooms == []
     assert recorder.told == ["lobby alice joined", "lobby alice left", "dev alice joined", "dev alice left"]
+
+
+class SlowDoors:
+    """Takes its time to let people in."""
+
+    @hookimpl
+    async def on_enter(self) -> None:
+        await trio.sleep(1)
+
+
+@pytest.mark.chat(plugins=[SlowDoors])
+async def test_what_the_former_room_says_meanwhile_is_heard_before_the_history_of_the_other_one(chat: Chat) -> None:
+    alice, bob = await chat.join("alice"), await chat.join("bob")
+    await bob.enter("dev")
+    await bob.say("nobody here")
+    await bob.enter("lobby")
+    await alice.hears("* bob joined", "* bob left", "* bob joined")
+    await alice.say("/join dev")
+    await trio.sleep(0.5)
+    await bob.say("wait")
+    heard = await alice.hears_up_to("* you are in dev")
+    assert heard[0] == "bob: wait"
+    assert [line.partition("] ")[2] for line in heard[1:-1]] == ["* bob joined", "bob: nobody here", "* bob left"]
+    await alice.hears_nothing()

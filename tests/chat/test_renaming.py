@@ -77,6 +77,22 @@ async def test_what_cannot_be_a_name_is_refused(chat: Chat, name: str, reason: s
     assert refusal.reason.startswith(reason)
 
 
+async def test_somebody_who_moves_and_is_renamed_at_once_moves_under_the_last_name(chat: Chat) -> None:
+    alice, bob = await chat.join("alice"), await chat.join("bob")
+    await alice.hears("* bob joined")
+    client = chat.server.clients[1]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(client.rename, "rob")
+        nursery.start_soon(client.rename, "robert")
+        nursery.start_soon(client.enter, "dev")
+    first, second, moved = [await alice.next_line() for _ in range(3)]
+    assert (first, second, moved) in [
+        ("* bob is now rob", "* rob is now robert", "* robert left"),
+        ("* bob is now robert", "* robert is now rob", "* rob left"),
+    ]
+    assert chat.members("dev") == [bob.name]
+
+
 async def test_a_rename_that_cannot_be_logged_does_not_happen(virtual_time: object) -> None:
     class Log:
         required = True

@@ -227,6 +227,32 @@ async def test_inside_exclusive_the_block_sends_and_what_is_put_follows_it(given
     assert not given.nursery.child_tasks
 
 
+async def test_what_waits_can_be_put_ahead_of_what_the_block_sends_next(given: Given) -> None:
+    async with given.outbox.exclusive() as send:
+        given.pipe.make_room(2)
+        await send(b"1\n")
+        given.put(b"2\n")
+        given.put(b"3\n")
+        given.outbox.put_ahead()
+        given.put(b"5\n")
+        given.pipe.make_room(100)
+        await send(b"4\n")
+        assert given.pipe.taken == b"1\n2\n3\n4\n"
+    assert given.pipe.taken == b"1\n2\n3\n4\n5\n"
+
+
+async def test_nothing_is_put_into_the_middle_of_a_chunk(given: Given) -> None:
+    given.pipe.make_room(4)
+    with trio.move_on_after(1):
+        async with given.outbox.exclusive() as send:
+            await send(b"history\n")
+    given.put(b"live\n")
+    given.outbox.put_ahead()
+    given.pipe.make_room(100)
+    await given.outbox.flushed()
+    assert given.pipe.taken == b"history\nlive\n"
+
+
 async def test_what_exclusive_was_cancelled_in_is_finished_before_anything_else(given: Given) -> None:
     given.pipe.make_room(4)
     with trio.move_on_after(1):

@@ -81,6 +81,7 @@ class Batch(msgspec.Struct):
     publications: dict[int, Publication] = {}
     """Those among what was said whose senders wait, by their places there."""
     renames: list[Rename] = []
+    new_names: dict[Presence, str] = {}
     left: list[Departure] = []
     joins: list[Join] = []
     waiting: list[trio.Event] = []
@@ -103,6 +104,7 @@ class Batch(msgspec.Struct):
                 self.joins.append(item)
             case Rename():
                 self.renames.append(item)
+                self.new_names[item.presence] = item.name
             case Flush():
                 self.waiting.append(item.done)
 
@@ -110,6 +112,10 @@ class Batch(msgspec.Struct):
     def has_changes(self) -> bool:
         """Whether anyone comes, leaves, or has another name."""
         return bool(self.left or self.joins or self.renames)
+
+    def name_of(self, presence: Presence) -> str:
+        """Return the name that somebody has as soon as the renames are told: those come before other changes."""
+        return self.new_names.get(presence, presence.name)
 
     def senders(self) -> Mapping[int, Connection]:
         """Return which client said a message, by the id of the message."""

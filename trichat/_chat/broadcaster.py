@@ -129,20 +129,24 @@ class Broadcaster(ABC):
 
         A person with several connections joins with the first one and leaves with the last one.
         """
+        names = dict[Presence, str]()  # somebody may be renamed twice
         for rename in batch.renames:
-            if rename.presence.rooms:
-                yield Message("", rename.presence.name, rename.presence.rooms, "renamed", about=rename.name)
+            presence = rename.presence
+            if presence.rooms:
+                name = names.get(presence, presence.name)
+                yield Message("", name, presence.rooms, "renamed", about=rename.name)
+            names[presence] = rename.name
         for left in batch.left:
             yield Message(left.reason, left.presence.name, left.rooms, left.kind)
         for join in batch.joins:
             if join.former and self.hub.count_of(join.connection.presence, join.former) == 1:
-                yield Message("", join.connection.name, (join.former,), "left")
+                yield Message("", batch.name_of(join.connection.presence), (join.former,), "left")
         joined = set[tuple[Presence, str]]()
         for join in batch.joins:
             place = (join.connection.presence, join.room)
             if place not in joined and not self.hub.is_in(*place):
                 joined.add(place)
-                yield Message("", join.connection.name, (join.room,), "joined")
+                yield Message("", batch.name_of(join.connection.presence), (join.room,), "joined")
 
     async def deliver(self, batch: Batch, messages: Sequence[Message]) -> None:
         """Tell the plugins of messages that have their places, send them, and let the changes of `batch` take effect.
@@ -170,12 +174,13 @@ class Broadcaster(ABC):
             await self._send(messages, batch)
         else:
             # They see what is told in their former room up to here, but not that they left it.
-            own = {(join.connection.name, (join.former,)) for join in moving}
+            own = {(batch.name_of(join.connection.presence), (join.former,)) for join in moving}
             told = [message.kind == "left" and (message.sender, message.rooms) in own for message in messages]
             begin = told.index(True) if True in told else len(messages)
             await self._send(messages[:begin], batch)
             for join in moving:
                 self.hub.leave(join.connection, join.former)
+                join.connection.outbox.put_ahead()  # it comes before the history of the other room
             await self._send(messages[begin:], batch)
         self.conclude(batch, messages)
 

@@ -70,11 +70,22 @@ class Hub:
         if not self._per_address[connection.address]:
             del self._per_address[connection.address]
 
-    def claim(self, connection: Connection, name: str) -> bool:
-        """Give a client this prepared name, unless another one has it. A name that it had before becomes free."""
+    def claim(self, connection: Connection, name: str, account: str = "") -> bool:
+        """Give a client this prepared name, unless another one has it. A name that it had before becomes free.
+
+        If the person who has the name has proved to own the same `account`, the client is another connection of that
+        person. Without an account, nobody can share a name.
+        """
+        holder = self._names.find(name)
+        if holder is not None and account and holder.account == account:
+            connection.presence = holder
+            holder.connections += (connection,)
+            connection.name = holder.name
+            return True
         presence = connection.presence
         if not self._names.claim(name, presence):
             return False
+        presence.account = account
         self._rename(presence, name)
         return True
 
@@ -147,8 +158,9 @@ class Hub:
 
     def take_back(self, connection: Connection) -> None:
         """Take the client's name away: a plugin refused it."""
-        self._names.release(connection.name, connection.presence)
-        connection.presence.name = connection.name = ""
+        self.release(connection)
+        connection.presence = Presence(connection)
+        connection.name = ""
 
     def enter(self, connection: Connection, room: str) -> None:
         """Put the client into a room; from now on it speaks there."""
@@ -240,7 +252,9 @@ class Hub:
 
 def _make_draft(connection: Connection) -> None:
     if connection.room:
-        connection.draft = Message("", connection.name, (connection.room,), bare=True)
+        # Nearly everyone is in one room, and has the tuple already.
+        room = connection.rooms if len(connection.rooms) == 1 else (connection.room,)
+        connection.draft = Message("", connection.name, room, bare=True)
 
 
 def _audience(members: Collection[Connection]) -> Audience:

@@ -13,10 +13,12 @@ class Presence:
     As long as a name belongs to nobody, each connection is a person of its own.
     """
 
-    __slots__ = ("_person", "away", "connections", "name")
+    __slots__ = ("_person", "account", "away", "connections", "name")
 
     def __init__(self, connection: "Connection") -> None:
         self.name: str = ""
+        self.account: str = ""
+        """The account that the name belongs to; empty if it belongs to nobody."""
         self.away: str = ""
         """Why the person is away; empty while it is not."""
         self.connections: tuple[Connection, ...] = (connection,)

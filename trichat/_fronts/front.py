@@ -60,7 +60,8 @@ Outcome = Answer | Refuse
 class Wire(Protocol):
     """How messages look in bytes. All clients with the same capabilities share one object, and so the same bytes.
 
-    Its methods must neither block nor raise: they run in the task that sends to everyone.
+    Its methods must not block: they run in the task that sends to everyone. If one raises, the clients that would have
+    got these bytes are disconnected.
     """
 
     @property

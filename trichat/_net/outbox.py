@@ -210,7 +210,7 @@ class Outbox:
     async def exclusive(self) -> AsyncIterator[Send]:
         """Be the only writer. Gives a function that sends at the client's pace and raises `ConnectionLost`.
 
-        What is put meanwhile is sent when the block ends.
+        What is put meanwhile is sent when the block ends, unless `put_ahead` is called.
         """
         await self.flushed()
         self._begin_writing()
@@ -227,7 +227,15 @@ class Outbox:
             elif waited:
                 self._send_nowait(waited)
 
+    def put_ahead(self) -> None:
+        """Let what waits for an exclusive writer be sent before what it sends next, unless it is writing just now."""
+        if self._backlog and not self._begun:
+            self._begun = b"".join(self._backlog)
+            self._drop_backlog()
+
     async def _write(self, data: Bytes) -> None:
+        if self._begun:
+            await self._write_begun()
         # Nearly always the socket takes all of it at once. Waiting for the socket first would take longer.
         sent = self._transport.send_nowait(data)
         if sent < len(data):

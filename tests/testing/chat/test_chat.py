@@ -450,7 +450,7 @@ async def test_everybody_who_ever_connected_is_known(chat: Chat) -> None:
     alice.hang_up()
     guest = chat.connect_silently()
     assert chat.people == [alice, guest]
-    assert [person.name for person in chat.people] == ["alice", "guest2"]
+    assert [person.label for person in chat.people] == ["alice", "guest2"]
 
 
 async def test_a_test_may_bring_connections_of_its_own(virtual_time: object) -> None:

@@ -102,7 +102,7 @@ async def test_a_long_line_is_shown_in_part_but_kept_as_it_is() -> None:
 async def test_somebody_may_be_named_after_the_first_lines() -> None:
     dialogue, guest = Dialogue(), person("guest1")
     dialogue.note(guest, "+")
-    guest.name = "alice"
+    guest.label = "alice"
     assert str(dialogue) == "alice+"
 
 

@@ -299,15 +299,15 @@ async def test_bytes_may_be_sent_that_are_no_whole_lines(alice: Person) -> None:
 
 async def test_it_is_known_what_the_chat_calls_somebody_and_how_long(chat: Chat) -> None:
     guest = await chat.connect()
-    assert (guest.name, guest.chat_name) == ("guest1", "")
+    assert (guest.label, guest.name) == ("guest1", "")
     await guest.say("Zoë")
     await guest.hears_up_to("* welcome, ")
-    assert guest.chat_name == "Zoë"
+    assert guest.name == "Zoë"
     await guest.say("one", "", "two")
     assert len(guest.said) == 2, "a blank line is not said"
     await guest.say("bye")
     await guest.rest()
-    assert guest.chat_name == ""
+    assert guest.name == ""
 
 
 async def test_what_somebody_was_kept_from_saying_was_not_said(chat: Chat, alice: Person) -> None:
@@ -323,16 +323,57 @@ async def test_what_somebody_was_kept_from_saying_was_not_said(chat: Chat, alice
 @pytest.mark.parametrize("name", ["a;b", "here", "Zoë the first"])
 async def test_it_is_known_whatever_the_name_is(chat: Chat, name: str) -> None:
     person = await chat.join(name)
-    assert person.chat_name == name
+    assert person.name == name
     assert [member.name for member in chat.server.members()] == [name]
 
 
 @pytest.mark.parametrize("leave", [Person.hang_up, Person.reset])
 async def test_who_leaves_is_called_nothing_any_more(alice: Person, leave: Callable[[Person], None]) -> None:
-    assert alice.chat_name == "alice"
+    assert alice.name == "alice"
     leave(alice)
-    assert alice.chat_name == ""
+    assert alice.name == ""
 
 
 async def test_a_person_tells_who_it_is(alice: Person) -> None:
     assert repr(alice) == "<Person alice>"
+
+
+async def test_somebody_who_moves_hears_the_history_and_is_known_to_be_in_the_other_room(chat: Chat) -> None:
+    alice, bob = await chat.join("alice"), await chat.join("bob")
+    assert (alice.room, bob.room) == ("lobby", "lobby")
+    assert await bob.enter("dev") == ["* you are in dev; you are the first here"]
+    await bob.say("hello?")
+    heard = await alice.enter("#Dev")
+    assert heard[:3] == ["* bob joined", "* bob left", heard[2]]
+    assert [line.partition("] ")[2] for line in heard[2:-1]] == ["* bob joined", "bob: hello?"]
+    assert heard[-1] == "* you are in dev; here: bob"
+    assert alice.room == "dev"
+    assert chat.members() == []
+    assert chat.members("dev") == ["bob", "alice"]
+    bob.hang_up()
+    assert bob.room == ""
+
+
+async def test_somebody_who_takes_another_name_is_called_by_it(chat: Chat) -> None:
+    alice, bob = await chat.join("alice"), await chat.join("bob")
+    assert await bob.rename("rob") == ["* bob is now rob"]
+    assert (bob.name, bob.label) == ("rob", "bob")
+    assert alice.name == "alice"
+    assert await bob.rename("Rob ert") == ["* rob is now Rob ert"]
+    assert bob.name == "Rob ert"
+    assert await alice.unheard() == ["* bob joined", "* bob is now rob", "* rob is now Rob ert"]
+
+
+async def test_a_refusal_is_not_an_answer_to_somebody_who_moves_or_takes_a_name(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    await chat.join("bob")
+    assert "before that: '* the name of a room is one word'" in await failure(lambda: alice.enter("two words"))
+    assert "before that: \"* the name 'bob' is taken\"" in await failure(lambda: alice.rename("bob"))
+    assert (alice.name, alice.room) == ("alice", "lobby")
+
+
+async def test_nobody_moves_another_person_by_what_they_say(chat: Chat) -> None:
+    alice, bob = await chat.join("alice"), await chat.join("bob")
+    await bob.say("* you are in dev; here: bob", "* alice is now al")
+    await alice.hears("* bob joined", "bob: * you are in dev; here: bob", "bob: * alice is now al")
+    assert (alice.name, alice.room) == ("alice", "lobby")

@@ -16,6 +16,8 @@ from trio.lowlevel import checkpoint, spawn_system_task
 
 from trichat import Client, Handled, Message, Refuse, format_log_lines, hookimpl, hookspecs
 from trichat._base.failures import Interruption
+from trichat._base.name_index import NameIndex
+from trichat._chat.hub import Hub
 from trichat._chat.teardown import Teardown
 from trichat._net.outbox import Outbox
 from trichat.testing import (
@@ -39,14 +41,15 @@ from trichat.testing._exploring.invariants import (
     life_is_balanced,
     log_comes_first,
     log_is_whole,
+    names_are_unique,
     no_line_is_lost,
     nothing_left,
     plugins_did_not_fail,
     server_did_not_crash,
     server_goes_on,
     title,
-    views_agree,
 )
+from trichat.testing._exploring.views import views_agree
 from trichat.testing._probing.checkpoint_probe import Probe
 
 BAD_PLUGINS = Path(__file__).parents[1] / "bad_plugins"
@@ -449,6 +452,39 @@ def test_something_is_seen_twice() -> None:
     with pytest.raises(Violation, match=f"{title(views_agree)}: BROKEN") as caught:
         cancel_everywhere(scenario, plugins=[Gossip], config=NO_LOG)
     assert "in the first run, in which nothing goes wrong on purpose" in str(caught.value)
+
+
+# A name belongs to one person at a time, and names that are held are released.
+
+
+async def bob_is_renamed(chat: Chat) -> None:
+    bob = await chat.join("bob")
+    await bob.say("/nick rob")
+    await chat.settled()
+
+
+def test_two_people_have_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NameIndex, "claim", lambda *_: True)
+    with pytest.raises(Violation) as caught:
+        cancel_everywhere(bob_is_renamed, config=NO_LOG)
+    [what] = [each.what for each in caught.value.broken[""] if each.invariant == title(names_are_unique)]
+    assert what.startswith("bob (127.0.0.1) has the name 'bob', which leads to None")
+
+
+def test_a_name_that_was_held_is_not_released(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Hub, "let_go", lambda *_: None)
+
+    def search() -> Survey:
+        return cancel_everywhere(bob_is_renamed, plugins={"clerk": Clerk}, targets=["hook"], config=NO_LOG)
+
+    said = broken(search, names_are_unique, "hook clerk.on_rename @ 1")
+    assert said == "a name is held for nobody: 'bob' holds 2 names"
+
+
+class Clerk:
+    @hookimpl
+    async def on_rename(self) -> None:
+        await trio.sleep(0.01)
 
 
 # Every line is passed on or answered.

@@ -16,7 +16,7 @@ def message(text: str, kind: str = "said", sender: str = "alice") -> Message:
 
 def became(said: list[str], heard: list[str], sent: list[Message]) -> LineFates:
     alice = Person("alice", Dialogue(), str)
-    alice.chat_name = "alice"
+    alice.name = "alice"
     alice.said = said
     alice.heard = ["* hello", WELCOME, *heard]
     return fates_of(alice, sent)
@@ -40,6 +40,16 @@ def test_what_only_the_sender_is_told_is_an_answer() -> None:
 def test_what_all_are_told_is_none() -> None:
     found = became(["/who"], ["* bob joined"], [message("bob joined", "joined", "bob")])
     assert (found.answers.total(), found.unanswered) == (0, 1)
+
+
+def test_another_name_is_an_answer_to_the_one_who_took_it() -> None:
+    sent = [Message("", "alice", kind="renamed", about="al"), Message("", "bob", kind="renamed", about="rob")]
+    alice = Person("alice", Dialogue(), str)
+    alice.heard = [WELCOME, "* alice is now al", "* bob is now rob"]
+    alice.names = ["alice", "al"]
+    alice.said = ["/nick al", "/nick"]
+    found = fates_of(alice, sent)
+    assert (dict(found.answers), found.unanswered) == ({"* alice is now al": 1}, 1)
 
 
 def test_an_answer_may_be_for_many_lines() -> None:

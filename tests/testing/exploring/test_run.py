@@ -68,7 +68,7 @@ def test_somebody_comes_afterwards_and_looks_whether_the_server_goes_on(tmp_path
     run = played(talk, tmp_path)
     assert run.newcomer[-1] == "newcomer: is anybody here?"
     assert run.chat is not None
-    assert [(person.name, count) for person, count in run.present.items()] == [("alice", 2)]
+    assert [(person.label, count) for person, count in run.present.items()] == [("alice", 2)]
     assert "newcomer" not in "".join(part.label for part in run.probe.parts)
 
 
@@ -95,6 +95,7 @@ def test_the_parts_of_a_chat_are_its_server_its_clients_and_what_its_plugins_do(
     assert {part.label for part in run.probe.parts} == {
         "server",
         "lifespan chat_log",
+        "lifespan topic",
         "client",
         "hook chat_log.history",
         "hook parrot.on_message",
@@ -153,7 +154,7 @@ def test_after_a_strike_an_expectation_may_be_disappointed(tmp_path: Path) -> No
 def test_after_a_strike_so_may_be_one_of_several_people_who_act_at_the_same_time(tmp_path: Path) -> None:
     async def chatter(person: Person) -> None:
         await person.say("hello")
-        await person.hears_up_to(f"{person.name}: hello")
+        await person.hears_up_to(f"{person.label}: hello")
 
     async def chorus(chat: Chat) -> None:
         alice, bob = await chat.join("alice"), await chat.join("bob")
@@ -280,7 +281,7 @@ class Careful:
         self._events.append("left")
 
 
-@pytest.mark.parametrize(("strike", "events"), [("server @ 1", []), ("server @ 9", ["entered", "left"])])
+@pytest.mark.parametrize(("strike", "events"), [("server @ 1", []), ("server @ 19", ["entered", "left"])])
 def test_a_cancelled_server_ends_as_gracefully_as_ever(tmp_path: Path, strike: str, events: list[str]) -> None:
     noted: list[str] = []
     make: Callable[[], dict[str, object]] = lambda: {"careful": Careful(noted)}  # noqa: E731

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
 from trichat import Message, hookimpl
+from trichat._chat.client import Connection
+from trichat._chat.hub import Hub
 from trichat.testing import ChatMachine, Run
 
 SETTINGS = hypothesis.settings(
@@ -51,6 +53,31 @@ class Polite(ChatMachine):
 
 def test_a_server_with_nothing_but_its_own_plugins_keeps_its_promises() -> None:
     run(ChatMachine)
+
+
+class Busy(ChatMachine):
+    """Few names and rooms, so that people meet."""
+
+    names = st.sampled_from(["alice", "bob"])
+    rooms = st.sampled_from(["lobby", "dev"])
+
+
+def test_a_server_that_lets_nobody_out_of_a_room_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    leave = Hub.leave
+
+    def leave_at_the_end(hub: Hub, connection: Connection, room: str) -> None:
+        if connection.ended:
+            leave(hub, connection, room)
+
+    monkeypatch.setattr(Hub, "leave", leave_at_the_end)
+    with pytest.raises(AssertionError, match=r"was in .*, and heard"):
+        run(Busy)
+
+
+def test_a_server_that_gives_a_name_to_a_second_person_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Hub, "hold", lambda *_: True)
+    with pytest.raises(AssertionError, match="has the name"):
+        run(Busy)
 
 
 def test_an_invariant_of_its_own_is_looked_at_when_the_server_has_stopped() -> None:

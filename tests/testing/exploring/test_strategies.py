@@ -557,7 +557,7 @@ def test_the_same_seed_is_the_same_run() -> None:
     async def crowd(chat: Chat) -> None:
         people = [chat.connect_silently(name=name) for name in ("alice", "bob", "carol")]
         for person in people:
-            await person.say(person.name, "hello")
+            await person.say(person.label, "hello")
         await trio.sleep(1)
 
     for seed in (1, 1, 2, 3, 4):

@@ -9,6 +9,7 @@ import trio
 
 from trichat._base.errors import PluginError
 from trichat._base.failures import leaves, one_for_all
+from trichat._base.messages import LOBBY
 from trichat._base.task_tree import task_tree
 from trichat._config.options import Config, ServerOptions, in_trial
 from trichat._fronts.front import Front
@@ -135,6 +136,10 @@ class Chat:
     async def settled(self) -> None:
         """Wait until there is nothing left to do: every task waits for another one, or for time to pass."""
         await idle()
+
+    def members(self, room: str = LOBBY) -> list[str]:
+        """Return the names of the people in a room, in the order of entering."""
+        return [member.name for member in self.server.members(room)]
 
     def _is_secret(self, command: str) -> bool:
         found = self.server.commands.get(command)

@@ -61,7 +61,7 @@ class Dialogue:
         """Add `what` somebody did or heard: `> hi`, `< alice: hi`, `+`, `!`."""
         self._note_time()
         typed = what.startswith("> ")
-        shown = f"> {self.as_shown(what[2:], has_name=person.chat_name != '')}" if typed else what
+        shown = f"> {self.as_shown(what[2:], has_name=person.name != '')}" if typed else what
         self._entries.append(_Entry(person, what, shown))
         if what.startswith((">", "+")):
             self.last_speaker = person
@@ -97,7 +97,7 @@ class Dialogue:
 
     def lines(self, since: int = 0) -> list[str]:
         """Return the lines from the one with the index `since` on."""
-        return [f"{each.person.name}{each.shown}" if each.person else each.shown for each in self._entries[since:]]
+        return [f"{each.person.label}{each.shown}" if each.person else each.shown for each in self._entries[since:]]
 
     def __str__(self) -> str:
         """Return the dialogue as text; of a long one, the beginning and the end."""

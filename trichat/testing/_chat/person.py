@@ -2,11 +2,12 @@
 
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import trio
 
+from trichat._base.messages import LOBBY
 from trichat.testing._chat.dialogue import Dialogue, shortened, without_date
 
 # Seconds to wait for an expected line: fewer than the server's timeouts, to tell the two apart.
@@ -20,7 +21,10 @@ _GLANCE = 0.001
 
 GREETING = "* welcome to trichat; type your name and press Enter"
 
-_WELCOME = re.compile(r"\* welcome, (.*?); (?:here: |you are the first here)")
+WELCOME = re.compile(r"\* welcome, (.*?); (?:here: |you are the first here)")
+
+# What somebody hears who has moved to another room.
+ENTERED = re.compile(r"\* you are in (\S+); ")
 
 
 class NotHeard(AssertionError):
@@ -62,15 +66,19 @@ class Person:
     `[date]` in an expectation stands for the date of a line. If the chat runs in virtual time, so does all waiting.
     """
 
-    def __init__(self, name: str, dialogue: Dialogue, report: Callable[[], str]) -> None:
-        self.name = name
-        """The label in the test, which is not necessarily the name in the chat."""
+    def __init__(self, label: str, dialogue: Dialogue, report: Callable[[], str]) -> None:
+        self.label = label
+        """What the test calls this person, which is not necessarily the name in the chat."""
+        self.name: str = ""
+        """The name in the chat, from the welcome until the connection ends; empty before and after."""
+        self.names: list[str] = []
+        """All names that this person has had in the chat, in order."""
+        self.room: str = ""
+        """The room that this person is in, for as long."""
         self.heard: list[str] = []
         """All lines that have arrived, whether an expectation has taken them or not."""
         self.reads: bool = True
         """Whether it is reading: `False` after `stop_reading`."""
-        self.chat_name: str = ""
-        """The name in the chat, from the welcome until the connection ends; empty before and after."""
         self.said: list[str] = []
         """The lines that it has said since the welcome."""
         self._dialogue = dialogue
@@ -82,7 +90,7 @@ class Person:
         self._arriving = b""
 
     def __repr__(self) -> str:
-        return f"<Person {self.name}>"
+        return f"<Person {self.label}>"
 
     def connected(self, line: Line) -> None:
         """Use `line` as the connection."""
@@ -90,26 +98,42 @@ class Person:
 
     @property
     def _line(self) -> Line:
-        assert self._connection is not None, f"{self.name} has never connected"
+        assert self._connection is not None, f"{self.label} has never connected"
         return self._connection
 
     def arrived(self, data: bytes) -> None:
         """Record data at its arrival. The test may read it much later."""
         if not data:
-            self.chat_name = ""
+            self._is_gone()
             self._dialogue.note(self, "<")
         *lines, self._arriving = (self._arriving + data).split(b"\n")
-        for line in lines:
-            self.heard.append(_decoded(line))
-            welcome = _WELCOME.match(self.heard[-1])
-            self.chat_name = welcome[1] if welcome and not self.chat_name else self.chat_name
-            self._dialogue.note(self, f"< {without_date(self.heard[-1])}")
+        for line in map(_decoded, lines):
+            self.heard.append(line)
+            self._note_name_and_room(line)
+            self._dialogue.note(self, f"< {without_date(line)}")
+
+    def _note_name_and_room(self, line: str) -> None:
+        if welcome := WELCOME.match(line):
+            if not self.name:
+                self.room = LOBBY
+                self._is_called(welcome[1])
+        elif self.name and line.startswith(f"* {self.name} is now "):
+            self._is_called(line.removeprefix(f"* {self.name} is now "))
+        elif entered := ENTERED.match(line):
+            self.room = entered[1]
+
+    def _is_called(self, name: str) -> None:
+        self.name = name
+        self.names.append(name)
+
+    def _is_gone(self) -> None:
+        self.name = self.room = ""
 
     async def say(self, *lines: str) -> None:
         """Type lines, all at once. Raises `Disconnected` if the server has closed the connection."""
         for line in lines:
             self._dialogue.note(self, f"> {line}")
-        is_in = self.chat_name != ""
+        is_in = self.name != ""
         try:
             await self.send("".join(f"{line}\n" for line in lines).encode())
         except trio.Cancelled:
@@ -119,18 +143,34 @@ class Person:
             raise
         self.said += [line.strip() for line in lines if is_in and line.strip()]
 
+    async def enter(self, room: str) -> list[str]:
+        """Move to another room, and return what arrives up to then: its history comes last. Raises `NotHeard`."""
+        await self.say(f"/join {room}")
+        return await self.hears_up_to("* you are in ")
+
+    async def rename(self, name: str) -> list[str]:
+        """Take another name, and return what arrives up to then. Raises `NotHeard`, also if the name is refused."""
+        before = self.name
+        await self.say(f"/nick {name}")
+        return await self.hears_up_to(f"* {before} is now ")
+
+    async def tell(self, name: str, text: str) -> list[str]:
+        """Tell one person something in private, and return what arrives up to the answer. Raises `NotHeard`."""
+        await self.say(f"/msg {name}: {text}")
+        return await self.hears_up_to("* you to ")
+
     async def send(self, data: bytes) -> None:
         """Send bytes, not necessarily whole lines or even text. Raises `Disconnected`."""
         try:
             await self._line.send(data)
         except OSError:
-            raise Disconnected(f"{self.name} is no longer connected{self._report()}") from None
+            raise Disconnected(f"{self.label} is no longer connected{self._report()}") from None
 
     async def hears(self, *lines: str) -> None:
         """Expect these lines, one after the other with nothing in between. Raises `NotHeard`."""
         heard: list[str] = []
         for expected in lines:
-            line = await self._next(expected, PATIENCE)
+            line = await self._next(expected, PATIENCE, heard)
             if line is None:
                 raise self._not_heard(expected, "the end of the connection", heard)
             if expected not in (line, without_date(line)):
@@ -142,7 +182,7 @@ class Person:
         with trio.move_on_after(seconds):
             line = await self.next_line(seconds * 2)
             came = "the end of the connection" if line is None else repr(line)
-            raise NotHeard(f"{self.name} expected to hear nothing, but heard {came}{self._report()}")
+            raise NotHeard(f"{self.label} expected to hear nothing, but heard {came}{self._report()}")
 
     async def hears_the_end(self) -> None:
         """Expect the end of the connection, and nothing before it. Raises `NotHeard`."""
@@ -154,12 +194,13 @@ class Person:
         """Return the next line; `None` at the end of the connection, in whatever way it ended. Raises `NotHeard`."""
         return await self._next("a line", patience)
 
-    async def _next(self, expected: str, patience: float) -> str | None:
+    async def _next(self, expected: str, patience: float, before: Sequence[str] = ()) -> str | None:
+        """Return the next line, or `None` at the end. A failure says what was `expected` and what came `before`."""
         if not self._lines:
             with trio.move_on_after(patience) as scope:
                 await self._receive(expected)
             if scope.cancelled_caught:
-                raise self._not_heard(expected, f"nothing for {patience:g} s", [])
+                raise self._not_heard(expected, f"nothing for {patience:g} s", before)
         return self._lines.popleft() if self._lines else None
 
     async def _receive(self, expected: str) -> None:
@@ -180,7 +221,7 @@ class Person:
         """Read until a line begins with `start`, and return all lines, including that one. Raises `NotHeard`."""
         lines: list[str] = []
         while not lines or not lines[-1].startswith(start):
-            line = await self._next(f"{start}...", patience)
+            line = await self._next(f"{start}...", patience, lines)
             if line is None:
                 raise self._not_heard(f"{start}...", "the end of the connection", lines)
             lines.append(line)
@@ -189,7 +230,7 @@ class Person:
     async def rest(self, patience: float = PATIENCE) -> list[str]:
         """Read to the end of the connection, and return the lines. Raises `NotHeard` if it does not end."""
         lines: list[str] = []
-        while (line := await self._next("the end of the connection", patience)) is not None:
+        while (line := await self._next("the end of the connection", patience, lines)) is not None:
             lines.append(line)
         return lines
 
@@ -207,13 +248,13 @@ class Person:
     def hang_up(self) -> None:
         """Close the connection."""
         self._dialogue.note(self, "!")
-        self.chat_name = ""
+        self._is_gone()
         self._line.close()
 
     def reset(self) -> None:
         """Break the connection, like a machine that is switched off. Data that is on its way is lost."""
         self._dialogue.note(self, "!!")
-        self.chat_name = ""
+        self._is_gone()
         self._line.reset()
 
     def send_eof(self) -> None:
@@ -230,8 +271,8 @@ class Person:
         self.reads = True
         self._line.read_on()
 
-    def _not_heard(self, expected: str, instead: str, before: list[str]) -> NotHeard:
-        lines = [f"{self.name} expected {shortened(expected)!r}, but heard {shortened(instead)}"]
+    def _not_heard(self, expected: str, instead: str, before: Sequence[str]) -> NotHeard:
+        lines = [f"{self.label} expected {shortened(expected)!r}, but heard {shortened(instead)}"]
         lines += [f"    before that: {shortened(line)!r}" for line in before[-5:]]
         lines += [f"    after that: {shortened(line)!r}" for line in list(self._lines)[:5]]
         return NotHeard("\n".join(lines) + self._report())

@@ -237,7 +237,7 @@ def _pairs(groups: list[list[Entry]]) -> list[tuple[list[Entry], list[str]]]:
 
 def _without_secret(entry: Entry, people: dict[str, Person], dialogue: Dialogue) -> str:
     says, person = entry.match["says"] or "", people.get(entry.match["who"])
-    has_name = person is not None and person.chat_name != ""
+    has_name = person is not None and person.name != ""
     return entry.text.removesuffix(says) + dialogue.as_shown(says, has_name=has_name)
 
 

@@ -69,7 +69,7 @@ async def speak(chat: Chat, person: Person, *lines: str) -> None:
 async def _speak_at_once(chat: Chat, *people: Person) -> None:
     async with trio.open_nursery() as nursery:
         for place, person in enumerate(people):
-            nursery.start_soon(speak, chat, person, f"{person.name} speaks, {place} before")
+            nursery.start_soon(speak, chat, person, f"{person.label} speaks, {place} before")
 
 
 def _usual_lines(command: Command) -> Iterator[str]:

@@ -5,16 +5,16 @@ in a report. Plugin authors write theirs in the same way.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 from trichat._base.log_lines import format_log_lines, parse_log_line
-from trichat._base.messages import LOBBY, Message
+from trichat._base.messages import LOBBY
 from trichat._server import core_of
-from trichat.testing._chat.person import Person
 from trichat.testing._exploring.line_fates import as_heard
+from trichat.testing._exploring.private_lines import private_lines_are_private
 from trichat.testing._exploring.run import Run
+from trichat.testing._exploring.views import PRESENCE, rooms_are_apart, views_agree
 from trichat.testing._probing.cancel_targets import Part
 
 Invariant = Callable[[Run], None]
@@ -24,10 +24,6 @@ def title(invariant: Invariant) -> str:
     """Return the name of an invariant in a report: the first line of its docstring, or the function's name."""
     line = (invariant.__doc__ or str(getattr(invariant, "__name__", "an invariant"))).strip().splitlines()[0]
     return line[:1].lower() + line[1:].rstrip(".")
-
-
-# Comings and goings, which a log need not have, and which clients that join together are not told of each other.
-_PRESENCE = ("joined", "left", "quit")
 
 
 def cancellation_passed(run: Run) -> None:
@@ -70,7 +66,7 @@ def nothing_left(run: Run) -> None:
     """No task, thread, stream or file is left."""
     assert not run.left_behind, "; ".join(dict.fromkeys(run.left_behind))
     if run.chat is not None:
-        people = [p.name for p, t in zip(run.chat.people, run.chat.transports, strict=True) if not t.closed]
+        people = [p.label for p, t in zip(run.chat.people, run.chat.transports, strict=True) if not t.closed]
         assert not people, f"the server never closed its end of the connection to {', '.join(people)}"
 
 
@@ -107,6 +103,12 @@ def departures_are_told(run: Run) -> None:
     assert not here, f"nobody was told that {', '.join(f'{name} left {room}' for name, room in here)}"
 
 
+def names_are_unique(run: Run) -> None:
+    """A name belongs to one person at a time, and names that are held are released."""
+    assert not run.witness.confused, "; ".join(dict.fromkeys(run.witness.confused))
+    assert not run.holding, f"a name is held for nobody: {'; '.join(run.holding)}"
+
+
 def log_is_whole(run: Run) -> None:
     """The log has only whole lines, with ascending dates."""
     *lines, rest = run.log.split("\n")
@@ -122,8 +124,8 @@ def log_comes_first(run: Run) -> None:
     if run.chat is None or run.chat.log_path is None:
         return
     parsed = filter(None, [parse_log_line(line.encode()) for line in run.log.split("\n")])
-    logged = [format_log_lines([message]) for message in parsed if message.kind not in _PRESENCE]
-    sent = [message for message in run.witness.sent if message.kind not in _PRESENCE]
+    logged = [format_log_lines([message]) for message in parsed if message.kind not in PRESENCE]
+    sent = [message for message in run.witness.sent if message.kind not in PRESENCE]
     seen = {line for person in run.chat.people for line in person.heard}
     for message in sent:
         assert as_heard(message) not in seen or format_log_lines([message]) in logged, (
@@ -134,65 +136,6 @@ def log_comes_first(run: Run) -> None:
     left = iter([format_log_lines([message]) for message in sent])
     for line in logged:
         assert line in left, f"the log has {line!r}, which was not sent, or not at this place in the order"
-
-
-def views_agree(run: Run) -> None:
-    """Everybody sees every message, once and in the one order."""
-    if run.chat is not None:
-        for person in run.chat.people:
-            _check_view(run, person)
-
-
-def _check_view(run: Run, person: Person) -> None:
-    stays = list(_stays(person.heard))
-    for stay in stays:
-        sent = [message for message in run.witness.sent if stay.room in message.rooms]
-        # Clients that join in one batch do not see each other join, and the history may omit joins and departures.
-        spoken = [message for message in sent if message.kind not in _PRESENCE]
-        is_last = stay is stays[-1]
-        _check_sequence(run, person, [*stay.past, *stay.live], spoken, is_last)
-        _check_sequence(run, person, stay.live, [message for message in sent if message.kind != "joined"], is_last)
-
-
-class _Stay(NamedTuple):
-    """What somebody heard in one room, from entering it to entering the next."""
-
-    room: str
-    past: list[str]
-    live: list[str]
-
-
-def _stays(heard: Iterable[str]) -> Iterator[_Stay]:
-    stay = _Stay(LOBBY, [], [])
-    past: list[str] = []
-    for line in heard:
-        if line.startswith("[2"):
-            past.append(line.partition("] ")[2])
-        elif line.startswith("* you are in ") and not line.endswith(" already"):
-            yield stay
-            stay = _Stay(line.removeprefix("* you are in ").partition(";")[0], past, [])
-            past = []
-        elif line.startswith("* welcome, "):
-            stay.past.extend(past)
-            past = []
-        else:
-            stay.live.append(line)
-    stay.past.extend(past)  # the welcome was never sent
-    yield stay
-
-
-def _check_sequence(run: Run, person: Person, heard: Sequence[str], messages: Sequence[Message], is_last: bool) -> None:
-    """Check that somebody heard a part of `messages` without gaps, and up to the end if they are still there."""
-    sent = [as_heard(message) for message in messages]
-    told = set(sent)
-    seen = [line for line in heard if line in told]
-    starts = [start for start in range(len(sent) - len(seen) + 1) if sent[start : start + len(seen)] == seen]
-    assert starts, f"{person.name} saw {seen}, but the server sent {sent}"
-    if is_last and person in run.present and person.reads:
-        by_then = {id(message) for message in run.witness.sent[: run.present[person]]}
-        count = sum(id(message) in by_then for message in messages)
-        missed = sent[starts[-1] + len(seen) : count]
-        assert not missed, f"{person.name} missed {missed}"
 
 
 def backlogs_are_limited(run: Run) -> None:
@@ -245,7 +188,8 @@ def history_is_whole(run: Run) -> None:
     shown = {line.partition("] ")[2] if line.startswith("[2") else line for line in run.newcomer}
     can_be_shown = not any(line.startswith("* the history cannot be shown") for line in run.newcomer)
     if can_be_shown and any(line.startswith("* welcome, ") for line in run.newcomer):
-        sent = {as_heard(message) for message in run.witness.sent if message.kind not in _PRESENCE}
+        in_lobby = [message for message in run.witness.sent if LOBBY in message.rooms]
+        sent = {as_heard(message) for message in in_lobby if message.kind not in PRESENCE}
         missing = (shown_before & sent) - shown
         assert not missing, f"a client that joined afterwards was not shown {sorted(missing)}"
 
@@ -268,11 +212,22 @@ INVARIANTS: Sequence[Invariant] = (
     log_is_whole,
     log_comes_first,
     views_agree,
+    rooms_are_apart,
+    private_lines_are_private,
+    names_are_unique,
     no_line_is_lost,
     history_is_whole,
     server_goes_on,
     plugins_did_not_fail,
 )
 
-ALWAYS: Sequence[Invariant] = (log_is_whole, log_comes_first, views_agree, backlogs_are_limited)
+ALWAYS: Sequence[Invariant] = (
+    log_is_whole,
+    log_comes_first,
+    views_agree,
+    rooms_are_apart,
+    private_lines_are_private,
+    names_are_unique,
+    backlogs_are_limited,
+)
 """The invariants that hold at any time, and not only after the server has stopped."""

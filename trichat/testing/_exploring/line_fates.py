@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import NamedTuple
 
 from trichat._base.messages import Message
@@ -40,6 +41,8 @@ class LineFates(NamedTuple):
 def fates_of(person: Person, sent: Iterable[Message]) -> LineFates:
     """Return what became of the lines that somebody has said since the welcome. `sent` is what everyone was told."""
     told = {as_heard(message) for message in sent}
+    # Everybody is told of another name, but it answers the one who took it.
+    told -= {f"* {former} is now {name}" for former, name in pairwise(person.names)}
     welcome = next(i for i, line in enumerate(person.heard) if line.startswith("* welcome, "))
     heard = person.heard[welcome + 1 :]
     answers = Counter[str]()
@@ -53,7 +56,7 @@ def fates_of(person: Person, sent: Iterable[Message]) -> LineFates:
     passed_on = frozenset(
         text
         for text in said
-        if f"{person.chat_name}: {text}" in exact
+        if f"{person.name}: {text}" in exact
         # The name of a command may be in what somebody says; a command itself is never passed on.
         or (not text.startswith("/") and any(text in line for line in public))
     )

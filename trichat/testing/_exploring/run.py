@@ -1,6 +1,7 @@
 """One run of a scenario: it is played with a cancellation or a fault, and stopped, and its results are collected."""
 
 import inspect
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import chdir, suppress
 from functools import partial
@@ -11,7 +12,9 @@ import trio
 
 from trichat._base.errors import StartError
 from trichat._base.failures import leaves
+from trichat._chat.person import Presence
 from trichat._plugins.discovery import is_factory, refuse_single
+from trichat._server import core_of
 from trichat.testing._chat import virtual_time
 from trichat.testing._chat.chat import (
     Chat,
@@ -101,6 +104,8 @@ class Run:
         """What the server logged as errors: failures of plugins, and its own."""
         self.present: dict[Person, int] = {}
         """The people present at the end of the scenario, with the number of messages that had been sent by then."""
+        self.holding: list[str] = []
+        """Who held a name by then that is not the person's own."""
         self.fates: dict[str, LineFates] = {}
         """What had become of the lines of these people by then, by name. Those who do not read are left out."""
         self.newcomer: list[str] = []
@@ -111,6 +116,20 @@ class Run:
         """Errors that the server raised."""
         self.endless: list[str] = []
         """Tasks that waited or ran forever, and were ended by force."""
+
+    def take_stock(self) -> None:
+        """Note who is present, and which names are kept for nobody. Call it when nothing is left to do."""
+        assert self.chat is not None
+        # If two people gave the same name, the later one has it: the connection of the earlier one broke.
+        latest = {person.name: person for person in self.chat.people if person.name}
+        in_rooms = (latest.get(client.name) for client in self.chat.server.clients if client.rooms)
+        self.present = {person: len(self.witness.sent) for person in in_rooms if person is not None}
+        names = Counter(each for each in core_of(self.chat.server).hub.anyone() if isinstance(each, Presence))
+        self.holding = [
+            f"{presence.name!r} holds {count} names" if presence.connections else f"{presence.name!r}, who has left"
+            for presence, count in names.items()
+            if count > 1 or not presence.connections
+        ]
 
     @property
     def log(self) -> str:
@@ -235,18 +254,9 @@ async def _play_chat(
         # By then, late data has arrived and timeouts have passed.
         await trio.sleep(AFTERMATH)
         await chat.settled()
-        run.present = present(run)
-        run.fates = {person.name: fates_of(person, run.witness.sent) for person in run.present if person.reads}
+        run.take_stock()
+        run.fates = {person.label: fates_of(person, run.witness.sent) for person in run.present if person.reads}
         await _visit(chat, run)
-
-
-def present(run: Run) -> dict[Person, int]:
-    """Return the people who are in the chat now, with the number of messages sent by now."""
-    assert run.chat is not None
-    # If two people gave the same name, the later one has it: the connection of the earlier one broke.
-    latest = {person.chat_name: person for person in run.chat.people if person.chat_name}
-    members = (latest.get(member.name) for member in run.chat.server.members())
-    return {person: len(run.witness.sent) for person in members if person is not None}
 
 
 async def _visit(chat: Chat, run: Run) -> None:
