@@ -29,7 +29,7 @@ class LineDecoder:
         self._unfinished = b""
         self._skipping = False
         """Whether a line is past the limit and was reported: the rest of it is dropped."""
-        self.found_too_long = False
+        self.found_too_long: bool = False
         """Whether something in what was returned last is no line."""
 
     def receive(self, data: bytes) -> Sequence[Event]:
