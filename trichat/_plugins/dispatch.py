@@ -51,7 +51,7 @@ class Plugins:
         """Which plugins are called."""
         self.deadlines = Deadlines()
         """The calls under way, each with a deadline."""
-        self.gates = Gates(self.active)
+        self.gates = Gates(self.active, self.deadlines)
         """Where calls of a plugin wait while a new version takes its place."""
         self._calls = PluginCalls(self.active, self.gates)
         self.walk = MessageWalk(self.active, self.gates, self._calls)

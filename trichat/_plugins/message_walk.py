@@ -134,7 +134,7 @@ class MessageWalk:
                     raise RequiredPluginFailed(str(failure)) from error  # noqa: ASYNC104
                 continue  # noqa: ASYNC104
             if answer is not None and inspect.isawaitable(answer):
-                calls.note_begun(implementation.owner)
+                calls.note_begun(implementation.owner, "on_broadcast")
                 return self._plugin_calls.tell(
                     "on_broadcast", chain([implementation], walk), (messages,), calls, answer
                 )
