@@ -19,7 +19,10 @@ Event = str | LineTooLong
 
 
 class LineDecoder:
-    """Splits chunks of any size into lines. An unfinished last line counts, unless it is empty."""
+    """Splits chunks of any size into lines of UTF-8 that end with LF or CR LF, and drops telnet commands.
+
+    An unfinished last line counts, unless it is empty.
+    """
 
     __slots__ = ("_limit", "_skipping", "_telnet", "_unfinished", "found_too_long")
 
@@ -29,8 +32,8 @@ class LineDecoder:
         self._unfinished = b""
         self._skipping = False
         """Whether a line is past the limit and was reported: the rest of it is dropped."""
-        self.found_too_long = False
-        """Whether something in what was returned last is no line."""
+        self.found_too_long: bool = False
+        """Whether there was a `LineTooLong` in what was returned last."""
 
     def receive(self, data: bytes) -> Sequence[Event]:
         """Take what arrived, and return what it completes. `b""`, once or more, says that nothing more will come."""
