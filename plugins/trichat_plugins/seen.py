@@ -39,4 +39,4 @@ class Seen:
         if person is not None:
             return f"{person} is here"
         departure = self._departures.get(name)
-        return f"{name} has not left since the server started" if departure is None else str(departure)
+        return f"nobody named {name} has left since the server started" if departure is None else str(departure)

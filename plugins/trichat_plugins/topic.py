@@ -32,9 +32,11 @@ class Topic:
     async def topic(self, client: Client, here: Room, text: str = "") -> str | Refuse | None:
         """Show the topic, or set it: plugins are asked about it like about any message."""
         server = client.server
-        if not text:
-            topic = server.topic(here)
-            return f"the topic of {here} is: {topic.text}" if topic else f"{here} has no topic"
+        topic = server.topic(here)
+        if text in ("", "-") and topic is None:
+            return f"{here} has no topic"
+        if topic is not None and text in ("", topic.text):
+            return f"the topic of {here} is: {topic.text}"
         if len(text) > LONGEST:
             return Refuse(f"a topic has at most {LONGEST} characters", "too_long")
         said = await client.say("" if text == "-" else text, here, kind="topic")

@@ -36,8 +36,9 @@ async def test_a_topic_is_told_kept_and_shown_to_those_who_enter(chat: Chat) -> 
     await carol.hears("[date] * alice joined", "[date] * bob joined", "[date] * alice set the topic: standup at 9:30")
     assert (await carol.next_line() or "").endswith("; bye leaves; topic: standup at 9:30")
     await alice.hears("* carol joined")
-    await alice.say("/topic -", "/topic")
-    await alice.hears("* alice removed the topic", "* lobby has no topic")
+    await alice.say("/topic standup at 9:30", "/topic -", "/topic", "/topic -")
+    await alice.hears("* the topic of lobby is: standup at 9:30", "* alice removed the topic")
+    await alice.hears(*["* lobby has no topic"] * 2)
 
 
 async def test_each_room_has_its_own_until_nobody_is_there(chat: Chat) -> None:

@@ -275,9 +275,9 @@ def _copies(audience: Audience, messages: Sequence[Message], batch: Batch) -> It
     for connection in without_echo.union(audience.selective):
         has_echo = connection.wire.echoes
         own = [
-            message
+            seen
             for message, sender in zip(messages, said_by, strict=True)
-            if (has_echo or sender is not connection) and connection.shows(message)
+            if (has_echo or sender is not connection) and (seen := connection.as_seen(message)) is not None
         ]
         if own:
             yield encoded(connection.wire, own, (connection.outbox,)), (connection.outbox,)

@@ -70,7 +70,7 @@ async def tell(context: Context, connection: Connection, name: str, text: str) -
         return Refuse(f"{other.name} has left", "no_such_name")
     line = Message(answer.text, connection.name, (), about=other.name)
     for each in other.connections:
-        if each.shows(line):
+        if each.as_seen(line) is not None:
             each.show(line)
     return line
 
@@ -90,7 +90,7 @@ async def quit(context: Context, connection: Connection, reason: str) -> None:  
     """Let a client leave the chat. Its rooms are told the reason, unless a plugin refuses that."""
     connection.parting = await approved_reason(context, connection, "quit", connection.rooms, reason)
     connection.end(
-        f"left: {connection.parting}" if connection.parting else "left", farewell=f"goodbye, {connection.name}"
+        f"quit: {connection.parting}" if connection.parting else "quit", farewell=f"goodbye, {connection.name}"
     )
 
 
