@@ -34,6 +34,8 @@ class Commands:
     def who(self, client: Client, here: Room, room: str = "") -> str | Refuse:
         """List the people, `NAMES_PER_LINE` in each line."""
         server = client.server
+        if not (room or here):
+            return Refuse("you are in no room", "not_in_room")
         found = server.find_room(room or here)
         if found is None:
             return Refuse(f"there is no room {room!r}{suggestion(room, server.rooms)}", "no_such_room")

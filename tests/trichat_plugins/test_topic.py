@@ -71,6 +71,20 @@ async def test_topics_are_kept_across_restarts(tmp_path: Path, virtual_time: obj
         assert (topic.sender, topic.kind) == ("alice", "topic")
 
 
+async def test_a_topic_that_somebody_saw_forgotten_stays_forgotten(tmp_path: Path, virtual_time: object) -> None:
+    async with running(folder=tmp_path) as chat:
+        alice = await chat.join("alice")
+        await alice.say("/join dev", "/topic about code", "/join lobby", "/join dev")
+        while await alice.next_line() != "* you are in lobby; you are the first here":
+            pass
+        while await alice.next_line() != "* you are in dev; you are the first here":
+            pass
+        await alice.say("/topic")
+        await alice.hears("* dev has no topic")
+    async with running(folder=tmp_path) as chat:
+        assert chat.server.topics == []
+
+
 async def test_a_topic_that_cannot_be_kept_is_set_all_the_same(
     tmp_path: Path, virtual_time: object, caplog: pytest.LogCaptureFixture
 ) -> None:
