@@ -236,6 +236,9 @@ SCENARIOS = [
     is_in_several_rooms,
 ]
 
+# These have too many checkpoints to try them all each time.
+LONG = [does_not_read, is_renamed, whispers, is_in_several_rooms]
+
 # These options determine how much is on its way, and by which path.
 CONFIGS: dict[str, Any] = {
     "default": {"server": {"backlog_bytes": 4096}},
@@ -266,7 +269,7 @@ def names(scenario: object) -> str | None:
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(
     ("scenario", "config"),
-    [*((scenario, "default") for scenario in SCENARIOS if scenario is not does_not_read), (meets_and_talks, "synced")],
+    [*((scenario, "default") for scenario in SCENARIOS if scenario not in LONG), (meets_and_talks, "synced")],
     ids=names,
 )
 def test_a_cancellation_anywhere_leaves_the_server_whole(
@@ -277,9 +280,9 @@ def test_a_cancellation_anywhere_leaves_the_server_whole(
     assert len(survey.cases) > 100
 
 
-def test_a_cancellation_beside_somebody_who_does_not_read_leaves_the_server_whole() -> None:
-    # The scenario has too many checkpoints to try them all each time.
-    cancel_everywhere(does_not_read, plugins=attendants, config=CONFIGS["default"], targets=["client"])
+@pytest.mark.parametrize("scenario", LONG, ids=names)
+def test_a_cancellation_of_a_client_anywhere_in_a_long_scenario_leaves_the_server_whole(scenario: Scenario) -> None:
+    cancel_everywhere(scenario, plugins=attendants, config=CONFIGS["default"], targets=["client"])
 
 
 @pytest.mark.parametrize(
