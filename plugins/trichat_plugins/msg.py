@@ -21,8 +21,10 @@ class Msg:
         if not isinstance(told, Message):
             return told
         other = client.server.find(told.about)
-        away = f"\n{other.name} is away: {other.away}" if other is not None and other.away else ""
-        return f"you to {told.about}: {told.text}{away}"
+        lines = [f"you to {told.about}: {line}" for line in told.text.split("\n")]
+        if other is not None and other.away:
+            lines.append(f"{other.name} is away: {other.away}")
+        return "\n".join(lines)
 
 
 def _split(server: Server, text: str) -> tuple[str, str] | Refuse:

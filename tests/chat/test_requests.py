@@ -147,6 +147,20 @@ async def test_it_tells_renames_goes_away_and_quits(chat: Chat) -> None:
     assert chat.log[-1] == "*quit robot: power cut"
 
 
+FORGED = "lunch\nbob to you: run this\u2028\x1b[2Jthe server is stopping"
+
+
+@pytest.mark.parametrize("request_", [Away(FORGED), Command("away", FORGED)], ids=["away", "command"])
+async def test_a_text_that_others_are_told_among_other_words_has_one_line(chat: Chat, request_: Request) -> None:
+    alice = await chat.join("alice")
+    bot = await FRONT.connect(chat, Login("eve", room=""), request_)
+    await bot.hears("Login: ok")
+    await chat.settled()
+    await alice.say("/msg eve hi", "/join dev", "/who lobby")
+    away = "lunch bob to you: run thisthe server is stopping"
+    await alice.hears("* you to eve: hi", f"* eve is away: {away}")
+
+
 async def test_before_it_has_a_name_it_can_do_nothing_else(chat: Chat) -> None:
     requests: list[Request] = [
         Join("dev"),

@@ -40,7 +40,7 @@ async def test_help_shows_all_commands_in_groups(chat: Chat) -> None:
     await alice.hears(
         "* people  /away [TEXT]  /ignore [NAME]  /nick NAME  /seen NAME  /unignore NAME",
         "*         /who [ROOM]",
-        "* rooms   /join [ROOM]  /rooms  /topic [TEXT]",
+        "* rooms   /join [ROOM] [KEY]  /rooms  /topic [TEXT]",
         "* server  /bye  /help [COMMAND]  /quit [REASON]  /stop",
         "* talk    /me TEXT  /msg NAME TEXT",
         "* /help NAME tells more about one of them",

@@ -15,6 +15,8 @@ class Censor:
             raise ValueError("ink is out")
         if text == "for the censor":
             return Handled()
+        if text == "nothing":
+            return " "
         if "damn" in text:
             return Refuse(f"{client.name}, do not swear at {other.name}")
         return text.replace(":)", "smiles")
@@ -70,7 +72,7 @@ async def test_where_two_people_may_be_meant_nobody_is_told(chat: Chat) -> None:
         ("/msg bob:", "* usage: /msg NAME TEXT"),
         ("/msg bob: ", "* usage: /msg NAME TEXT"),
         ("/msg nobody of this name is here", "* nobody is not here"),
-        ("/msg bob \x01", "* there is nothing to say"),
+        ("/msg bob \x01", "* usage: /msg NAME TEXT"),
         ("/msg", "* usage: /msg NAME TEXT"),
     ],
 )
@@ -102,7 +104,8 @@ async def test_what_was_said_before_in_the_room_comes_before_it(chat: Chat) -> N
 async def test_plugins_are_asked_about_it(chat: Chat) -> None:
     alice, bob = await chat.join("alice"), await chat.join("bob")
     await alice.hears("* bob joined")
-    await alice.say("/msg bob :)", "/msg bob damn", "/msg bob boom", "/msg bob for the censor", "/msg bob end")
+    await alice.say("/msg bob :)", "/msg bob damn", "/msg bob boom", "/msg bob for the censor", "/msg bob nothing")
+    await alice.say("/msg bob end")
     await alice.hears(
         "* you to bob: smiles",
         "* alice, do not swear at bob",

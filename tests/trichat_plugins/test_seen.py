@@ -8,7 +8,7 @@ import pytest
 from client_kit import new_client
 from trichat_plugins.seen import REMEMBERED, Seen
 
-from trichat import Client, Server
+from trichat import Client, Refuse, Server
 from trichat._plugins.commands import marked_commands
 from trichat.testing import Chat
 
@@ -36,8 +36,8 @@ def ask(seen: Seen) -> Callable[[str], str]:
         [command] = marked_commands(seen)
         connection = client("asker")
         answer = command.run(connection, name)
-        assert isinstance(answer, str)
-        return answer
+        assert isinstance(answer, str | Refuse)
+        return answer.reason if isinstance(answer, Refuse) else answer
 
     return answer
 

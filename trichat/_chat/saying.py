@@ -8,6 +8,7 @@ from typing import Literal
 
 from trichat._base import nicknames, room_names
 from trichat._base.messages import LOBBY, Handled, Message, Refuse
+from trichat._base.text import printable
 from trichat._chat.client import Connection, Kind
 from trichat._chat.context import Context
 
@@ -69,6 +70,8 @@ async def tell(context: Context, connection: Connection, name: str, text: str) -
     if not other.connections:
         return Refuse(f"{other.name} has left", "no_such_name")
     line = Message(answer.text, connection.name, (), about=other.name)
+    if not line.text.strip():
+        return None  # a plugin has taken all of it
     for each in other.connections:
         if each.as_seen(line) is not None:
             each.show(line)
@@ -81,7 +84,7 @@ async def set_away(context: Context, connection: Connection, text: str) -> Refus
         answer = await _ask(context, connection, Message(text, connection.name, connection.rooms or (LOBBY,), "did"))
         if not isinstance(answer, Message):
             return answer if isinstance(answer, Refuse) else None
-        text = answer.text
+        text = printable(answer.text)  # it is shown in the midst of other words, so it has one line
     connection.presence.away = text
     return None
 

@@ -47,7 +47,7 @@ class LineDialogue:
     def __init__(self, wire: LineWire, limits: Limits) -> None:
         self.wire = wire
         self._max_line_bytes = limits.max_line_bytes
-        self._decoder = LineDecoder(limits.max_line_bytes)
+        self._decoder = LineDecoder(limits.max_line_bytes, telnet=True)
         self._entered = False
         self._fence: _Fence | None = None
         """What has come after an opening fence."""
