@@ -8,6 +8,9 @@ from trichat import Client, Refuse, Room, Server, StorageError, command, format_
 
 logger = logging.getLogger("trichat.topic")
 
+# Topics that are kept; those of rooms that nobody has come back to are forgotten first.
+MOST = 1000
+
 # The longest topic, in characters: everyone who enters the room is sent it.
 LONGEST = 300
 
@@ -28,7 +31,7 @@ class Topic:
         except StorageError as error:
             logger.error("the topics of rooms are lost: %s", error)
             lines = []
-        for message in filter(None, (parse_log_line(line.encode()) for line in lines)):
+        for message in filter(None, (parse_log_line(line.encode()) for line in lines[-MOST:])):
             server.set_topic(message)
         self._kept = {topic.room for topic in server.topics}
         yield

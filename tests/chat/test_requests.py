@@ -6,6 +6,7 @@ import pytest
 from front_kit import ScriptFront, ScriptWire
 
 from trichat import Client, Message, Refuse, hookimpl, parse_log_line
+from trichat._chat.entering import MOST_ROOMS
 from trichat._chat.history import MAX_PAGE
 from trichat.fronts import Away, Command, Join, Login, Part, Past, Quit, Rename, Request, Say, Tell
 from trichat.testing import Chat
@@ -300,3 +301,10 @@ async def test_a_front_that_cannot_encode_a_notice_costs_its_client_alone(chat: 
     await alice.hears("* bot joined")
     chat.server.notice("boom")
     await alice.hears("* boom", "* bot left")
+
+
+async def test_nobody_is_in_more_rooms_than_there_may_be(chat: Chat) -> None:
+    bot = await FRONT.connect(chat, BOT, *(Join(f"room{number}", label="!") for number in range(MOST_ROOMS + 1)))
+    while not (line := await bot.next_line() or "").startswith("Join!: refused"):
+        assert line != "bye"
+    assert line == f"Join!: refused: you are in {MOST_ROOMS} rooms already"
