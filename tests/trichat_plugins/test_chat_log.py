@@ -181,6 +181,7 @@ async def test_history_is_the_same_from_memory_and_from_the_file(
     kept = numbered(where)
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(chat_log, "RECENT", 3)
+        patch.setattr(_recent_messages, "RECENT", 3)
         path = Path(folder) / "chat_log.txt"
         write(path, kept[:restart])
         async with opened(path, replay=replay) as log:
