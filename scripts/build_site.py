@@ -19,6 +19,7 @@ SITE = ROOT / "site"
 
 SOURCES = [
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md", "SECURITY.md", "LICENSE"),
+    "trichat/_base/unicode/LICENSE",
     *("docs/**/*.md", "docs/*.json", "docs/images/*", "benchmarks/*.md", "benchmarks/plots/*", "examples/*.py"),
 ]
 

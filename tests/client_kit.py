@@ -84,5 +84,5 @@ class Reader:
         self.wire = WIRE
         self.ignored = ignored
 
-    def shows(self, message: Message) -> bool:
-        return message.sender not in self.ignored
+    def as_seen(self, message: Message) -> Message | None:
+        return None if message.sender in self.ignored else message

@@ -11,11 +11,13 @@ from typing import Any
 import hypothesis
 import pytest
 import trio
+from front_kit import ScriptFront
 from hypothesis import strategies as st
 from order_kit import ORDERS
 
 from trichat import Client, Handled, Message, Person, Refuse, Server, hookimpl
 from trichat._chat.core import Core
+from trichat.fronts import Join, Login, Quit, Rename, Say
 from trichat.testing import Chat, ChatMachine, Run, cancel_everywhere, explore, fault_everywhere
 
 Scenario = Callable[[Chat], Awaitable[None]]
@@ -205,6 +207,21 @@ async def whispers(chat: Chat) -> None:
     await carol.hears_up_to("bob: in public")
 
 
+async def is_in_several_rooms(chat: Chat) -> None:
+    """Somebody in two rooms talks in both, takes another name, and leaves; each room is told of that once."""
+    alice, bob = await chat.join("alice"), await chat.join("bob")
+    await bob.enter("dev")
+    front = ScriptFront()
+    carol = await front.connect(chat, Login("carol"), Join("dev"))
+    await carol.hears_up_to("Join: ok")
+    await bob.say("/join", "hi", "/join dev")
+    await front.ask(carol, Say("one"), Say("two", "lobby"), Rename("caro"), Say("three", "lobby"), Say("four"))
+    await carol.hears_up_to("dev> caro: four")
+    await front.ask(carol, Quit("enough"))
+    for person in (alice, bob):
+        await person.hears_up_to("* caro left: enough")
+
+
 SCENARIOS = [
     meets_and_talks,
     come_at_once,
@@ -216,7 +233,11 @@ SCENARIOS = [
     moves,
     is_renamed,
     whispers,
+    is_in_several_rooms,
 ]
+
+# These have too many checkpoints to try them all each time.
+LONG = [does_not_read, is_renamed, whispers, is_in_several_rooms]
 
 # These options determine how much is on its way, and by which path.
 CONFIGS: dict[str, Any] = {
@@ -248,7 +269,7 @@ def names(scenario: object) -> str | None:
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(
     ("scenario", "config"),
-    [*((scenario, "default") for scenario in SCENARIOS if scenario is not does_not_read), (meets_and_talks, "synced")],
+    [*((scenario, "default") for scenario in SCENARIOS if scenario not in LONG), (meets_and_talks, "synced")],
     ids=names,
 )
 def test_a_cancellation_anywhere_leaves_the_server_whole(
@@ -259,9 +280,9 @@ def test_a_cancellation_anywhere_leaves_the_server_whole(
     assert len(survey.cases) > 100
 
 
-def test_a_cancellation_beside_somebody_who_does_not_read_leaves_the_server_whole() -> None:
-    # The scenario has too many checkpoints to try them all each time.
-    cancel_everywhere(does_not_read, plugins=attendants, config=CONFIGS["default"], targets=["client"])
+@pytest.mark.parametrize("scenario", LONG, ids=names)
+def test_a_cancellation_of_a_client_anywhere_in_a_long_scenario_leaves_the_server_whole(scenario: Scenario) -> None:
+    cancel_everywhere(scenario, plugins=attendants, config=CONFIGS["default"], targets=["client"])
 
 
 @pytest.mark.parametrize(

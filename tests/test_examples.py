@@ -187,7 +187,7 @@ async def test_commands_get_what_was_typed_and_not_what_is_left_of_it(virtual_ti
     async with running(plugin("word_filter.py", {"words": ["bob"]})) as chat:
         alice = await chat.join("alice")
         await alice.say("/seen bob", "where is bob?")
-        await alice.hears("* bob has not left since the server started", "alice: where is ***?")
+        await alice.hears("* nobody named bob has left since the server started", "alice: where is ***?")
 
 
 async def test_without_words_nothing_is_changed(virtual_time: object) -> None:

@@ -28,19 +28,26 @@ ALIAS = ("trichat/_cli/parser.py", "plugins.chat_log.path")
 
 # Strings that are equal to the name of a plugin, but mean something else.
 OTHER_THINGS = {
+    ("trichat/_base/messages.py", "topic"): "a kind of message",
     ("trichat/_chat/broadcaster.py", "rooms"): "an attribute of messages",
     ("trichat/_chat/client.py", "rooms"): "an attribute of clients",
+    ("trichat/_chat/client.py", "topic"): "a kind of message",
+    ("trichat/_chat/person.py", "away"): "an attribute of people",
+    ("trichat/_chat/saying.py", "topic"): "a kind of message",
     ("trichat/_cli/parser.py", "commands"): "the title in the help",
     ("trichat/_config/plugin_policy.py", "stop"): "a value of on_error",
     ("trichat/_plugins/active_hooks.py", "stop"): "a value of on_error",
     ("trichat/_plugins/commands.py", "operators"): "a value of who",
     ("trichat/_plugins/permissions.py", "stop"): "an action",
+    ("trichat/_plugins/permissions.py", "topic"): "an action",
     ("trichat/_plugins/registry.py", "commands"): "the hook",
+    ("trichat/_server.py", "topic"): "a kind of message",
     ("trichat/testing/_conformance/plugin_under_test.py", "bye"): "a word that people say",
     ("trichat/testing/_conformance/plugin_under_test.py", "stop"): "a word that people say",
     ("trichat/testing/_conformance/standard_dialogue.py", "bye"): "a word that people say",
     ("trichat/testing/_conformance/standard_dialogue.py", "stop"): "a word that people say",
     ("trichat/testing/_exploring/state_machine.py", "bye"): "a word that people say",
+    ("trichat/testing/_exploring/state_machine.py", "rooms"): "a strategy",
     ("trichat/testing/_exploring/state_machine.py", "stop"): "a name that people try",
 }
 

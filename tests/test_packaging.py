@@ -64,7 +64,8 @@ def test_the_wheel_announces_the_command_and_every_built_in_plugin(wheel: ZipFil
     announced.read_string(dist_info(wheel, "entry_points.txt"))
     assert dict(announced["console_scripts"]) == {"trichat": "trichat._cli.parser:main"}
     assert dict(announced["trichat"]) == {point.name: point.value for point in entry_points(group="trichat")}
-    plugins = {path.stem for path in (ROOT / "plugins/trichat_plugins").glob("[!_]*.py")}
+    found = (ROOT / "plugins/trichat_plugins").glob("[!_]*")
+    plugins = {path.stem for path in found if path.suffix == ".py" or (path / "__init__.py").exists()}
     assert set(announced["trichat"]) == plugins
 
 

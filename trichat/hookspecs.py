@@ -232,8 +232,9 @@ async def on_tell(client: "Client", other: "Person", text: str) -> str | Handled
 
     Task: the sender's own, or that of the plugin that makes it tell something.
 
-    Answer: `None`: no objection. A `str`: tell this instead; the plugins after this one see it. `Handled()`: it was
-    meant for this plugin and goes no further. `Refuse(reason)`: it is not told, and the sender hears why.
+    Answer: `None`: no objection. A `str`: tell this instead, or nothing if it is blank; the plugins after this one see
+    it. `Handled()`: it was meant for this plugin and goes no further. `Refuse(reason)`: it is not told, and the sender
+    hears why.
 
     Failure: the line is refused.
 

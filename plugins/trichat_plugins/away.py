@@ -9,6 +9,8 @@ class Away:
     @command("away", help="say why you are away; without a text, that you are back", group="people")
     async def away(self, client: Client, text: str = "") -> str | Refuse:
         """Note it: `/who` and `/msg` show it."""
+        if not text and not client.person.away:
+            return "you are not away; /away TEXT says why you are"
         refusal = await client.set_away(text)
         if refusal is not None:
             return refusal

@@ -14,6 +14,11 @@ class Bye:
         client.kick("goodbye")
         return Refuse("goodbye")
 
+    @hookimpl
+    def on_rename(self, name: str) -> Refuse | None:
+        """Keep names away with which nobody could come back."""
+        return Refuse("bye leaves the chat, so it is not a name") if name == "bye" else None
+
     # First, so that a plugin that refuses messages, or is broken, cannot keep anyone from leaving.
     @hookimpl(tryfirst=True)
     def on_message(self, client: Client, message: Message) -> Handled | None:

@@ -3,7 +3,6 @@
 import logging
 import sys
 import time
-from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,12 +14,9 @@ import trio
 
 from trichat import Message, Meta, Options, Server, WorkerThreads, format_log_lines, hookimpl, parse_log_line
 from trichat_plugins._log_file import LogFile
+from trichat_plugins._recent_messages import RECENT, RecentMessages
 
 logger = logging.getLogger("trichat.chat_log")
-
-# Messages of a room that are kept in memory: twice the default replay, so that a joiner finds its part there even when
-# a storm of joins follows it.
-RECENT = 2000
 
 # The most messages that are read from the end of the file, and kept in memory. More are read from its beginning, a page
 # at a time.
@@ -71,8 +67,7 @@ class ChatLog:
         self._file: LogFile | None = None
         self._unsynced = False
         self._threads = WorkerThreads(THREADS)
-        self._start_of_recent = 0
-        self._recent = defaultdict[str, _Recent](lambda: _Recent(self._start_of_recent))
+        self._recent = RecentMessages()
 
     @property
     def log_path(self) -> Path:
@@ -119,9 +114,7 @@ class ChatLog:
         """Repair the file, remember its last messages, and return the id of the very last."""
         self._set_torn_line_aside()
         tail = list(islice(_messages(self._log.lines_backwards()), RECENT))
-        self._recent.clear()  # left from an earlier lifespan, if a replacement could not start
-        self._start_of_recent = tail[-1].id - 1 if len(tail) == RECENT else 0
-        self._remember(reversed(tail))
+        self._recent.restart(tail[::-1], are_all=len(tail) < RECENT)
         return tail[0].id if tail else 0
 
     def _warn_of_future(self, last: int) -> None:
@@ -138,11 +131,6 @@ class ChatLog:
         if aside is not None:
             logger.warning("the last line of %s was torn by a crash; it is now in %s", self._log.path, aside)
 
-    def _remember(self, messages: Iterable[Message]) -> None:
-        for message in messages:
-            for room in message.rooms:
-                self._recent[room].append(message)
-
     @hookimpl
     def on_broadcast(self, messages: Sequence[Message]) -> Awaitable[None] | None:
         """Write the batch, with one write."""
@@ -154,7 +142,7 @@ class ChatLog:
         self._unsynced = True
         if self._options.fsync == "always":
             return self._sync_batch(messages, len(data))
-        self._remember(messages)
+        self._recent.remember(messages)
         return None
 
     async def _sync_batch(self, messages: Sequence[Message], size: int) -> None:
@@ -165,7 +153,7 @@ class ChatLog:
             # Nobody will see the batch, so it must not stay in the log.
             log.take_back(size)
             raise
-        self._remember(messages)
+        self._recent.remember(messages)
 
     async def _sync_every_second(self) -> None:
         while True:
@@ -183,8 +171,7 @@ class ChatLog:
         """Return the messages: from memory if they are all there, otherwise from the file."""
         if limit is None:
             limit = sys.maxsize if self._options.replay == "all" else self._options.replay
-        recent = self._recent.get(room) or _Recent(self._start_of_recent)
-        found = recent.find(after, before, limit, newest=newest)
+        found = self._recent.find(room, after, before, limit, newest=newest)
         if found is not None:
             return found
         if newest and limit <= MOST_READ_BACKWARDS:
@@ -202,24 +189,6 @@ class ChatLog:
         logger.info("%s was reopened", self._log.path)
         if self._options.fsync != "never":
             await self._threads.run(old.sync)
-
-
-class _Recent(deque[Message]):
-    """The last messages of a room: all that are later than `start`, but at most `RECENT`."""
-
-    def __init__(self, start: int) -> None:
-        super().__init__(maxlen=RECENT)
-        self._start = start
-
-    def find(self, after: int, before: int, limit: int, *, newest: bool) -> Sequence[Message] | None:
-        """Return the messages in between, the newest or the oldest `limit`, or `None` if some of them are not here."""
-        if limit <= 0:
-            return ()
-        found = [message for message in self if after < message.id < before]
-        if newest and len(found) >= limit:
-            return found[-limit:]
-        start = self[0].id - 1 if len(self) == RECENT else self._start
-        return found[:limit] if after >= start else None
 
 
 def _messages(lines: Iterator[bytes]) -> Iterator[Message]:

@@ -1,7 +1,7 @@
 """`/help` tells about commands, and `/who` about people."""
 
 from collections import defaultdict
-from textwrap import shorten, wrap
+from textwrap import wrap
 
 from trichat import Client, Command, Person, Refuse, Room, command, suggestion
 
@@ -34,6 +34,8 @@ class Commands:
     def who(self, client: Client, here: Room, room: str = "") -> str | Refuse:
         """List the people, `NAMES_PER_LINE` in each line."""
         server = client.server
+        if not (room or here):
+            return Refuse("you are in no room", "not_in_room")
         found = server.find_room(room or here)
         if found is None:
             return Refuse(f"there is no room {room!r}{suggestion(room, server.rooms)}", "no_such_room")
@@ -75,5 +77,6 @@ def _shown(person: Person) -> str:
     connections = len(person.clients)
     about = [f"{connections} connections"] if connections > 1 else []
     if person.away:
-        about.append(f"away: {shorten(person.away, LONGEST_AWAY, placeholder='...')}")
+        is_long = len(person.away) > LONGEST_AWAY
+        about.append(f"away: {person.away[: LONGEST_AWAY - 3] + '...' if is_long else person.away}")
     return f"{person.name} ({', '.join(about)})" if about else person.name

@@ -7,9 +7,9 @@ class Rooms:
     """Lets people talk in rooms of their own."""
 
     @command("join", help="enter a room; it is made if it is not there", group="rooms")
-    async def join(self, client: Client, room: str = LOBBY) -> Refuse | None:
-        """Enter a room, and leave the present one."""
-        return await client.enter(room)
+    async def join(self, client: Client, room: str = LOBBY, key: str = "") -> Refuse | None:
+        """Enter a room, and leave the present one. Plugins may ask for a key."""
+        return await client.enter(room, key)
 
     @command("rooms", help="show the rooms: how many people are in each, and its topic", group="rooms")
     def rooms(self, client: Client) -> str:

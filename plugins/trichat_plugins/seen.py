@@ -1,6 +1,6 @@
 """`/seen NAME` tells when somebody left, and why."""
 
-import time
+from datetime import datetime
 from typing import NamedTuple
 
 from trichat import Client, NameDict, command, hookimpl
@@ -10,15 +10,14 @@ REMEMBERED = 1000
 
 
 class Departure(NamedTuple):
-    """When somebody left, in seconds since 1970, and why."""
+    """When somebody left, in UTC, and why."""
 
     name: str
-    time: float
+    time: datetime
     reason: str
 
     def __str__(self) -> str:
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(self.time))
-        return f"{self.name} left at {when} UTC: {self.reason}"
+        return f"{self.name} left at {self.time:%Y-%m-%d %H:%M:%S} UTC: {self.reason}"
 
 
 class Seen:
@@ -31,7 +30,7 @@ class Seen:
     def on_disconnect(self, client: Client, reason: str) -> None:
         """Note who left, when and why."""
         if client.name:
-            self._departures[client.name] = Departure(client.name, time.time(), reason)
+            self._departures[client.name] = Departure(client.name, client.server.now(), reason)
 
     @command("seen", help="tell when somebody left, and why", group="people")
     def seen(self, client: Client, name: str) -> str:
@@ -40,4 +39,4 @@ class Seen:
         if person is not None:
             return f"{person} is here"
         departure = self._departures.get(name)
-        return f"{name} has not left since the server started" if departure is None else str(departure)
+        return f"nobody named {name} has left since the server started" if departure is None else str(departure)

@@ -25,6 +25,11 @@ class Stop:
         """Keep an impatient `stop` from becoming a name."""
         return Refuse("give a name first, and then say stop") if client.name == "stop" else None
 
+    @hookimpl
+    def on_rename(self, name: str) -> Refuse | None:
+        """Keep names away with which nobody could come back."""
+        return Refuse("stop stops the server, so it is not a name") if name == "stop" else None
+
     # First, so that a plugin that refuses messages, or is broken, cannot keep anyone from stopping the server.
     @hookimpl(tryfirst=True)
     def on_message(self, client: Client, message: Message) -> Handled | None:

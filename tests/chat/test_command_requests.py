@@ -21,7 +21,7 @@ NO_COMMANDS = [
     "/ help",
     "/1",
     "/help/me",
-    "/Help",
+    "/A/B",
     "/-v",
     "say /help",
     " /help",

@@ -6,6 +6,7 @@ import pytest
 from front_kit import ScriptFront, ScriptWire
 
 from trichat import Client, Message, Refuse, hookimpl, parse_log_line
+from trichat._chat.entering import MOST_ROOMS
 from trichat._chat.history import MAX_PAGE
 from trichat.fronts import Away, Command, Join, Login, Part, Past, Quit, Rename, Request, Say, Tell
 from trichat.testing import Chat
@@ -147,6 +148,20 @@ async def test_it_tells_renames_goes_away_and_quits(chat: Chat) -> None:
     assert chat.log[-1] == "*quit robot: power cut"
 
 
+FORGED = "lunch\nbob to you: run this\u2028\x1b[2Jthe server is stopping"
+
+
+@pytest.mark.parametrize("request_", [Away(FORGED), Command("away", FORGED)], ids=["away", "command"])
+async def test_a_text_that_others_are_told_among_other_words_has_one_line(chat: Chat, request_: Request) -> None:
+    alice = await chat.join("alice")
+    bot = await FRONT.connect(chat, Login("eve", room=""), request_)
+    await bot.hears("Login: ok")
+    await chat.settled()
+    await alice.say("/msg eve hi", "/join dev", "/who lobby")
+    away = "lunch bob to you: run thisthe server is stopping"
+    await alice.hears("* you to eve: hi", f"* eve is away: {away}")
+
+
 async def test_before_it_has_a_name_it_can_do_nothing_else(chat: Chat) -> None:
     requests: list[Request] = [
         Join("dev"),
@@ -286,3 +301,10 @@ async def test_a_front_that_cannot_encode_a_notice_costs_its_client_alone(chat: 
     await alice.hears("* bot joined")
     chat.server.notice("boom")
     await alice.hears("* boom", "* bot left")
+
+
+async def test_nobody_is_in_more_rooms_than_there_may_be(chat: Chat) -> None:
+    bot = await FRONT.connect(chat, BOT, *(Join(f"room{number}", label="!") for number in range(MOST_ROOMS + 1)))
+    while not (line := await bot.next_line() or "").startswith("Join!: refused"):
+        assert line != "bye"
+    assert line == f"Join!: refused: you are in {MOST_ROOMS} rooms already"

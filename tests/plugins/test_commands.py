@@ -235,7 +235,7 @@ def test_words_are_converted_and_a_last_text_gets_the_rest(
     ],
 )
 def test_who_types_something_else_is_told_the_usage(games: Games, alice: Client, line: str, answer: str) -> None:
-    assert give(games, alice, line) == answer
+    assert give(games, alice, line) == Refuse(answer, "usage")
     assert games.called == []
 
 
@@ -262,7 +262,7 @@ def test_a_marked_function_says_where_it_is_listed_and_what_is_secret() -> None:
 @pytest.mark.parametrize("arguments", ["alice hunter2", "hunter2", "alice 1 hunter2"])
 def test_the_usage_quotes_no_secret(alice: Client, arguments: str) -> None:
     [found] = marked_commands(Accounts())
-    assert found.run(alice, arguments) == "usage: /login NAME PIN"
+    assert found.run(alice, arguments) == Refuse("usage: /login NAME PIN", "usage")
 
 
 class Places:
@@ -295,16 +295,16 @@ class Places:
         ("/first", "nobody in dev"),
         ("/first bob the builder", "bob the builder in dev"),
         ("/between 2 big rooms", "2 big rooms in dev"),
-        ("/between 2", "usage: /between COUNT TEXT"),
+        ("/between 2", Refuse("usage: /between COUNT TEXT", "usage")),
         ("/last", "nobody in dev"),
         ("/last bob", "bob in dev"),
         ("/by-name a b", "a+b in dev"),
         ("/by-name", " in dev"),
         ("/alone", "dev"),
-        ("/alone dev", "usage: /alone"),
+        ("/alone dev", Refuse("usage: /alone", "usage")),
     ],
 )
-async def test_a_parameter_for_the_room_is_not_a_word(alice: Client, line: str, answer: str) -> None:
+async def test_a_parameter_for_the_room_is_not_a_word(alice: Client, line: str, answer: str | Refuse) -> None:
     name, _, arguments = line.removeprefix("/").partition(" ")
     [found] = [each for each in marked_commands(Places()) if each.name == name]
     answered = found.run_in(alice, arguments, "dev")

@@ -135,6 +135,30 @@ async def test_a_command_under_way_comes_to_its_end_too(deeds: list[str]) -> Non
         )
 
 
+async def test_a_command_that_waits_for_what_it_says_is_not_waited_for_in_vain(deeds: list[str]) -> None:
+    class Herald(Filter):
+        @command("tell", help="tell the room")
+        async def tell(self, client: Client) -> str:
+            await trio.sleep(2)
+            said = await client.say("hear, hear")
+            return f"said with an id: {isinstance(said, Message)}"
+
+        @hookimpl
+        async def on_broadcast(self, messages: Sequence[Message]) -> None:
+            await trio.sleep(0.1)
+
+    async with with_filter(Herald("!", deeds)) as chat, trio.open_nursery() as nursery:
+        alice = await chat.join("alice")
+        await alice.say("/tell")
+        await chat.settled()
+        begun = trio.current_time()
+        nursery.start_soon(chat.server.replace_plugin, "filter", Herald("?", deeds))
+        await alice.hears("alice: hear, hear!", "* said with an id: True")
+        await alice.say("hello")
+        await alice.hears("alice: hello?")
+        assert trio.current_time() - begun < 3
+
+
 async def test_what_a_walk_has_begun_goes_on_with_the_new_one(deeds: list[str]) -> None:
     # The first plugin of the walk waits while the second one is replaced: it must not be called any more.
     gate = trio.Event()

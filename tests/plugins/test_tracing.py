@@ -166,6 +166,27 @@ class Deaf:
 # Who watches.
 
 
+class Censor:
+    """Decides about private lines."""
+
+    @hookimpl
+    def on_tell(self, text: str) -> str | Handled | Refuse | None:
+        if text == "handle this":
+            return Handled()
+        if text == "fail":
+            raise ValueError("a secret")
+        return Refuse("no secrets") if text == "secret" else text.replace(":)", "smiles")
+
+
+async def test_of_a_private_line_it_is_told_who_said_it_to_whom_and_nothing_else(virtual_time: object) -> None:
+    async with running([Censor]) as chat:
+        alice, _ = await chat.join("alice"), await chat.join("bob")
+        with core_of(chat.server).tracer.watching() as watcher:
+            await alice.say(*(f"/msg bob {text}" for text in ("hi", ":)", "secret", "handle this", "fail")))
+            for outcome in ("passed", "changed", "refused", "consumed", "failed"):
+                assert await seen(watcher) == ["alice to bob, in private", f"censor  {outcome}"]
+
+
 async def test_what_was_said_before_and_after_is_not_told(chat: Chat, virtual_time: object) -> None:
     alice = await chat.join("alice")
     await alice.say("before")

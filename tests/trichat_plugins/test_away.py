@@ -20,8 +20,8 @@ async def test_away_and_back(chat: Chat) -> None:
     alice = await chat.join("alice")
     person = chat.server.find("alice")
     assert person is not None
-    await alice.say("/away at lunch")
-    await alice.hears("* you are away: at lunch")
+    await alice.say("/away", "/away at lunch")
+    await alice.hears("* you are not away; /away TEXT says why you are", "* you are away: at lunch")
     assert person.away == "at lunch"
     await alice.say("/away")
     await alice.hears("* you are back")

@@ -136,3 +136,9 @@ async def test_quit_says_why_unless_a_plugin_refuses_the_reason(chat: Chat, line
     await bob.hears_the_end()
     await alice.hears(told)
     assert chat.log[-1] == logged
+
+
+async def test_nobody_takes_it_as_a_name_later(chat: Chat) -> None:
+    alice = await chat.join("alice")
+    await alice.say("/nick bye", "/nick stop")
+    await alice.hears("* bye leaves the chat, so it is not a name", "* stop stops the server, so it is not a name")

@@ -21,9 +21,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from log_kit import FOREIGN
 from thread_kit import all_threads_taken
-from trichat_plugins import chat_log
+from trichat_plugins import _recent_messages, chat_log
 from trichat_plugins._log_file import LogFile
-from trichat_plugins.chat_log import RECENT, SYNC_INTERVAL, ChatLog, ChatLogOptions
+from trichat_plugins._recent_messages import RECENT
+from trichat_plugins.chat_log import SYNC_INTERVAL, ChatLog, ChatLogOptions
 
 from trichat import (
     Config,
@@ -180,6 +181,7 @@ async def test_history_is_the_same_from_memory_and_from_the_file(
     kept = numbered(where)
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(chat_log, "RECENT", 3)
+        patch.setattr(_recent_messages, "RECENT", 3)
         path = Path(folder) / "chat_log.txt"
         write(path, kept[:restart])
         async with opened(path, replay=replay) as log:
@@ -209,7 +211,7 @@ async def test_history_is_complete_where_memory_ends_and_the_file_begins(
 async def test_no_more_than_the_recent_messages_of_a_room_are_held_in_memory(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chat_log, "RECENT", 3)
+    monkeypatch.setattr(_recent_messages, "RECENT", 3)
     kept = numbered(["lobby"] * 10)
     async with opened(path, replay=5) as log:
         await keep(log, kept)

@@ -40,7 +40,7 @@ async def test_help_shows_all_commands_in_groups(chat: Chat) -> None:
     await alice.hears(
         "* people  /away [TEXT]  /ignore [NAME]  /nick NAME  /seen NAME  /unignore NAME",
         "*         /who [ROOM]",
-        "* rooms   /join [ROOM]  /rooms  /topic [TEXT]",
+        "* rooms   /join [ROOM] [KEY]  /rooms  /topic [TEXT]",
         "* server  /bye  /help [COMMAND]  /quit [REASON]  /stop",
         "* talk    /me TEXT  /msg NAME TEXT",
         "* /help NAME tells more about one of them",
@@ -193,7 +193,11 @@ async def test_who_shows_how_many_connections_somebody_has(chat: Chat) -> None:
         ("lunch", "alice (away: lunch)"),
         ("back at ten to three, or so I hope", "alice (away: back at ten to three, or so I hope)"),
         ("back at ten to three, or so I hope now", "alice (away: back at ten to three, or so I hope now)"),
-        ("back at ten to three, or so I hope, but not before", "alice (away: back at ten to three, or so I hope,...)"),
+        (
+            "back at ten to three, or so I hope, but not before",
+            "alice (away: back at ten to three, or so I hope, b...)",
+        ),
+        ("好" * 50, f"alice (away: {'好' * 37}...)"),
         ("", "alice"),
     ],
 )
@@ -230,5 +234,5 @@ async def test_without_the_plugin_there_is_no_help_but_every_other_command(chat:
     await alice.say("/help", "/seen bob")
     await alice.hears(
         "* there is no command /help; a space in front of the slash makes it text",
-        "* bob has not left since the server started",
+        "* nobody named bob has left since the server started",
     )

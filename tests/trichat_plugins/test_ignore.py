@@ -20,6 +20,13 @@ async def test_words_of_somebody_who_is_ignored_are_hidden_everywhere(chat: Chat
     await alice.hears(*(f"[date] {line}" for line in [*history, "* alice left", "* carol joined"]))
 
 
+async def test_the_reason_for_leaving_is_hidden_too_but_not_the_departure(chat: Chat) -> None:
+    alice, bob = await chat.join("alice"), await chat.join("bob")
+    await alice.say("/ignore bob")
+    await bob.say("/quit see you all", "")
+    await alice.hears("* bob joined", "* you no longer see what bob says; /unignore bob ends that", "* bob left")
+
+
 async def test_what_others_say_meanwhile_is_shown_and_so_are_the_words_after_it_ends(chat: Chat) -> None:
     alice, bob, carol = await chat.join("alice"), await chat.join("bob"), await chat.join("carol")
     await alice.hears("* bob joined", "* carol joined")

@@ -15,6 +15,8 @@ class Censor:
             raise ValueError("ink is out")
         if text == "for the censor":
             return Handled()
+        if text == "nothing":
+            return " "
         if "damn" in text:
             return Refuse(f"{client.name}, do not swear at {other.name}")
         return text.replace(":)", "smiles")
@@ -40,8 +42,10 @@ async def test_it_reaches_a_person_in_another_room(chat: Chat) -> None:
     await bob.hears("* you are in dev; you are the first here", "* alice to you: come back")
 
 
-@pytest.mark.parametrize("line", ["/msg Alice Liddell: hi", "/msg alice liddell:hi"])
-async def test_a_name_of_several_words_ends_with_a_colon(chat: Chat, line: str) -> None:
+@pytest.mark.parametrize(
+    "line", ["/msg Alice Liddell: hi", "/msg alice liddell:hi", "/msg alice liddell hi", "/MSG Alice  Liddell  hi"]
+)
+async def test_a_name_may_have_several_words(chat: Chat, line: str) -> None:
     liddell, bob = await chat.join("Alice Liddell"), await chat.join("bob")
     await liddell.hears("* bob joined")
     await bob.say(line)
@@ -49,14 +53,26 @@ async def test_a_name_of_several_words_ends_with_a_colon(chat: Chat, line: str) 
     await liddell.hears("* bob to you: hi")
 
 
+async def test_where_two_people_may_be_meant_nobody_is_told(chat: Chat) -> None:
+    alice, liddell, bob = await chat.join("Alice"), await chat.join("Alice Liddell"), await chat.join("bob")
+    await liddell.hears("* bob joined")
+    await alice.hears("* Alice Liddell joined", "* bob joined")
+    await bob.say("/msg alice liddell is late", "/msg alice: liddell is late")
+    await bob.hears("* Alice or Alice Liddell? put a colon after the name", "* you to Alice: liddell is late")
+    await alice.hears("* bob to you: liddell is late")
+    await liddell.hears_nothing()
+
+
 @pytest.mark.parametrize(
     ("line", "answer"),
     [
         ("/msg carol hi", "* carol is not here"),
         ("/msg carol: hi", "* carol is not here"),
-        ("/msg bob", "* there is nothing to say"),
-        ("/msg bob:", "* there is nothing to say"),
-        ("/msg bob \x01", "* there is nothing to say"),
+        ("/msg bob", "* usage: /msg NAME TEXT"),
+        ("/msg bob:", "* usage: /msg NAME TEXT"),
+        ("/msg bob: ", "* usage: /msg NAME TEXT"),
+        ("/msg nobody of this name is here", "* nobody is not here"),
+        ("/msg bob \x01", "* usage: /msg NAME TEXT"),
         ("/msg", "* usage: /msg NAME TEXT"),
     ],
 )
@@ -88,7 +104,8 @@ async def test_what_was_said_before_in_the_room_comes_before_it(chat: Chat) -> N
 async def test_plugins_are_asked_about_it(chat: Chat) -> None:
     alice, bob = await chat.join("alice"), await chat.join("bob")
     await alice.hears("* bob joined")
-    await alice.say("/msg bob :)", "/msg bob damn", "/msg bob boom", "/msg bob for the censor", "/msg bob end")
+    await alice.say("/msg bob :)", "/msg bob damn", "/msg bob boom", "/msg bob for the censor", "/msg bob nothing")
+    await alice.say("/msg bob end")
     await alice.hears(
         "* you to bob: smiles",
         "* alice, do not swear at bob",

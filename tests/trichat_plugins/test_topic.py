@@ -36,8 +36,9 @@ async def test_a_topic_is_told_kept_and_shown_to_those_who_enter(chat: Chat) -> 
     await carol.hears("[date] * alice joined", "[date] * bob joined", "[date] * alice set the topic: standup at 9:30")
     assert (await carol.next_line() or "").endswith("; bye leaves; topic: standup at 9:30")
     await alice.hears("* carol joined")
-    await alice.say("/topic -", "/topic")
-    await alice.hears("* alice removed the topic", "* lobby has no topic")
+    await alice.say("/topic standup at 9:30", "/topic -", "/topic", "/topic -")
+    await alice.hears("* the topic of lobby is: standup at 9:30", "* alice removed the topic")
+    await alice.hears(*["* lobby has no topic"] * 2)
 
 
 async def test_each_room_has_its_own_until_nobody_is_there(chat: Chat) -> None:
@@ -68,6 +69,20 @@ async def test_topics_are_kept_across_restarts(tmp_path: Path, virtual_time: obj
         topic = chat.server.topic("dev")
         assert topic is not None
         assert (topic.sender, topic.kind) == ("alice", "topic")
+
+
+async def test_a_topic_that_somebody_saw_forgotten_stays_forgotten(tmp_path: Path, virtual_time: object) -> None:
+    async with running(folder=tmp_path) as chat:
+        alice = await chat.join("alice")
+        await alice.say("/join dev", "/topic about code", "/join lobby", "/join dev")
+        while await alice.next_line() != "* you are in lobby; you are the first here":
+            pass
+        while await alice.next_line() != "* you are in dev; you are the first here":
+            pass
+        await alice.say("/topic")
+        await alice.hears("* dev has no topic")
+    async with running(folder=tmp_path) as chat:
+        assert chat.server.topics == []
 
 
 async def test_a_topic_that_cannot_be_kept_is_set_all_the_same(

@@ -179,8 +179,7 @@ class Broadcaster(ABC):
             begin = told.index(True) if True in told else len(messages)
             await self._send(messages[:begin], batch)
             for join in moving:
-                self.hub.leave(join.connection, join.former)
-                join.connection.outbox.put_ahead()  # it comes before the history of the other room
+                self._leave_former_room(join)
             await self._send(messages[begin:], batch)
         self.conclude(batch, messages)
 
@@ -210,9 +209,15 @@ class Broadcaster(ABC):
             first = next((message.id for message in messages if message.kind == "joined"), self.last_sent + 1)
             self._let_in(batch.joins, cursor=first)
 
+    def _leave_former_room(self, join: Join) -> None:
+        self.hub.leave(join.connection, join.former)
+        join.connection.outbox.put_ahead()  # it comes before the history of the other room
+
     def _let_in(self, joins: Iterable[Join], cursor: int) -> None:
         for join in joins:
             connection = join.connection
+            if join.former in connection.rooms:  # nobody was told: the person is in both rooms by other connections
+                self._leave_former_room(join)
             if not connection.ended:
                 self.hub.enter(connection, join.room)
             elif not self.hub.is_in(connection.presence, join.room):
@@ -270,9 +275,9 @@ def _copies(audience: Audience, messages: Sequence[Message], batch: Batch) -> It
     for connection in without_echo.union(audience.selective):
         has_echo = connection.wire.echoes
         own = [
-            message
+            seen
             for message, sender in zip(messages, said_by, strict=True)
-            if (has_echo or sender is not connection) and connection.shows(message)
+            if (has_echo or sender is not connection) and (seen := connection.as_seen(message)) is not None
         ]
         if own:
             yield encoded(connection.wire, own, (connection.outbox,)), (connection.outbox,)

@@ -144,11 +144,13 @@ class Connection:
         """Whether the conversation is over: the client is on its way out."""
         return self.reason is not None
 
-    def shows(self, message: Message) -> bool:
-        """Return whether the client wants to see a message: whether it is not the words of somebody it ignores."""
-        if not self.ignored or message.kind not in ("said", "did", "noticed"):
-            return True
-        return nicknames.comparison_key(message.sender) not in self.ignored
+    def as_seen(self, message: Message) -> Message | None:
+        """Return what the client wants to see of a message: of somebody it ignores, no words, only coming and going."""
+        if not self.ignored or nicknames.comparison_key(message.sender) not in self.ignored:
+            return message
+        if message.kind in ("said", "did", "noticed"):
+            return None
+        return message.with_text("") if message.kind in ("left", "quit") else message
 
     def notice(self, text: str) -> None:
         """Say something to this client alone, as the server."""

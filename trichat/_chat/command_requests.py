@@ -5,6 +5,7 @@ import logging
 
 from trichat._base.messages import Refuse
 from trichat._base.suggestion import suggestion
+from trichat._base.text import printable
 from trichat._chat.client import Connection
 from trichat._chat.saying import room_in
 from trichat._fronts.front import Answer, Outcome
@@ -30,7 +31,8 @@ async def run_command(request: CommandRequest, connection: Connection) -> Outcom
     if refusal is not None:
         return refusal
     try:
-        answer = command.run_in(client, request.arguments, room)
+        # As if they had been typed: a line break in them could end up in what others are told.
+        answer = command.run_in(client, printable(request.arguments), room)
         if inspect.isawaitable(answer):
             answer = await answer
     except Exception as error:

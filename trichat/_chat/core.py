@@ -30,7 +30,7 @@ from trichat._fronts.front import Front, Limits
 from trichat._fronts.line.front import LineFront
 from trichat._net.listener import Address, Listener, TcpListener, check_listeners
 from trichat._net.transport import StreamTransport, Transport
-from trichat._plugins.command_calls import commands_of_all
+from trichat._plugins.command_calls import commands_of_all, marked_commands_of_all
 from trichat._plugins.commands import Command, command_table, operators
 from trichat._plugins.dispatch import Plugins
 from trichat._plugins.hot_swap import Replacement
@@ -88,6 +88,7 @@ class Core:
         )
         for name, plugin in (load_plugins(config) if plugins is None else plugins).items():
             self.plugins.register(name, plugin, policy_of(config, name))
+        command_table(marked_commands_of_all(self.plugins))  # two of one name are found before anything is started
         self.tracer = Tracer(self.plugins)
         self.hub = Hub(max_clients=options.max_clients, max_clients_per_address=options.max_clients_per_address)
         self.broadcaster = self._broadcaster(self.order_class(self.clock))

@@ -20,6 +20,10 @@ logger = logging.getLogger("trichat.session")
 CATCHING_UP = 3
 
 
+# Rooms that a client can be in. A client of the line protocol is in one.
+MOST_ROOMS = 100
+
+
 class Wanted(NamedTuple):
     """The part of a room's history that a client wants to be sent when it enters."""
 
@@ -47,6 +51,8 @@ async def move(
         return Refuse(str(invalid), "no_such_room")
     if room in connection.rooms:
         return Refuse(f"you are in {room} already")
+    if len(connection.rooms) >= MOST_ROOMS:
+        return Refuse(f"you are in {MOST_ROOMS} rooms already")
     try:
         await context.broadcaster.inbox.flush()  # what the client said before is shown before the other room
         async with connection.outbox.exclusive() as send:

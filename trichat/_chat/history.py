@@ -70,8 +70,8 @@ class Reader(Protocol):
     def ignored(self) -> Collection[str]:
         """People whose words it does not want to see, if there are any."""
 
-    def shows(self, message: Message) -> bool:
-        """Return whether it wants to see a message."""
+    def as_seen(self, message: Message) -> Message | None:
+        """Return what it wants to see of a message."""
 
 
 class _Part:
@@ -91,7 +91,7 @@ class _Part:
         if encoded is not None:
             yield encoded
         elif reader.ignored or sum(len(message.text) for message in self.messages) > ENCODED_CHARACTERS:
-            messages = filter(reader.shows, self.messages)
+            messages = _as_seen(self.messages, reader)
             while page := _take_page(messages):
                 yield wire.encode_history(room, page)
         else:
@@ -182,13 +182,18 @@ class History:
 
     async def _send_pages(self, history: Iterable[Message], send: Send, reader: Reader, room: str) -> None:
         with _translated():
-            messages = filter(reader.shows, history) if reader.ignored else iter(history)
+            messages = _as_seen(history, reader)
             while page := await self._read_page(messages):
                 await send(reader.wire.encode_history(room, page))
 
     async def _read_page(self, messages: Iterator[Message]) -> list[Message]:
         async with self._readers:
             return await self._threads.run(_take_page, messages)
+
+
+def _as_seen(messages: Iterable[Message], reader: Reader) -> Iterator[Message]:
+    """Return what a reader wants to see of them."""
+    return filter(None, map(reader.as_seen, messages)) if reader.ignored else iter(messages)
 
 
 def _take_page(messages: Iterator[Message]) -> list[Message]:

@@ -68,4 +68,4 @@ async def _past(context: Context, connection: Connection, request: Past) -> Outc
         messages, has_more = await context.history.page(room, request.after, before, limit, newest=not request.after)
     except HistoryUnavailable as unavailable:
         return Refuse(str(unavailable), "failed")
-    return Answer(messages=[message for message in messages if connection.shows(message)], has_more=has_more)
+    return Answer(messages=[*filter(None, map(connection.as_seen, messages))], has_more=has_more)

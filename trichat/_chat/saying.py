@@ -8,6 +8,7 @@ from typing import Literal
 
 from trichat._base import nicknames, room_names
 from trichat._base.messages import LOBBY, Handled, Message, Refuse
+from trichat._base.text import printable
 from trichat._chat.client import Connection, Kind
 from trichat._chat.context import Context
 
@@ -61,15 +62,18 @@ async def tell(context: Context, connection: Connection, name: str, text: str) -
         return Refuse("there is nothing to say", "usage")
     # What the client said in a room before is seen before this.
     await context.broadcaster.inbox.flush()
-    answer = await context.plugins.ask_private(connection.client, other.person, line.text)
-    if not isinstance(answer, str):
+    with context.plugins.deadlines.calls() as calls:
+        answer = await context.plugins.ask_private(connection.client, other.person, line, calls)
+    if not isinstance(answer, Message):
         return answer if isinstance(answer, Refuse) else None
     # Either may have another name by now, and the other one may have gone.
     if not other.connections:
         return Refuse(f"{other.name} has left", "no_such_name")
-    line = Message(answer, connection.name, (), about=other.name)
+    line = Message(answer.text, connection.name, (), about=other.name)
+    if not line.text.strip():
+        return None  # a plugin has taken all of it
     for each in other.connections:
-        if each.shows(line):
+        if each.as_seen(line) is not None:
             each.show(line)
     return line
 
@@ -80,7 +84,7 @@ async def set_away(context: Context, connection: Connection, text: str) -> Refus
         answer = await _ask(context, connection, Message(text, connection.name, connection.rooms or (LOBBY,), "did"))
         if not isinstance(answer, Message):
             return answer if isinstance(answer, Refuse) else None
-        text = answer.text
+        text = printable(answer.text)  # it is shown in the midst of other words, so it has one line
     connection.presence.away = text
     return None
 
@@ -89,7 +93,7 @@ async def quit(context: Context, connection: Connection, reason: str) -> None:  
     """Let a client leave the chat. Its rooms are told the reason, unless a plugin refuses that."""
     connection.parting = await approved_reason(context, connection, "quit", connection.rooms, reason)
     connection.end(
-        f"left: {connection.parting}" if connection.parting else "left", farewell=f"goodbye, {connection.name}"
+        f"quit: {connection.parting}" if connection.parting else "quit", farewell=f"goodbye, {connection.name}"
     )
 
 

@@ -23,9 +23,15 @@ if TYPE_CHECKING:
 def commands_of_all(plugins: Plugins) -> Iterator[tuple[str, Iterable[Command]]]:
     """Yield the commands of each plugin, with its name. Raises `PluginError`."""
     registry = plugins.active.registry
-    marked = ((each.name, marked_commands(each.plugin)) for each in registry)
-    for name, found in chain(marked, plugins.contributions(hookspecs.commands)):
+    yield from marked_commands_of_all(plugins)
+    for name, found in plugins.contributions(hookspecs.commands):
         yield name, _as_calls(found, registry[name], plugins)
+
+
+def marked_commands_of_all(plugins: Plugins) -> Iterator[tuple[str, Iterable[Command]]]:
+    """Yield the commands of each plugin that are marked functions, with its name. Raises `PluginError`."""
+    for each in plugins.active.registry:
+        yield each.name, _as_calls(marked_commands(each.plugin), each, plugins)
 
 
 def commands_of(registered: Registered, registry: Registry, plugins: Plugins) -> Iterable[Command]:

@@ -236,7 +236,7 @@ class _Typed(TakesRoom):
             words = dict(self._convert(arguments.strip()))
         except msgspec.ValidationError as error:
             # The error quotes a word.
-            return f"{error}; {self._usage}" if str(error) and not self._is_secret else self._usage
+            return Refuse(f"{error}; {self._usage}" if str(error) and not self._is_secret else self._usage, "usage")
         in_order: list[object] = []
         by_name: dict[str, object] = {}
         for parameter in self._parameters:

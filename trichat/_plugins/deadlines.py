@@ -64,9 +64,9 @@ class Calls:
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         self._leave_scope(error)
 
-    def note_begun(self, whose: Registered) -> None:
+    def note_begun(self, whose: Registered, what: str) -> None:
         """Count a call that another task has begun as under way, until `wait_for` continues it."""
-        self.whose, self.due = whose, math.inf
+        self.whose, self.what, self.due = whose, what, math.inf
         self._deadlines.begin(self)
 
     async def wait_for(self, answer: Awaitable[R], whose: Registered, what: str, *, takes_late: bool = False) -> R:
@@ -99,6 +99,10 @@ class Calls:
                 raise late
             logger.warning("plugin %r in %s: %s", whose.name, what, late)
         return result
+
+    def is_in(self, task: trio.lowlevel.Task) -> bool:
+        """Whether `task` is in one of these calls."""
+        return self._task is task
 
     def is_counting(self, task: trio.lowlevel.Task) -> bool:
         """Whether `task` is in one of these calls, and the call still has a deadline."""
@@ -191,9 +195,14 @@ class Deadlines:
             for calls in outer:
                 calls.restart_clock()
 
-    async def none_of(self, whose: Registered) -> None:
-        """Wait until no call of this plugin is under way. Each call has a deadline, so this ends."""
-        while any(calls.whose is whose for calls in self._under_way):
+    def is_within_call_of(self, whose: Registered) -> bool:
+        """Return whether the task that asks is in a call of this plugin."""
+        task = trio.lowlevel.current_task()
+        return any(calls.whose is whose and calls.is_in(task) for calls in self._under_way)
+
+    async def none_of(self, whose: Registered, *, except_in: str = "") -> None:
+        """Wait until no call of this plugin is under way, except in one hook. Each has a deadline, so this ends."""
+        while any(calls.whose is whose and calls.what != except_in for calls in self._under_way):
             if self._ended is None:
                 self._ended = trio.Event()
             await self._ended.wait()

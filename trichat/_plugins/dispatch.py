@@ -13,13 +13,13 @@ from msgspec.structs import replace
 from trichat import hookspecs
 from trichat._base.errors import PluginError
 from trichat._base.failures import described, pass_on
-from trichat._base.messages import Handled, Refuse
+from trichat._base.messages import Refuse
 from trichat._config.plugin_policy import Policy
 from trichat._plugins.active_hooks import ActiveHooks
 from trichat._plugins.commands import Command
 from trichat._plugins.deadlines import Deadlines
 from trichat._plugins.gates import Gates
-from trichat._plugins.message_walk import AskMessage, MessageWalk
+from trichat._plugins.message_walk import AskMessage, AskPrivate, MessageWalk
 from trichat._plugins.permissions import Asking, default_refusal
 from trichat._plugins.plugin_calls import HookFailed, PluginCalls
 from trichat._plugins.registry import Implementation, Registered, Registry
@@ -51,19 +51,21 @@ class Plugins:
         """Which plugins are called."""
         self.deadlines = Deadlines()
         """The calls under way, each with a deadline."""
-        self.gates = Gates(self.active)
+        self.gates = Gates(self.active, self.deadlines)
         """Where calls of a plugin wait while a new version takes its place."""
         self._calls = PluginCalls(self.active, self.gates)
         self.walk = MessageWalk(self.active, self.gates, self._calls)
         """The way of a message through the plugins."""
         self.ask_message: AskMessage = self.walk.ask
-        """Asks about a message. A trace replaces this function while it runs."""
+        """Asks about a message. A trace replaces this function, and the next one, while it runs."""
+        self.ask_private: AskPrivate = self.walk.ask_private
         self.tell_batch = self.walk.tell_batch
         """Tells of a batch. As a method of this class it would cost a second call for each message."""
 
-    def trace_by(self, ask: AskMessage | None) -> None:
-        """Let `ask` ask about messages from now on, by `MessageWalk.ask_step_by_step`; `None` ends that."""
+    def trace_by(self, ask: AskMessage | None, ask_private: AskPrivate | None) -> None:
+        """Let these functions ask from now on, by the walks that tell of each step; `None` ends that."""
         self.ask_message = ask or self.walk.ask
+        self.ask_private = ask_private or self.walk.ask_private
 
     def register(self, name: str, plugin: object, policy: Policy | None = None) -> None:
         """Add a plugin: a module or an instance. Raises `PluginError` if it is not built as a plugin has to be."""
@@ -98,26 +100,6 @@ class Plugins:
                 if answer is not None:
                     return answer  # type: ignore[no-any-return]
         return None
-
-    async def ask_private(self, client: object, other: object, text: str) -> str | Handled | Refuse:
-        """Ask every plugin about a private line, each about what the one before made of it.
-
-        A plugin that fails refuses. Returns the text that is sent, or why nothing is.
-        """
-        hook = hookspecs.on_tell.__name__
-        with self.deadlines.calls() as calls:
-            for implementation in self.active.hooks[hook]:
-                try:
-                    answer = await self._calls.call(hook, implementation, (client, other, text), calls)
-                except HookFailed as failure:
-                    if implementation.owner.policy.on_error == "skip":
-                        continue
-                    return Refuse(str(failure))
-                if isinstance(answer, str):
-                    text = answer
-                elif answer is not None:
-                    return answer  # type: ignore[no-any-return]
-        return text
 
     def refusal(self, client: Asking, action: str, room: str, what: str) -> Refuse | None:
         """Ask the plugins what a client may do. Return why it may not do this, or `None` if it may.

@@ -79,6 +79,9 @@ class Replacement:
     async def _drain(self) -> None:
         """Wait for the calls under way. Each has a deadline; only a call that ignores it takes longer."""
         with trio.move_on_after(self._old.timeout + CLEANUP) as scope:
+            # A command may wait until what it says was sent, and then its own plugin must be told of the batch.
+            await self._plugins.deadlines.none_of(self._old, except_in=hookspecs.on_broadcast.__name__)
+            self._plugins.gates.hold_batches(self._old.name)
             await self._plugins.deadlines.none_of(self._old)
         if scope.cancelled_caught:
             raise PluginError(f"plugin {self._old.name!r} cannot be replaced: one of its calls does not end")

@@ -7,7 +7,7 @@ coroutine only at the first plugin that has to be waited for.
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import chain
-from typing import Protocol
+from typing import Any, Protocol
 
 from trichat._base.errors import RequiredPluginFailed
 from trichat._base.messages import Handled, Message, Refuse
@@ -22,6 +22,13 @@ Answer = Message | Handled | Refuse
 
 AskMessage = Callable[[object, Message, Calls], Answer | Awaitable[Answer]]
 """Asks every plugin about a message of a client, and returns what comes of it or, if it has to wait, what to await."""
+
+
+class AskPrivate(Protocol):
+    """Asks every plugin about a private line, and returns what comes of it."""
+
+    async def __call__(self, client: Any, other: Any, line: Message, calls: Calls) -> Answer:
+        """Ask about a line of `client` to `other`."""
 
 
 class Steps(Protocol):
@@ -60,7 +67,7 @@ class MessageWalk:
             try:
                 answer = call_plugin(client, message)
             except BaseException as error:  # noqa: ASYNC103 - `_refusal` raises a cancellation
-                answer = self._refusal(implementation, error)  # noqa: ASYNC104
+                answer = self._refusal("on_message", implementation, error)  # noqa: ASYNC104
             if answer is not None:
                 rest = chain([implementation], walk)
                 return self.ask_step_by_step(client, message, calls, walk=rest, answered=answer)
@@ -97,7 +104,7 @@ class MessageWalk:
             except BaseException as error:  # noqa: ASYNC103 - `_refusal` raises a cancellation
                 if steps is not None:
                     steps.failed(error)
-                answer = self._refusal(implementation, error)  # noqa: ASYNC104
+                answer = self._refusal("on_message", implementation, error)  # noqa: ASYNC104
             if answer is None:
                 continue
             if not isinstance(answer, Message):
@@ -105,12 +112,39 @@ class MessageWalk:
             message = answer
         return message
 
-    def _refusal(self, implementation: Implementation, error: BaseException) -> Refuse | None:
-        """Note what a plugin raised instead of answering about a message, and return what comes of it.
+    async def ask_private(
+        self, client: Any, other: Any, line: Message, calls: Calls, steps: Steps | None = None
+    ) -> Answer:
+        """Ask every plugin about a private line of `client` to `other`, each about what the one before made of it.
+
+        `calls` are those of the task that asks; `steps` is told of each step. Returns what comes of the line.
+        """
+        for implementation in self._active.hooks["on_tell"]:
+            if steps is not None:
+                steps.begin(implementation.plugin, line)
+            answer: Answer | None
+            try:
+                told = await self._plugin_calls.call("on_tell", implementation, (client, other, line.text), calls)
+                answer = line.with_text(told) if isinstance(told, str) else told
+                if steps is not None:
+                    steps.answered(answer)
+            except BaseException as error:  # noqa: ASYNC103 - `_refusal` raises a cancellation
+                if steps is not None:
+                    steps.failed(error)
+                answer = self._refusal("on_tell", implementation, error)  # noqa: ASYNC104
+            if answer is None:
+                continue
+            if not isinstance(answer, Message):
+                return answer
+            line = answer
+        return line
+
+    def _refusal(self, hook: str, implementation: Implementation, error: BaseException) -> Refuse | None:
+        """Note what a plugin raised instead of answering, and return what comes of it.
 
         Raises any cancellation in it.
         """
-        failure = self._plugin_calls.failure("on_message", implementation, error)
+        failure = self._plugin_calls.failure(hook, implementation, error)
         return None if implementation.owner.policy.on_error == "skip" else Refuse(str(failure))
 
     def tell_batch(self, messages: Sequence[Message], calls: Calls) -> Awaitable[object] | None:
@@ -134,7 +168,7 @@ class MessageWalk:
                     raise RequiredPluginFailed(str(failure)) from error  # noqa: ASYNC104
                 continue  # noqa: ASYNC104
             if answer is not None and inspect.isawaitable(answer):
-                calls.note_begun(implementation.owner)
+                calls.note_begun(implementation.owner, "on_broadcast")
                 return self._plugin_calls.tell(
                     "on_broadcast", chain([implementation], walk), (messages,), calls, answer
                 )

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import trio
 
@@ -90,29 +90,40 @@ class Tracer:
         """Watch all messages that arrive during the block."""
         watcher = Watcher()
         self._watchers.add(watcher)
-        self._plugins.trace_by(self._ask)
+        self._plugins.trace_by(self._ask, self._ask_private)
         try:
             yield watcher
         finally:
             self._watchers.remove(watcher)
             if not self._watchers:
-                self._plugins.trace_by(None)
+                self._plugins.trace_by(None, None)
 
     async def _ask(self, client: object, message: Message, calls: Calls) -> Answer:
         """Ask the plugins about a message, and tell the watchers of it, even if that is cut short."""
-        timed = _Timed()
+        with self._traced(message) as timed:
+            return await self._plugins.walk.ask_step_by_step(client, message, calls, timed)
+
+    async def _ask_private(self, client: Any, other: Any, line: Message, calls: Calls) -> Answer:
+        """Do the same for a private line. What it says is for nobody else, so the watchers are not told that."""
+        with self._traced(line.with_text(""), tells_texts=False) as timed:
+            return await self._plugins.walk.ask_private(client, other, line, calls, timed)
+
+    @contextmanager
+    def _traced(self, message: Message, *, tells_texts: bool = True) -> Iterator["_Timed"]:
+        timed = _Timed(tells_texts)
         traced = Traced(datetime.now(UTC), message, timed.steps)
         try:
-            return await self._plugins.walk.ask_step_by_step(client, message, calls, timed)
+            yield timed
         finally:
             for watcher in self._watchers:
                 watcher.put(traced)
 
 
 class _Timed:
-    """Times each step of one message."""
+    """Times each step of one message, and notes what each made of it: the text too if it `tells_texts`."""
 
-    def __init__(self) -> None:
+    def __init__(self, tells_texts: bool) -> None:
+        self._tells_texts = tells_texts
         self.steps: list[Step] = []
         self._begun = 0
         self._plugin = ""
@@ -134,7 +145,7 @@ class _Timed:
 
     def _note(self, outcome: str, detail: str) -> None:
         microseconds = (time.perf_counter_ns() - self._begun) / 1000
-        self.steps.append(Step(self._plugin, outcome, microseconds, detail))
+        self.steps.append(Step(self._plugin, outcome, microseconds, detail if self._tells_texts else ""))
 
 
 def _judge(answer: Answer | None, asked: Message) -> tuple[str, str]:
@@ -149,7 +160,9 @@ def _judge(answer: Answer | None, asked: Message) -> tuple[str, str]:
 
 
 def _said(message: Message) -> str:
-    return f"{message.room} {message.sentence()}"
+    if message.rooms:
+        return f"{message.room} {message.sentence()}"
+    return f"{message.sender} to {message.about}, in private"
 
 
 def _missing(count: int) -> str:

@@ -62,7 +62,7 @@ hard_bytes = st.lists(
 
 def decode(*chunks: bytes, limit: int = LIMIT) -> Sequence[Event]:
     """What a new decoder makes of these chunks, one after the other."""
-    decoder = LineDecoder(limit)
+    decoder = LineDecoder(limit, telnet=True)
     return [event for chunk in chunks for event in decoder.receive(chunk)]
 
 
@@ -129,7 +129,7 @@ def test_no_line_is_longer_than_the_limit(data: bytes) -> None:
 
 
 def test_a_line_comes_as_soon_as_it_is_complete() -> None:
-    decoder = LineDecoder(LIMIT)
+    decoder = LineDecoder(LIMIT, telnet=True)
 
     assert decoder.receive(b"hel") == []
     assert decoder.receive(b"lo\nyo") == ["hello"]
@@ -137,7 +137,7 @@ def test_a_line_comes_as_soon_as_it_is_complete() -> None:
 
 
 def test_a_line_over_the_limit_is_reported_once_and_as_soon_as_it_is_over() -> None:
-    decoder = LineDecoder(LIMIT)
+    decoder = LineDecoder(LIMIT, telnet=True)
 
     assert decoder.receive(b"12345678") == []
     assert decoder.receive(b"9") == [TOO_LONG]
@@ -146,7 +146,7 @@ def test_a_line_over_the_limit_is_reported_once_and_as_soon_as_it_is_over() -> N
 
 
 def test_a_full_line_waits_for_its_end_behind_a_cr() -> None:
-    decoder = LineDecoder(LIMIT)
+    decoder = LineDecoder(LIMIT, telnet=True)
 
     assert decoder.receive(b"12345678\r") == []
     assert decoder.receive(b"\n") == ["12345678"]
@@ -176,7 +176,7 @@ def test_an_unfinished_last_line_counts_at_the_end_of_the_connection(data: bytes
 @pytest.mark.parametrize("chunk", [1, 100, 16_384])
 @pytest.mark.parametrize("before", [b"", b"\xff\xfa"], ids=["a line", "a telnet subnegotiation"])
 def test_what_never_ends_is_not_kept(before: bytes, chunk: int) -> None:
-    decoder = LineDecoder(1024)
+    decoder = LineDecoder(1024, telnet=True)
     decoder.receive(before)
     data = b"x" * chunk
     tracemalloc.start()
@@ -191,7 +191,7 @@ def test_what_never_ends_is_not_kept(before: bytes, chunk: int) -> None:
 
 
 def test_two_connections_do_not_share_their_lines() -> None:
-    alice, bob = LineDecoder(LIMIT), LineDecoder(LIMIT)
+    alice, bob = LineDecoder(LIMIT, telnet=True), LineDecoder(LIMIT, telnet=True)
 
     alice.receive(b"al")
     bob.receive(b"bo")

@@ -107,7 +107,7 @@ LINES = [
     pytest.param(b"/msg bob hi\nhi\n", [Command("msg", "bob hi"), bare("hi")], id="a command and a line"),
     *(
         pytest.param(f"{text}\n".encode(), [bare(text)], id=f"text: {text}")
-        for text in ("/etc/hosts", "//", "// what?", "/* no */", "/", "/ help", "/1", "/a/b", "/Help", "/-v", " /help")
+        for text in ("/etc/hosts", "//", "// what?", "/* no */", "/", "/ help", "/1", "/a/b", "/A/B", "/-v", " /help")
     ),
     pytest.param(b"x" * 65 + b"\nhi\n", [TOO_LONG, bare("hi")], id="too long"),
     pytest.param(b"```\nfor x:\n\n    print(x)\n```\n", [FENCED], id="a fence"),

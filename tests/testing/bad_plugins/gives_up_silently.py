@@ -12,7 +12,7 @@ class Translator:
             text = await self._translated(message.text)
         except trio.Cancelled:  # noqa: ASYNC103
             return Handled()  # noqa: ASYNC104
-        await client.server.say(message.room, f"{client.name}: {text}")
+        await client.server.say(client.room, f"{client.name}: {text}")
         return Handled()
 
     async def _translated(self, text: str) -> str:

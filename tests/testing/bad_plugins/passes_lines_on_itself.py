@@ -15,5 +15,5 @@ class Joiner:
         if len(self._lines) == 1:
             await trio.lowlevel.checkpoint()  # the first call lets the others add their lines
             lines, self._lines = self._lines, []
-            await client.server.say(message.room, " / ".join(lines))
+            await client.server.say(client.room, " / ".join(lines))
         return Handled()

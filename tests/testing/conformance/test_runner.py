@@ -208,6 +208,15 @@ FAULTS: Mapping[str, Fault] = {
     "raises_on_odd_lines": in_each(
         [DIALOGUE, FLOOD, RELOAD, TWO], "plugin 'raises_on_odd_lines' failed in on_message: division by zero"
     ),
+    # Rooms, names that change, and private lines
+    "forgets_renames": in_each([DIALOGUE, RELOAD, TWO], "plugin 'forgets_renames' failed in on_disconnect: 'rob'"),
+    "knows_only_the_lobby": in_each(
+        [DIALOGUE, RELOAD, TWO], "plugin 'knows_only_the_lobby' failed in on_broadcast: 'den'"
+    ),
+    "raises_on_private_lines": in_each(
+        [DIALOGUE, RELOAD, TWO],
+        "plugin 'raises_on_private_lines' failed in on_tell: 'Person' object has no attribute 'room'",
+    ),
     "raises_on_others_actions": in_each([DIALOGUE], "plugin 'raises_on_others_actions' failed in permits"),
     "exits": in_each([DIALOGUE, FLOOD, RELOAD, TWO], "plugin 'exits' failed in on_message"),
     "assumes_on_connect": in_each(

@@ -69,11 +69,19 @@ async def said(chat: Chat, plugin: str = str(BAD_PLUGINS / "hangs.py"), **how: A
 
 async def test_three_people_meet_say_all_there_is_to_say_and_one_leaves(chat: Chat) -> None:
     lines = await said(chat)
-    assert lines[:4] == ["alice> alice", "bob> bob", "alice> good morning", "alice> how are you?"]
+    assert lines[:2] == ["alice> alice", "bob> bob"]
+    assert lines[3:5] == ["alice> good morning", "alice> how are you?"]
     assert "alice> !poke" in lines
     assert sorted(lines[-4:-2]) == ["alice> alice speaks, 0 before", "carol> carol speaks, 1 before"]
     assert sorted(lines[-2:]) == ["alice> alice speaks, 1 before", "carol> carol speaks, 0 before"]
     assert [member.name for member in chat.server.members()] == ["alice", "carol"]
+
+
+async def test_one_goes_to_another_room_takes_another_name_and_says_something_in_private(chat: Chat) -> None:
+    lines = await said(chat, at_once=False)
+    place = lines.index("bob> /join den")
+    assert lines[place + 1 : place + 3] == ["bob> /nick rob", "bob> is anybody here?"]
+    assert "alice< * bob to you: this is between the two of us" in chat.dialogue.lines()
 
 
 async def test_of_the_commands_its_own_are_said(chat: Chat) -> None:

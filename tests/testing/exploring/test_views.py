@@ -177,6 +177,7 @@ JOINED = Message("", "alice", kind="joined")
 HI = Message("hi", "bob")
 HO = Message("ho", "bob")
 LEFT = Message("", "alice", kind="left")
+QUIT = Message("", "bob", ("lobby", "dev"), "quit")
 IN_DEV = Message("", "alice", ("dev",), "joined")
 
 
@@ -200,6 +201,7 @@ def test_everything_from_joining_to_leaving_is_what_has_to_be_heard(tmp_path: Pa
     [
         pytest.param(["bob: ho", "bob: hi"], [JOINED, HI, HO], "but the server sent", id="another order"),
         pytest.param(["bob: hi", "bob: hi"], [JOINED, HI], "but the server sent", id="twice"),
+        pytest.param(["* bob left"] * 2, [JOINED, QUIT], "but the server sent", id="twice, once for each room"),
         pytest.param(["bob: ho"], [JOINED, HI, HO], "with a gap after joining", id="a gap at the beginning"),
         pytest.param(["bob: hi"], [HI, JOINED], "with a gap after joining", id="before joining"),
         pytest.param(

@@ -19,18 +19,21 @@ Event = str | LineTooLong
 
 
 class LineDecoder:
-    """Splits chunks of any size into lines. An unfinished last line counts, unless it is empty."""
+    """Splits chunks of any size into lines of UTF-8 that end with LF or CR LF.
+
+    An unfinished last line counts, unless it is empty. If clients may be `telnet`, telnet commands are dropped.
+    """
 
     __slots__ = ("_limit", "_skipping", "_telnet", "_unfinished", "found_too_long")
 
-    def __init__(self, max_line_bytes: int) -> None:
+    def __init__(self, max_line_bytes: int, *, telnet: bool = False) -> None:
         self._limit = max_line_bytes
-        self._telnet = TelnetFilter()
+        self._telnet = TelnetFilter() if telnet else None
         self._unfinished = b""
         self._skipping = False
         """Whether a line is past the limit and was reported: the rest of it is dropped."""
-        self.found_too_long = False
-        """Whether something in what was returned last is no line."""
+        self.found_too_long: bool = False
+        """Whether there was a `LineTooLong` in what was returned last."""
 
     def receive(self, data: bytes) -> Sequence[Event]:
         """Take what arrived, and return what it completes. `b""`, once or more, says that nothing more will come."""
@@ -39,7 +42,9 @@ class LineDecoder:
             unfinished, self._unfinished = self._unfinished, b""
             return self._finish([unfinished] if unfinished.removesuffix(b"\r") else [])
         # At most one limit's worth is unfinished, so gluing it on stays cheap however small the chunks are.
-        lines, end, self._unfinished = (self._unfinished + self._telnet.strip(data)).rpartition(b"\n")
+        if self._telnet is not None:
+            data = self._telnet.strip(data)
+        lines, end, self._unfinished = (self._unfinished + data).rpartition(b"\n")
         events: Sequence[Event]
         if not end:
             events = []

@@ -25,7 +25,7 @@ FENCE_PATIENCE = 10.0
 
 # A slash and one word. A pasted path or comment (/etc/hosts, // and /* ... */) is therefore still text, and so is any
 # line that begins with a space.
-_COMMAND = re.compile(r"/([a-z][a-z0-9-]*)(?:\s+(.*))?", re.DOTALL)
+_COMMAND = re.compile(r"/([A-Za-z][A-Za-z0-9-]*)(?:\s+(.*))?", re.DOTALL)
 _FENCE = re.compile(r"```[A-Za-z0-9+#._-]*\s*")
 
 # A line that begins with none of these is a message and nothing else, as nearly every line is.
@@ -47,7 +47,7 @@ class LineDialogue:
     def __init__(self, wire: LineWire, limits: Limits) -> None:
         self.wire = wire
         self._max_line_bytes = limits.max_line_bytes
-        self._decoder = LineDecoder(limits.max_line_bytes)
+        self._decoder = LineDecoder(limits.max_line_bytes, telnet=True)
         self._entered = False
         self._fence: _Fence | None = None
         """What has come after an opening fence."""
@@ -98,7 +98,7 @@ class LineDialogue:
             elif _FENCE.fullmatch(event):
                 self._set_fence(_Fence(event))
             elif command := _COMMAND.fullmatch(event.rstrip()):
-                yield Command(command[1], (command[2] or "").strip())
+                yield Command(command[1].lower(), (command[2] or "").strip())
             elif event:
                 yield Say(event, bare=True)
 

@@ -25,7 +25,18 @@ from trichat.testing._probing.cancel_targets import Part
 FLOOD = 1000
 
 # The hooks in which another plugin fails.
-HOOKS = ("on_connect", "on_join", "on_message", "on_broadcast", "on_disconnect", "history", "on_reload")
+HOOKS = (
+    "on_connect",
+    "on_join",
+    "on_enter",
+    "on_rename",
+    "on_message",
+    "on_tell",
+    "on_broadcast",
+    "on_disconnect",
+    "history",
+    "on_reload",
+)
 
 
 def loads(subject: Subject) -> str:

@@ -19,7 +19,7 @@ OWN_WORDS = 12
 LONGEST_WORD = 30
 
 # Said last, because they end the dialogue.
-_LAST_WORDS = ("bye", "stop", "/bye", "/stop")
+_LAST_WORDS = ("bye", "stop", "/bye", "/stop", "/quit")
 
 ORDINARY = (
     "good morning",

@@ -26,13 +26,14 @@ _WORDS = ("bob", "nobody", "0", "x" * 200)
 
 
 async def dialogue(chat: Chat, subject: Subject, *, odd: bool = False, at_once: bool = True) -> None:
-    """Three people meet, say every line alone and some at once, and one of them leaves.
+    """Three people meet and say every line alone and some at once. One goes to another room, and leaves from there.
 
     The dialogue has the plugin's own commands. If it is `odd`, it has all commands, also with odd values for their
     parameters. If nothing is said `at_once`, the dialogue is the same in every order in which Trio runs tasks.
     """
     alice = await enter(chat, "alice")
     bob = await enter(chat, "bob")
+    await speak(chat, bob, "/msg alice: this is between the two of us")
     # The dialogue is played hundreds of times. Each line makes it longer, and adds checkpoints to be cancelled at.
     commands = [each for each in chat.server.commands.values() if odd or each.plugin == subject.name]
     for line in (*subject.lines, *chain.from_iterable(map(_usual_lines, commands))):
@@ -40,6 +41,7 @@ async def dialogue(chat: Chat, subject: Subject, *, odd: bool = False, at_once: 
     if odd:
         for line in chain.from_iterable(map(odd_lines, commands)):
             await speak(chat, alice, line)
+    await speak(chat, bob, "/join den", "/nick rob", "is anybody here?")
     await chat.server.reload()
     carol = await enter(chat, "carol")
     if at_once:
