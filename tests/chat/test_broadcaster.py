@@ -613,6 +613,22 @@ async def test_in_a_large_room_nobody_waits_for_all_of_it(quick_setup: Setup, si
     assert [len(box.chunks) for box in boxes] == [1] * (MEMBERS_AT_ONCE + 1)
 
 
+async def test_nobody_waits_for_all_rooms_of_a_batch(quick_setup: Setup) -> None:
+    boxes: list[BoxOutbox] = []
+    for room in ("dev", "ops", "web"):
+        for number in range(MEMBERS_AT_ONCE // 2):
+            client, box = quick_setup.client(f"{room}-{number}")
+            quick_setup.hub.enter(client, room)
+            boxes.append(box)
+    for room in ("dev", "ops", "web"):
+        quick_setup.broadcaster.inbox.publish_nowait(Message("hello", "alice", (room,)))
+    steps = Steps(lambda: sum(len(box.chunks) for box in boxes))
+    trio.lowlevel.add_instrument(steps)
+    await quick_setup.broadcaster.inbox.flush()
+    trio.lowlevel.remove_instrument(steps)
+    assert sorted(steps.seen) == [0, MEMBERS_AT_ONCE, 3 * MEMBERS_AT_ONCE // 2]
+
+
 async def test_nobody_waits_for_a_long_line_that_is_said_alone(quick_setup: Setup) -> None:
     alice, _ = await quick_setup.member("alice")
     await quick_setup.member("bob")

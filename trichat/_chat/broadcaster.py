@@ -187,14 +187,19 @@ class Broadcaster(ABC):
         """Send the messages to all members of their rooms."""
         if self._omits_departures:
             messages = [message for message in messages if message.kind != "quit"]
+        done = 0.0  # since the last pause, as a part of what may be done at once
         for rooms, part in _by_rooms(messages):
             audience = self.hub.audience(rooms)
             for data, outboxes in _copies(audience, part, batch):
                 at_once = min(MEMBERS_AT_ONCE, BYTES_AT_ONCE // (len(data) + 1) + 1)
-                put_to_all(outboxes[:at_once], data)
-                for start in range(at_once, len(outboxes), at_once):
-                    await trio.lowlevel.checkpoint()
-                    put_to_all(outboxes[start : start + at_once], data)
+                for start in range(0, len(outboxes), at_once):
+                    some = outboxes[start : start + at_once]
+                    share = len(some) / at_once
+                    if done + share > 1:
+                        await trio.lowlevel.checkpoint()
+                        done = 0.0
+                    put_to_all(some, data)
+                    done += share
 
     def conclude(self, batch: Batch, messages: Sequence[Message]) -> None:
         """Let the changes of a batch take effect; `messages` are what was sent of it."""
