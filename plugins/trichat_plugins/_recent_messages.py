@@ -29,17 +29,21 @@ class RecentMessages:
 
     def remember(self, messages: Iterable[Message]) -> None:
         """Remember messages, which are later than all others."""
+        latest = ""
         for message in messages:
             for name in message.rooms:
-                room = self._rooms.get(name)
-                if room is None:
-                    room = self._rooms[name] = _Room(self._all_after)
-                    if len(self._rooms) > ROOMS:
-                        _, forgotten = self._rooms.popitem(last=False)
-                        self._all_after = max(self._all_after, forgotten[-1].id)
-                else:
+                if name != latest:  # a batch is often of one room
+                    latest, room = name, self._rooms.get(name) or self._begin(name)
                     self._rooms.move_to_end(name)
                 room.append(message)
+
+    def _begin(self, name: str) -> "_Room":
+        """Return a new room. If it is one too many, forget the one in which nothing has happened for longest."""
+        room = self._rooms[name] = _Room(self._all_after)
+        if len(self._rooms) > ROOMS:
+            _, forgotten = self._rooms.popitem(last=False)
+            self._all_after = max(self._all_after, forgotten[-1].id)
+        return room
 
     def find(self, room: str, after: int, before: int, limit: int, *, newest: bool) -> Sequence[Message] | None:
         """Return the messages in between, the newest or the oldest `limit`, or `None` if some of them are not here."""
