@@ -67,8 +67,12 @@ class LineDialogue:
             return self._last_requests(events)
         if self._has_only_lines and not self._decoder.found_too_long:
             # What `_requests` does with a line that is only text, for all lines at once.
-            says = [Say(text, "", "said", 0, True) for text in events if text[:1] not in _MARKS]
-            if len(says) == len(events):
+            says = []
+            for text in events:
+                if text[:1] in _MARKS:
+                    break
+                says.append(Say(text, "", "said", 0, True))
+            else:
                 return says
         return self._requests(events)
 
