@@ -76,7 +76,7 @@ regression: $(VENV)/.test
 	PYTHONPATH=benchmarks $(BIN)/python benchmarks/check_regression.py
 	$(BIN)/python benchmarks/instructions.py
 
-# Forty minutes and more; `make bench ARGS="--quick --rows small"` is a glance. Peers are taken from PATH.
+# Nearly an hour; `make bench ARGS="--quick --rows small"` is a glance. Peers are taken from PATH.
 bench: $(VENV)/.bench
 	PYTHONPATH=benchmarks $(BIN)/python -m bench $(ARGS)
 
