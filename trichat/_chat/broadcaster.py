@@ -253,7 +253,7 @@ def encoded(wire: Wire, messages: Sequence[Message], outboxes: Iterable[Outbox])
     try:
         return wire.encode(messages)
     except Exception:
-        logger.exception("%r cannot encode messages; its clients are disconnected", wire)
+        logger.exception("the wire of %s cannot encode messages; its clients are disconnected", type(wire).__module__)
         for outbox in outboxes:
             outbox.give_up("an error in the server")
         return b""
