@@ -1,6 +1,6 @@
 /* The floor: the cost of passing lines on as they come. It is a bare epoll loop without hooks and without a log; its
- * only limit is that of a backlog. It implements as much of the line protocol as a client needs to join. It also
- * gathers: everything that has arrived goes out with one send for each client.
+ * only limit is that of a backlog. It implements as much of the line protocol as a client needs to enter a room. It also
+ * gathers: everything that has arrived for a room goes out with one send for each client there.
  *
  *     floor PORT
  */
@@ -17,7 +17,8 @@
 
 #include "buffer.h"
 
-#define MOST_CLIENTS 65536          /* the arrays are indexed by descriptor */
+#define MOST_CLIENTS 65536          /* the array is indexed by descriptor */
+#define MOST_ROOMS 4096
 #define EVENTS 1024
 #define INBOX 65536
 #define LONGEST_LINE 4096
@@ -25,16 +26,23 @@
 
 struct client {
     int fd;
-    unsigned place;                 /* its index in `members` */
+    struct room *room;
+    unsigned place;                 /* its index in `members` of the room */
     char name[33];                  /* empty until it has one */
     struct buffer kept;             /* an unfinished line */
     struct buffer backlog;          /* the data that the socket did not take */
 };
 
+struct room {
+    struct client **members;
+    unsigned member_count, capacity;
+    struct buffer gathered;         /* the lines that everyone here gets next */
+};
+
 static struct client *by_fd[MOST_CLIENTS];
-static struct client *members[MOST_CLIENTS];
-static unsigned member_count;
-static struct buffer gathered;      /* the lines that everyone gets next */
+static struct room rooms[1 + MOST_ROOMS];      /* the lobby, and those of the load generator: bench0, bench1, ... */
+static struct room *busy[1 + MOST_ROOMS];      /* those with something to send */
+static unsigned busy_count;
 static int poller, listener;
 
 static void fail(const char *what)
@@ -50,22 +58,45 @@ static void watch(int operation, int fd, uint32_t events)
         fail("epoll_ctl");
 }
 
-static void gather(const char *before, const char *name, const char *between, const char *text, size_t length)
+/* Gathers a line for the room of the client. */
+static void gather(struct client *client, const char *before, const char *between, const char *text, size_t length)
 {
-    buffer_add(&gathered, before, strlen(before));
-    buffer_add(&gathered, name, strlen(name));
-    buffer_add(&gathered, between, strlen(between));
-    buffer_add(&gathered, text, length);
-    buffer_add(&gathered, "\n", 1);
+    struct buffer *gathered = &client->room->gathered;
+    if (gathered->length == 0)
+        busy[busy_count++] = client->room;
+    buffer_add(gathered, before, strlen(before));
+    buffer_add(gathered, client->name, strlen(client->name));
+    buffer_add(gathered, between, strlen(between));
+    buffer_add(gathered, text, length);
+    buffer_add(gathered, "\n", 1);
+}
+
+static void enter(struct client *client, struct room *room)
+{
+    if (room->member_count == room->capacity) {
+        room->capacity = 2 * room->capacity + 8;
+        room->members = realloc(room->members, room->capacity * sizeof *room->members);
+        if (room->members == NULL)
+            fail("realloc");
+    }
+    client->room = room;
+    client->place = room->member_count;
+    room->members[room->member_count++] = client;
+    gather(client, "* ", " joined", "", 0);
+}
+
+static void leave_room(struct client *client)
+{
+    struct room *room = client->room;
+    room->members[client->place] = room->members[--room->member_count];
+    room->members[client->place]->place = client->place;
+    gather(client, "* ", " left", "", 0);
 }
 
 static void leave(struct client *client)
 {
-    if (client->name[0] != '\0') {
-        members[client->place] = members[--member_count];
-        members[client->place]->place = client->place;
-        gather("* ", client->name, " left", "", 0);
-    }
+    if (client->name[0] != '\0')
+        leave_room(client);
     by_fd[client->fd] = NULL;
     close(client->fd);
     buffer_free(&client->kept);
@@ -109,14 +140,46 @@ static void drain(struct client *client)
         watch(EPOLL_CTL_MOD, client->fd, EPOLLIN);
 }
 
-static void broadcast(void)
+static void broadcast(struct room *room)
 {
-    struct buffer batch = gathered;
-    gathered = (struct buffer){0};
-    for (unsigned i = 0; i < member_count;)
-        if (put(members[i], batch.data, batch.length))
+    struct buffer batch = room->gathered;
+    room->gathered = (struct buffer){0};
+    for (unsigned i = 0; i < room->member_count;)
+        if (put(room->members[i], batch.data, batch.length))
             i++;   /* if this client left, another one has its place now */
     buffer_free(&batch);
+}
+
+/* A room where somebody left meanwhile is busy again, at most once: its turn is the next one. */
+static void broadcast_all(void)
+{
+    static struct room *now[1 + MOST_ROOMS];
+    unsigned count = busy_count;
+    memcpy(now, busy, count * sizeof *now);
+    busy_count = 0;
+    for (unsigned i = 0; i < count; i++)
+        broadcast(now[i]);
+}
+
+/* Returns false if the client is gone. */
+static bool answer(struct client *client, const char *before, const char *what)
+{
+    char line[100];
+    int size = snprintf(line, sizeof line, "%s%s\n", before, what);
+    return put(client, line, size);
+}
+
+/* Returns false if the client is gone. */
+static bool move(struct client *client, const char *line, size_t length)
+{
+    char text[sizeof client->name];
+    unsigned number;
+    snprintf(text, sizeof text, "%.*s", (int)length, line);
+    if (sscanf(text, "/join bench%u", &number) != 1 || number >= MOST_ROOMS)
+        return answer(client, "* there is only ", "/join");
+    leave_room(client);
+    enter(client, &rooms[1 + number]);
+    return answer(client, "* you are in ", text + strlen("/join "));
 }
 
 /* Returns false if the client is gone. */
@@ -124,19 +187,17 @@ static bool hear(struct client *client, const char *line, size_t length)
 {
     if (length > 0 && line[length - 1] == '\r')
         length--;
+    if (client->name[0] != '\0' && length > 0 && line[0] == '/')
+        return move(client, line, length);
     if (client->name[0] != '\0') {
-        gather("", client->name, ": ", line, length);
+        gather(client, "", ": ", line, length);
         return true;
     }
     if (length == 0)
         return true;
-    char welcome[sizeof client->name + 20];
     snprintf(client->name, sizeof client->name, "%.*s", (int)length, line);
-    int size = snprintf(welcome, sizeof welcome, "* welcome, %s\n", client->name);
-    client->place = member_count;
-    members[member_count++] = client;
-    gather("* ", client->name, " joined", "", 0);
-    return put(client, welcome, size);
+    enter(client, &rooms[0]);
+    return answer(client, "* welcome, ", client->name);
 }
 
 static void receive(struct client *client)
@@ -199,8 +260,7 @@ static void run(void)
         int count = epoll_wait(poller, events, EVENTS, -1);
         for (int i = 0; i < count; i++)
             on_event(events[i].data.fd, events[i].events);
-        if (gathered.length > 0)
-            broadcast();
+        broadcast_all();
     }
 }
 

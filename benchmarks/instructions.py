@@ -25,10 +25,11 @@ from types import CodeType, FrameType
 from typing import Any
 
 import trio
+from trichat_plugins.json_lines.front import JsonFront
 
-from trichat import Config, Server
+from trichat import Config, Server, TcpListener, fronts
 
-LINE = b"x" * 63 + b"\n"
+TEXT = b"x" * 63
 
 # Seconds between two turns, in which the server finishes its work.
 PAUSE = 0.01
@@ -38,8 +39,31 @@ PATIENCE = 30
 
 
 @dataclass(frozen=True)
+class Protocol:
+    """A front, and what its clients send."""
+
+    front: Callable[[], fronts.Front | None]
+    """Makes the front; `None` is the line protocol."""
+    enter: Callable[[str, str], str]
+    """Takes a name and a room; returns the lines that lead there."""
+    entered: bytes
+    """What the server says then."""
+    say: bytes
+    """A message, `TEXT`."""
+
+
+LINE_PROTOCOL = Protocol(lambda: None, lambda name, room: f"{name}\n/join {room}\n", b"* you are in ", TEXT + b"\n")
+JSON_LINES = Protocol(
+    JsonFront,
+    lambda name, room: f'{{"login":{{"name":"{name}"}}}}\n{{"join":{{"room":"{room}"}}}}\n',
+    b'{"entered":',
+    b'{"say":{"text":"' + TEXT + b'"}}\n',
+)
+
+
+@dataclass(frozen=True)
 class Work:
-    """In one turn each of the `senders` says so many `lines` at once, and all clients read them."""
+    """In one turn each of the `senders` says so many `lines` at once, and all clients of its room read them."""
 
     clients: int
     senders: int
@@ -47,6 +71,8 @@ class Work:
     turns: int
     limit: int
     """The number of instructions that a message may take."""
+    rooms: int = 1
+    protocol: Protocol = LINE_PROTOCOL
 
     @property
     def messages(self) -> int:
@@ -58,6 +84,8 @@ WORK = {
     "one-by-one": Work(clients=10, senders=1, lines=1, turns=200, limit=1850),
     "small-room": Work(clients=10, senders=2, lines=60, turns=20, limit=360),
     "fan-out": Work(clients=100, senders=10, lines=6, turns=20, limit=680),
+    "many-rooms": Work(clients=200, senders=40, lines=1, turns=20, limit=1550, rooms=20),
+    "json-lines": Work(clients=10, senders=2, lines=60, turns=20, limit=580, protocol=JSON_LINES),
 }
 
 
@@ -102,27 +130,27 @@ class Counts:
 def talk(port: int, work: Work, counts: Counts) -> None:
     """Join, and take all turns; the first half is to warm up."""
     with ExitStack() as stack:
-        people = [stack.enter_context(come_in(port, f"user{number}")) for number in range(work.clients)]
-        people[0].sendall(b"ready\n")
-        for person in people:
-            read(person, b"user0: ready\n")
+        people = [
+            stack.enter_context(come_in(port, work.protocol, f"user{number}", f"room{number % work.rooms}"))
+            for number in range(work.clients)
+        ]
         for number in range(2 * work.turns):
             time.sleep(PAUSE)
             counts.counting = number >= work.turns
             for person in people[: work.senders]:
-                person.sendall(LINE * work.lines)
+                person.sendall(work.protocol.say * work.lines)
             for person in people:
-                read(person, LINE, work.messages)
+                read(person, TEXT, work.messages // work.rooms)
         time.sleep(PAUSE)
         counts.counting = False
 
 
-def come_in(port: int, name: str) -> socket.socket:
-    """Return the socket of a client that has joined."""
+def come_in(port: int, protocol: Protocol, name: str, room: str) -> socket.socket:
+    """Return the socket of a client that has entered a room."""
     person = socket.create_connection(("127.0.0.1", port), PATIENCE)
     person.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    person.sendall(f"{name}\n".encode())
-    read(person, b"welcome, ")
+    person.sendall(protocol.enter(name, room).encode())
+    read(person, protocol.entered)
     return person
 
 
@@ -142,9 +170,10 @@ async def count(work: Work) -> Counts:
     with tempfile.TemporaryDirectory() as folder:
         tables = {
             "server": {"host": "127.0.0.1", "port": 0, "data_dir": folder},
-            "plugins": {"chat_log": {"path": f"{folder}/chat_log.txt"}},
+            "plugins": {"chat_log": {"path": f"{folder}/chat_log.txt"}, "json_lines": {"port": 0}},
         }
-        server = Server(Config.from_tables(tables))
+        listener = TcpListener("127.0.0.1", 0, work.protocol.front())
+        server = Server(Config.from_tables(tables), listeners=[listener])
         async with trio.open_nursery() as nursery:
             (address,) = await nursery.start(server.serve)
             with counts.traced():

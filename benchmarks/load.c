@@ -1,5 +1,5 @@
-/* A load generator for chat servers: N clients in one room, S of which talk. It counts and times every copy that
- * arrives, and checks its place in the order.
+/* A load generator for chat servers: N clients in one room, or in several, S of which talk. It counts and times every
+ * copy that arrives, and checks its place in the order.
  *
  *     load --port 1024 --clients 500 --senders 10 --messages 100000
  *
@@ -9,6 +9,9 @@
  * use clients without messages, and measure between "in" and that line.
  *
  * Without --rate, the window says how many messages are in flight; with --rate, they are sent at fixed times.
+ *
+ * With --movers, some clients take another name and go to the next room while the others talk. Everyone else in both
+ * rooms has to be told, once and at one place in the order.
  */
 #include <errno.h>
 #include <sys/epoll.h>
@@ -29,7 +32,7 @@ uint64_t now;
 
 static enum { JOINING, WAITING, WORKING, DONE, OVER } step;
 static int poller, timer;
-static uint64_t target, sent;
+static uint64_t target, sent, moves;
 static uint64_t beginning, all_in, work_began, work_ended, last_progress;
 static double cpu_before, cpu_of_work;
 
@@ -62,9 +65,21 @@ void watch(int operation, int fd, uint32_t events, uint32_t about)
 
 /* ---- sending ---- */
 
+/* The copies of a message. */
 static unsigned copies(void)
 {
-    return options.clients - options.slow - !options.wire->echoes;
+    return residents() / options.rooms - !options.wire->echoes;
+}
+
+/* The copies of everything that was sent until now. */
+static uint64_t expected(void)
+{
+    return sent * copies() + moves * LINES_OF_A_MOVE * (residents() / options.rooms);
+}
+
+static uint64_t received(void)
+{
+    return tally_received + tally_moves;
 }
 
 static void send_messages(uint64_t count)
@@ -77,7 +92,7 @@ static void send_messages(uint64_t count)
         text[options.size] = '\0';
         if (clients[sender].closed)
             continue;   /* the tally counts it as missing */
-        say(sender, options.wire->before_text);
+        say(sender, clients[sender].before_text);
         say(sender, text);
         say(sender, options.wire->after_text);
         spoke[sender] = true;
@@ -88,6 +103,12 @@ static void send_messages(uint64_t count)
             if (!clients[sender].closed)
                 flush_client(sender);
         }
+}
+
+static void move_some(void)
+{
+    while (options.movers > 0 && moves < sent / options.every && move_one())
+        moves++;
 }
 
 /* Sends as many messages as the window allows. The number of copies that have arrived tells how many messages have. */
@@ -140,18 +161,17 @@ static void begin_work(void)
 
 static void report(void)
 {
-    uint64_t expected = sent * copies(), longest = 0;
+    uint64_t all = expected(), arrived = received(), longest = 0;
     for (unsigned i = 0; i < options.clients; i++) {
         uint64_t waited = clients[i].first_line - clients[i].asked;
         longest = clients[i].first_line && waited > longest ? waited : longest;
     }
     printf("{\"clients\": %u, \"in_seconds\": %.6f, \"told_seconds\": %.6f, \"first_line_seconds\": %.6f, ", clients_in,
            (all_in - beginning) / 1e9, (work_ended - beginning) / 1e9, longest / 1e9);
-    printf("\"sent\": %lu, \"expected\": %lu, \"received\": %lu, \"missing\": %lu, \"duplicated\": %lu, ", sent, expected,
-           tally_received, expected > tally_received ? expected - tally_received : 0,
-           tally_received > expected ? tally_received - expected : 0);
+    printf("\"sent\": %lu, \"moves\": %lu, \"expected\": %lu, \"received\": %lu, \"missing\": %lu, \"duplicated\": %lu, ",
+           sent, moves, all, arrived, all > arrived ? all - arrived : 0, arrived > all ? arrived - all : 0);
     printf("\"out_of_order\": %lu, \"orders\": %u, \"lost_clients\": %u, ", tally_out_of_order,
-           tally_orders(options.wire->echoes ? 0 : options.senders, options.clients - options.slow), clients_lost);
+           tally_orders(options.wire->echoes ? 0 : options.senders, residents()), clients_lost);
     printf("\"seconds\": %.6f, \"cpu_seconds\": %.6f, \"p50_seconds\": %.9f, \"p99_seconds\": %.9f}\n",
            (work_ended - work_began) / 1e9, cpu_of_work, tally_latency(0.5) / 1e9, tally_latency(0.99) / 1e9);
 }
@@ -188,14 +208,17 @@ static void work_on(void)
 {
     static uint64_t before;
     now = clock_ns();
-    if (tally_received > before || (options.rate > 0 && sent < target))
+    if (received() > before || (options.rate > 0 && sent < target))
         last_progress = now;
-    before = tally_received;
+    before = received();
     if (now - work_began > options.seconds * SECOND)
         target = sent;
     if (options.rate == 0 && sent < target)
         fill_window();
-    if ((sent == target && tally_received >= sent * copies()) || now - last_progress > options.patience * SECOND) {
+    if (sent < target)
+        move_some();
+    bool all_there = tally_received >= sent * copies() && received() >= expected();
+    if ((sent == target && all_there) || now - last_progress > options.patience * SECOND) {
         work_ended = clock_ns();
         cpu_of_work = cpu_seconds() - cpu_before;
         step = DONE;
@@ -239,7 +262,7 @@ int main(int argc, char **argv)
     poller = epoll_create1(0);
     if (clients == NULL || poller < 0)
         fail("start");
-    tally_begin(options.clients, options.senders);
+    tally_begin(options.clients, options.senders, options.rooms);
     watch(EPOLL_CTL_ADD, STDIN_FILENO, EPOLLIN, ON_STDIN);
     run();
     return 0;

@@ -16,9 +16,19 @@ unsigned clients_in, clients_refused, clients_lost, clients_lost_slow;
 
 static unsigned started;
 
+unsigned residents(void)
+{
+    return options.clients - options.slow - options.movers;
+}
+
 static bool is_slow(unsigned index)
 {
     return index >= options.clients - options.slow;
+}
+
+static bool is_mover(unsigned index)
+{
+    return index >= options.clients - options.movers;
 }
 
 static void watch_client(unsigned index)
@@ -31,6 +41,8 @@ static void watch_client(unsigned index)
 static void start_client(unsigned index)
 {
     struct client *client = &clients[index];
+    client->room = client->next_room = index % options.rooms;
+    snprintf(client->before_text, sizeof client->before_text, options.wire->before_text, client->room);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(options.port)};
     struct linger reset = {.l_onoff = 1};   /* so that no port stays in TIME_WAIT */
     int yes = 1, least = 1;
@@ -100,30 +112,74 @@ static void on_connected(unsigned index)
     }
     client->connected = true;
     client->asked = now;
-    snprintf(hello, sizeof hello, options.wire->hello, options.first + index);
+    snprintf(hello, sizeof hello, options.wire->hello, options.first + index, client->room);
     say(index, hello);
     flush_client(index);
 }
 
+bool move_one(void)
+{
+    static unsigned moves;
+    unsigned index = options.clients - 1 - moves % options.movers;   /* the one that moved longest ago */
+    struct client *client = &clients[index];
+    if (client->moving || client->closed)
+        return false;
+    char text[100];
+    client->next_room = (client->room + 1) % options.rooms;
+    client->moving = true;
+    snprintf(text, sizeof text, options.wire->move, options.first + index, ++moves, client->next_room);
+    say(index, text);
+    flush_client(index);
+    return true;
+}
+
 /* ---- receiving ---- */
+
+static void go_to_next_room(unsigned index)
+{
+    struct client *client = &clients[index];
+    if (client->room != client->next_room) {
+        client->room = client->next_room;
+        tally_begin_part(index);
+    }
+}
+
+/* Before it is told that it is in the next room, a mover gets the rest of what is said in its room, and then the history
+ * of the next one. */
+static void on_message_to_mover(unsigned index, struct message message)
+{
+    if (message.sender % options.rooms == clients[index].next_room)
+        go_to_next_room(index);
+    tally_check_part(index, clients[index].room, message);
+}
 
 static void on_line(unsigned index, const char *line, size_t length)
 {
     struct client *client = &clients[index];
     struct message message;
     if (client->in && message_read(line, length, options.size, &message)) {
-        tally_add(index, message, now);
+        if (is_mover(index))
+            on_message_to_mover(index, message);
+        else
+            tally_add(index, message, now);
         return;
     }
-    if (client->in && options.wire->echoes)
+    if (client->in && options.wire->echoes && options.movers == 0)
         return;   /* somebody came or left */
     enum heard heard = options.wire->listen(line, length);
     if (heard != GREETING && client->first_line == 0)
         client->first_line = now;
     if (heard == READY && !client->in) {
-        say(index, options.wire->enter);
+        char enter[100];
+        snprintf(enter, sizeof enter, options.wire->enter, client->room);
+        say(index, enter);
         flush_client(index);
-    } else if (heard == IN && !client->in) {
+    } else if (heard == MOVED && client->in && !is_mover(index)) {
+        tally_add_move(index, line, length);
+    } else if (heard == IN && client->in) {
+        go_to_next_room(index);
+        client->moving = false;
+    } else if (heard == IN) {
         client->in = true;
         clients_in++;
         if (is_slow(index))

@@ -1,4 +1,5 @@
-/* The format of lines: trichat's line protocol, and IRC. */
+/* The format of lines: trichat's line protocol, its JSON lines, and IRC. */
+#define _GNU_SOURCE   /* memmem */
 #include "load.h"
 
 static bool begins(const char *line, size_t length, const char *start)
@@ -12,8 +13,23 @@ static enum heard listen_line(const char *line, size_t length)
     if (begins(line, length, "* welcome to "))
         return GREETING;
     if (begins(line, length, "* welcome, "))
+        return options.rooms > 1 ? READY : IN;
+    if (begins(line, length, "* you are in "))
         return IN;
+    if (begins(line, length, "* v") || memmem(line, length, " is now v", 9) != NULL)   /* the names of movers */
+        return MOVED;
     if (begins(line, length, "* refused") || begins(line, length, "* disconnected") || begins(line, length, "* the name"))
+        return REFUSED;
+    return OTHER;
+}
+
+static enum heard listen_json(const char *line, size_t length)
+{
+    if (begins(line, length, "{\"hello\":"))
+        return GREETING;
+    if (begins(line, length, "{\"entered\":"))
+        return IN;
+    if (begins(line, length, "{\"error\":") || begins(line, length, "{\"bye\":"))
         return REFUSED;
     return OTHER;
 }
@@ -39,8 +55,11 @@ static enum heard listen_irc(const char *line, size_t length)
 }
 
 static const struct wire WIRES[] = {
-    {"line", true, "u%1$u\n", "", "", "\n", listen_line},
-    {"irc", false, "NICK u%1$u\r\nUSER u%1$u 0 * :u%1$u\r\n", "JOIN #bench\r\n", "PRIVMSG #bench :", "\r\n", listen_irc},
+    {"line", true, "u%1$u\n", "/join bench%u\n", "", "\n", "", "/nick v%1$u-%2$u\n/join bench%3$u\n", listen_line},
+    {"json", true, "{\"login\":{\"name\":\"u%1$u\"}}\n{\"join\":{\"room\":\"bench%2$u\"}}\n", "", "{\"say\":{\"text\":\"",
+     "\"}}\n", "\"}}", NULL, listen_json},
+    {"irc", false, "NICK u%1$u\r\nUSER u%1$u 0 * :u%1$u\r\n", "JOIN #bench%u\r\n", "PRIVMSG #bench%u :", "\r\n", "",
+     NULL, listen_irc},
 };
 
 const struct wire *wire_named(const char *name)
@@ -87,8 +106,10 @@ void message_write(char *text, size_t size, struct message message)
 
 bool message_read(const char *line, size_t length, size_t size, struct message *message)
 {
+    size_t tail = strlen(options.wire->tail);
     const char *mark = memchr(line, '=', length);
-    if (mark == NULL || line + length != mark + size || mark[1] != 'm')
+    if (mark == NULL || line + length != mark + size + tail || mark[1] != 'm' ||
+        memcmp(mark + size, options.wire->tail, tail) != 0)
         return false;
     uint64_t sender, number;
     if (!read_hex(mark + 2, 4, &sender) || !read_hex(mark + 6, 8, &number) || !read_hex(mark + 14, 16, &message->sent))

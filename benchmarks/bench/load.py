@@ -13,7 +13,7 @@ from bench.processes import cores, pinned
 
 @dataclass(frozen=True)
 class Load:
-    """What the clients do, all in one room. The options of `load.c` have the same names."""
+    """What the clients do. The options of `load.c` have the same names."""
 
     clients: int
     senders: int = 1
@@ -26,6 +26,12 @@ class Load:
     """Bytes of a message, without its sender and its end."""
     slow: int = 0
     """The number of clients that read nothing once they have joined."""
+    rooms: int = 1
+    """The rooms, with the same number of clients in each, not counting movers. Each sender talks in its own room."""
+    movers: int = 0
+    """The number of clients, among `clients`, that take another name and go to the next room, in turn."""
+    every: int = 1000
+    """One of them goes after so many messages."""
     burst: int = 0
     """How many clients join at a time; 0 for all at once."""
     seconds: float = 4.0
@@ -50,8 +56,10 @@ class Report(msgspec.Struct, frozen=True):
     first_line_seconds: float
     """From a client's name to the first line that it got: the maximum of all clients."""
     sent: int
+    moves: int
+    """How many times a client took another name and went to another room."""
     expected: int
-    """The number of copies that should have arrived."""
+    """The number of copies that should have arrived, also of lines about moves, but without those to movers."""
     received: int
     missing: int
     duplicated: int

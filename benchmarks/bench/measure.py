@@ -114,6 +114,7 @@ def figures_of(report: Report, cpu: float) -> dict[str, float]:
     return {
         "cpu": cpu / max(report.received, 1),
         "rate": report.sent / report.seconds if report.seconds else 0.0,
+        "moves": report.moves / report.seconds if report.seconds else 0.0,
         "p50": report.p50_seconds,
         "p99": report.p99_seconds,
         "told": report.told_seconds,

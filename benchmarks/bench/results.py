@@ -62,6 +62,8 @@ class Judgement:
     """The value to compare with the goal: a ratio, or the figure in its unit; `None` if it was not measured."""
     against: str = ""
     """The server that it was compared with."""
+    ratios: Sequence[float] = ()
+    """The ratios of successive runs; `reached` is their median."""
 
     @property
     def met(self) -> bool | None:
@@ -81,7 +83,8 @@ class Judgement:
         """Return the value that was reached and the server compared with, or an empty string if not measured."""
         if self.reached is None:
             return ""
-        return short(self.reached) + (f" × {self.against}" if self.goal.of else "")
+        spread = f" ({short(min(self.ratios))} to {short(max(self.ratios))})" if len(self.ratios) > 1 else ""
+        return short(self.reached) + (f" × {self.against}{spread}" if self.goal.of else "")
 
 
 @dataclass(frozen=True)
@@ -111,23 +114,27 @@ class Outcome:
         return (max if FIGURES[figure].more_is_better else min)(found, key=lambda peer: found[peer])
 
     def ratio(self, row: str, server: str, figure: str, of: str, of_row: str = "") -> float | None:
-        """Return the median ratio of the figure of `server` to that of `of`, which may be in another row, `of_row`.
+        """Return the median of `ratios`, or `None` if there are none."""
+        ratios = self.ratios(row, server, figure, of, of_row)
+        return statistics.median(ratios) if ratios else None
+
+    def ratios(self, row: str, server: str, figure: str, of: str, of_row: str = "") -> Sequence[float]:
+        """Return the ratios of the figure of `server` to that of `of`, which may be in another row, `of_row`.
 
         Servers that are compared run by turns. Each run is compared with its neighbour, because the speed of a machine
         changes more slowly than that.
         """
         other = self.best_peer(row, figure) if of == BEST_PEER else of
         pairs = zip(self.runs.get((row, server), ()), self.runs.get((of_row or row, other or ""), ()), strict=False)
-        ratios = [run.figures[figure] / against.figures[figure] for run, against in pairs if against.figures[figure]]
-        return statistics.median(ratios) if ratios else None
+        return [run.figures[figure] / against.figures[figure] for run, against in pairs if against.figures[figure]]
 
     def judge(self, row: Row, goal: Goal) -> Judgement:
         """Return the result for a goal."""
         if not goal.of:
             return Judgement(row, goal, self.figure(row.key, goal.server, goal.figure))
         against = self.best_peer(row.key, goal.figure) if goal.of == BEST_PEER else goal.of
-        reached = self.ratio(row.key, goal.server, goal.figure, goal.of, goal.row)
-        return Judgement(row, goal, reached, against or goal.of)
+        ratios = self.ratios(row.key, goal.server, goal.figure, goal.of, goal.row)
+        return Judgement(row, goal, statistics.median(ratios) if ratios else None, against or goal.of, ratios)
 
     def judgements(self) -> list[Judgement]:
         """Return the results for all goals."""

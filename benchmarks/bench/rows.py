@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, product
 
 from bench.load import Load
-from bench.servers import BARE, FLOOR, PEERS, TRICHAT
+from bench.servers import BARE, FLOOR, JSON_LINES, PEERS, TRICHAT
 
 BEST_PEER = "best peer"
 
@@ -42,6 +42,7 @@ class Figure:
 FIGURES = {
     "cpu": Figure("CPU of the server per delivery", "µs", 1e6),
     "rate": Figure("messages a second", "", more_is_better=True),
+    "moves": Figure("moves a second", "", more_is_better=True),
     "p50": Figure("latency, median", "ms", 1e3),
     "p99": Figure("latency, 99th percentile", "ms", 1e3),
     "told": Figure("all joined and told", "s"),
@@ -100,6 +101,21 @@ class Row:
 
 def _saturated(clients: int) -> Load:
     return Load(clients, senders=10, messages=1_000_000, window=SATURATED, burst=MANY, limit=max(60, clients / 50))
+
+
+def _in_rooms(load: Load, rooms: int) -> Load:
+    """Return so many rooms, each of them like the one of `load`."""
+    return replace(
+        load, clients=load.clients * rooms, senders=load.senders * rooms, window=load.window * rooms, rooms=rooms
+    )
+
+
+def _briefly(load: Load) -> Load:
+    """Return a load that takes half as long: for ratios that vary little, or take long to begin."""
+    return replace(load, seconds=2.0)
+
+
+_TEN_ROOMS = _briefly(_in_rooms(Load(50, senders=2, messages=1_000_000, window=SATURATED, burst=MANY), rooms=10))
 
 
 def _fan_out(clients: int, *servers: str, goals: tuple[Goal, ...], long: bool = False, times: int = 1) -> Row:
@@ -198,6 +214,75 @@ ROWS = (
         shows=("cpu", "p50", "p99"),
         goals=(Goal("cpu", most=1.5, of="inspircd"), Goal("p50", most=1.5, of="inspircd")),
         times=9,
+    ),
+    *(
+        Row(
+            key=f"room-of-{clients}",
+            title=f"one room of {clients:,}, saturated: 10 clients talk; for comparison with rooms-of-500",
+            load=_briefly(_saturated(clients)),
+            servers=(TRICHAT, FLOOR),
+            shows=("cpu", "rate"),
+            series="rooms of 500",
+        )
+        for clients in (500, 5_000)
+    ),
+    Row(
+        key="rooms-of-500",
+        title="ten rooms of 500, saturated: 10 clients talk in each",
+        load=_briefly(_in_rooms(_saturated(500), rooms=10)),
+        servers=(TRICHAT, FLOOR),
+        shows=("cpu", "rate"),
+        goals=(NEAR_FLOOR, Goal("cpu", most=1.2, of=TRICHAT, row="room-of-5000")),
+        series="rooms of 500",
+    ),
+    Row(
+        key="rooms-of-10",
+        title="1,000 rooms of ten, saturated: 2 clients talk in each, and each room has about one message in flight",
+        load=_briefly(
+            Load(10_000, senders=2_000, rooms=1_000, messages=1_000_000, window=FLOODED, burst=MANY, limit=200)
+        ),
+        servers=(TRICHAT, FLOOR, "inspircd"),
+        shows=("cpu", "rate"),
+        goals=(Goal("cpu", most=1.5, of="inspircd"),),
+        long=True,
+    ),
+    *(
+        Row(
+            key=key,
+            title=title,
+            load=replace(_TEN_ROOMS, clients=_TEN_ROOMS.clients + movers, movers=movers),
+            servers=(TRICHAT,),
+            shows=("cpu", "rate", "moves"),
+            goals=goals,
+            times=2,
+            series="moves",
+        )
+        for key, title, movers, goals in (
+            (
+                "nobody-moves",
+                "ten rooms of 50, saturated: 2 clients talk in each; for comparison with some-move",
+                0,
+                (),
+            ),
+            (
+                "some-move",
+                "the same, and after each 1,000 messages one of 20 more clients takes another name and another room",
+                20,
+                (Goal("cpu", most=1.5, of=TRICHAT, row="nobody-moves"),),
+            ),
+        )
+    ),
+    *(
+        Row(
+            key=f"json-lines-{clients}",
+            title=f"JSON lines and the line protocol, saturated: {clients} clients, {senders} of them talk",
+            load=_briefly(Load(clients, senders=senders, messages=1_000_000, window=window, burst=MANY)),
+            servers=(TRICHAT, JSON_LINES),
+            shows=("cpu", "rate"),
+            goals=(Goal("cpu", most=most, of=TRICHAT, server=JSON_LINES),),
+            times=2,
+        )
+        for clients, senders, window, most in ((500, 10, SATURATED, 1.3), (10, 2, FLOODED, 2.5))
     ),
     Row(
         key="join-2000",

@@ -4,7 +4,7 @@ import json
 import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,6 +17,7 @@ Tables = Mapping[str, Mapping[str, object]]
 FLOOR = "floor"
 BARE = "bare Python"
 TRICHAT = "trichat"
+JSON_LINES = "trichat, JSON lines"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,15 @@ def trichat(name: str = TRICHAT, **plugins: Mapping[str, object]) -> Server:
     return Server(name, f"{version('trichat')}, {python()}, trio {version('trio')}", command)
 
 
+def json_lines() -> Server:
+    """Return the same server, with clients that speak JSON lines. The line protocol has some other port."""
+
+    def command(folder: Path, port: int) -> Command:
+        return trichat(json_lines={"port": port}).command(folder, 0)
+
+    return replace(trichat(JSON_LINES), command=command, wire="json")
+
+
 def _toml(tables: Tables) -> Iterator[str]:
     for name, options in tables.items():
         yield f"[{name}]\n"
@@ -76,6 +86,7 @@ OURS = {
         trichat(),
         trichat("trichat, fsync always", chat_log={"fsync": "always"}),
         trichat("trichat, replay all", chat_log={"replay": "all"}),
+        json_lines(),
         Server(FLOOR, "benchmarks/floor.c, cc -O2", _floor),
         Server(BARE, f"benchmarks/bare.py, {python()}", _script("bare.py")),
         Server("obvious", f"benchmarks/obvious.py, trio {version('trio')}", _script("obvious.py"), one_order=False),

@@ -23,6 +23,15 @@ def test_what_a_message_takes_is_counted_and_the_dearest_function_is_shown_first
     assert "(TOO MUCH: 10)" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "work",
+    [replace(TALK, clients=4, senders=2, rooms=2), replace(TALK, protocol=instructions.JSON_LINES)],
+    ids=["rooms", "JSON lines"],
+)
+def test_messages_in_rooms_and_over_json_lines_are_counted(work: Work) -> None:
+    assert 0 < trio.run(instructions.count, work).instructions.total() / (work.turns * work.messages) < work.limit
+
+
 def test_a_message_to_more_people_takes_more_and_far_less_than_a_task_for_each() -> None:
     def taken(clients: int) -> float:
         work = replace(TALK, clients=clients, turns=20)

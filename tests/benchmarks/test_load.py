@@ -1,16 +1,24 @@
 """The load generator against the floor, and against servers that are at fault."""
 
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 from bench.build import build, compiler
 from bench.load import Load, LoadFailed, Report, parse_report, under_load
 from bench.processes import Process, cores, free_port
+from trichat_plugins.json_lines.front import JsonFront
+
+from trichat import Config, Message, Server, TcpListener
+from trichat._fronts.line.dialogue import LineDialogue
+from trichat._fronts.line.front import LineFront
+from trichat._fronts.line.wire import LineWire
+from trichat.fronts import Front, Limits
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
 
@@ -54,6 +62,114 @@ def test_clients_may_come_a_few_at_a_time_and_say_nothing(floor: int) -> None:
 def test_who_does_not_read_is_not_counted(floor: int) -> None:
     report = load_on(floor, dataclasses.replace(THREE, slow=1))
     assert (report.expected, report.received, report.faults()) == (200, 200, "")
+
+
+ROOMS = Load(6, senders=3, messages=99, window=30, rooms=3, patience=0.2, limit=20)
+
+
+def test_only_the_room_of_its_sender_gets_a_message(floor: int) -> None:
+    report = load_on(floor, ROOMS)
+    assert (report.sent, report.expected, report.received) == (99, 198, 198)
+    assert (report.orders, report.faults()) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"clients": 7}, "all rooms have as many clients"),
+        ({"slow": 1, "clients": 7}, "slow ones are in a single room"),
+        ({"movers": 1, "clients": 7, "every": 0}, "movers need several rooms"),
+        ({"movers": 1, "rooms": 1}, "movers need several rooms"),
+        ({"movers": 6}, "invalid load"),
+    ],
+    ids=str,
+)
+def test_a_load_that_cannot_be_is_refused(wrong: dict[str, Any], why: str) -> None:
+    with pytest.raises(LoadFailed, match=why):
+        load_on(1, dataclasses.replace(ROOMS, **wrong))
+
+
+MOVING = dataclasses.replace(ROOMS, clients=8, movers=2, messages=300, every=10)
+
+
+class BrokenFront(LineFront):
+    """The line protocol, with a fault in what it sends."""
+
+    def __init__(self, wire: LineWire) -> None:
+        self._wire = wire
+
+    def dialogue(self, limits: Limits) -> LineDialogue:
+        return LineDialogue(self._wire, limits)
+
+
+async def load_on_trichat(folder: Path, front: Front, load: Load = MOVING, wire: str = "line") -> Report:
+    config = Config.from_tables({"plugins": {"chat_log": {"path": str(folder / "log.txt")}, "json_lines": {"port": 0}}})
+    listener = TcpListener("127.0.0.1", 0, front)
+    server = Server(config, listeners=[listener])
+    async with trio.open_nursery() as nursery:
+        await nursery.start(server.serve)
+        report = await trio.to_thread.run_sync(load_on, listener.addresses[0].port, load, wire)
+        server.stop()
+    return report
+
+
+async def test_everyone_in_both_rooms_is_told_of_a_move(tmp_path: Path) -> None:
+    report = await load_on_trichat(tmp_path, LineFront())
+    assert 0 < report.moves <= 30
+    # Two residents of each room get the messages, and three lines about each move.
+    assert report.expected == report.received == 300 * 2 + report.moves * 3 * 2
+    assert (report.orders, report.faults()) == (1, "")
+
+
+class ForgetsEnd(LineWire):
+    def encode_history(self, room: str, messages: Sequence[Message]) -> bytes:
+        return super().encode_history(room, [message for message in messages if message.kind == "said"][:-1])
+
+
+class RepeatsEnd(LineWire):
+    def encode_history(self, room: str, messages: Sequence[Message]) -> bytes:
+        said = [message for message in messages if message.kind == "said"]
+        return super().encode_history(room, [*said, *said[-1:]])
+
+
+class TakesSender(LineWire):
+    """Room 0 gets messages as if they came from a sender in room 1."""
+
+    def encode(self, messages: Sequence[Message]) -> bytes:
+        return super().encode(messages).replace(b"=m0000", b"=m0001")
+
+
+class TellsOfMoves(LineWire):
+    def __init__(self, kind: str, copies: int) -> None:
+        self._kind = kind
+        self._copies = copies
+
+    def encode(self, messages: Sequence[Message]) -> bytes:
+        sent = (copy for each in messages for copy in [each] * (self._copies if each.kind == self._kind else 1))
+        return super().encode(list(sent))
+
+
+@pytest.mark.parametrize(
+    ("wire", "fault"),
+    [
+        (ForgetsEnd(), "out of order"),
+        (RepeatsEnd(), "out of order"),
+        (TakesSender(), "out of order"),
+        (TellsOfMoves("renamed", 0), "missing"),
+        (TellsOfMoves("left", 0), "missing"),
+        (TellsOfMoves("joined", 2), "out of order"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_faults_around_moves_are_found(tmp_path: Path, wire: LineWire, fault: str) -> None:
+    report = await load_on_trichat(tmp_path, BrokenFront(wire))
+    assert fault in report.faults()
+
+
+async def test_json_lines_are_spoken_too(tmp_path: Path) -> None:
+    load = dataclasses.replace(ROOMS, clients=4, senders=2, rooms=2, messages=100)
+    report = await load_on_trichat(tmp_path, JsonFront(), load, "json")
+    assert (report.expected, report.received, report.orders, report.faults()) == (200, 200, 1, "")
 
 
 Sends = Callable[[int, bytes], list[bytes]]

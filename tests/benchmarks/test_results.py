@@ -77,6 +77,12 @@ def test_goals_are_judged() -> None:
     ]
 
 
+def test_a_ratio_of_several_runs_has_its_spread() -> None:
+    runs = [(("trichat", run(cpu)), ("floor", run(1.0))) for cpu in (1.1, 1.3, 1.2)]
+    judgement, *_ = outcome(*(each for pair in runs for each in pair)).judgements()
+    assert judgement.reached_in_words() == "1.2 × floor (1.1 to 1.3)"
+
+
 def test_without_peers_a_goal_is_not_measured() -> None:
     found = outcome(*MEASURED[:4])
     assert [judgement.met for judgement in found.judgements()] == [False, False, None]

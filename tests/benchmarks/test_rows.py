@@ -48,6 +48,12 @@ def test_rows_of_one_series_alternate_and_are_run_more_often() -> None:
     assert len(list(in_turn(rows, quick=True))) == 4
 
 
+def test_rows_of_one_series_have_the_same_servers() -> None:
+    for row in ROWS:
+        if row.series:
+            assert {other.servers for other in ROWS if other.series == row.series} == {row.servers}, row.key
+
+
 def test_rows_have_names_of_their_own() -> None:
     assert len({row.key for row in ROWS}) == len(ROWS)
 

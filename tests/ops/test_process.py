@@ -54,6 +54,16 @@ def test_the_start_loads_nothing_that_it_does_not_need(tmp_path: Path, monkeypat
     assert not loaded & {"tomllib", "sqlite3", "difflib", "precis_i18n"}
 
 
+def test_what_lives_for_a_pass_of_the_loop_is_not_taken_for_lasting(tmp_path: Path) -> None:
+    plugin = tmp_path / "collector.py"
+    plugin.write_text(
+        "import gc\nfrom trichat import hookimpl\n\n\nclass Collector:\n    @hookimpl\n"
+        "    def announcements(self):\n        return [f'young: {gc.get_threshold()[0]}']\n"
+    )
+    with served(tmp_path, "--plugin", str(plugin)) as server:
+        assert "young: 50000" in server.banner
+
+
 def test_the_start_tells_who_is_in_shadow(tmp_path: Path) -> None:
     config = write_config(tmp_path, "[plugins.seen]\nshadow = true\n")
     with served(tmp_path, "--config", config) as server:

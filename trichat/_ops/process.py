@@ -1,5 +1,6 @@
 """`trichat serve`: runs a server in the foreground, handles signals, and tells the user where it listens."""
 
+import gc
 import logging
 import resource
 import signal
@@ -28,6 +29,11 @@ logger = logging.getLogger("trichat")
 # File descriptors that the process needs in addition to one for each client.
 SPARE_DESCRIPTORS = 64
 
+# Python looks for cycles among new objects when there are so many more of them than were deleted; by default 700. A
+# pass of the loop that serves hundreds of clients has more. What lives for a pass would then count as lasting, and what
+# lasts makes the collector walk through the whole server again and again.
+YOUNG_OBJECTS = 50_000
+
 
 def serve(server: Server, versions: Versions, about: Sequence[str]) -> bool:
     """Run `server` until it stops. Print where it listens, and the lines `about` it.
@@ -36,6 +42,7 @@ def serve(server: Server, versions: Versions, about: Sequence[str]) -> bool:
     plugins that have a newer version than in `versions`. If a stop does not finish, the process ends itself. Returns
     whether the server was stopped on purpose rather than by a failing plugin. Raises what `Server.serve` raises.
     """
+    gc.set_threshold(YOUNG_OBJECTS)
     with one_for_all():
         trio.run(_serve, server, versions, Announcement(core_of(server), about))
     return not core_of(server).shutdown.failed

@@ -7,7 +7,7 @@ one message of the lines up to the next one.
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import cast
+from typing import Any
 
 from trichat._base import nicknames
 from trichat._base.messages import Message, Refuse
@@ -62,13 +62,12 @@ class LineDialogue:
 
     def receive(self, data: bytes) -> Iterable[Request]:
         """Take what arrived, and return what it completes. `b""`, once or more, says that nothing more will come."""
-        events = self._decoder.receive(data)
+        events: Sequence[Any] = self._decoder.receive(data)
         if not data:
             return self._last_requests(events)
         if self._has_only_lines and not self._decoder.found_too_long:
             # What `_requests` does with a line that is only text, for all lines at once.
-            texts = cast("Sequence[str]", events)
-            says = [Say(text, "", "said", 0, True) for text in texts if text[:1] not in _MARKS]
+            says = [Say(text, "", "said", 0, True) for text in events if text[:1] not in _MARKS]
             if len(says) == len(events):
                 return says
         return self._requests(events)
