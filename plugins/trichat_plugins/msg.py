@@ -30,7 +30,7 @@ class Msg:
 def _split(server: Server, text: str) -> tuple[str, str] | Refuse:
     """Return the name and what to tell: `alice hello`, `Alice Liddell hello` or `Alice Liddell: hello`."""
     before, colon, after = text.partition(":")
-    if colon and before == before.rstrip() and (" " not in before or server.find(before) is not None):
+    if colon and before and before == before.rstrip() and (" " not in before or server.find(before) is not None):
         return (before, after.strip()) if after.strip() else Refuse(USAGE, "usage")
     words = text.split(maxsplit=MOST_WORDS)
     names = [" ".join(words[:count]) for count in range(1, len(words))]

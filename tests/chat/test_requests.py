@@ -30,7 +30,9 @@ class Doorman:
 
     @hookimpl
     def permits(self, client: Client, action: str, room: str) -> Refuse | None:
-        return Refuse("the past is closed") if action == "read" and room == "den" else None
+        if action == "read" and room == "den":
+            return Refuse("the past is closed")
+        return Refuse("nobody enters") if action == "enter" and room == "cellar" else None
 
 
 async def test_a_client_may_join_without_a_room_and_enter_several(chat: Chat) -> None:
@@ -96,14 +98,18 @@ async def test_a_request_with_a_label_is_answered_when_it_is_done(chat: Chat) ->
 
 @pytest.mark.chat(plugins=[Doorman])
 async def test_a_key_lets_it_in(chat: Chat) -> None:
-    bot = await FRONT.connect(chat, BOT, Join("den"), Join("den", "sesame"), Past("den"), Join("a b"))
+    alice = await chat.join("alice")
+    await alice.say("/join den sesame", "what was said")
+    await chat.settled()
+    bot = await FRONT.connect(chat, BOT, Join("den"), Join("den", "sesame"), Past("den"), Join("a b"), Join("cellar"))
     await bot.hears(
         "Login: ok",
         "Join: wrong_key: the key is wrong",
-        "entered den as bot with nobody",
+        "entered den as bot with alice",
         "Join: ok",
         "Past: not_permitted: the past is closed",
         "Join: no_such_room: the name of a room is one word",
+        "Join: not_permitted: nobody enters",
     )
 
 
@@ -243,8 +249,10 @@ async def test_what_somebody_says_who_is_ignored_is_in_no_page(chat: Chat) -> No
     await bot.hears("lobby> alice: one")
     assert chat.server.clients[1].ignore("alice") is None
     await alice.say("two")
-    await FRONT.ask(bot, Say("three", "lobby"), Past("lobby"), Part("lobby"), Join("lobby", limit=10))
-    await bot.hears("lobby> bot: three", "Past: ok ['', '', 'three']", "Part: ok")
+    await FRONT.ask(bot, Say("three", "lobby"), Past("lobby"), Past("lobby", limit=2))
+    await bot.hears("lobby> bot: three", "Past: ok ['', '', 'three']", "Past: ok ['', 'three'] and more")
+    await FRONT.ask(bot, Part("lobby"), Join("lobby", limit=10))
+    await bot.hears("Part: ok")
     await bot.hears(*(f"past lobby> {text}" for text in ["alice joined", "bot joined", "bot: three", "bot left"]))
 
 

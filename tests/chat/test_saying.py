@@ -40,6 +40,8 @@ async def test_a_plugin_is_told_what_came_of_it(chat: Chat) -> None:
     assert (said.sentence(), said.rooms, said.id > 0) == ("alice hello", ("lobby",), True)
     await alice.hears("** alice hello")
     assert await client.say("butler, tea") is None
+    with pytest.raises(ValueError, match="a client can say said, did, noticed, topic, not 'joined'"):
+        await client.say("x", kind="joined")  # type: ignore[arg-type]
     assert await client.say("  ") == Refuse("there is nothing to say", "usage")
     assert await client.say("x", "den") == Refuse("you are not in den", "not_in_room")
     assert await client.say("x", "a b") == Refuse("the name of a room is one word", "no_such_room")

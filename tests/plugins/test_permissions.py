@@ -165,7 +165,12 @@ async def test_a_plugin_that_may_be_skipped_has_no_opinion_when_it_fails(caplog:
 
 
 async def test_a_plugin_whose_failure_stops_the_server_stops_it(virtual_time: object) -> None:
-    async with running({"guard": Made(permits=broken)}, {"plugins": {"guard": {"on_error": "stop"}}}) as chat:
+    def broken_for_stop(action: str) -> None:
+        if action == "stop":
+            raise ValueError("broken")
+
+    guard = Made(permits=broken_for_stop)
+    async with running({"guard": guard}, {"plugins": {"guard": {"on_error": "stop"}}}) as chat:
         alice = await chat.join("alice")
         await alice.say("stop")
         assert (await alice.rest())[-1] == "* the server is stopping (the plugin 'guard' failed)"

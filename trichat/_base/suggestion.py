@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 
+# How much alike two words are, from 0 to 1. With less, `/list` would suggest `/stop`.
+LIKENESS = 0.65
+
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """Return ` (did you mean '...'?)` if a known word looks like `word`, or else an empty string.
@@ -10,5 +13,5 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     """
     import difflib  # needed only for a misspelled word
 
-    close = difflib.get_close_matches(word, list(known), n=1)
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=LIKENESS)
     return f" (did you mean {close[0]!r}?)" if close else ""

@@ -253,22 +253,27 @@ class Broadcaster(ABC):
             join.done.set()
 
 
-def encoded(wire: Wire, messages: Sequence[Message], outboxes: Iterable[Outbox]) -> bytes:
-    """Return the messages in bytes. If the wire fails, it is its clients who pay for it: they are disconnected."""
+def _encoded(wire: Wire, messages: Sequence[Message], outboxes: Iterable[Outbox]) -> bytes:
     try:
         return wire.encode(messages)
-    except Exception:
-        logger.exception("%r cannot encode messages; its clients are disconnected", wire)
-        for outbox in outboxes:
-            outbox.give_up("an error in the server")
+    except Exception as error:
+        disconnect(outboxes, wire, error)
         return b""
+
+
+def disconnect(outboxes: Iterable[Outbox], wire: Wire, error: Exception) -> None:
+    """Disconnect the clients of a wire that has failed with this error: nobody else pays for that."""
+    place = type(wire).__module__
+    logger.error("the wire of %s cannot encode messages; its clients are disconnected", place, exc_info=error)
+    for outbox in outboxes:
+        outbox.give_up("an error in the server")
 
 
 def _copies(audience: Audience, messages: Sequence[Message], batch: Batch) -> Iterator[tuple[bytes, Sequence[Outbox]]]:
     """Yield what the members of an audience are sent, each piece with the outboxes that it goes to."""
     if audience.is_uniform:
         for wire, outboxes in audience.groups.items():
-            yield encoded(wire, messages, outboxes), outboxes
+            yield _encoded(wire, messages, outboxes), outboxes
         return
     senders = batch.senders()
     said_by = [senders.get(message.id) for message in messages]
@@ -276,7 +281,7 @@ def _copies(audience: Audience, messages: Sequence[Message], batch: Batch) -> It
     left_out = {sender.outbox for sender in without_echo}
     for wire, outboxes in audience.groups.items():
         together = outboxes if wire.echoes or not left_out else [each for each in outboxes if each not in left_out]
-        yield encoded(wire, messages, together), together
+        yield _encoded(wire, messages, together), together
     for connection in without_echo.union(audience.selective):
         has_echo = connection.wire.echoes
         own = [
@@ -285,7 +290,7 @@ def _copies(audience: Audience, messages: Sequence[Message], batch: Batch) -> It
             if (has_echo or sender is not connection) and (seen := connection.as_seen(message)) is not None
         ]
         if own:
-            yield encoded(connection.wire, own, (connection.outbox,)), (connection.outbox,)
+            yield _encoded(connection.wire, own, (connection.outbox,)), (connection.outbox,)
 
 
 def _by_rooms(messages: Sequence[Message]) -> Iterable[tuple[tuple[str, ...], Sequence[Message]]]:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import trio
 
@@ -286,6 +286,8 @@ class Client:
         if is_withheld("made %s say %s", self, text):
             await trio.lowlevel.checkpoint()
             return None
+        if kind not in get_args(Kind):
+            raise ValueError(f"a client can say {', '.join(get_args(Kind))}, not {kind!r}")
         return await self._session().say(text, room, kind)
 
     async def tell(self, name: str, text: str) -> Message | Refuse | None:

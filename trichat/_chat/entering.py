@@ -39,6 +39,7 @@ class Wanted(NamedTuple):
 
 
 AS_USUAL = Wanted()
+NO_HISTORY = Wanted(limit=0)
 
 
 async def move(
@@ -84,9 +85,14 @@ async def enter(
     where it is. `send` is the only way to the client meanwhile: what others say is sent afterwards. Returns why it was
     refused. Raises `ConnectionLost` from `send`.
     """
-    refusal = await context.plugins.ask(hookspecs.on_enter, connection.client, room, key)
+    may = context.plugins.refusal
+    refusal = may(connection.client, "enter", room, f"entering {room}")
+    if refusal is None:
+        refusal = await context.plugins.ask(hookspecs.on_enter, connection.client, room, key)
     if refusal is not None:
         return refusal
+    if may(connection.client, "read", room, "reading the history") is not None:
+        wanted = NO_HISTORY
     broadcaster, history = context.broadcaster, context.history
     seen, limit = wanted
     problem = None

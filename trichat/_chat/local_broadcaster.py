@@ -11,7 +11,7 @@ import trio
 from trichat._base.errors import RequiredPluginFailed
 from trichat._base.messages import Message
 from trichat._chat.batch import Batch
-from trichat._chat.broadcaster import LONGEST_AT_ONCE, MEMBERS_AT_ONCE, Broadcaster, encoded
+from trichat._chat.broadcaster import LONGEST_AT_ONCE, MEMBERS_AT_ONCE, Broadcaster, disconnect
 from trichat._chat.client import Connection
 from trichat._chat.hub import Hub
 from trichat._chat.order import LocalOrder
@@ -56,7 +56,12 @@ class LocalBroadcaster(Broadcaster):
             self.inbox.wake()
             return True
         for wire, outboxes in audience.groups.items():
-            put_to_all(outboxes, encoded(wire, messages, outboxes))
+            try:
+                data = wire.encode(messages)
+            except Exception as error:
+                disconnect(outboxes, wire, error)
+            else:
+                put_to_all(outboxes, data)
         self.last_sent = messages[0].id
         self.turns.note_sent_at_once(started, now())
         return True

@@ -63,9 +63,14 @@ async def _past(context: Context, connection: Connection, request: Past) -> Outc
         return refusal
     await context.broadcaster.inbox.flush()  # what the client said before is in the page
     limit = min(max(request.limit, 0), MAX_PAGE)
+    newest = not request.after
+    # What is not shown must not make the page shorter, so more is looked at.
+    most = MAX_PAGE if connection.ignored else limit
     before = min(request.before or sys.maxsize, context.broadcaster.last_sent + 1)
     try:
-        messages, has_more = await context.history.page(room, request.after, before, limit, newest=not request.after)
+        found, has_more = await context.history.page(room, request.after, before, most, newest=newest)
     except HistoryUnavailable as unavailable:
         return Refuse(str(unavailable), "failed")
-    return Answer(messages=[*filter(None, map(connection.as_seen, messages))], has_more=has_more)
+    shown = [*filter(None, map(connection.as_seen, found))]
+    page = shown[max(len(shown) - limit, 0) :] if newest else shown[:limit]
+    return Answer(messages=page, has_more=has_more or len(page) < len(shown))

@@ -60,7 +60,7 @@ class Tell(_Body, frozen=True):
 
 class Past(_Body, frozen=True):
     room: str
-    after: Number = 0
+    after: Annotated[int, Meta(ge=1, le=2**53 - 1)] = 0
     before: Number = 0
     limit: Annotated[int, Meta(ge=1)] = 100
 

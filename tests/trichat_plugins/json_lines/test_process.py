@@ -1,7 +1,9 @@
 """JSON lines of a real server, over TCP."""
 
 import json
+import random
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +41,17 @@ def test_a_program_and_a_person_with_nc_talk_in_one_room(tmp_path: Path) -> None
         alice.reads("alice: thanks, ci", "* ci left: done")
 
 
+def taken_after_a_free_one() -> socket.socket:
+    """Return a socket that listens on a port; nothing uses the port before it, not even for an outgoing connection."""
+    for port in random.sample(range(10_000, 30_000), 100):
+        with suppress(OSError), socket.socket() as free:
+            free.bind(("127.0.0.1", port - 1))
+            return socket.create_server(("127.0.0.1", port))
+    raise AssertionError("there are no two free ports")
+
+
 def test_a_server_whose_next_port_is_taken_says_so_and_runs(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+    with taken_after_a_free_one() as taken:
         port = taken.getsockname()[1]
         with served(tmp_path, "--port", str(port - 1)) as server:
             assert announced(server) == "none; the log says why"

@@ -25,7 +25,7 @@ FENCE_PATIENCE = 10.0
 
 # A slash and one word. A pasted path or comment (/etc/hosts, // and /* ... */) is therefore still text, and so is any
 # line that begins with a space.
-_COMMAND = re.compile(r"/([A-Za-z][A-Za-z0-9-]*)(?:\s+(.*))?", re.DOTALL)
+_COMMAND = re.compile(r"/([A-Za-z][A-Za-z0-9-]*):?(?:\s+(.*))?", re.DOTALL)
 _FENCE = re.compile(r"```[A-Za-z0-9+#._-]*\s*")
 
 # A line that begins with none of these is a message and nothing else, as nearly every line is.
