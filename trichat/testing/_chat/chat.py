@@ -12,7 +12,7 @@ from trichat._base.failures import leaves, one_for_all
 from trichat._base.messages import LOBBY
 from trichat._base.task_tree import task_tree
 from trichat._config.options import Config, ServerOptions, in_trial
-from trichat._fronts.front import Front
+from trichat._fronts.front import Front, Limits, Wire
 from trichat._fronts.line.front import LineFront
 from trichat._net.listener import Accept, Address
 from trichat._plugins.discovery import is_factory, name_of, refuse_single
@@ -93,6 +93,8 @@ class Chat:
         """Everyone who ever connected, in order."""
         self.transports: list[MemoryTransport] = []
         """The server's ends of their connections, in the same order."""
+        self.wires: dict[Person, Wire] = {}
+        """How messages look to those who speak another protocol than the line protocol."""
         self._listener = listener
         self._fronts = server.fronts
         self._make = make
@@ -124,6 +126,8 @@ class Chat:
         line, transport = self._listener.connect(address, person.arrived, spoken)
         person.connected(line)
         self.people.append(person)
+        if spoken:
+            self.wires[person] = spoken.dialogue(Limits(self.server.options.max_line_bytes)).wire
         self.transports.append(transport)
         return person
 

@@ -12,6 +12,7 @@ from trichat._base.log_lines import format_log_lines, parse_log_line
 from trichat._base.messages import LOBBY
 from trichat._server import core_of
 from trichat.testing._exploring.line_fates import as_heard
+from trichat.testing._exploring.other_fronts import other_fronts_agree
 from trichat.testing._exploring.private_lines import private_lines_are_private
 from trichat.testing._exploring.run import Run
 from trichat.testing._exploring.views import PRESENCE, rooms_are_apart, views_agree
@@ -212,6 +213,7 @@ INVARIANTS: Sequence[Invariant] = (
     log_is_whole,
     log_comes_first,
     views_agree,
+    other_fronts_agree,
     rooms_are_apart,
     private_lines_are_private,
     names_are_unique,
@@ -225,6 +227,7 @@ ALWAYS: Sequence[Invariant] = (
     log_is_whole,
     log_comes_first,
     views_agree,
+    other_fronts_agree,
     rooms_are_apart,
     private_lines_are_private,
     names_are_unique,
