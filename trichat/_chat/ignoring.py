@@ -52,7 +52,7 @@ class IgnoreList:
         """Return the list as it is when the person of this name has another one; `at` is the id of that change."""
         names = {**self._names, comparison_key(name): _Name(name, at)}
         former = [key for key, each in names.items() if each.until]
-        for key in former[: len(former) - MOST_FORMER_NAMES]:
+        for key in former[: max(len(former) - MOST_FORMER_NAMES, 0)]:
             del names[key]
         return IgnoreList(names).with_name(new_name)
 
