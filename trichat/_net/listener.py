@@ -97,7 +97,8 @@ class TcpListener:
             raise ValueError(f"a port must be a number from 0 to 65535, not {port!r}")
         self.host: str = host
         self.port: int = port
-        self._front = front
+        self.front: Front | None = front
+        """What its connections speak; `None` for the line protocol."""
         self._required = required
         self.addresses: Sequence[Address] = ()
         """Where it listens; empty while it does not."""
@@ -140,7 +141,7 @@ class TcpListener:
     def _take(self, accept: Accept, sock: socket.socket, peer: Sequence[str]) -> None:
         for option in self._socket_options:
             sock.setsockopt(*option)
-        accept(SocketTransport(sock, peer[0]), self._front)
+        accept(SocketTransport(sock, peer[0]), self.front)
 
 
 def _listen_on_all(addresses: Sequence[tuple[int, str]], port: int) -> list[socket.socket]:

@@ -36,7 +36,8 @@ class UnixListener:
         if mode not in range(0o1000):
             raise ValueError(f"{mode!r} is not the mode of a file; write it in octal, such as 0o660")
         self._path = Path(path)
-        self._front = front
+        self.front: Front | None = front
+        """What its connections speak; `None` for the line protocol."""
         self._mode = mode
 
     async def serve(self, accept: Accept, *, task_status: trio.TaskStatus[list[Address]]) -> None:
@@ -48,4 +49,4 @@ class UnixListener:
 
     def _take(self, accept: Accept, sock: socket.socket, _: object) -> None:
         _, user, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-        accept(SocketTransport(sock, f"unix:{user}"), self._front)
+        accept(SocketTransport(sock, f"unix:{user}"), self.front)

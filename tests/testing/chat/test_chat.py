@@ -9,9 +9,22 @@ from typing import Any
 
 import pytest
 import trio
+from front_kit import ScriptFront
 
-from trichat import Client, ConfigError, Message, Options, PluginError, StartError, format_log_lines, hookimpl
+from trichat import (
+    Client,
+    ConfigError,
+    Listener,
+    Message,
+    Options,
+    PluginError,
+    StartError,
+    TcpListener,
+    format_log_lines,
+    hookimpl,
+)
 from trichat._base.task_tree import task_tree
+from trichat.fronts import Login
 from trichat.testing import Chat, NotHeard, run, running
 from trichat.testing._chat.chat import Plugins
 from trichat.testing._chat.memory_transport import MemoryTransport
@@ -451,6 +464,38 @@ async def test_everybody_who_ever_connected_is_known(chat: Chat) -> None:
     guest = chat.connect_silently()
     assert chat.people == [alice, guest]
     assert [person.label for person in chat.people] == ["alice", "guest2"]
+
+
+class Script:
+    """Contributes a listener with a front, and one with the line protocol."""
+
+    def __init__(self) -> None:
+        self.front = ScriptFront()
+
+    @hookimpl
+    def listeners(self) -> list[Listener]:
+        return [TcpListener("127.0.0.1", 0), TcpListener("127.0.0.1", 0, self.front)]
+
+
+async def test_a_front_that_a_plugin_brings_is_known_by_its_name(virtual_time: object) -> None:
+    script = Script()
+    script.front.requests.append(Login("ci"))
+    async with running([script]) as chat:
+        ci = chat.connect_silently(name="ci", front="script")
+        assert ci.front == "script"
+        await ci.say("0")
+        await ci.hears("hello", "entered lobby as ci with nobody", "Login: ok")
+        assert chat.dialogue.lines()[:2] == ["ci+ script", "ci> 0"]
+        assert (await chat.join("alice")).front is None
+
+
+async def test_a_front_that_nobody_brings_is_told_with_those_there_are(virtual_time: object) -> None:
+    async with running([Script()], {"plugins": {"json_lines": {"enabled": False}}}) as chat:
+        with pytest.raises(LookupError, match=r"front named 'smoke'; they carry script$"):
+            chat.connect_silently(front="smoke")
+    async with running(config={"plugins": {"json_lines": {"enabled": False}}}) as chat:
+        with pytest.raises(LookupError, match=r"front named 'smoke'; they carry no front$"):
+            chat.connect_silently(front="smoke")
 
 
 async def test_a_test_may_bring_connections_of_its_own(virtual_time: object) -> None:

@@ -71,6 +71,13 @@ async def test_time_before_the_first_line_is_not_part_of_it(virtual_time: object
     assert dialogue.lines() == ["alice+"]
 
 
+async def test_only_on_the_line_protocol_is_it_known_what_is_secret() -> None:
+    dialogue = Dialogue()
+    dialogue.note(Person("ci", dialogue, lambda: "", "json"), "> alice !hunter2")
+    dialogue.note(person("alice"), "> alice !hunter2")
+    assert dialogue.lines() == ["ci> alice !hunter2", "alice> alice !***"]
+
+
 async def test_many_small_pauses_add_up(virtual_time: object) -> None:
     dialogue = Dialogue()
     for _ in range(11):

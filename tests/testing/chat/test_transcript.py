@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import trio
+from trichat_plugins.json_lines.front import JsonFront
 
-from trichat import Client, Config, ConfigError, Message, PluginError, Server, hookimpl, load_plugins
+from trichat import Client, Config, ConfigError, Message, PluginError, Server, TcpListener, hookimpl, load_plugins
 from trichat.testing import Mismatch, Transcript, TranscriptError, play, play_over_tcp, run
 from trichat.testing._chat import transcript
 from trichat.testing._chat.transcript import play_file
@@ -57,16 +58,15 @@ def over_tcp(text: str) -> None:
 
 async def _play_over_tcp(text: str, *plugins: object) -> None:
     """Play on a server at a free port, in the same run of Trio and in real time."""
-    config = Config.from_tables(
-        {"server": {"host": "127.0.0.1", "port": 0}, "plugins": Transcript.parse(NO_LOG).config["plugins"]}
-    )
+    config = Config.from_tables(Transcript.parse(NO_LOG).config)
     made = {type(plugin).__name__: plugin for plugin in plugins}
-    server = Server(config, plugins={**load_plugins(config), **made})
+    listeners = [TcpListener("127.0.0.1", 0, front) for front in (None, JsonFront())]
+    server = Server(config, plugins={**load_plugins(config), **made}, listeners=listeners)
     failure: BaseException | None = None
     async with trio.open_nursery() as nursery:
-        ((host, port),) = await nursery.start(server.serve)
+        (host, port), other = await nursery.start(server.serve)
         try:
-            await play_over_tcp(Transcript.parse(text), host, port)
+            await play_over_tcp(Transcript.parse(text), host, port, {"json": other})
         except BaseException as error:  # raised below, outside the group  # noqa: ASYNC103
             failure = error
         nursery.cancel_scope.cancel()
@@ -86,7 +86,7 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_transcript_is_a_header_and_what_people_do_and_hear() -> None:
     transcript = Transcript.parse(
         "# a comment\n| [server]\n| name_timeout = 5\n\n"
-        "alice> hello\nbob< alice: hello\nbob<\n--- 1.5s\nalice!\nbob!!\nbob+\n"
+        "alice> hello\nbob< alice: hello\nbob<\n--- 1.5s\nalice!\nbob!!\nbob+\nci+ json\n"
     )
     assert transcript.config == {"server": {"name_timeout": 5}}
     assert [(entry.text, entry.is_heard) for entry in transcript.entries] == [
@@ -97,11 +97,24 @@ def test_a_transcript_is_a_header_and_what_people_do_and_hear() -> None:
         ("alice!", False),
         ("bob!!", False),
         ("bob+", False),
+        ("ci+ json", False),
     ]
 
 
 @pytest.mark.parametrize(
-    "line", ["alice says hello", "alice<hello", "alice? hello", "--- 30", "-- 30s", "|[server]", " alice> hello", "<"]
+    "line",
+    [
+        "alice says hello",
+        "alice<hello",
+        "alice? hello",
+        "--- 30",
+        "-- 30s",
+        "|[server]",
+        " alice> hello",
+        "<",
+        "ci+json",
+        "ci+ ",
+    ],
 )
 def test_a_line_that_is_none_of_a_transcript_is_named(line: str) -> None:
     with pytest.raises(TranscriptError) as caught:
@@ -192,6 +205,42 @@ def test_who_hangs_up_or_breaks_has_left(backend: Backend, leave: str) -> None:
 @pytest.mark.parametrize("leave", ["bob!", "bob!!"])
 def test_who_has_hung_up_says_nothing_any_more_and_may_hang_up_again(backend: Backend, leave: str) -> None:
     backend(f"{ALICE_JOINS}{BOB_JOINS}{leave}\nalice< * bob left\nbob> hello?\n{leave}\n")
+
+
+def test_somebody_may_come_over_another_front_and_speaks_its_raw_lines(backend: Backend) -> None:
+    backend(
+        ALICE_JOINS
+        + "ci+ json\n"
+        + 'ci< {"hello":[...]}\n'
+        + 'ci> {"login": {"name": "ci"}}\n'
+        + 'ci> {"join": {"room": "lobby"}}\n'
+        + 'ci< {"entered":[...]"others":["alice"][...]}\n'
+        + "alice< * ci joined\n"
+        + 'ci> {"say": {"text": "hello !there"}}\n'
+        + "alice< ci: hello !there\n"
+        + 'ci< {"message":[...]"text":"hello !there"}}\n'
+    )
+
+
+def test_what_nobody_can_know_is_left_blank(backend: Backend) -> None:
+    backend(f"{ALICE_JOINS}alice> a b\nalice< alice: [...what]\nalice> [...what]!\nalice< alice: a b!\n")
+
+
+def test_a_blank_hides_no_other_line(backend: Backend) -> None:
+    with pytest.raises(Mismatch, match=r"\n-alice< \[\.\.\.\] there\n\+alice< alice: hello$"):
+        backend(f"{ALICE_JOINS}alice> hello\nalice< [...] there\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("alice> [...seen]\n", r"alice> \[\.\.\.seen\]: nothing has filled in \[\.\.\.seen\]; give it a name"),
+        ("ci+ smoke\n", r"ci\+ smoke: .* front .*'smoke'"),
+    ],
+)
+def test_what_cannot_be_played_is_told_with_its_line(backend: Backend, text: str, fault: str) -> None:
+    with pytest.raises(TranscriptError, match=f"^transcript: {fault}"):
+        backend(text)
 
 
 def test_what_is_left_over_is_a_difference(backend: Backend) -> None:

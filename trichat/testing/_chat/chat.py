@@ -75,13 +75,13 @@ class Chat:
 
     def __init__(
         self,
-        server: Server,
+        server: ProbedServer,
         plugins: Mapping[str, object],
         listener: MemoryListener,
         folder: Path,
         make: Callable[[str], object],
     ) -> None:
-        self.server = server
+        self.server: Server = server
         """The server itself."""
         self.plugins: dict[str, object] = dict(plugins)
         """The plugins that it runs, by name."""
@@ -94,6 +94,7 @@ class Chat:
         self.transports: list[MemoryTransport] = []
         """The server's ends of their connections, in the same order."""
         self._listener = listener
+        self._fronts = server.fronts
         self._make = make
 
     async def join(self, name: str, address: str = "127.0.0.1") -> Person:
@@ -109,19 +110,29 @@ class Chat:
         await person.hears(GREETING)
         return person
 
-    def connect_silently(self, address: str = "127.0.0.1", name: str = "", front: Front | None = None) -> Person:
+    def connect_silently(self, address: str = "127.0.0.1", name: str = "", front: Front | str = "") -> Person:
         """Connect, and read nothing yet. Raises `ConnectionRefusedError` if the server has stopped.
 
         The connection speaks `front`, by default the line protocol: as if a listener that carries it had accepted it.
+        It may also be the name of a front that a listener of a plugin carries; raises `LookupError` if none does.
         What the person says and hears are lines on any front.
         """
-        person = Person(name or f"guest{len(self.people) + 1}", self.dialogue, self.report)
-        self.dialogue.note(person, "+")
-        line, transport = self._listener.connect(address, person.arrived, front)
+        spoken = self._front(front) if isinstance(front, str) else front
+        person = Person(
+            name or f"guest{len(self.people) + 1}", self.dialogue, self.report, spoken.name if spoken else None
+        )
+        line, transport = self._listener.connect(address, person.arrived, spoken)
         person.connected(line)
         self.people.append(person)
         self.transports.append(transport)
         return person
+
+    def _front(self, name: str) -> Front | None:
+        """Return the front of this name; `None` for the line protocol, which has no name here."""
+        if name and name not in self._fronts:
+            known = ", ".join(self._fronts) or "no front"
+            raise LookupError(f"no listener of a plugin carries a front named {name!r}; they carry {known}")
+        return self._fronts.get(name)
 
     async def replace(self, name: str) -> None:
         """Create a plugin again and replace the running one, as a reload with a new version does.

@@ -47,7 +47,7 @@ class Dialogue:
     """The lines of one chat, in the order in which they happened.
 
     `is_secret` takes the name of a command, and tells whether its arguments are secret. They are shown as `***`, as is
-    the secret that somebody gives with a name.
+    the secret that somebody gives with a name. Only on the line protocol is it known what is secret in a line.
     """
 
     def __init__(self, is_secret: Callable[[str], bool] = lambda _: False) -> None:
@@ -58,9 +58,9 @@ class Dialogue:
         """The person who connected or said something last."""
 
     def note(self, person: "Person", what: str) -> None:
-        """Add `what` somebody did or heard: `> hi`, `< alice: hi`, `+`, `!`."""
+        """Add `what` somebody did or heard: `> hi`, `< alice: hi`, `+`, `+ json`, `!`."""
         self._note_time()
-        typed = what.startswith("> ")
+        typed = what.startswith("> ") and person.front is None
         shown = f"> {self.as_shown(what[2:], has_name=person.name != '')}" if typed else what
         self._entries.append(_Entry(person, what, shown))
         if what.startswith((">", "+")):

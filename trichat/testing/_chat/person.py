@@ -66,9 +66,11 @@ class Person:
     `[date]` in an expectation stands for the date of a line. If the chat runs in virtual time, so does all waiting.
     """
 
-    def __init__(self, label: str, dialogue: Dialogue, report: Callable[[], str]) -> None:
+    def __init__(self, label: str, dialogue: Dialogue, report: Callable[[], str], front: str | None = None) -> None:
         self.label = label
         """What the test calls this person, which is not necessarily the name in the chat."""
+        self.front: str | None = front
+        """The name of the front that this person speaks; `None` for the line protocol."""
         self.name: str = ""
         """The name in the chat, from the welcome until the connection ends; empty before and after."""
         self.names: list[str] = []
@@ -94,6 +96,7 @@ class Person:
 
     def connected(self, line: Line) -> None:
         """Use `line` as the connection."""
+        self._dialogue.note(self, "+" if self.front is None else f"+ {self.front}")
         self._connection = line
 
     @property

@@ -5,7 +5,11 @@
     # a comment
     alice> hello                    alice types `hello`; she connects first, if necessary
     alice+                          alice only connects
+    ci+ json                        ci connects over the front `json`, which a listener of a plugin carries
     bob< alice: hello               bob hears this line; `[date]` stands for any date
+    bob< * you have [...] messages  `[...]` stands for any text
+    ci< {"cursor":"[...seen]"}      `[...seen]` also does, and for the same text wherever it comes again
+    ci> {"after": "[...seen]"}      also in what somebody says
     bob<                            bob hears the end of the connection
     alice!                          alice hangs up
     alice!!                         the connection breaks
@@ -17,7 +21,7 @@ over.
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from difflib import unified_diff
 from itertools import groupby
@@ -27,6 +31,7 @@ from typing import NamedTuple, Protocol
 import trio
 
 from trichat._base.errors import TrichatError
+from trichat.testing._chat.blanks import Blanks
 from trichat.testing._chat.chat import Chat, running
 from trichat.testing._chat.dialogue import Dialogue, visible
 from trichat.testing._chat.person import Person
@@ -34,7 +39,8 @@ from trichat.testing._chat.tcp_line import SocketLine
 from trichat.testing._chat.virtual_time import run
 
 _LINE = re.compile(
-    r"(?P<who>\w+)(?:> ?(?P<says>.*)|(?P<hears><)(?: (?P<heard>.*))?|(?P<does>\+|!!|!))|--- (?P<seconds>\d+(?:\.\d+)?)s"
+    r"(?P<who>\w+)(?:> ?(?P<says>.*)|(?P<hears><)(?: (?P<heard>.*))?|(?P<does>!!|!)|\+(?: (?P<front>\w+))?)"
+    r"|--- (?P<seconds>\d+(?:\.\d+)?)s"
 )
 
 # Over TCP: seconds to wait for expected lines, and seconds in which no other line may come.
@@ -115,14 +121,17 @@ async def play(transcript: Transcript) -> None:
         await _play(transcript, _InMemory(chat))
 
 
-async def play_over_tcp(transcript: Transcript, host: str, port: int) -> None:
+async def play_over_tcp(
+    transcript: Transcript, host: str, port: int, fronts: Mapping[str, tuple[str, int]] | None = None
+) -> None:
     """Play a transcript on a server that is already running. The transcript's configuration is ignored.
 
-    Raises `Mismatch`, and `OSError` if it cannot connect.
+    `fronts` says where else the server listens: a host and a port for each front besides the line protocol, by name.
+    Raises `Mismatch`, `TranscriptError` for a front that is not among them, and `OSError` if it cannot connect.
     """
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
-        backend = _OverTcp(host, port, nursery)
+        backend = _OverTcp({**(fronts or {}), "": (host, port)}, nursery)
         try:
             await _play(transcript, backend)
         except (AssertionError, TrichatError, OSError) as error:
@@ -140,7 +149,8 @@ class _Backend(Protocol):
 
     dialogue: Dialogue
 
-    async def connect(self, name: str) -> Person: ...
+    async def connect(self, name: str, front: str) -> Person:
+        """Connect somebody over the front of this name; without one, over the line protocol. Raises `LookupError`."""
 
     async def wait_for(self, expected: Sequence[str], since: int) -> None:
         """Wait until everybody has heard everything, including the lines in `expected`."""
@@ -151,27 +161,28 @@ class _InMemory:
         self._chat = chat
         self.dialogue = chat.dialogue
 
-    async def connect(self, name: str) -> Person:
-        return self._chat.connect_silently(name=name)
+    async def connect(self, name: str, front: str) -> Person:
+        return self._chat.connect_silently(name=name, front=front)
 
     async def wait_for(self, expected: Sequence[str], since: int) -> None:  # noqa: ARG002
         await self._chat.settled()
 
 
 class _OverTcp:
-    def __init__(self, host: str, port: int, nursery: trio.Nursery) -> None:
+    def __init__(self, places: Mapping[str, tuple[str, int]], nursery: trio.Nursery) -> None:
         self.dialogue = Dialogue()
-        self._place = (host, port)
+        self._places = places
         self._nursery = nursery
         self._lines: list[SocketLine] = []
         self._came = trio.Event()
 
-    async def connect(self, name: str) -> Person:
-        person = Person(name, self.dialogue, lambda: "")
-        line = await SocketLine.connect(*self._place)
+    async def connect(self, name: str, front: str) -> Person:
+        if front not in self._places:
+            raise LookupError(f"it is not known where the server listens for the front {front!r}")
+        person = Person(name, self.dialogue, lambda: "", front or None)
+        line = await SocketLine.connect(*self._places[front])
         self._lines.append(line)
         person.connected(line)
-        self.dialogue.note(person, "+")
         self._nursery.start_soon(self._read, person, line)
         return person
 
@@ -204,6 +215,7 @@ class _OverTcp:
 
 async def _play(transcript: Transcript, backend: _Backend) -> None:
     people: dict[str, Person] = {}
+    blanks = Blanks()
     expected: list[str] = []
     played: list[str] = []
     entries = list(transcript.entries)
@@ -216,10 +228,13 @@ async def _play(transcript: Transcript, backend: _Backend) -> None:
             expected_now = heard if entry is group[-1] else []
             since = len(backend.dialogue)
             text = _without_secret(entry, people, backend.dialogue)
-            await _act(entry, people, backend)
+            try:
+                await _act(entry, blanks, people, backend)
+            except LookupError as error:
+                raise TranscriptError(f"{transcript.name}: {entry.text}: {error.args[0]}") from None
             await backend.wait_for(expected_now, since)
             expected += [text, *_by_person(expected_now)]
-            played += [text, *_by_person(_heard(backend.dialogue, since))]
+            played += [text, *blanks.recognized(_by_person(expected_now), _by_person(_heard(backend.dialogue, since)))]
     if expected != played:
         difference = unified_diff(expected, played, transcript.name, "played", lineterm="")
         raise Mismatch(f"{transcript.name}: people heard something else\n" + "\n".join(map(visible, difference)))
@@ -237,25 +252,27 @@ def _pairs(groups: list[list[Entry]]) -> list[tuple[list[Entry], list[str]]]:
 
 def _without_secret(entry: Entry, people: dict[str, Person], dialogue: Dialogue) -> str:
     says, person = entry.match["says"] or "", people.get(entry.match["who"])
+    if person is not None and person.front is not None:
+        return entry.text
     has_name = person is not None and person.name != ""
     return entry.text.removesuffix(says) + dialogue.as_shown(says, has_name=has_name)
 
 
-async def _act(entry: Entry, people: dict[str, Person], backend: _Backend) -> None:
+async def _act(entry: Entry, blanks: Blanks, people: dict[str, Person], backend: _Backend) -> None:
     match = entry.match
     if match["seconds"]:
         await trio.sleep(float(match["seconds"]))
         return
     who = match["who"]
     if who not in people:
-        people[who] = await backend.connect(who)
+        people[who] = await backend.connect(who, match["front"] or "")
     if match["does"] == "!":
         people[who].hang_up()
     elif match["does"] == "!!":
         people[who].reset()
     elif match["says"] is not None:
         with suppress(AssertionError):  # a disconnected person hears the end, and the comparison shows that
-            await people[who].say(match["says"])
+            await people[who].say(blanks.filled(match["says"]))
 
 
 def _heard(dialogue: Dialogue, since: int) -> list[str]:

@@ -13,6 +13,7 @@ from trichat._base.failures import Misbehaved
 from trichat._chat.client import Client
 from trichat._chat.core import Core
 from trichat._chat.session import Session
+from trichat._fronts.front import Front
 from trichat._net.listener import Address, Listener
 from trichat._plugins.active_hooks import ActiveHooks
 from trichat._plugins.commands import Command
@@ -75,20 +76,28 @@ async def _probed_lifespan(name: str, lifespan: AbstractAsyncContextManager[None
 class ProbedCore(Core):
     """Makes each session a part, and lets the wall clock follow virtual time.
 
-    Everyone connects in memory, so listeners of plugins stay closed.
+    Everyone connects in memory, so listeners of plugins stay closed. Their fronts can be used all the same.
     """
 
     plugins_class = ProbedPlugins
     clock = staticmethod(wall_clock)
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.fronts: dict[str, Front] = {}
+        """The fronts that listeners of plugins carry, by name."""
 
     async def run_session(self, session: Session) -> None:
         """Run a session to its end."""
         with part_of("client", "") as part:
             await part.watching(super().run_session(session))
 
-    async def run_listener(self, listener: Listener, *, task_status: trio.TaskStatus[list[Address]]) -> None:  # noqa: ARG002
+    async def run_listener(self, listener: Listener, *, task_status: trio.TaskStatus[list[Address]]) -> None:
         """Report that a listener of a plugin is open. No socket is opened: it would not follow virtual time."""
         await trio.lowlevel.checkpoint()
+        front: Front | None = getattr(listener, "front", None)
+        if front is not None:
+            self.fronts[front.name] = front
         task_status.started([])
 
 
@@ -96,6 +105,12 @@ class ProbedServer(Server):
     """Makes the whole server a part."""
 
     _core_class = ProbedCore
+    _core: ProbedCore
+
+    @property
+    def fronts(self) -> Mapping[str, Front]:
+        """The fronts that listeners of plugins carry, by name."""
+        return self._core.fronts
 
     async def serve(self, *, task_status: trio.TaskStatus[list[Address]] = trio.TASK_STATUS_IGNORED) -> None:
         """Run the server until `stop` is called."""
