@@ -29,7 +29,7 @@ logger = logging.getLogger("trichat.webhook_out")
 # Seconds before each further try. A webhook that is down for longer than all of them loses the message.
 PAUSES = (1, 2, 4, 8, 16, 30, 30)
 # The share of `shutdown_timeout` for messages that still wait at the end. Other plugins need the rest.
-GRACE = 0.05
+GRACE = 0.03
 
 _FAULTS = (trio.TooSlowError, httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError)
 

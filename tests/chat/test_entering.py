@@ -212,3 +212,17 @@ async def test_what_the_former_room_says_meanwhile_is_heard_before_the_history_o
     assert heard[0] == "bob: wait"
     assert [line.partition("] ")[2] for line in heard[1:-1]] == ["* bob joined", "bob: nobody here", "* bob left"]
     await alice.hears_nothing()
+
+
+async def test_a_plugin_that_moves_a_client_while_it_moves_is_told_so(virtual_time: object) -> None:
+    class Revolving:
+        @hookimpl
+        async def on_enter(self, client: Client, room: str) -> Refuse | None:
+            return await client.enter("side") if room == "dev" else None
+
+    async with running([Revolving]) as chat:
+        alice = await chat.join("alice")
+        await alice.say("/join dev", "hello", "/join other")
+        await alice.hears(
+            "* the plugin 'revolving' failed", "alice: hello", "* you are in other; you are the first here"
+        )

@@ -243,7 +243,7 @@ def test_a_name_that_is_held_is_nobody_elses_until_it_is_taken(hub: Hub) -> None
     assert not hub.claim(connection(), "alice")
     assert alice.name == "alice"
 
-    hub.rename(alice.presence, "al")
+    hub.rename(alice.presence, "al", 1)
     assert (alice.name, hub.find("al")) == ("al", alice.presence)
     assert hub.claim(connection(), "alice")
 
@@ -266,7 +266,7 @@ def test_a_name_of_somebody_who_has_gone_is_free(hub: Hub) -> None:
     hub.hold(alice.presence, "al")
     hub.release(alice)
 
-    hub.rename(alice.presence, "al")
+    hub.rename(alice.presence, "al", 1)
 
     assert alice.presence.name == "al", "what is told of it afterwards has the name that it got"
     assert hub.claim(connection(), "al")

@@ -27,6 +27,22 @@ async def test_the_reason_for_leaving_is_hidden_too_but_not_the_departure(chat: 
     await alice.hears("* bob joined", "* you no longer see what bob says; /unignore bob ends that", "* bob left")
 
 
+async def test_it_follows_the_person_and_leaves_others_in_peace(chat: Chat) -> None:
+    alice, bob = await chat.join("alice"), await chat.join("bob")
+    await alice.say("/ignore bob")
+    await chat.settled()
+    for number in range(MOST_IGNORED + 5):
+        assert await chat.server.clients[1].rename(f"bob{number}") is None
+    assert chat.server.clients[0].ignored == [f"bob{MOST_IGNORED + 4}"]
+    carol = await chat.join("bob0")
+    await carol.say("I am somebody else")
+    await chat.settled()
+    while (line := await alice.next_line() or "") != "bob0: I am somebody else":
+        assert "bob0: " not in line
+    await bob.say("hello?")
+    await alice.hears_nothing()
+
+
 async def test_what_others_say_meanwhile_is_shown_and_so_are_the_words_after_it_ends(chat: Chat) -> None:
     alice, bob, carol = await chat.join("alice"), await chat.join("bob"), await chat.join("carol")
     await alice.hears("* bob joined", "* carol joined")

@@ -208,7 +208,7 @@ class Broadcaster(ABC):
         for index, publication in batch.publications.items():
             publication.place = messages[index]
         for rename in batch.renames:
-            self.hub.rename(rename.presence, rename.name)
+            self.hub.rename(rename.presence, rename.name, self.last_sent)
             rename.done.set()
         if batch.joins:
             first = next((message.id for message in messages if message.kind == "joined"), self.last_sent + 1)

@@ -1,15 +1,14 @@
 """A client, twice: what the core keeps of it, and what a plugin is given in its place."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import trio
 
-from trichat._base import nicknames
 from trichat._base.messages import Message, Refuse
+from trichat._chat.ignoring import NOBODY, IgnoreList
 from trichat._chat.person import Person, Presence
 from trichat._fronts.front import Dialogue, Wire
 from trichat._net.outbox import Outbox
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("trichat.session")
 
 _NOTHING_SAID = Message("")
-_NOBODY: Mapping[str, str] = MappingProxyType({})
 
 Kind = Literal["said", "did", "noticed", "topic"]
 """The kinds of what a client may say."""
@@ -75,6 +73,7 @@ class Connection:
         "finishing",
         "front",
         "ignored",
+        "mover",
         "name",
         "outbox",
         "parting",
@@ -111,8 +110,10 @@ class Connection:
         self.draft: Message = _NOTHING_SAID
         """A bare message of this client to its room, without its text: copying it takes two thirds of the time that
         making a message does. Meaningless until the client is in a room."""
-        self.ignored: Mapping[str, str] = _NOBODY
-        """The names of people whose words it does not want to see, by comparison key."""
+        self.ignored: IgnoreList = NOBODY
+        """The people whose words it does not want to see."""
+        self.mover: trio.lowlevel.Task | None = None
+        """The task that moves it to another room, while it does. It would wait for itself if it moved it again."""
         self.arrived: bool = False
         """Whether its login was answered: it has a name, and has entered a room if it wanted to."""
         self.conversation: trio.CancelScope = trio.CancelScope()
@@ -146,7 +147,7 @@ class Connection:
 
     def as_seen(self, message: Message) -> Message | None:
         """Return what the client wants to see of a message: of somebody it ignores, no words, only coming and going."""
-        if not self.ignored or nicknames.comparison_key(message.sender) not in self.ignored:
+        if not self.ignored or not self.ignored.covers(message):
             return message
         if message.kind in ("said", "did", "noticed"):
             return None
@@ -254,7 +255,7 @@ class Client:
     @property
     def ignored(self) -> Sequence[str]:
         """The names of people whose words it is not shown."""
-        return list(self._connection.ignored.values())
+        return self._connection.ignored.names
 
     async def enter(self, room: str, key: str = "") -> Refuse | None:
         """Let it enter a room, and send it the history of that room; return why it may not.

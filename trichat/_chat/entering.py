@@ -3,6 +3,8 @@
 import logging
 from typing import NamedTuple
 
+import trio
+
 from trichat import hookspecs
 from trichat._base import room_names
 from trichat._base.errors import ConnectionLost, NotSent
@@ -54,13 +56,19 @@ async def move(
         return Refuse(f"you are in {room} already")
     if len(connection.rooms) >= MOST_ROOMS:
         return Refuse(f"you are in {MOST_ROOMS} rooms already")
+    if connection.mover is trio.lowlevel.current_task():
+        raise RuntimeError(f"{connection} is entering a room; enter another one when on_enter has answered")
     try:
         await context.broadcaster.inbox.flush()  # what the client said before is shown before the other room
         async with connection.outbox.exclusive() as send:
+            connection.mover = trio.lowlevel.current_task()
             return await enter(context, connection, room, key, send, wanted)
     except ConnectionLost as lost:
         connection.end(str(lost))
         return Refuse(str(lost), "failed")
+    finally:
+        if connection.mover is trio.lowlevel.current_task():
+            connection.mover = None
 
 
 async def leave(context: Context, connection: Connection, text: str, reason: str) -> Refuse | None:

@@ -6,7 +6,7 @@ read in worker threads and sent a page at a time, so that memory does not grow w
 
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
@@ -67,8 +67,8 @@ class Reader(Protocol):
         """How it is sent messages."""
 
     @property
-    def ignored(self) -> Collection[str]:
-        """People whose words it does not want to see, if there are any."""
+    def ignored(self) -> object:
+        """People whose words it does not want to see; false if there are none."""
 
     def as_seen(self, message: Message) -> Message | None:
         """Return what it wants to see of a message."""

@@ -12,6 +12,7 @@ from trichat._base import nicknames
 from trichat._base.messages import LOBBY, Message
 from trichat._base.name_index import NameIndex
 from trichat._chat.client import Connection
+from trichat._chat.ignoring import IgnoreList
 from trichat._chat.person import Presence
 from trichat._fronts.front import Wire
 from trichat._net.outbox import Outbox
@@ -93,8 +94,12 @@ class Hub:
         """Keep another prepared name for a person, until `rename` or `let_go`. Return whether it is free."""
         return self._names.claim(name, presence)
 
-    def rename(self, presence: Presence, name: str) -> None:
-        """Give a person the name that is held for it. The former name becomes free; so does this one after its end."""
+    def rename(self, presence: Presence, name: str, at: int) -> None:
+        """Give a person the name that is held for it. The former name becomes free; so does this one after its end.
+
+        `at` is the id of the message that told of it, or a later one.
+        """
+        self._follow(presence.name, name, at)
         self._rename(presence, name)
         if not presence.connections:
             self._names.release(name, presence)
@@ -108,31 +113,27 @@ class Hub:
     def _rename(self, presence: Presence, name: str) -> None:
         if presence.name not in ("", name):
             self._names.release(presence.name, presence)
-            self._keep_ignoring(presence.name, name)
         presence.name = name
         for connection in presence.connections:
             connection.name = name
             _make_draft(connection)
 
-    def _keep_ignoring(self, name: str, renamed: str) -> None:
-        key = nicknames.comparison_key(name)
-        for connection in self._ignoring:
-            if key in connection.ignored:
-                self.ignore(connection, renamed)
+    def _follow(self, name: str, new_name: str, at: int) -> None:
+        for connection in [each for each in self._ignoring if each.ignored.has(name)]:
+            self._set_ignored(connection, connection.ignored.after_rename(name, new_name, at))
 
     def ignore(self, connection: Connection, name: str) -> None:
         """Show a client nothing more of what the person of this prepared name says, also under a later name."""
-        self._set_ignored(connection, {**connection.ignored, nicknames.comparison_key(name): name})
+        self._set_ignored(connection, connection.ignored.with_name(name))
 
     def unignore(self, connection: Connection, name: str) -> bool:
         """Show a client again what the person of this prepared name says. Return whether it was ignored."""
-        key = nicknames.comparison_key(name)
-        if key not in connection.ignored:
+        if not connection.ignored.has(name):
             return False
-        self._set_ignored(connection, {each: name for each, name in connection.ignored.items() if each != key})
+        self._set_ignored(connection, connection.ignored.without(name))
         return True
 
-    def _set_ignored(self, connection: Connection, ignored: Mapping[str, str]) -> None:
+    def _set_ignored(self, connection: Connection, ignored: IgnoreList) -> None:
         connection.ignored = ignored
         if ignored:
             self._ignoring.add(connection)

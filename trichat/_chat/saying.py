@@ -105,7 +105,7 @@ def ignore(context: Context, connection: Connection, text: str) -> Refuse | None
     other = context.hub.find(name)  # the name may be written with letters that only look alike
     if other is connection.presence:
         return Refuse("that is you")
-    if len(connection.ignored) >= MOST_IGNORED:
+    if len(connection.ignored.names) >= MOST_IGNORED:
         return Refuse(f"you ignore {MOST_IGNORED} people already")
     context.hub.ignore(connection, name if other is None else other.name)
     return None

@@ -80,7 +80,7 @@ def test_what_was_said_in_a_room_as_well_is_no_secret(tmp_path: Path) -> None:
 
 
 def test_it_does_not_reach_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Connection, "shows", lambda *_: False)
+    monkeypatch.setattr(Connection, "as_seen", lambda *_: None)
     assert found(played(tmp_path)) == f"bob did not hear '* alice to you: {SECRET}'"
 
 
