@@ -8,7 +8,7 @@
     ci+ json                        ci connects over the front `json`, which a listener of a plugin carries
     bob< alice: hello               bob hears this line; `[date]` stands for any date
     bob< * you have [...] messages  `[...]` stands for any text
-    ci< {"cursor":"[...seen]"}      `[...seen]` also does, and for the same text wherever it comes again
+    ci< {"cursor":"[...seen]"}      a blank with a name stands for the same text wherever it comes again,
     ci> {"after": "[...seen]"}      also in what somebody says
     bob<                            bob hears the end of the connection
     alice!                          alice hangs up
