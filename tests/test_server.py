@@ -252,7 +252,7 @@ async def test_what_programs_are_told_is_in_the_order_and_in_the_log_and_nobody_
 
 
 async def say_in_a_child(server: Server) -> None:
-    async with trio.open_nursery() as nursery:
+    async with trio.open_nursery() as nursery:  # noqa: ASYNC112 - it is about a task of its own
         nursery.start_soon(server.say, "lobby", "hello")
 
 

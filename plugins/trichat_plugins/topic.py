@@ -1,7 +1,7 @@
 """`/topic [TEXT]` shows or sets what a room is about. Topics are kept across restarts."""
 
 import logging
-from collections.abc import AsyncIterator, Set
+from collections.abc import AsyncIterator, Awaitable, Set
 from contextlib import asynccontextmanager
 
 from trichat import Client, Refuse, Room, Server, StorageError, command, format_log_lines, hookimpl, parse_log_line
@@ -37,10 +37,13 @@ class Topic:
         yield
 
     @hookimpl
-    async def on_enter(self, client: Client, room: str) -> None:
+    def on_enter(self, client: Client, room: str) -> Awaitable[None] | None:
         """Forget the topic of a room that everybody has left: who enters now sees none, and nobody shall later."""
-        if room in self._kept and client.server.topic(room) is None:
-            await self._keep(client.server)
+        is_forgotten = room in self._kept and client.server.topic(room) is None
+        return self._forget(client.server) if is_forgotten else None
+
+    async def _forget(self, server: Server) -> None:
+        await self._keep(server)
 
     @command("topic", "[TEXT]", help="show or set what the room is about; /topic - removes it", group="rooms")
     async def topic(self, client: Client, here: Room, text: str = "") -> str | Refuse | None:

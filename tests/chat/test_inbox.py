@@ -207,7 +207,7 @@ async def test_the_task_that_delivers_cannot_wait_for_a_batch_nor_can_its_childr
     with pytest.raises(RuntimeError, match=r"^this would wait forever"):
         await wait(inbox)
     with pytest.RaisesGroup(pytest.RaisesExc(RuntimeError, match=r"^this would wait forever")):
-        async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as nursery:  # noqa: ASYNC112 - it is about a task of its own
             nursery.start_soon(wait, inbox)
     assert contents(inbox.gather()) == []
 

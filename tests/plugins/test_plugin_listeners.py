@@ -508,7 +508,7 @@ async def test_a_new_version_that_has_started_after_a_stop_opens_none(virtual_ti
     new = Slow(Door("side", events))
     async with trio.open_nursery() as nursery, serving({"porter": Porter()}) as server:
         server.attach(theirs, "10.0.0.7")  # it does not close its end, so it is given time
-        nursery.start_soon(server.replace_plugin, "porter", new)
+        nursery.start_soon(server.replace_plugin, "porter", new)  # noqa: ASYNC111 - it is to outlast the server
         await trio.sleep(1.9)
     assert new.events == ["porter is asked"]
     assert events == []

@@ -95,7 +95,6 @@ def test_the_parts_of_a_chat_are_its_server_its_clients_and_what_its_plugins_do(
     assert {part.label for part in run.probe.parts} == {
         "server",
         "lifespan chat_log",
-        "hook topic.on_enter",
         "lifespan topic",
         "client",
         "hook chat_log.history",
