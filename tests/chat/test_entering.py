@@ -226,3 +226,21 @@ async def test_a_plugin_that_moves_a_client_while_it_moves_is_told_so(virtual_ti
         await alice.hears(
             "* the plugin 'revolving' failed", "alice: hello", "* you are in other; you are the first here"
         )
+
+
+async def test_two_tasks_that_move_a_client_at_once_move_it_one_after_the_other(virtual_time: object) -> None:
+    async with running() as chat, trio.open_nursery() as nursery:
+        alice, bob = await chat.join("alice"), await chat.join("bob")
+        await bob.say("/join dev")
+        await alice.hears("* bob joined", "* bob left")
+        answers: list[Refuse | None] = []
+
+        async def move(room: str) -> None:
+            answers.append(await chat.server.clients[0].enter(room))
+
+        for _ in range(2):
+            nursery.start_soon(move, "dev")
+        await alice.hears("[date] * bob joined", "* you are in dev; here: bob")
+        await bob.hears_up_to("* alice joined")
+        await bob.hears_nothing()
+        assert sorted(answers, key=str) == [None, Refuse("you are in dev already")]

@@ -52,16 +52,17 @@ async def move(
         room = room_names.prepare(text)
     except room_names.InvalidRoom as invalid:
         return Refuse(str(invalid), "no_such_room")
-    if room in connection.rooms:
-        return Refuse(f"you are in {room} already")
-    if len(connection.rooms) >= MOST_ROOMS:
-        return Refuse(f"you are in {MOST_ROOMS} rooms already")
     if connection.mover is trio.lowlevel.current_task():
         raise RuntimeError(f"{connection} is entering a room; enter another one when on_enter has answered")
     try:
         await context.broadcaster.inbox.flush()  # what the client said before is shown before the other room
         async with connection.outbox.exclusive() as send:
             connection.mover = trio.lowlevel.current_task()
+            # Not before: another task may have moved it meanwhile.
+            if room in connection.rooms:
+                return Refuse(f"you are in {room} already")
+            if len(connection.rooms) >= MOST_ROOMS:
+                return Refuse(f"you are in {MOST_ROOMS} rooms already")
             return await enter(context, connection, room, key, send, wanted)
     except ConnectionLost as lost:
         connection.end(str(lost))
