@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 LINT := lint-format lint-rules lint-async lint-types lint-public-types lint-imports lint-subjects
 
-.PHONY: serve test test-all coverage mutants check lint $(LINT) regression bench dist picture docs clean
+.PHONY: serve test everywhere test-all coverage mutants check lint $(LINT) regression bench dist picture docs clean
 
 serve: $(VENV)/.serve
 	$(BIN)/trichat serve $(ARGS)
@@ -26,7 +26,11 @@ serve: $(VENV)/.serve
 test: $(VENV)/.test
 	$(BIN)/$(PYTEST) $(ARGS)
 
-# The same on each Python that pyproject.toml names, as far as this machine has them.
+# The server under cancellations and faults in all rows; the check has some of them.
+everywhere: $(VENV)/.test
+	TRICHAT_EVERYWHERE=1 $(BIN)/$(PYTEST) tests/test_everywhere.py $(ARGS)
+
+# The same tests on each Python that pyproject.toml names, as far as this machine has them.
 test-all:
 	.ci/test-all
 
