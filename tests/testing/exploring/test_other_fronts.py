@@ -20,6 +20,7 @@ async def talk(chat: Chat) -> None:
     """Alice speaks on the line protocol, and ci listens in two rooms on another one."""
     alice = await chat.join("alice")
     await ScriptFront().connect(chat, Login("ci"), Join("dev"))
+    await chat.settled()
     await alice.say("one", "two", "two", "/join dev", "three", f"/msg ci: {SECRET}")
     await chat.settled()
 
