@@ -26,9 +26,9 @@ serve: $(VENV)/.serve
 test: $(VENV)/.test
 	$(BIN)/$(PYTEST) $(ARGS)
 
-# The server under cancellations and faults in all rows; the check has some of them.
+# The server and the plugins under cancellations and faults in all rows; the check has some of them.
 everywhere: $(VENV)/.test
-	TRICHAT_EVERYWHERE=1 $(BIN)/$(PYTEST) tests/test_everywhere.py $(ARGS)
+	TRICHAT_EVERYWHERE=1 $(BIN)/$(PYTEST) tests/test_everywhere.py tests/testing/conformance $(ARGS)
 
 # The same tests on each Python that pyproject.toml names, as far as this machine has them.
 test-all:
