@@ -177,7 +177,7 @@ async def test_help_shows_the_command_to_those_who_may_stop_the_server(chat: Cha
     assert server in await mallory.unheard()
 
 
-@pytest.mark.chat(plugins=[Made(permits=lambda: Refuse("not on a Friday"))])
+@pytest.mark.chat(plugins=[Made(permits=lambda action: Refuse("not on a Friday") if action == "stop" else None)])
 async def test_another_plugin_may_keep_everybody_from_stopping(chat: Chat) -> None:
     alice = await chat.join("alice")
     await alice.say("stop", "/stop")
