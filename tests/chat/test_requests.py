@@ -276,15 +276,28 @@ async def test_a_front_without_echo_is_sent_what_the_others_say(chat: Chat) -> N
 
 
 class BrokenWire(ScriptWire):
-    """Cannot encode one word."""
+    """Cannot encode two words."""
 
     def encode(self, messages: Sequence[Message]) -> bytes:
         if any("boom" in message.text for message in messages):
             raise ValueError("no such word")
+        if any("exit" in message.text for message in messages):
+            raise SystemExit("ValueError: no such word")
         return super().encode(messages)
 
 
-@pytest.mark.parametrize("lines", [["boom"], ["one", "boom", "two"], ["/msg bot boom"], ["/msg bot x", "boom"]])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["boom"],
+        ["exit"],
+        ["one", "exit"],
+        ["/msg bot exit"],
+        ["one", "boom", "two"],
+        ["/msg bot boom"],
+        ["/msg bot x", "boom"],
+    ],
+)
 async def test_a_front_that_fails_costs_nobody_else_anything(
     chat: Chat, lines: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:

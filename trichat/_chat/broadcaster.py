@@ -256,12 +256,12 @@ class Broadcaster(ABC):
 def _encoded(wire: Wire, messages: Sequence[Message], outboxes: Iterable[Outbox]) -> bytes:
     try:
         return wire.encode(messages)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         disconnect(outboxes, wire, error)
         return b""
 
 
-def disconnect(outboxes: Iterable[Outbox], wire: Wire, error: Exception) -> None:
+def disconnect(outboxes: Iterable[Outbox], wire: Wire, error: BaseException) -> None:
     """Disconnect the clients of a wire that has failed with this error: nobody else pays for that."""
     place = type(wire).__module__
     logger.error("the wire of %s cannot encode messages; its clients are disconnected", place, exc_info=error)

@@ -161,7 +161,7 @@ class Connection:
         """Send a message to this client alone. If its front cannot encode it, the client is disconnected."""
         try:
             self.outbox.put(self.wire.encode((message,)))
-        except Exception:
+        except (Exception, SystemExit):
             logger.exception("%s: its front cannot encode a message", self)
             self.end("an error in the server", farewell="disconnected: an error in the server")
 

@@ -277,7 +277,7 @@ class Core:
         """Run a session to its end. Nothing but cancellation gets out of here."""
         try:
             await session.run()
-        except Exception:
+        except (Exception, SystemExit):
             logger.exception("%s: an error in the server", session.connection)
         finally:
             self._sessions.discard(session)

@@ -58,7 +58,7 @@ class LocalBroadcaster(Broadcaster):
         for wire, outboxes in audience.groups.items():
             try:
                 data = wire.encode(messages)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 disconnect(outboxes, wire, error)
             else:
                 put_to_all(outboxes, data)

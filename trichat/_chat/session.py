@@ -78,7 +78,7 @@ class Session:
                             await self._chat(calls)
             except ConnectionLost as lost:
                 connection.end(str(lost))
-            except Exception:
+            except (Exception, SystemExit):  # a front may be anybody's code
                 logger.exception("%s: an error in the server", connection)
                 connection.end("an error in the server", farewell="an error in the server; please connect again")
             finally:
