@@ -303,6 +303,7 @@ def test_a_cancellation_of_a_client_anywhere_in_a_long_scenario_leaves_the_serve
         (scenario, config)
         for scenario in SCENARIOS
         for config in CONFIGS
+        if (IS_LONG or scenario is not is_in_several_rooms)
         if config == "default" or scenario is meets_and_talks or (IS_LONG and scenario is not does_not_read)
     ],
     ids=names,
