@@ -82,11 +82,11 @@ class Work:
 
 
 WORK = {
-    "one-by-one": Work(clients=10, senders=1, lines=1, turns=200, limit=1900),
-    "small-room": Work(clients=10, senders=2, lines=60, turns=20, limit=370),
+    "one-by-one": Work(clients=10, senders=1, lines=1, turns=200, limit=1850),
+    "small-room": Work(clients=10, senders=2, lines=60, turns=20, limit=360),
     "fan-out": Work(clients=100, senders=10, lines=6, turns=20, limit=680),
     "many-rooms": Work(clients=200, senders=40, lines=1, turns=20, limit=1850, rooms=20),
-    "json-lines": Work(clients=10, senders=2, lines=60, turns=20, limit=610, protocol=JSON_LINES),
+    "json-lines": Work(clients=10, senders=2, lines=60, turns=20, limit=580, protocol=JSON_LINES),
 }
 
 
