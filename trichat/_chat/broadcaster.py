@@ -211,6 +211,10 @@ class Broadcaster(ABC):
             self.hub.rename(rename.presence, rename.name, self.last_sent)
             rename.done.set()
         if batch.joins:
+            if not messages:  # nobody had to be told of a move: the people are in both rooms by other connections
+                for join in batch.joins:
+                    if join.former:
+                        self._leave_former_room(join)
             first = next((message.id for message in messages if message.kind == "joined"), self.last_sent + 1)
             self._let_in(batch.joins, cursor=first)
 
@@ -221,8 +225,6 @@ class Broadcaster(ABC):
     def _let_in(self, joins: Iterable[Join], cursor: int) -> None:
         for join in joins:
             connection = join.connection
-            if join.former in connection.rooms:  # nobody was told: the person is in both rooms by other connections
-                self._leave_former_room(join)
             if not connection.ended:
                 self.hub.enter(connection, join.room)
             elif not self.hub.is_in(connection.presence, join.room):

@@ -70,7 +70,7 @@ def test_a_server_that_lets_nobody_out_of_a_room_is_found(monkeypatch: pytest.Mo
             leave(hub, connection, room)
 
     monkeypatch.setattr(Hub, "leave", leave_at_the_end)
-    with pytest.raises(AssertionError, match=r"was in .*, and heard|which is not all up to leaving"):
+    with pytest.raises(AssertionError, match=r"was in .*, and heard"):
         run(Busy)
 
 
