@@ -2,14 +2,13 @@
 
 import ast
 import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from built_in_kit import BUILT_IN
 
 ROOT = Path(__file__).parents[1]
-BUILT_IN = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["trichat"]
 
 _ANY = "|".join(map(re.escape, BUILT_IN))
 # Nobody uses these as ordinary words.

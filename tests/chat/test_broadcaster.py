@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import pytest
 import trio
 from client_kit import BoxOutbox, new_connection
+from recorder_kit import Recorder
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from trichat import Message, hookimpl
@@ -20,29 +21,6 @@ from trichat._chat.order import LocalOrder
 from trichat._plugins.dispatch import Plugins
 from trichat.testing import run
 from trichat.testing._chat.schedule import schedule
-
-
-class Recorder:
-    """A required plugin like the chat log. It records every batch, and fails or waits on request."""
-
-    required = True
-
-    def __init__(self) -> None:
-        self.batches: list[list[str]] = []
-        self.failing = False
-        self.held: trio.Event | None = None
-
-    @hookimpl
-    async def on_broadcast(self, messages: Sequence[Message]) -> None:
-        if self.held is not None:
-            await self.held.wait()
-        if self.failing:
-            raise OSError(28, "No space left on device")
-        self.batches.append([message.text or message.sentence() for message in messages])
-
-    @property
-    def texts(self) -> list[str]:
-        return [text for batch in self.batches for text in batch]
 
 
 class QuickRecorder(Recorder):

@@ -6,9 +6,10 @@ import pytest
 import trio
 from client_kit import BoxOutbox, new_connection
 from order_kit import LaterOrder
+from recorder_kit import Recorder
 from trio.testing import wait_all_tasks_blocked
 
-from trichat import Message, hookimpl
+from trichat import Message
 from trichat._base.errors import NotSent
 from trichat._chat.batch import Rename
 from trichat._chat.client import Connection
@@ -17,29 +18,6 @@ from trichat._chat.hub import Hub
 from trichat._chat.shared_broadcaster import SharedBroadcaster
 from trichat._plugins.dispatch import Plugins
 from trichat.testing import Chat, cancel_everywhere, explore, running
-
-
-class Keeper:
-    """A required plugin like the chat log. It fails or waits on request."""
-
-    required = True
-
-    def __init__(self) -> None:
-        self.kept: list[Message] = []
-        self.is_failing = False
-        self.held: trio.Event | None = None
-
-    @hookimpl
-    async def on_broadcast(self, messages: Sequence[Message]) -> None:
-        if self.held is not None:
-            await self.held.wait()
-        if self.is_failing:
-            raise OSError(28, "No space left on device")
-        self.kept += messages
-
-    @property
-    def sentences(self) -> list[str]:
-        return [message.sentence() for message in self.kept]
 
 
 class QuietOrder(LaterOrder):
@@ -53,12 +31,12 @@ class Setup:
     """A running broadcaster, with its parts."""
 
     def __init__(self) -> None:
-        self.keeper = Keeper()
+        self.recorder = Recorder()
         self.hub = Hub(max_clients=1000, max_clients_per_address=1000)
         self.order = QuietOrder(lambda: 0)
         self.fatal: list[str] = []
         plugins = Plugins(hook_timeout=5)
-        plugins.register("keeper", self.keeper)
+        plugins.register("recorder", self.recorder)
         self.broadcaster = SharedBroadcaster(self.hub, plugins, self.order, self.fatal.append)
         self.inbox = self.broadcaster.inbox
 
@@ -92,8 +70,8 @@ async def test_what_others_say_is_told_and_sent_in_the_one_order(setup: Setup) -
     setup.others_say("three")
     await wait_all_tasks_blocked()
     assert box.lines == ["stranger: one", "alice: two", "stranger: three"]
-    assert setup.keeper.sentences == ["alice joined", *box.lines]
-    ids = [message.id for message in setup.keeper.kept]
+    assert [message.sentence() for message in setup.recorder.kept] == ["alice joined", *box.lines]
+    ids = [message.id for message in setup.recorder.kept]
     assert ids == sorted(set(ids))
     assert setup.broadcaster.last_sent == ids[-1]
 
@@ -107,7 +85,7 @@ async def test_nothing_is_sent_before_it_has_come_back(setup: Setup) -> None:
 
 async def test_one_batch_is_in_flight_and_all_that_is_said_meanwhile_is_the_next(setup: Setup) -> None:
     await setup.member("alice")
-    setup.keeper.held = trio.Event()
+    setup.recorder.held = trio.Event()
     published: list[int] = []
     publish = setup.order.publish
 
@@ -120,14 +98,14 @@ async def test_one_batch_is_in_flight_and_all_that_is_said_meanwhile_is_the_next
         await setup.inbox.publish(Message(str(number), "alice"))
         await wait_all_tasks_blocked()
     assert published == [1]
-    setup.keeper.held.set()
+    setup.recorder.held.set()
     await setup.inbox.flush()
     assert published == [1, 4]
 
 
 async def test_a_joiners_live_messages_begin_exactly_at_its_own_batch(setup: Setup) -> None:
     alice, box = setup.client("alice")
-    setup.keeper.held = trio.Event()
+    setup.recorder.held = trio.Event()
     cursors: list[int] = []
 
     async def join() -> None:
@@ -138,9 +116,9 @@ async def test_a_joiners_live_messages_begin_exactly_at_its_own_batch(setup: Set
         nursery.start_soon(join)
         await wait_all_tasks_blocked()  # it has its place, and the one before it is being delivered
         setup.others_say("after")
-        setup.keeper.held.set()
+        setup.recorder.held.set()
     await wait_all_tasks_blocked()
-    before, joined, after = setup.keeper.kept
+    before, joined, after = setup.recorder.kept
     assert [each.text for each in (before, after)] == ["before", "after"]
     assert before.id < cursors[0] <= joined.id
     assert box.lines == ["stranger: after"]
@@ -151,7 +129,7 @@ async def test_a_join_that_is_told_to_nobody_takes_effect_between_two_entries(se
     second, box = setup.client("alice")
     second.presence = alice.presence
     alice.presence.connections += (second,)
-    setup.keeper.held = trio.Event()
+    setup.recorder.held = trio.Event()
     cursors: list[int] = []
 
     async def join() -> None:
@@ -163,8 +141,8 @@ async def test_a_join_that_is_told_to_nobody_takes_effect_between_two_entries(se
         nursery.start_soon(join)
         await wait_all_tasks_blocked()
         assert second.rooms == ()
-        setup.keeper.held.set()
-    assert cursors[0] > setup.keeper.kept[-1].id
+        setup.recorder.held.set()
+    assert cursors[0] > setup.recorder.kept[-1].id
     setup.others_say("two")
     await wait_all_tasks_blocked()
     assert box.lines == ["stranger: two"]
@@ -201,14 +179,14 @@ async def test_what_gets_no_place_is_given_back(setup: Setup) -> None:
 
 async def test_what_can_be_taken_back_and_cannot_be_kept_is_given_back(setup: Setup) -> None:
     alice, box = await setup.member("alice")
-    setup.keeper.is_failing = True
+    setup.recorder.failing = True
     setup.others_say("never heard")
     await setup.inbox.publish(Message("hello", "alice"), alice)
     await setup.inbox.flush()
-    setup.keeper.is_failing = False
+    setup.recorder.failing = False
     await setup.inbox.publish(Message("hello again", "alice"), alice)
     await setup.inbox.flush()
-    assert box.lines == ["* not sent: the plugin 'keeper' failed", "alice: hello again"]
+    assert box.lines == ["* not sent: the plugin 'recorder' failed", "alice: hello again"]
     assert setup.fatal == []
 
 
@@ -216,22 +194,22 @@ async def test_what_can_be_taken_back_and_cannot_be_kept_is_given_back(setup: Se
 async def test_what_others_have_and_cannot_be_kept_here_is_the_last(setup: Setup, whose: str) -> None:
     alice, box = await setup.member("alice")
     setup.order.can_take_back = False
-    setup.keeper.held = trio.Event()
-    setup.keeper.is_failing = True
+    setup.recorder.held = trio.Event()
+    setup.recorder.failing = True
     if whose == "another's":
         setup.others_say("never heard")
     await setup.inbox.publish(Message("one", "alice"), alice)
     await wait_all_tasks_blocked()
     await setup.inbox.publish(Message("two", "alice"), alice)
-    setup.keeper.held.set()
+    setup.recorder.held.set()
     await setup.inbox.flush()
-    setup.keeper.is_failing = False
-    with pytest.raises(NotSent, match="the plugin 'keeper' failed"):
+    setup.recorder.failing = False
+    with pytest.raises(NotSent, match="the plugin 'recorder' failed"):
         await setup.member("bob")
     setup.others_say("never heard either")
     await wait_all_tasks_blocked()
-    assert box.lines == ["* not sent: the plugin 'keeper' failed"] * 2
-    assert setup.fatal == ["the plugin 'keeper' failed, and others have what it should have kept"]
+    assert box.lines == ["* not sent: the plugin 'recorder' failed"] * 2
+    assert setup.fatal == ["the plugin 'recorder' failed, and others have what it should have kept"]
 
 
 async def test_it_ends_when_it_is_closed_after_delivering_what_is_there(virtual_time: object) -> None:
@@ -250,7 +228,7 @@ async def test_it_begins_after_an_earlier_run(setup: Setup) -> None:
     setup.broadcaster.resume_after(4_000)
     assert setup.broadcaster.last_sent == 4_000
     await setup.member("alice")
-    assert setup.keeper.kept[0].id > 4_000
+    assert setup.recorder.kept[0].id > 4_000
 
 
 class FinalOrder(LaterOrder):
@@ -263,14 +241,14 @@ async def test_a_server_that_cannot_keep_what_others_have_stops(
     virtual_time: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Core, "order_class", FinalOrder)
-    keeper = Keeper()
-    async with running([keeper]) as chat:
+    recorder = Recorder()
+    async with running([recorder]) as chat:
         alice = await chat.join("alice")
-        keeper.is_failing = True
+        recorder.failing = True
         await alice.say("hello")
         assert await alice.rest() == [
-            "* not sent: the plugin 'keeper' failed",
-            "* the server is stopping (the plugin 'keeper' failed, and others have what it should have kept)",
+            "* not sent: the plugin 'recorder' failed",
+            "* the server is stopping (the plugin 'recorder' failed, and others have what it should have kept)",
         ]
 
 

@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from built_in_kit import BUILT_IN
 
 from trichat import Options, PluginError
 from trichat._plugins import discovery
@@ -43,24 +44,7 @@ def lookups(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 def test_installed_plugins_are_found_by_name_and_not_imported(lookups: list[str]) -> None:
     found = {plugin.name: plugin for plugin in find_plugins()}
-    assert list(found) == [
-        "anise",
-        "away",
-        "blacklist",
-        "bye",
-        "chat_log",
-        "commands",
-        "ignore",
-        "json_lines",
-        "me",
-        "msg",
-        "nick",
-        "operators",
-        "rooms",
-        "seen",
-        "stop",
-        "topic",
-    ]
+    assert list(found) == ["anise", *BUILT_IN]
     assert not found["anise"].is_asked_for
     assert found["bye"].is_asked_for
     assert (found["bye"].origin, found["bye"].version) == ("trichat", importlib.metadata.version("trichat"))

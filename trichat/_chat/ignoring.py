@@ -13,8 +13,8 @@ MOST_FORMER_NAMES = 100
 class _Name(NamedTuple):
     name: str
     until: int = 0
-    """The id up to which it was the name of the person who is ignored; 0 as long as it is. Later, it may be the name of
-    somebody else."""
+    """The last id for which this is the name of the ignored person; 0 as long as it is. Somebody else may have the name
+    afterwards."""
 
 
 class IgnoreList:
@@ -57,7 +57,7 @@ class IgnoreList:
         return IgnoreList(names).with_name(new_name)
 
     def covers(self, message: Message) -> bool:
-        """Return whether somebody has sent a message who is ignored."""
+        """Return whether the sender of a message is ignored."""
         found = self._names.get(comparison_key(message.sender))
         return found is not None and (not found.until or 0 < message.id <= found.until)
 

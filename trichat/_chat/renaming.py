@@ -13,7 +13,7 @@ logger = logging.getLogger("trichat.session")
 
 
 async def rename(context: Context, connection: Connection, text: str) -> Refuse | None:
-    """Give the person behind a client the name that `text` asks for; return why it cannot have it.
+    """Give the person of a client the name that `text` asks for; return why it cannot have it.
 
     Once the change has its place in the order, it happens whether or not the caller still waits.
     """

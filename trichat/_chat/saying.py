@@ -79,7 +79,7 @@ async def tell(context: Context, connection: Connection, name: str, text: str) -
 
 
 async def set_away(context: Context, connection: Connection, text: str) -> Refuse | None:
-    """Note why the person behind a client is away, unless a plugin refuses the text."""
+    """Note why the person of a client is away, unless a plugin refuses the text."""
     if text:
         answer = await _ask(context, connection, Message(text, connection.name, connection.rooms or (LOBBY,), "did"))
         if not isinstance(answer, Message):

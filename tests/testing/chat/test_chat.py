@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+from built_in_kit import BUILT_IN
 from front_kit import ScriptFront
 
 from trichat import (
@@ -138,23 +139,7 @@ async def test_plugins_come_after_the_built_in_ones_in_the_order_given(virtual_t
 async def test_the_built_in_plugins_are_there_unless_they_are_turned_off(virtual_time: object) -> None:
     async with running() as chat:
         names = list(chat.server.plugin_names)
-        assert names == [
-            "away",
-            "blacklist",
-            "bye",
-            "chat_log",
-            "commands",
-            "ignore",
-            "json_lines",
-            "me",
-            "msg",
-            "nick",
-            "operators",
-            "rooms",
-            "seen",
-            "stop",
-            "topic",
-        ]
+        assert names == BUILT_IN
     off = {name: {"enabled": False} for name in names if name != "blacklist"}
     async with running(config={"plugins": off}) as chat:
         assert chat.server.plugin_names == ["blacklist"]

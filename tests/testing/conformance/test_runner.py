@@ -8,10 +8,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from built_in_kit import BUILT_IN
 
 from trichat.testing import Invariant, Result, Subject, check_plugin
 from trichat.testing._conformance import cases, runner
@@ -25,7 +25,6 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
 # Examples that are not plugins: this one is a program that embeds a server.
 PROGRAMS = {"embedded"}
 
-BUILT_IN = sorted(point.name for point in distribution("trichat").entry_points if point.group == "trichat")
 EXAMPLE_PLUGINS = sorted(path.stem for path in EXAMPLES.glob("*.py") if path.stem not in PROGRAMS)
 
 LOADS = "loads; its hooks"

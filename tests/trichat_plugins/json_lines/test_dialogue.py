@@ -121,7 +121,7 @@ def test_silence_completes_nothing() -> None:
 
 
 def test_what_comes_together_can_be_said_at_once() -> None:
-    # The session sends at once who speaks alone, which it sees by the length of a list.
+    # The session sends a line that came alone at once, which it sees by the length of a list.
     assert isinstance(newcomer().receive(b'{"say": {"text": "hello"}}\n'), list)
 
 

@@ -23,7 +23,7 @@ GREETING = "* welcome to trichat; type your name and press Enter"
 
 WELCOME = re.compile(r"\* welcome, (.*?); (?:here: |you are the first here)")
 
-# What somebody hears who has moved to another room.
+# What a person hears after moving to another room.
 ENTERED = re.compile(r"\* you are in (\S+); ")
 
 
